@@ -1,0 +1,1 @@
+"""Turn a trained model into verified firmware."""

@@ -1,0 +1,125 @@
+"""Rounding and overflow modes, with the meaning they have in `ap_fixed` (AMD UG1399).
+
+The four tie conventions of the field are four modes: half to even is `RND_CONV` (ONNX, QONNX
+`ROUND`), half up is `RND` (HGQ2), half away from zero is `RND_INF` (QONNX `HALF_UP`, QKeras
+`auto`), and half to zero is `RND_ZERO` (QONNX `HALF_DOWN`).
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gatewright.base import FormatError
+
+Ints = NDArray[np.int64]
+
+
+class Rounding(Enum):
+    """What happens to the bits below the new least significant one."""
+
+    TRN = "toward minus infinity"
+    TRN_ZERO = "toward zero"
+    CEIL = "toward plus infinity"
+    AWAY = "away from zero"
+    RND = "nearest, half up"
+    RND_ZERO = "nearest, half toward zero"
+    RND_INF = "nearest, half away from zero"
+    RND_MIN_INF = "nearest, half down"
+    RND_CONV = "nearest, half to even"
+
+
+class Overflow(Enum):
+    """What happens to a value that the new format cannot hold."""
+
+    WRAP = "wrap modulo the width"
+    SAT = "clip to the format's limits"
+    SAT_ZERO = "become zero"
+    SAT_SYM = "clip to symmetric limits"
+
+
+def round_shift(q: Ints, shift: int | Ints, mode: Rounding) -> Ints:
+    """Return `q * 2**-shift` rounded to an integer; a negative shift multiplies, exactly.
+
+    Args:
+        q: integers of any shape.
+        shift: bits to drop, per element or one for all; broadcast against `q`.
+        mode: where the dropped part goes.
+    """
+    shift = np.asarray(shift, dtype=np.int64)
+    q = np.asarray(q, dtype=np.int64)
+    if not shift.any():
+        return q.copy()
+    right = np.clip(shift, 0, 62)
+    # Past 62 bits only the sign of q matters; the floor and a non-zero rest say all there is.
+    left = np.maximum(-shift, 0)
+    if left.any():
+        require_exact(np.ldexp(np.abs(q).astype(np.float64), left.astype(np.int32)))
+        q = q << left
+    floor = q >> right
+    rest = q - (floor << right)
+    return floor + round_up(floor, rest, right, q < 0, mode)
+
+
+def round_up(floor: Ints, rest: Ints, shift: Ints, negative: NDArray[np.bool_], mode: Rounding) -> Ints:
+    """Return 1 where the value `floor + rest / 2**shift` rounds to `floor + 1`, else 0.
+
+    `negative` is the sign of the value itself, which the modes about zero ask for.
+    """
+    inexact = rest > 0
+    half = np.where(shift > 0, np.int64(1) << np.maximum(shift - 1, 0), 1)
+    above, tie = rest > half, (rest == half) & (shift > 0)
+    table = {
+        Rounding.TRN: np.zeros_like(inexact),
+        Rounding.TRN_ZERO: inexact & negative,
+        Rounding.CEIL: inexact,
+        Rounding.AWAY: inexact & ~negative,
+        Rounding.RND: above | tie,
+        Rounding.RND_ZERO: above | (tie & negative),
+        Rounding.RND_INF: above | (tie & ~negative),
+        Rounding.RND_MIN_INF: above,
+        Rounding.RND_CONV: above | (tie & ((floor & 1) == 1)),
+    }
+    return table[mode].astype(np.int64)
+
+
+def overflow(q: Ints, signed: NDArray[np.bool_], width: Ints, mode: Overflow) -> Ints:
+    """Bring the integers `q` into `width` bits, two's complement where `signed`.
+
+    `signed` and `width` are per element and broadcast against `q`. Width 0 holds only zero.
+    """
+    low, high = limits(signed, width, mode)
+    if mode is Overflow.SAT_ZERO:
+        return np.where((q < low) | (q > high), 0, q)
+    if mode is not Overflow.WRAP:
+        return np.clip(q, low, high)
+    span = np.int64(1) << np.minimum(width, 62)
+    wrapped = np.mod(q - low, span) + low
+    return np.where(width > 0, wrapped, 0)
+
+
+def limits(signed: NDArray[np.bool_], width: Ints, mode: Overflow) -> tuple[Ints, Ints]:
+    """Return the smallest and largest integer of the format under the overflow mode."""
+    width = np.asarray(width, dtype=np.int64)
+    if (width > 62).any():
+        raise FormatError(
+            "a format is wider than we compute with", found=f"{width.max()} bits", supported="62 bits"
+        )
+    magnitude = np.int64(1) << np.maximum(width - np.asarray(signed, dtype=np.int64), 0)
+    high = magnitude - 1
+    symmetric = mode is Overflow.SAT_SYM
+    low = np.where(signed & (width > 0), -high if symmetric else -magnitude, 0)
+    return np.where(width > 0, low, 0), np.where(width > 0, high, 0)
+
+
+def require_exact(magnitude: NDArray[np.float64]) -> None:
+    """Raise `FormatError` where a magnitude (computed in floating point) leaves 62 bits."""
+    if magnitude.size and not float(np.max(magnitude)) < 2.0**62:
+        raise FormatError(
+            "an exact value would not fit the widest integers we compute with",
+            found=f"magnitude {float(np.max(magnitude)):.3g}",
+            supported="less than 2**62",
+            remedy="quantize the layer's inputs or weights to fewer bits",
+        )
