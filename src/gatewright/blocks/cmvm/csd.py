@@ -1,0 +1,43 @@
+"""Canonical signed digits: the form of a constant with the fewest non-zero digits.
+
+Source: Avizienis, "Signed-digit number representations for fast parallel arithmetic" (1961);
+Reitwiesner (1960) for the non-adjacent form, which the code below computes.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def csd_digits(values: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the non-adjacent form of `values` as two bit masks: where +1 and where -1 stands.
+
+    `values == plus - minus`, no position is set in both, no two neighbours are set. Values must
+    be smaller than 2**61 in magnitude.
+    """
+    magnitude = np.abs(values)
+    tripled = magnitude + (magnitude >> 1)
+    changed = magnitude >> 1
+    plus = tripled & ~changed
+    minus = changed & ~tripled
+    negative = values < 0
+    return np.where(negative, minus, plus), np.where(negative, plus, minus)
+
+
+def count_digits(values: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the number of non-zero canonical signed digits of each value."""
+    plus, minus = csd_digits(values)
+    return np.bitwise_count(plus | minus).astype(np.int64)
+
+
+def digit_list(
+    matrix: NDArray[np.int64],
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """List the digits of `matrix` (rows, columns) as (row, column, power, negative), by column."""
+    plus, minus = csd_digits(matrix)
+    powers = np.arange(62, dtype=np.int64)
+    masks = (plus | minus).T[:, :, None] >> powers & 1
+    column, row, power = (part.astype(np.int64) for part in np.nonzero(masks))
+    negative = (minus.T[column, row] >> power & 1).astype(np.int64)
+    return row, column, power, negative

@@ -1,0 +1,21 @@
+"""Floor 3: the circuit: a small closed set of cells, modules, their interpreter and checker."""
+
+from gatewright.hw.cells import NO_RESET, NONE, Kind, Table
+from gatewright.hw.check import check
+from gatewright.hw.interpret import Simulator, evaluate
+from gatewright.hw.module import Instance, Module, Range
+from gatewright.hw.packing import Packing
+
+__all__ = [
+    "NONE",
+    "NO_RESET",
+    "Instance",
+    "Kind",
+    "Module",
+    "Packing",
+    "Range",
+    "Simulator",
+    "Table",
+    "check",
+    "evaluate",
+]

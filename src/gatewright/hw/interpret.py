@@ -1,0 +1,240 @@
+"""The interpreter that defines each cell: plain integers, one cell after another.
+
+Values are NumPy arrays over a batch of independent copies of the circuit. A register is read
+before and written after the cells of a cycle.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from gatewright.base import VerificationError
+from gatewright.hw.cells import NO_RESET, NONE, Kind
+from gatewright.hw.module import Module
+from gatewright.num import Ints
+
+
+@dataclass
+class Simulator:
+    """Run a module cycle by cycle; a circuit without state needs one `step`.
+
+    Attributes:
+        module: what to run.
+        batch: number of independent copies.
+        check: raise `VerificationError` where a value leaves the range its signal claims.
+    """
+
+    module: Module
+    batch: int = 1
+    check: bool = True
+    state: dict[int, Ints] = field(default_factory=dict)
+    children: list[Simulator] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.children = [Simulator(i.module, self.batch, self.check) for i in self.module.instances]
+        for s, kind in enumerate(self.module.kind):
+            if kind == Kind.REG:
+                self.state[s] = np.zeros(self.batch, np.int64) + _safe_start(self.module, s)
+
+    def reset(self) -> None:
+        """Put every register that has a reset value to it."""
+        for s in self.state:
+            if self.module.imm[s] != NO_RESET:
+                self.state[s] = np.full(self.batch, self.module.imm[s], np.int64)
+        for child in self.children:
+            child.reset()
+
+    def step(self, inputs: Mapping[str, Ints]) -> dict[str, Ints]:
+        """Run one cycle.
+
+        Args:
+            inputs: for each port, integers of shape (batch, elements).
+
+        Returns:
+            For each output port, integers of shape (batch, elements), as seen before the clock edge.
+        """
+        values = self._settle(inputs)
+        self._clock(values)
+        return {
+            name: np.stack([values[s] for s in signals], axis=1) if signals else _empty(self.batch)
+            for name, signals in self.module.outputs.items()
+        }
+
+    def peek(self, inputs: Mapping[str, Ints]) -> dict[str, Ints]:
+        """Return the outputs of a cycle without a clock edge."""
+        values = self._settle(inputs)
+        return {
+            name: np.stack([values[s] for s in signals], axis=1) if signals else _empty(self.batch)
+            for name, signals in self.module.outputs.items()
+        }
+
+    def _settle(self, inputs: Mapping[str, Ints]) -> list[Ints]:
+        """Compute every signal of the cycle."""
+        m = self.module
+        flat = [np.asarray(inputs[p], np.int64)[:, i] for p, ss in m.inputs.items() for i in range(len(ss))]
+        values: list[Ints] = []
+        ready: dict[int, list[Ints]] = {}
+        for s, kind in enumerate(m.kind):
+            if kind == Kind.REG:
+                value = self.state[s]
+            elif kind == Kind.INPUT:
+                value = flat[m.imm[s]]
+            elif kind == Kind.INSTANCE:
+                number, index = m.imm[s] >> 32, m.imm[s] & 0xFFFFFFFF
+                if number not in ready:
+                    ready[number] = self._child_outputs(number, values)
+                value = ready[number][index]
+            else:
+                value = np.broadcast_to(EVALUATE[Kind(kind)](m, s, values), (self.batch,))
+            if self.check:
+                _check_range(m, s, value)
+            values.append(value)
+        return values
+
+    def _child_inputs(self, number: int, values: list[Ints]) -> dict[str, Ints]:
+        """Bring the signals that feed an instance onto the grids of its ports."""
+        instance = self.module.instances[number]
+        feeds = iter(instance.inputs)
+        child, result = instance.module, {}
+        for port, signals in child.inputs.items():
+            columns = []
+            for inner in signals:
+                outer = next(feeds)
+                columns.append(_to_grid(values[outer], self.module.frac[outer], child.frac[inner]))
+            result[port] = np.stack(columns, axis=1) if columns else _empty(self.batch)
+        return result
+
+    def _child_outputs(self, number: int, values: list[Ints]) -> list[Ints]:
+        """Return the outputs of an instance in this cycle, all ports after each other."""
+        outputs = self.children[number].peek(self._child_inputs(number, values))
+        return [column for port in outputs.values() for column in port.T]
+
+    def _clock(self, values: list[Ints]) -> None:
+        """Take the clock edge."""
+        m = self.module
+        for number, child in enumerate(self.children):
+            if child.module.is_sequential:
+                child.step(self._child_inputs(number, values))
+        for s in self.state:
+            new = _to_grid(values[m.a[s]], m.frac[m.a[s]], m.frac[s])
+            if self.check:
+                _check_range(m, s, new)
+            if m.b[s] != NONE:
+                new = np.where(values[m.b[s]] != 0, new, self.state[s])
+            self.state[s] = new
+
+
+def evaluate(module: Module, inputs: Mapping[str, Ints], check: bool = True) -> dict[str, Ints]:
+    """Run a circuit without state on a batch; see `Simulator.step`."""
+    batch = len(next(iter(inputs.values()))) if inputs else 1
+    return Simulator(module, batch, check).peek(inputs)
+
+
+def _empty(batch: int) -> Ints:
+    return np.zeros((batch, 0), np.int64)
+
+
+def _safe_start(module: Module, s: int) -> int:
+    """Return the value a register has before reset: anything legal, and not zero where it can be."""
+    return module.hi[s]
+
+
+def _check_range(module: Module, s: int, value: Ints) -> None:
+    if value.size and (value.min() < module.lo[s] or value.max() > module.hi[s]):
+        raise VerificationError(
+            "a signal left the range that the circuit claims for it",
+            place=f"{module.origin or module.name}: signal {s} ({Kind(module.kind[s]).name.lower()})",
+            found=f"{value.min()}..{value.max()}",
+            supported=f"{module.lo[s]}..{module.hi[s]}",
+        )
+
+
+def _to_grid(value: Ints, frac: int, target: int) -> Ints:
+    """Express integers of one grid in units of another; zeros below the coarser grid may go."""
+    shift = target - frac
+    return value << shift if shift >= 0 else value >> -shift
+
+
+def _code(m: Module, s: int, values: list[Ints]) -> Ints:
+    """Return the two's complement code of a signal as an unsigned integer."""
+    return values[s] & ((1 << m.width(s)) - 1)
+
+
+def _pair(m: Module, s: int, values: list[Ints]) -> tuple[Ints, Ints]:
+    """Return operands a and b on the finer of their grids."""
+    a, b = m.a[s], m.b[s]
+    frac = max(m.frac[a], m.frac[b])
+    return _to_grid(values[a], m.frac[a], frac), _to_grid(values[b], m.frac[b], frac)
+
+
+def _add(m: Module, s: int, v: list[Ints]) -> Ints:
+    a, b = _pair(m, s, v)
+    return a + b
+
+
+def _sub(m: Module, s: int, v: list[Ints]) -> Ints:
+    a, b = _pair(m, s, v)
+    return a - b
+
+
+def _wrap(m: Module, s: int, v: list[Ints]) -> Ints:
+    width, signed = m.imm[s] >> 1, m.imm[s] & 1
+    q = _to_grid(v[m.a[s]], m.frac[m.a[s]], m.frac[s])
+    low = -(1 << (width - 1)) if signed and width else 0
+    return np.mod(q - low, 1 << width) + low
+
+
+def _less(m: Module, s: int, v: list[Ints]) -> Ints:
+    a, b = _pair(m, s, v)
+    return (a < b).astype(np.int64)
+
+
+def _equal(m: Module, s: int, v: list[Ints]) -> Ints:
+    a, b = _pair(m, s, v)
+    return (a == b).astype(np.int64)
+
+
+def _select(m: Module, s: int, v: list[Ints]) -> Ints:
+    a, b, frac = m.b[s], m.c[s], m.frac[s]
+    return np.where(v[m.a[s]] != 0, _to_grid(v[a], m.frac[a], frac), _to_grid(v[b], m.frac[b], frac))
+
+
+def _slice(m: Module, s: int, v: list[Ints]) -> Ints:
+    low, width = divmod(m.imm[s], 256)
+    return (v[m.a[s]] >> low) & ((1 << width) - 1)
+
+
+def _concat(m: Module, s: int, v: list[Ints]) -> Ints:
+    return (_code(m, m.a[s], v) << m.width(m.b[s])) | _code(m, m.b[s], v)
+
+
+def _table(m: Module, s: int, v: list[Ints]) -> Ints:
+    number, column = divmod(m.imm[s], 1 << 20)
+    words = m.tables[number].words[:, column]
+    code = _code(m, m.a[s], v)
+    return np.where(code < len(words), words[np.minimum(code, len(words) - 1)], 0)
+
+
+Rule = Callable[[Module, int, list[Ints]], Ints]
+
+EVALUATE: dict[Kind, Rule] = {
+    Kind.CONST: lambda m, s, v: np.asarray(m.imm[s], np.int64),
+    Kind.ADD: _add,
+    Kind.SUB: _sub,
+    Kind.MUL: lambda m, s, v: v[m.a[s]] * v[m.b[s]],
+    Kind.SHIFT: lambda m, s, v: v[m.a[s]],
+    Kind.WRAP: _wrap,
+    Kind.LESS: _less,
+    Kind.EQUAL: _equal,
+    Kind.SELECT: _select,
+    Kind.AND: lambda m, s, v: v[m.a[s]] & v[m.b[s]],
+    Kind.OR: lambda m, s, v: v[m.a[s]] | v[m.b[s]],
+    Kind.XOR: lambda m, s, v: v[m.a[s]] ^ v[m.b[s]],
+    Kind.SLICE: _slice,
+    Kind.CONCAT: _concat,
+    Kind.TABLE: _table,
+}
+"""How each cell without state computes its value; REG, INPUT and INSTANCE are in `Simulator`."""

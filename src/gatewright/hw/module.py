@@ -1,0 +1,395 @@
+"""A module: cells in columns, ports, tables and instances of other modules."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from gatewright.base import FormatError
+from gatewright.hw.cells import NO_RESET, NONE, Kind, Table
+from gatewright.num import Fixed, Intervals
+
+LIMIT = 1 << 62
+Range = tuple[int, int, int]
+"""Smallest integer, largest integer, binary point."""
+
+
+@dataclass(frozen=True, eq=False)
+class Instance:
+    """One use of a module: the signals that feed its inputs, port by port."""
+
+    module: Module
+    name: str
+    inputs: tuple[int, ...]
+
+
+@dataclass(eq=False)
+class Module:
+    """A circuit under construction, then a finished one.
+
+    Rows are signals, numbered in order of creation; every operand of a row is an earlier row, but
+    for the input and enable of a register, which may close a loop. `clk` and `rst` (synchronous,
+    active high) are implied where a module holds registers.
+
+    Attributes:
+        latency: cycles from an input (with `valid_in`) to its output, once registers are placed;
+            for a module not yet pipelined, the cycles its own state machine takes.
+        interval: initiation interval (II): the least number of cycles between two inputs.
+        origin: the user's layer that this module computes.
+    """
+
+    name: str
+    origin: str = ""
+    note: str = ""
+    latency: int = 0
+    interval: int = 1
+    kind: list[int] = field(default_factory=list)
+    a: list[int] = field(default_factory=list)
+    b: list[int] = field(default_factory=list)
+    c: list[int] = field(default_factory=list)
+    imm: list[int] = field(default_factory=list)
+    lo: list[int] = field(default_factory=list)
+    hi: list[int] = field(default_factory=list)
+    frac: list[int] = field(default_factory=list)
+    names: dict[int, str] = field(default_factory=dict)
+    tables: list[Table] = field(default_factory=list)
+    instances: list[Instance] = field(default_factory=list)
+    inputs: dict[str, list[int]] = field(default_factory=dict)
+    outputs: dict[str, list[int]] = field(default_factory=dict)
+    _known: dict[tuple[int, ...], int] = field(default_factory=dict, repr=False)
+    _table_keys: dict[tuple[bytes, bytes], int] = field(default_factory=dict, repr=False)
+
+    def __len__(self) -> int:
+        return len(self.kind)
+
+    # ---- what a signal is
+
+    def range(self, s: int) -> Range:
+        """Return (lo, hi, frac) of a signal."""
+        return self.lo[s], self.hi[s], self.frac[s]
+
+    def fixed(self, s: int) -> Fixed:
+        """Return the narrowest format of a signal."""
+        return Fixed.holding(self.lo[s], self.hi[s], self.frac[s])
+
+    def width(self, s: int) -> int:
+        """Return the bits of a signal, 0 for the constant zero."""
+        lo, hi = self.lo[s], self.hi[s]
+        return (max(hi.bit_length(), (-lo - 1).bit_length()) + 1) if lo < 0 else hi.bit_length()
+
+    def intervals(self, signals: Sequence[int]) -> Intervals:
+        """Return the ranges of some signals."""
+        return Intervals.of(
+            [self.lo[s] for s in signals],
+            [self.hi[s] for s in signals],
+            [self.frac[s] for s in signals],
+        )
+
+    def operands(self, s: int) -> list[int]:
+        """Return the rows that a cell reads (an instance output reads all the instance's inputs)."""
+        if self.kind[s] == Kind.INSTANCE:
+            return list(self.instances[self.imm[s] >> 32].inputs)
+        return [o for o in (self.a[s], self.b[s], self.c[s]) if o != NONE]
+
+    @property
+    def is_sequential(self) -> bool:
+        """Whether the module or anything in it holds state."""
+        return Kind.REG in self.kind or any(i.module.is_sequential for i in self.instances)
+
+    @property
+    def output_signals(self) -> list[int]:
+        """All output signals, port after port."""
+        return [s for port in self.outputs.values() for s in port]
+
+    @property
+    def input_signals(self) -> list[int]:
+        """All input signals, port after port."""
+        return [s for port in self.inputs.values() for s in port]
+
+    # ---- rows
+
+    def row(
+        self, kind: Kind, rng: Range, a: int = NONE, b: int = NONE, c: int = NONE, imm: int = 0
+    ) -> int:
+        """Append a cell and return its signal; an equal cell that is there already is returned."""
+        lo, hi, frac = rng
+        if lo < -LIMIT or hi >= LIMIT:
+            raise FormatError(
+                "a signal would be wider than we compute with",
+                place=self.origin or self.name,
+                found=f"{kind.name.lower()} of range {lo}..{hi}",
+                supported="62 bits",
+                remedy="quantize the layer's inputs or weights to fewer bits",
+            )
+        key = (kind, a, b, c, imm, lo, hi, frac)
+        if kind not in (Kind.REG, Kind.INPUT, Kind.INSTANCE):
+            known = self._known.get(key)
+            if known is not None:
+                return known
+        signal = len(self.kind)
+        self._known[key] = signal
+        for column, value in zip(
+            (self.kind, self.a, self.b, self.c, self.imm, self.lo, self.hi, self.frac),
+            (int(kind), a, b, c, imm, lo, hi, frac),
+            strict=True,
+        ):
+            column.append(value)
+        return signal
+
+    def is_constant(self, s: int) -> bool:
+        """Whether a signal can only have one value."""
+        return self.lo[s] == self.hi[s]
+
+    def constant(self, q: int, frac: int = 0) -> int:
+        """Return the number `q * 2**-frac` as a signal."""
+        while q and not q & 1:
+            q, frac = q >> 1, frac - 1
+        frac = frac if q else 0
+        return self.row(Kind.CONST, (q, q, frac), imm=q)
+
+    # ---- ports
+
+    def input(self, name: str, types: Intervals) -> list[int]:
+        """Add an input port; return a signal per element."""
+        assert name not in self.inputs, f"port {name} is there already"
+        base = len(self.input_signals)
+        triples = zip(types.lo.ravel(), types.hi.ravel(), types.frac.ravel(), strict=True)
+        signals = [
+            self.row(Kind.INPUT, (int(lo), int(hi), int(f)), imm=base + i)
+            for i, (lo, hi, f) in enumerate(triples)
+        ]
+        self.inputs[name] = signals
+        return signals
+
+    def output(self, name: str, signals: Sequence[int]) -> None:
+        """Add an output port."""
+        assert name not in self.outputs, f"port {name} is there already"
+        self.outputs[name] = list(signals)
+
+    # ---- arithmetic
+
+    def _align(self, a: int, b: int) -> tuple[Range, Range]:
+        """Return both ranges on the finer of the two grids."""
+        (alo, ahi, af), (blo, bhi, bf) = self.range(a), self.range(b)
+        f = max(af, bf)
+        return (alo << (f - af), ahi << (f - af), f), (blo << (f - bf), bhi << (f - bf), f)
+
+    def add(self, a: int, b: int) -> int:
+        """Return a + b, exactly."""
+        (alo, ahi, f), (blo, bhi, _) = self._align(a, b)
+        if alo == ahi and blo == bhi:
+            return self.constant(alo + blo, f)
+        if (alo, ahi) == (0, 0):
+            return b
+        if (blo, bhi) == (0, 0):
+            return a
+        return self.row(Kind.ADD, (alo + blo, ahi + bhi, f), min(a, b), max(a, b))
+
+    def sub(self, a: int, b: int, within: tuple[int, int] | None = None) -> int:
+        """Return a - b, exactly; `within` states a narrower range that the caller can prove."""
+        (alo, ahi, f), (blo, bhi, _) = self._align(a, b)
+        if a == b:
+            return self.constant(0)
+        if alo == ahi and blo == bhi:
+            return self.constant(alo - blo, f)
+        if (blo, bhi) == (0, 0):
+            return a
+        lo, hi = alo - bhi, ahi - blo
+        if within is not None:
+            lo, hi = max(lo, within[0]), min(hi, within[1])
+        return self.row(Kind.SUB, (lo, hi, f), a, b)
+
+    def neg(self, a: int) -> int:
+        """Return -a."""
+        return self.sub(self.constant(0), a)
+
+    def mul(self, a: int, b: int) -> int:
+        """Return a * b, exactly; a constant power of two costs nothing."""
+        (alo, ahi, af), (blo, bhi, bf) = self.range(a), self.range(b)
+        for constant, other in ((a, b), (b, a)):
+            if self.is_constant(constant) and self.lo[constant] in (0, 1):
+                if self.lo[constant] == 0:
+                    return self.constant(0)
+                return self.shift(other, -self.frac[constant])
+        corners = [x * y for x in (alo, ahi) for y in (blo, bhi)]
+        low = 0 if a == b and alo < 0 < ahi else min(corners)
+        if self.is_constant(a) and self.is_constant(b):
+            return self.constant(alo * blo, af + bf)
+        return self.row(Kind.MUL, (low, max(corners), af + bf), min(a, b), max(a, b))
+
+    def shift(self, a: int, bits: int) -> int:
+        """Return a * 2**bits: the binary point moves, no logic."""
+        lo, hi, frac = self.range(a)
+        if bits == 0 or (lo, hi) == (0, 0):
+            return a
+        if lo == hi:
+            return self.constant(lo, frac - bits)
+        if self.kind[a] == Kind.SHIFT:
+            return self.shift(self.a[a], bits + self.imm[a])
+        return self.row(Kind.SHIFT, (lo, hi, frac - bits), a, imm=bits)
+
+    def wrap(self, a: int, to: Fixed) -> int:
+        """Return `a` floored to the grid of `to`, then modulo its width: wiring only."""
+        lo, hi, frac = self.range(a)
+        drop = frac - to.frac
+        low = lo >> drop if drop > 0 else lo << -drop
+        high = hi >> drop if drop > 0 else hi << -drop
+        if low < to.low or high > to.high:
+            if low == high:
+                span = 1 << to.width
+                return self.constant((low - to.low) % span + to.low if to.width else 0, to.frac)
+            low, high = to.low, to.high
+        elif drop <= 0:
+            return a  # nothing is lost: the value is on a coarser grid already
+        if low == high:
+            return self.constant(low, to.frac)
+        return self.row(Kind.WRAP, (low, high, to.frac), a, imm=2 * to.width + to.signed)
+
+    def floor(self, a: int, frac: int) -> int:
+        """Return `a` floored to the grid `2**-frac`: drop low bits."""
+        lo, hi, old = self.range(a)
+        drop = max(old - frac, 0)
+        return self.wrap(a, Fixed.holding(lo >> drop, hi >> drop, frac)) if drop else a
+
+    # ---- comparison and choice
+
+    def less(self, a: int, b: int) -> int:
+        """Return 1 where a < b."""
+        (alo, ahi, _), (blo, bhi, _) = self._align(a, b)
+        if ahi < blo:
+            return self.constant(1)
+        if alo >= bhi or a == b:
+            return self.constant(0)
+        return self.row(Kind.LESS, (0, 1, 0), a, b)
+
+    def equal(self, a: int, b: int) -> int:
+        """Return 1 where a == b."""
+        (alo, ahi, _), (blo, bhi, _) = self._align(a, b)
+        if a == b or (alo == ahi == blo == bhi):
+            return self.constant(1)
+        if ahi < blo or bhi < alo:
+            return self.constant(0)
+        return self.row(Kind.EQUAL, (0, 1, 0), min(a, b), max(a, b))
+
+    def select(self, condition: int, a: int, b: int, within: tuple[int, int] | None = None) -> int:
+        """Return a where the condition is 1, else b.
+
+        `within` states a narrower range that the caller can prove, in units of the finer of the two
+        grids. Constants take the other operand's grid where they lie on it.
+        """
+        if self.is_constant(condition):
+            return a if self.lo[condition] else b
+        if a == b:
+            return a
+        (alo, ahi, f), (blo, bhi, _) = self._align(a, b)
+        lo, hi = min(alo, blo), max(ahi, bhi)
+        if within is not None:
+            lo, hi = max(lo, within[0]), min(hi, within[1])
+        return self.row(Kind.SELECT, (lo, hi, f), condition, a, b)
+
+    # ---- bits
+
+    def _bits(self, kind: Kind, a: int, b: int) -> int:
+        """Return a bitwise operation on codes; both operands share a binary point."""
+        assert self.frac[a] == self.frac[b], "bitwise operands need one binary point"
+        joint = Fixed.holding(min(self.lo[a], self.lo[b]), max(self.hi[a], self.hi[b]), 0)
+        return self.row(kind, (joint.low, joint.high, self.frac[a]), min(a, b), max(a, b))
+
+    def and_(self, a: int, b: int) -> int:
+        """Return a & b, bit by bit."""
+        for one, other in ((a, b), (b, a)):
+            if self.range(one) == (0, 0, 0):
+                return one
+            if self.range(one) == (1, 1, 0) and (self.lo[other], self.hi[other]) == (0, 1):
+                return other
+        return self._bits(Kind.AND, a, b)
+
+    def or_(self, a: int, b: int) -> int:
+        """Return a | b, bit by bit."""
+        for one, other in ((a, b), (b, a)):
+            if self.range(one) == (0, 0, 0):
+                return other
+        return self._bits(Kind.OR, a, b)
+
+    def xor(self, a: int, b: int) -> int:
+        """Return a ^ b, bit by bit."""
+        return self._bits(Kind.XOR, a, b)
+
+    def not_(self, a: int) -> int:
+        """Return 1 - a for a single bit."""
+        assert self.lo[a] >= 0 and self.hi[a] <= 1 and self.frac[a] == 0, "not_ takes one bit"
+        if self.is_constant(a):
+            return self.constant(1 - self.lo[a])
+        return self.xor(a, self.constant(1))
+
+    def slice(self, a: int, low: int, width: int) -> int:
+        """Return bits `low` to `low + width - 1` of the code of `a`, unsigned."""
+        if self.is_constant(a):
+            return self.constant((self.lo[a] >> low) & ((1 << width) - 1))
+        return self.row(Kind.SLICE, (0, (1 << width) - 1, 0), a, imm=256 * low + width)
+
+    def concat(self, high: int, low: int) -> int:
+        """Return the code of `high` above the code of `low`, unsigned."""
+        width = self.width(high) + self.width(low)
+        return self.row(Kind.CONCAT, (0, (1 << width) - 1, 0), high, low)
+
+    def table(self, index: int, table: Table, column: int = 0) -> int:
+        """Return a field of the table's word at the code of `index` (two's complement bits)."""
+        key = table.key()
+        number = self._table_keys.setdefault(key, len(self.tables))
+        if number == len(self.tables):
+            self.tables.append(table)
+        words = table.words[:, column]
+        lo, hi, frac = int(words.min()), int(words.max()), int(table.frac[column])
+        if (1 << self.width(index)) > table.depth:
+            lo, hi = min(lo, 0), max(hi, 0)
+        if lo == hi:
+            return self.constant(lo, frac)
+        return self.row(Kind.TABLE, (lo, hi, frac), index, imm=(number << 20) + column)
+
+    # ---- state and structure
+
+    def register(self, rng: Range, reset: int | None = None) -> int:
+        """Return a register of the given range, to be fed with `connect`."""
+        return self.row(Kind.REG, rng, imm=NO_RESET if reset is None else reset)
+
+    def connect(self, register: int, data: int, enable: int = NONE) -> None:
+        """Feed a register; without `enable` it takes a new value each cycle."""
+        assert self.kind[register] == Kind.REG and self.a[register] == NONE, "not an open register"
+        self.a[register], self.b[register] = data, enable
+
+    def instance(
+        self, module: Module, inputs: Mapping[str, Sequence[int]], name: str = ""
+    ) -> dict[str, list[int]]:
+        """Use a module; return its output signals, port by port.
+
+        Every signal must fit the range of the port element it feeds.
+        """
+        assert list(inputs) == list(module.inputs), "ports of an instance do not match its module"
+        flat = [s for port in inputs.values() for s in port]
+        for outer, inner in zip(flat, module.input_signals, strict=True):
+            (olo, ohi, _), (ilo, ihi, _) = _common(self.range(outer), module.range(inner))
+            assert ilo <= olo and ohi <= ihi, "a signal does not fit the port it feeds"
+        number = len(self.instances)
+        self.instances.append(Instance(module, name or f"u_{module.name}", tuple(flat)))
+        result, index = {}, 0
+        for port, signals in module.outputs.items():
+            result[port] = []
+            for s in signals:
+                imm = (number << 32) + index
+                result[port].append(self.row(Kind.INSTANCE, module.range(s), imm=imm))
+                index += 1
+        return result
+
+    def label(self, s: int, name: str) -> None:
+        """Give a signal a name that the emitted text will show."""
+        self.names.setdefault(s, name)
+
+
+def _common(a: Range, b: Range) -> tuple[Range, Range]:
+    """Return two ranges on the finer of their grids."""
+    f = max(a[2], b[2])
+    return (
+        (a[0] << (f - a[2]), a[1] << (f - a[2]), f),
+        (b[0] << (f - b[2]), b[1] << (f - b[2]), f),
+    )
