@@ -1,0 +1,1 @@
+"""Floor 8: outside programs. Verilator and Icarus simulate, Yosys synthesises."""

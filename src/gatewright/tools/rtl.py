@@ -1,0 +1,101 @@
+"""Verilog sources with a streaming top, as the outside programs take them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from gatewright.base.cache import content_key
+from gatewright.base.errors import OptionError
+
+CONTROL = ("clk", "rst", "valid_in", "valid_out")
+VERILOG = (".v", ".sv")
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_$]*")
+
+
+@dataclass(frozen=True)
+class RtlPort:
+    """Name a packed data port of `width` bits."""
+
+    name: str
+    width: int
+    is_input: bool
+
+    @property
+    def words(self) -> int:
+        """Return how many 64-bit words hold the port, little-endian."""
+        return (self.width + 63) // 64
+
+
+@dataclass(frozen=True)
+class RtlDesign:
+    """Hold Verilog sources with a streaming top.
+
+    The control ports are always `clk`, `rst` (synchronous, active high), `valid_in` and
+    `valid_out`. `sources` maps a file name to its text: `.v` and `.sv` files are compiled in the
+    order given, other files (headers, memory contents) only lie beside them.
+
+    Raises `OptionError` for a name or width that no design can have.
+    """
+
+    top: str
+    sources: dict[str, str]
+    inputs: tuple[RtlPort, ...]
+    outputs: tuple[RtlPort, ...]
+
+    def __post_init__(self) -> None:
+        check_sources(self.sources)
+        names = [*CONTROL, *(port.name for port in self.inputs + self.outputs)]
+        for name in [self.top, *names]:
+            if not _NAME.fullmatch(name):
+                raise OptionError("not a plain Verilog identifier", found=name)
+        if len(set(names)) != len(names):
+            raise OptionError("two ports of a design have one name", found=", ".join(names))
+        for port in self.inputs + self.outputs:
+            if port.width < 1 or port.is_input != (port in self.inputs):
+                raise OptionError(
+                    "a port of a design has no bits or the wrong direction",
+                    place=f"port {port.name!r}",
+                    found=f"width {port.width}, is_input={port.is_input}",
+                )
+
+    @property
+    def input_words(self) -> int:
+        """Return the 64-bit words of one input sample."""
+        return sum(port.words for port in self.inputs)
+
+    @property
+    def output_words(self) -> int:
+        """Return the 64-bit words of one output sample."""
+        return sum(port.words for port in self.outputs)
+
+    def digest(self) -> str:
+        """Return a hash of everything that the design is."""
+        ports = [f"{p.name}:{p.width}:{p.is_input}" for p in self.inputs + self.outputs]
+        return content_key(self.top, sources_digest(self.sources), *ports)
+
+
+def check_sources(sources: dict[str, str]) -> None:
+    """Raise `OptionError` where a file name would leave its folder or nothing can be compiled."""
+    for name in sources:
+        path = PurePosixPath(name)
+        plain = re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.$-]*(/[A-Za-z0-9_][A-Za-z0-9_.$-]*)*", name)
+        if not plain or path.is_absolute() or ".." in path.parts:
+            raise OptionError(
+                "not a plain relative file name",
+                found=name,
+                supported="letters, digits, '_', '-', '.', '$' and '/' between folders",
+            )
+    if not verilog_files(sources):
+        raise OptionError("no Verilog source", found=", ".join(sources), supported="*.v, *.sv")
+
+
+def verilog_files(sources: dict[str, str]) -> list[str]:
+    """Return the names of the files to compile, in their order."""
+    return [name for name in sources if name.endswith(VERILOG)]
+
+
+def sources_digest(sources: dict[str, str]) -> str:
+    """Return a hash of file names and texts, in their order."""
+    return content_key(*(part for pair in sources.items() for part in pair))

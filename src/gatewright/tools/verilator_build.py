@@ -1,0 +1,186 @@
+"""Build one program out of many designs: a model each, one driver, few compile units."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib import resources
+from pathlib import Path
+
+from gatewright.base.cache import Cache
+from gatewright.base.errors import ToolError
+from gatewright.tools.cxx_build import Compiler, pack
+from gatewright.tools.process import Progress, in_parallel, write_sources
+from gatewright.tools.rtl import RtlDesign, RtlPort, verilog_files
+from gatewright.tools.verilator_program import COMMON, Verilator, reject
+
+DRIVER = "driver.hpp"
+# The harness is checked (a port of another width is an error), the design's own style is not.
+LINT_ONLY_HARNESS = '`verilator_config\nlint_off -file "src/*"\n'
+# Each model's sources begin with its own header "__pch.h", which objects to another model's.
+UNIT_LINE = '#undef VL_PCH_INCLUDED\n#include "{file}"\n'
+SMALL_BYTES = 300_000  # C++ below which -O0 gains nothing
+
+
+def driver_text() -> str:
+    """Return the text of the C++ driver."""
+    return (resources.files(__package__) / DRIVER).read_text(encoding="utf-8")
+
+
+def build_program(
+    designs: Sequence[RtlDesign],
+    compiler: Compiler,
+    cache: Cache,
+    work: Path,
+    *,
+    few_cycles: bool,
+    jobs: int,
+    progress: Progress | None = None,
+) -> Path:
+    """Build a program that simulates any of `designs` (`program INDEX STIMULUS RESPONSE`).
+
+    `few_cycles` allows -O0 for large designs, where the compiler would take longer than it saves.
+    Raises `ToolError` where Verilator or the compiler refuses.
+    """
+    steps = len(designs) + 2
+    report = progress or (lambda what, done, total: None)
+    (work / DRIVER).write_text(driver_text(), encoding="utf-8")
+    report("verilate", 0, steps)
+    numbered = list(enumerate(designs))
+    models = in_parallel(
+        lambda item: verilate(item[1], item[0], work, compiler.verilator, compiler.timeout),
+        numbered,
+        jobs,
+    )
+    report("compile", len(designs), steps)
+    files = [file for model in models for file in model]
+    main = work / "main.cpp"
+    main.write_text(_main_text(len(designs)), encoding="utf-8")
+    large = sum(file.stat().st_size for file in files) > SMALL_BYTES
+    opt = "-O0" if few_cycles and large else "-O1"
+    objects = compile_units(compiler, [*files, main], work, opt, jobs)
+    report("link", len(designs) + 1, steps)
+    runtime = compiler.runtime(cache, work / "runtime", jobs)
+    program = compiler.link([*objects, *runtime], work / "program")
+    report("link", steps, steps)
+    return program
+
+
+def compile_units(
+    compiler: Compiler, files: Sequence[Path], work: Path, opt: str, jobs: int
+) -> list[Path]:
+    """Compile files as a few units that include them one after the other; return the objects."""
+    units = pack(files, jobs)
+    folders = sorted({file.parent for file in files} | {work})
+
+    def one(index: int) -> Path:
+        source = work / f"unit{index}.cpp"
+        source.write_text("".join(UNIT_LINE.format(file=file) for file in units[index]))
+        return compiler.compile(source, work / f"unit{index}.o", opt, folders)
+
+    return in_parallel(one, range(len(units)), jobs)
+
+
+def verilate(
+    design: RtlDesign, index: int, work: Path, verilator: Verilator, timeout: float
+) -> list[Path]:
+    """Turn a design into C++ below `work`; return the files to compile."""
+    folder = work / f"design{index}"
+    write_sources(design.sources, folder / "src")
+    harness = _harness_name(design)
+    (folder / "harness.v").write_text(_harness_text(design, harness), encoding="utf-8")
+    (folder / "lint.vlt").write_text(LINT_ONLY_HARNESS, encoding="utf-8")
+    prefix = f"Design{index}"
+    arguments = ["--cc", *COMMON, "-O3", "--x-assign", "unique", "--x-initial", "unique"]
+    arguments += ["--prefix", prefix, "--top-module", harness, "--Mdir", "cc", "-Isrc", "lint.vlt"]
+    arguments += ["harness.v", *(f"src/{name}" for name in verilog_files(design.sources))]
+    what = f"Verilator refuses the Verilog of {design.top!r}"
+    done = verilator.call(arguments, cwd=folder, timeout=timeout, what="Verilator")
+    if done.status != 0:
+        raise reject(done, what)
+    generated = sorted((folder / "cc").glob(f"{prefix}*.cpp"))
+    if not generated:
+        raise ToolError(f"{what}: it wrote no C++", found=done.text.strip()[:200])
+    binding = folder / "cc" / f"binding{index}.cpp"
+    binding.write_text(_binding_text(design, index, prefix), encoding="utf-8")
+    return [*generated, binding]
+
+
+def _harness_name(design: RtlDesign) -> str:
+    name = "gatewright_harness"
+    while any(name in text for text in design.sources.values()):
+        name += "_"
+    return name
+
+
+def _harness_text(design: RtlDesign, name: str) -> str:
+    """Return a module with numbered ports, so that the C++ names do not depend on the design's."""
+    ports = ["  input clk", "  input rst", "  input valid_in", "  output valid_out"]
+    pins = [f"    .{pin}({pin})" for pin in ("clk", "rst", "valid_in", "valid_out")]
+    for letter, group in (("i", design.inputs), ("o", design.outputs)):
+        for number, port in enumerate(group):
+            direction = "input" if letter == "i" else "output"
+            ports.append(f"  {direction} [{port.width - 1}:0] {letter}{number}")
+            pins.append(f"    .{port.name}({letter}{number})")
+    head = f"module {name} (\n" + ",\n".join(ports) + "\n);\n"
+    return head + f"  {design.top} dut (\n" + ",\n".join(pins) + "\n  );\nendmodule\n"
+
+
+def _binding_text(design: RtlDesign, index: int, prefix: str) -> str:
+    """Return the C++ that tells the driver how to set and read this design's ports."""
+    masks = ", ".join(f"{mask:#x}ULL" for port in design.inputs for mask in port_masks(port))
+    return "\n".join(
+        [
+            f'#include "{prefix}.h"',
+            f'#include "{DRIVER}"',
+            "namespace {",
+            f"struct Binding{index} {{",
+            f"    using Model = {prefix};",
+            f"    static constexpr int in_words = {design.input_words};",
+            f"    static constexpr int out_words = {design.output_words};",
+            f"    static constexpr uint64_t masks[] = {{{masks or '0'}}};",
+            "    static void drive(Model& model, const uint64_t* words) {",
+            *_accesses("put", "i", design.inputs),
+            "    }",
+            "    static void sample(const Model& model, uint64_t* words) {",
+            *_accesses("get", "o", design.outputs),
+            "    }",
+            "};",
+            f"constexpr uint64_t Binding{index}::masks[];",
+            "}  // namespace",
+            f"int gatewright_design{index}(const char* stimulus, const char* response) {{",
+            f"    return gatewright::simulate<Binding{index}>(stimulus, response);",
+            "}",
+            "",
+        ]
+    )
+
+
+def _accesses(action: str, letter: str, ports: Sequence[RtlPort]) -> list[str]:
+    lines, offset = [], 0
+    for number, port in enumerate(ports):
+        lines.append(f"        gatewright::{action}(model.{letter}{number}, words + {offset});")
+        offset += port.words
+    return lines
+
+
+def port_masks(port: RtlPort) -> list[int]:
+    """Return the bits that exist in each 64-bit word of a port."""
+    full = (1 << port.width) - 1
+    return [full >> (64 * word) & (2**64 - 1) for word in range(port.words)]
+
+
+def _main_text(count: int) -> str:
+    names = [f"gatewright_design{index}" for index in range(count)]
+    lines = ["#include <cstdlib>"]
+    lines += [f"int {name}(const char* stimulus, const char* response);" for name in names]
+    lines += [
+        "int main(int count, char** arguments) {",
+        f"    int (*const designs[])(const char*, const char*) = {{{', '.join(names)}}};",
+        "    if (count != 4) return 2;",
+        "    const int index = std::atoi(arguments[1]);",
+        f"    if (index < 0 || index >= {count}) return 2;",
+        "    return designs[index](arguments[2], arguments[3]);",
+        "}",
+        "",
+    ]
+    return "\n".join(lines)
