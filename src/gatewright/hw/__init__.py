@@ -1,5 +1,6 @@
 """Floor 3: the circuit: a small closed set of cells, modules, their interpreter and checker."""
 
+from gatewright.hw.bus import Bus, Contract, Layout
 from gatewright.hw.cells import NO_RESET, NONE, Kind, Table
 from gatewright.hw.check import check
 from gatewright.hw.interpret import Simulator, evaluate
@@ -9,8 +10,11 @@ from gatewright.hw.packing import Packing
 __all__ = [
     "NONE",
     "NO_RESET",
+    "Bus",
+    "Contract",
     "Instance",
     "Kind",
+    "Layout",
     "Module",
     "Packing",
     "Range",

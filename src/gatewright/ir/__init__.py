@@ -1,0 +1,24 @@
+"""Floor 4: the model: operations, graph, plan, printer."""
+
+from gatewright.ir.graph import Graph, Input, Node, Output, evaluate, infer, located, run_real, shapes
+from gatewright.ir.op import Op, Reals
+from gatewright.ir.plan import PARALLEL, Plan
+from gatewright.ir.text import describe, print_graph
+
+__all__ = [
+    "PARALLEL",
+    "Graph",
+    "Input",
+    "Node",
+    "Op",
+    "Output",
+    "Plan",
+    "Reals",
+    "describe",
+    "evaluate",
+    "infer",
+    "located",
+    "print_graph",
+    "run_real",
+    "shapes",
+]

@@ -1,0 +1,68 @@
+"""What every operation has to say of itself."""
+
+from __future__ import annotations
+
+import re
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gatewright.hw import Bus, Module
+from gatewright.ir.plan import Plan
+from gatewright.num import FixedArray, Intervals
+
+Reals = NDArray[np.float64]
+
+
+class Op(ABC):
+    """One operation on tensors: its meaning on real numbers and on integers, and its circuit.
+
+    Subclasses are frozen dataclasses; constants (weights, slopes) are float64 arrays that hold
+    dyadic numbers once a model is quantized. Batches lead in `real` and `evaluate`; types, shapes
+    and axes speak of one sample, without the batch.
+
+    Attributes:
+        wiring: the operation moves elements and needs no logic and no module of its own.
+        folds: `lower` can take a plan with a reuse factor above 1.
+        exact_real: `real` on values of the input grids gives exactly what `evaluate` gives.
+    """
+
+    wiring: ClassVar[bool] = False
+    folds: ClassVar[bool] = False
+    exact_real: ClassVar[bool] = True
+
+    @abstractmethod
+    def real(self, *x: Reals) -> Reals:
+        """Compute the operation on real numbers (float64), batch first: the source's meaning."""
+
+    @abstractmethod
+    def infer(self, *x: Intervals) -> Intervals:
+        """Return the exact type of the result.
+
+        Raises:
+            GatewrightError: shapes do not fit, or a result would not fit 62 bits.
+        """
+
+    @abstractmethod
+    def evaluate(self, *x: FixedArray) -> FixedArray:
+        """Compute the integers that the firmware must give, batch first."""
+
+    @abstractmethod
+    def lower(self, module: Module, *x: Bus, plan: Plan) -> Bus:
+        """Build the circuit in `module` and return the result's signals."""
+
+    @property
+    def kind(self) -> str:
+        """The operation's name in snake case: the stem of its file, test and documentation."""
+        return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", type(self).__name__).lower()
+
+    @property
+    def is_monotone_unary(self) -> bool:
+        """Whether this is an elementwise function of one input that never falls."""
+        return False
+
+    def multiplications(self, *x: Intervals) -> int:
+        """Return the products of one inference, for the planner; 0 where there are none."""
+        return 0

@@ -1,0 +1,120 @@
+"""What operations on single elements share: broadcasting, and a circuit per element."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from gatewright.base import ModelError
+from gatewright.hw import Bus, Module
+from gatewright.ir import Op, Plan, Reals
+from gatewright.num import FixedArray, Intervals, Ints
+
+
+def broadcast_shape(*shapes: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the common shape of samples.
+
+    Raises:
+        ModelError: there is none.
+    """
+    try:
+        return np.broadcast_shapes(*shapes)
+    except ValueError:
+        raise ModelError(
+            "the shapes of two operands do not fit together",
+            found=" and ".join(map(str, shapes)),
+            supported="shapes that broadcast as in NumPy",
+        ) from None
+
+
+def spread(shape: tuple[int, ...]) -> Callable[[Ints], Ints]:
+    """Return a function that broadcasts an array of one sample to a shape."""
+    return lambda array: np.broadcast_to(array, shape).copy()
+
+
+def pad_batch(x: FixedArray, rank: int) -> FixedArray:
+    """Insert axes after the batch so that samples of lower rank broadcast as in NumPy."""
+    missing = rank - (x.q.ndim - 1)
+    if missing <= 0:
+        return x
+    return FixedArray(x.q.reshape(x.q.shape[0], *(1,) * missing, *x.q.shape[1:]), x.frac)
+
+
+def pad_reals(x: np.ndarray, rank: int) -> np.ndarray:
+    """Do the same for real numbers."""
+    missing = rank - (x.ndim - 1)
+    return x.reshape(x.shape[0], *(1,) * missing, *x.shape[1:]) if missing > 0 else x
+
+
+def pick(constant: Reals, index: tuple[int, ...]) -> float:
+    """Return the element of a broadcast constant that meets the sample's element at `index`."""
+    shape = np.shape(constant)
+    tail = index[len(index) - len(shape) :]
+    return float(np.asarray(constant)[tuple(0 if n == 1 else i for n, i in zip(shape, tail, strict=True))])
+
+
+@dataclass(frozen=True, eq=False)
+class Unary(Op):
+    """A function of each element on its own."""
+
+    def lower(self, module: Module, *x: Bus, plan: Plan) -> Bus:
+        """Build one circuit per element."""
+        (bus,) = x
+        signals = [
+            self.lower_element(module, int(s), index) for index, s in np.ndenumerate(bus.signals)
+        ]
+        return bus.with_signals(signals, bus.shape)
+
+    @abstractmethod
+    def lower_element(self, m: Module, a: int, index: tuple[int, ...]) -> int:
+        """Build the circuit of the element at `index`."""
+
+
+@dataclass(frozen=True, eq=False)
+class Binary(Op):
+    """A function of two elements, with NumPy's broadcasting over the sample's axes."""
+
+    def infer(self, *x: Intervals) -> Intervals:
+        """Return the exact type of the result."""
+        a, b = x
+        shape = broadcast_shape(a.shape, b.shape)
+        return self.join_types(a.map(spread(shape)), b.map(spread(shape)))
+
+    def real(self, *x: np.ndarray) -> np.ndarray:
+        """Compute on real numbers."""
+        a, b = x
+        rank = max(a.ndim, b.ndim) - 1
+        return self.join_real(pad_reals(a, rank), pad_reals(b, rank))
+
+    def evaluate(self, *x: FixedArray) -> FixedArray:
+        """Compute on integers."""
+        a, b = x
+        rank = max(a.q.ndim, b.q.ndim) - 1
+        return self.join(pad_batch(a, rank), pad_batch(b, rank))
+
+    def lower(self, module: Module, *x: Bus, plan: Plan) -> Bus:
+        """Build one circuit per element of the result."""
+        a, b = x
+        left, right = np.broadcast_arrays(a.signals, b.signals)
+        pairs = zip(left.ravel().tolist(), right.ravel().tolist(), strict=True)
+        signals = [self.join_signals(module, p, q) for p, q in pairs]
+        return a.with_signals(signals, left.shape)
+
+    @abstractmethod
+    def join_types(self, a: Intervals, b: Intervals) -> Intervals:
+        """Return the type of the result for operands of equal shape."""
+
+    @abstractmethod
+    def join_real(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        """Compute on real numbers that broadcast."""
+
+    @abstractmethod
+    def join(self, a: FixedArray, b: FixedArray) -> FixedArray:
+        """Compute on integers that broadcast."""
+
+    @abstractmethod
+    def join_signals(self, m: Module, a: int, b: int) -> int:
+        """Build the circuit of one element."""

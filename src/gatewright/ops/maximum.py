@@ -1,0 +1,34 @@
+"""Return the larger of two elements."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from gatewright.blocks.arith import maximum
+from gatewright.hw import Module
+from gatewright.num import FixedArray, Intervals
+from gatewright.ops.elementwise import Binary
+
+
+@dataclass(frozen=True, eq=False)
+class Maximum(Binary):
+    """Return the larger of two elements."""
+
+    def join_types(self, a: Intervals, b: Intervals) -> Intervals:
+        """Return the exact range."""
+        return a.maximum(b)
+
+    def join_real(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        """Compute on real numbers."""
+        return np.maximum(a, b)
+
+    def join(self, a: FixedArray, b: FixedArray) -> FixedArray:
+        """Compute on integers."""
+        frac = np.maximum(a.frac, b.frac)
+        return FixedArray(np.maximum(a.aligned(frac), b.aligned(frac)), frac)
+
+    def join_signals(self, m: Module, a: int, b: int) -> int:
+        """Build the circuit of one element."""
+        return maximum(m, a, b)

@@ -1,0 +1,50 @@
+"""What operations that only move elements share."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+
+import numpy as np
+
+from gatewright.hw import Bus, Module
+from gatewright.ir import Op, Plan, Reals
+from gatewright.num import FixedArray, Intervals, Ints
+
+
+@dataclass(frozen=True, eq=False)
+class Movement(Op):
+    """Take elements of one sample, in some order: wiring."""
+
+    wiring = True
+
+    @abstractmethod
+    def move(self, sample: np.ndarray) -> np.ndarray:
+        """Move the elements of one sample."""
+
+    def _indices(self, shape: tuple[int, ...]) -> Ints:
+        """Return, for each element of the result, its number in the flattened sample."""
+        return self.move(np.arange(int(np.prod(shape)), dtype=np.int64).reshape(shape))
+
+    def _take(self, batch: np.ndarray) -> np.ndarray:
+        indices = self._indices(batch.shape[1:])
+        return batch.reshape(len(batch), -1)[:, indices]
+
+    def real(self, *x: Reals) -> Reals:
+        """Move real numbers."""
+        return self._take(x[0])
+
+    def infer(self, *x: Intervals) -> Intervals:
+        """Move types."""
+        return x[0].map(self.move)
+
+    def evaluate(self, *x: FixedArray) -> FixedArray:
+        """Move integers."""
+        shape = x[0].q.shape[1:]
+        frac = np.broadcast_to(x[0].frac, shape)
+        return FixedArray(self._take(x[0].q), self.move(frac))
+
+    def lower(self, module: Module, *x: Bus, plan: Plan) -> Bus:
+        """Move signals."""
+        moved = self.move(x[0].signals)
+        return x[0].with_signals(moved, moved.shape)

@@ -1,0 +1,33 @@
+"""Multiply two tensors, element by element."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from gatewright.blocks.arith import multiply
+from gatewright.hw import Module
+from gatewright.num import FixedArray, Intervals
+from gatewright.ops.elementwise import Binary
+
+
+@dataclass(frozen=True, eq=False)
+class Multiply(Binary):
+    """Multiply two tensors, element by element."""
+
+    def join_types(self, a: Intervals, b: Intervals) -> Intervals:
+        """Return the exact range."""
+        return a * b
+
+    def join_real(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        """Compute on real numbers."""
+        return a * b
+
+    def join(self, a: FixedArray, b: FixedArray) -> FixedArray:
+        """Compute on integers."""
+        return a * b
+
+    def join_signals(self, m: Module, a: int, b: int) -> int:
+        """Build the circuit of one element."""
+        return multiply(m, a, b)

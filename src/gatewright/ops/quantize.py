@@ -1,0 +1,132 @@
+"""Change the format of each element: round to a grid, bring into a width."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from gatewright.blocks.rounding import quantize
+from gatewright.hw import Module
+from gatewright.ir import Reals
+from gatewright.num import Fixed, FixedArray, Intervals, Ints, Overflow, Rounding, limits
+from gatewright.ops.elementwise import Unary
+
+
+@dataclass(frozen=True, eq=False)
+class Quantize(Unary):
+    """Bring each element into a format; the three arrays broadcast against the sample.
+
+    The real meaning is the same rounding of the float's exact value, so a float64 replay of a
+    quantized model gives the same integers wherever float64 holds the value.
+    """
+
+    signed: NDArray[np.bool_]
+    width: Ints
+    frac: Ints
+    rounding: Rounding = Rounding.TRN
+    overflow: Overflow = Overflow.WRAP
+
+    @classmethod
+    def to(
+        cls,
+        signed: ArrayLike,
+        width: ArrayLike,
+        frac: ArrayLike,
+        rounding: Rounding = Rounding.TRN,
+        overflow: Overflow = Overflow.WRAP,
+    ) -> Quantize:
+        """Build from anything array-like."""
+        return cls(
+            np.asarray(signed, np.bool_),
+            np.asarray(width, np.int64),
+            np.asarray(frac, np.int64),
+            rounding,
+            overflow,
+        )
+
+    @classmethod
+    def to_format(
+        cls, fmt: Fixed, rounding: Rounding = Rounding.TRN, overflow: Overflow = Overflow.WRAP
+    ) -> Quantize:
+        """Build for one format."""
+        return cls.to(fmt.signed, fmt.width, fmt.frac, rounding, overflow)
+
+    @property
+    def is_monotone_unary(self) -> bool:
+        """It never falls unless it wraps."""
+        return self.overflow in (Overflow.SAT, Overflow.SAT_SYM)
+
+    @property
+    def format(self) -> Intervals:
+        """Return every value of the formats, as a type of their own shape."""
+        lo, hi = limits(self.signed, self.width, self.overflow)
+        return Intervals.of(lo, hi, self.frac)
+
+    def real(self, *x: Reals) -> Reals:
+        """Round floats, exactly up to 2**52 units of the new grid; beyond, floats are integers."""
+        return quantize_real(x[0], self)
+
+    def infer(self, *x: Intervals) -> Intervals:
+        """Return the range after rounding where it fits, else the format's."""
+        return x[0].quantize(*self._spread(x[0].shape), self.rounding, self.overflow)
+
+    def evaluate(self, *x: FixedArray) -> FixedArray:
+        """Round and bring into the width."""
+        shape = x[0].q.shape[1:]
+        return x[0].quantize(*self._spread(shape), self.rounding, self.overflow)
+
+    def _spread(self, shape: tuple[int, ...]) -> tuple[NDArray[np.bool_], Ints, Ints]:
+        return (
+            np.broadcast_to(self.signed, shape),
+            np.broadcast_to(self.width, shape),
+            np.broadcast_to(self.frac, shape),
+        )
+
+    def lower_element(self, m: Module, a: int, index: tuple[int, ...]) -> int:
+        """Add a constant and floor, then limit."""
+        shapes = (self.signed, self.width, self.frac)
+        signed, width, frac = (
+            v[tuple(0 if n == 1 else i for n, i in zip(v.shape, index[len(index) - v.ndim :], strict=True))]
+            for v in shapes
+        )
+        fmt = Fixed(bool(signed), int(width), int(frac))
+        return quantize(m, a, fmt, self.rounding, self.overflow)
+
+
+def round_real(x: Reals, mode: Rounding) -> Reals:
+    """Round floats to integers under a mode."""
+    floor = np.floor(x)
+    rest = x - floor  # exact: both are multiples of x's last bit and the difference is below 1
+    up = {
+        Rounding.TRN: np.zeros(x.shape, bool),
+        Rounding.TRN_ZERO: (rest > 0) & (x < 0),
+        Rounding.CEIL: rest > 0,
+        Rounding.AWAY: (rest > 0) & (x > 0),
+        Rounding.RND: rest >= 0.5,
+        Rounding.RND_ZERO: (rest > 0.5) | ((rest == 0.5) & (x < 0)),
+        Rounding.RND_INF: (rest > 0.5) | ((rest == 0.5) & (x > 0)),
+        Rounding.RND_MIN_INF: rest > 0.5,
+        Rounding.RND_CONV: (rest > 0.5) | ((rest == 0.5) & (np.mod(floor, 2) == 1)),
+    }[mode]
+    return np.asarray(floor + up, np.float64)
+
+
+def overflow_real(q: Reals, low: Reals, high: Reals, mode: Overflow) -> Reals:
+    """Bring integers held in floats into limits."""
+    if mode is Overflow.WRAP:
+        span = high - low + 1
+        return np.asarray(np.mod(q - low, span) + low, np.float64)
+    if mode is Overflow.SAT_ZERO:
+        return np.where((q < low) | (q > high), 0.0, q)
+    return np.clip(q, low, high)
+
+
+def quantize_real(x: Reals, op: Quantize) -> Reals:
+    """Apply a quantizer to floats."""
+    kind = op.format
+    frac = kind.frac.astype(np.int32)
+    q = round_real(np.ldexp(np.asarray(x, np.float64), frac), op.rounding)
+    low, high = kind.lo.astype(np.float64), kind.hi.astype(np.float64)
+    return np.ldexp(overflow_real(q, low, high, op.overflow), -frac)

@@ -1,0 +1,73 @@
+"""Map integers to codes by thresholds: a quantizer of any scale, exactly, on integers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from gatewright.blocks.thresholds import threshold_code
+from gatewright.hw import Module
+from gatewright.ir import Reals
+from gatewright.num import FixedArray, Intervals, Ints
+from gatewright.ops.elementwise import Unary
+
+
+@dataclass(frozen=True, eq=False)
+class Requantize(Unary):
+    """Return `first + step * (number of thresholds that the element reaches)`.
+
+    Attributes:
+        thresholds: shape (channels, levels), rising along levels, in units of the input's grid;
+            the last axis of the sample has `channels` elements, or there is one channel for all.
+            An element `q` reaches `t` where `q >= t`; with `falling` where `q <= -t`.
+        falling: per channel, whether the source's rule falls (a negative scale in front).
+        first: the code where no threshold is reached.
+        step: the distance of neighbouring codes (2 for bipolar codes, else 1).
+        frac: binary point of the input's grid, on which the thresholds stand.
+    """
+
+    thresholds: Ints
+    falling: np.ndarray
+    first: int
+    step: int = 1
+    frac: int = 0
+
+    def _count(self, q: Ints) -> Ints:
+        """Count thresholds reached; `q` has shape (..., channels)."""
+        channels = len(self.thresholds)
+        flat = np.broadcast_to(q, np.broadcast_shapes(q.shape, (channels,))).reshape(-1, max(channels, 1))
+        flat = flat if channels > 1 else np.asarray(q).reshape(-1, 1)
+        count = np.empty(flat.shape, np.int64)
+        for c in range(channels):
+            column = -flat[:, c] if self.falling[c] else flat[:, c]
+            count[:, c] = np.searchsorted(self.thresholds[c], column, side="right")
+        return count.reshape(q.shape)
+
+    def real(self, *x: Reals) -> Reals:
+        """Compute on numbers of the input's grid."""
+        q = np.floor(np.ldexp(x[0], self.frac)).astype(np.int64)
+        return (self.first + self.step * self._count(q)).astype(np.float64)
+
+    def infer(self, *x: Intervals) -> Intervals:
+        """Return the codes of both ends of the range."""
+        lo, hi = x[0].aligned(self.frac)
+        ends = [self.first + self.step * self._count(end) for end in (lo, hi)]
+        return Intervals.of(np.minimum(*ends), np.maximum(*ends), 0)
+
+    def evaluate(self, *x: FixedArray) -> FixedArray:
+        """Count on integers."""
+        return FixedArray(self.first + self.step * self._count(x[0].aligned(self.frac)), np.asarray(0))
+
+    def lower_element(self, m: Module, a: int, index: tuple[int, ...]) -> int:
+        """Multiply and shift where that is proven equal, else compare or look up."""
+        channel = index[-1] if len(self.thresholds) > 1 else 0
+        return threshold_code(
+            m,
+            a,
+            self.thresholds[channel],
+            self.frac,
+            first=self.first,
+            step=self.step,
+            falling=bool(self.falling[channel]),
+        )
