@@ -1,0 +1,130 @@
+"""Decide which modules are synthesised on their own, and deal them out to processes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+# A repeated module smaller than this (wire bits, all copies but one) goes into its parent: what
+# synthesis gains across the border is worth more than the time.
+SMALL_BITS = 2_000
+
+
+@dataclass(frozen=True)
+class Hierarchy:
+    """Hold the elaborated modules by Yosys's names (`\\name`, `$paramod...`).
+
+    `children` maps a module to its instances' modules and their number, `bits` to its own wire
+    bits, a measure of its size.
+    """
+
+    top: str
+    children: dict[str, dict[str, int]]
+    bits: dict[str, int]
+
+    def instances(self, kept: frozenset[str] | None = None) -> dict[str, int]:
+        """Return how often each module exists in the whole design, parents before children."""
+        counts = {self.top: 1}
+        for name in self.order():
+            for child, number in self.children[name].items():
+                counts[child] = counts.get(child, 0) + counts.get(name, 0) * number
+        return counts if kept is None else {n: c for n, c in counts.items() if n in kept}
+
+    def order(self) -> list[str]:
+        """Return the modules below the top, parents before children."""
+        done: list[str] = []
+        seen: set[str] = set()
+        stack = [(self.top, False)]
+        while stack:
+            name, leave = stack.pop()
+            if leave:
+                done.append(name)
+            elif name not in seen:
+                seen.add(name)
+                stack.append((name, True))
+                stack.extend((child, False) for child in self.children[name])
+        return done[::-1]
+
+
+def hierarchy_of(statistics: Mapping[str, Any], top: str) -> Hierarchy:
+    """Read `stat -json` of an elaborated design whose top is `top`."""
+    modules = statistics["modules"]
+    children: dict[str, dict[str, int]] = {}
+    for name, facts in modules.items():
+        cells = {_internal(kind): int(n) for kind, n in facts["num_cells_by_type"].items()}
+        children[name] = {kind: n for kind, n in cells.items() if kind in modules}
+    bits = {name: int(facts["num_wire_bits"]) for name, facts in modules.items()}
+    return Hierarchy(f"\\{top}", children, bits)
+
+
+def _internal(cell: str) -> str:
+    """Return the name under which `stat` lists a module, from the name that it gives a cell."""
+    return cell if cell.startswith(("$", "\\")) else f"\\{cell}"
+
+
+def units(hierarchy: Hierarchy) -> list[str]:
+    """Return the modules to synthesise on their own: the top, its children, what repeats and is big.
+
+    Every other module is flattened into its parents.
+    """
+    flat: dict[str, int] = {}
+    for name in reversed(hierarchy.order()):
+        inside = sum(flat[child] * n for child, n in hierarchy.children[name].items())
+        flat[name] = hierarchy.bits[name] + inside
+    layers = hierarchy.children[hierarchy.top]
+    counts = hierarchy.instances()
+    return [
+        name
+        for name in hierarchy.order()
+        if name == hierarchy.top or name in layers or (counts[name] - 1) * flat[name] > SMALL_BITS
+    ]
+
+
+def unit_tree(hierarchy: Hierarchy, kept: frozenset[str]) -> dict[str, dict[str, int]]:
+    """Return, for each kept module, the kept modules inside it and how often."""
+    inside: dict[str, dict[str, int]] = {}
+    for name in reversed(hierarchy.order()):
+        found: dict[str, int] = {}
+        for child, number in hierarchy.children[name].items():
+            parts = {child: 1} if child in kept else inside[child]
+            for part, times in parts.items():
+                found[part] = found.get(part, 0) + times * number
+        inside[name] = found
+    return {name: inside[name] for name in hierarchy.order() if name in kept}
+
+
+def deal(names: list[str], bits: Mapping[str, int], groups: int) -> list[list[str]]:
+    """Deal modules out to at most `groups` processes of about the same load."""
+    shares: list[list[str]] = [[] for _ in range(min(groups, len(names)))]
+    loads = [0] * len(shares)
+    for name in sorted(names, key=lambda n: (-bits[n], n)):
+        least = loads.index(min(loads))
+        shares[least].append(name)
+        loads[least] += bits[name]
+    return shares
+
+
+def readable(name: str) -> str:
+    """Return a module's name for people: `\\mac` is `mac`, a parameterised one `mac(W=8)`."""
+    if name.startswith("\\"):
+        return name[1:]
+    hashed = re.fullmatch(r"\$paramod\$([0-9a-f]{8})[0-9a-f]*\\(.+)", name)
+    if hashed:
+        return f"{hashed[2]}(#{hashed[1]})"
+    parts = name.split("\\")
+    if parts[0] == "$paramod" and len(parts) > 1:
+        return f"{parts[1]}({', '.join(_parameter(part) for part in parts[2:])})"
+    return name
+
+
+def _parameter(text: str) -> str:
+    """Shorten `W=s32'00..01000` to `W=8`."""
+    match = re.fullmatch(r"(\w+)=(s?)(\d+)'([01]+)", text)
+    if not match:
+        return text
+    value = int(match[4], 2)
+    if match[2] and match[4][0] == "1":
+        value -= 1 << len(match[4])
+    return f"{match[1]}={value}"
