@@ -35,9 +35,14 @@ def digit_list(
     matrix: NDArray[np.int64],
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
     """List the digits of `matrix` (rows, columns) as (row, column, power, negative), by column."""
-    plus, minus = csd_digits(matrix)
-    powers = np.arange(62, dtype=np.int64)
-    masks = (plus | minus).T[:, :, None] >> powers & 1
-    column, row, power = (part.astype(np.int64) for part in np.nonzero(masks))
-    negative = (minus.T[column, row] >> power & 1).astype(np.int64)
-    return row, column, power, negative
+    plus, minus = csd_digits(matrix.T)
+    parts = []
+    for power in range(int((plus | minus).max(initial=0)).bit_length()):
+        column, row = np.nonzero((plus | minus) >> power & 1)
+        negative = minus[column, row] >> power & 1
+        parts.append(np.stack([row, column, np.full_like(row, power), negative]))
+    if not parts:
+        return (np.zeros(0, np.int64),) * 4
+    row, column, power_of, negative = np.concatenate(parts, axis=1).astype(np.int64)
+    order = np.lexsort((power_of, row, column))
+    return row[order], column[order], power_of[order], negative[order]

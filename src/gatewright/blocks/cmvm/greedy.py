@@ -1,0 +1,333 @@
+"""Greedy two-term common subexpression elimination on a matrix of signed digits.
+
+Sources of the method: Potkonjak et al. (1996), Hartley (1996) for two-term patterns over signed
+digits; Aksoy et al. and Sun et al. (da4ml, 2025) for weighting a pattern by the bits it saves.
+Here the pattern counts live in an index that is updated where digits change, so that a step costs
+what it changes and no step scans the matrix.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+from gatewright.blocks.cmvm.pairs import (
+    DISTANCE_BIAS,
+    DISTANCE_BITS,
+    OPERAND_BITS,
+    change,
+    count_of,
+    drop_top,
+    mixed,
+    new_table,
+    pair_key,
+    push,
+    rebuilt,
+)
+from gatewright.blocks.cmvm.terms import (
+    COUNT,
+    EXP,
+    LEVEL,
+    TOP,
+    adder_bits,
+    estimated_top,
+    make_node,
+    with_room,
+)
+
+OP, POW, NEG, COL, SLOT, NEXT, PREV = range(7)
+"""Columns of the digit table: operand, power, sign, output column, place in the column's list,
+links of the list of digits of the same operand (-1 ends it)."""
+DIGIT_COLUMNS = 7
+
+OVERLAP, BITS, ADDER, EXPONENT, LEVEL_GAP, RANDOM = range(6)
+"""Weights of the score: overlapping bits, adder bits, a constant; how much a count of one is worth;
+the penalty for operands of unequal levels; the amplitude of a pseudo-random perturbation."""
+WEIGHTS = 6
+
+
+@njit(cache=True)
+def unpack(key: int) -> Any:
+    """Return (first, second, distance, opposite) of a pattern."""
+    opposite = key & 1
+    key >>= 1
+    distance = (key & ((1 << DISTANCE_BITS) - 1)) - DISTANCE_BIAS
+    key >>= DISTANCE_BITS
+    return key >> OPERAND_BITS, key & ((1 << OPERAND_BITS) - 1), distance, opposite
+
+
+@njit(cache=True)
+def score(table: Any, key: int, count: int, weights: Any, seed: int) -> int:
+    """Return the priority of a pattern that occurs `count` times: greater is better."""
+    first, second, distance, opposite = unpack(key)
+    shift_a, shift_b = max(-distance, 0), max(distance, 0)
+    low_a, low_b = table[first, EXP] + shift_a, table[second, EXP] + shift_b
+    top_a, top_b = table[first, TOP] + shift_a, table[second, TOP] + shift_b
+    overlap = max(min(top_a, top_b) - max(low_a, low_b), 0)
+    neg_a = 1 if opposite != 0 and low_a > low_b else 0
+    top = estimated_top(table, first, second, shift_a, shift_b, neg_a, opposite - neg_a)
+    bits = adder_bits(table, first, second, shift_a, shift_b, neg_a, opposite - neg_a, top)
+    value = weights[OVERLAP] * overlap + weights[BITS] * bits + weights[ADDER]
+    value *= count - weights[EXPONENT]
+    value -= weights[LEVEL_GAP] * abs(table[first, LEVEL] - table[second, LEVEL])
+    scrambled = mixed(key ^ (seed << 3)) & 0xFFFF
+    value *= 1.0 + weights[RANDOM] * scrambled / 65536.0
+    return (np.int64(max(value, 0.0) * 256.0) << 16) | scrambled
+
+
+@njit(cache=True)
+def link(digits: Any, head: Any, digit: int) -> None:
+    """Put a digit into the list of its operand."""
+    operand = digits[digit, OP]
+    digits[digit, PREV] = -1
+    digits[digit, NEXT] = head[operand]
+    if head[operand] >= 0:
+        digits[head[operand], PREV] = digit
+    head[operand] = digit
+
+
+@njit(cache=True)
+def remove(digits: Any, head: Any, items: Any, starts: Any, sizes: Any, digit: int) -> None:
+    """Take a digit out of its operand's and its column's lists."""
+    before, after = digits[digit, PREV], digits[digit, NEXT]
+    if before >= 0:
+        digits[before, NEXT] = after
+    else:
+        head[digits[digit, OP]] = after
+    if after >= 0:
+        digits[after, PREV] = before
+    column = digits[digit, COL]
+    sizes[column] -= 1
+    last = items[starts[column] + sizes[column]]
+    items[starts[column] + digits[digit, SLOT]] = last
+    digits[last, SLOT] = digits[digit, SLOT]
+
+
+@njit(cache=True)
+def count_pairs(
+    digits: Any, items: Any, start: int, size: int, digit: int, delta: int, counts: Any, used: Any
+) -> None:
+    """Add `delta` to every pattern that `digit` makes with the first `size` digits listed."""
+    operand, power, negative = digits[digit, OP], digits[digit, POW], digits[digit, NEG]
+    for k in range(start, start + size):
+        other = items[k]
+        key = pair_key(
+            operand, power, negative, digits[other, OP], digits[other, POW], digits[other, NEG]
+        )
+        change(counts, key, delta, used)
+
+
+@njit(cache=True)
+def queue_new(
+    digits: Any, items: Any, starts: Any, sizes: Any, head: int, counts: Any,
+    table: Any, weights: Any, seed: int, heap: Any, size: int,
+) -> Any:  # fmt: skip
+    """Queue every pattern with a newly made operand that occurs twice or more.
+
+    `head` starts the list of the operand's digits. A pattern is queued once for every column
+    where it occurs; the copies are harmless and fall out when their counts no longer hold.
+    """
+    digit = head
+    while digit >= 0:
+        column = digits[digit, COL]
+        for k in range(starts[column], starts[column] + sizes[column]):
+            other = items[k]
+            if other == digit:
+                continue
+            key = pair_key(
+                digits[digit, OP], digits[digit, POW], digits[digit, NEG],
+                digits[other, OP], digits[other, POW], digits[other, NEG],
+            )  # fmt: skip
+            count = count_of(counts, key)
+            if count >= 2:
+                heap = push(heap, size, score(table, key, count, weights, seed), key)
+                size += 1
+        digit = digits[digit, NEXT]
+    return heap, size
+
+
+@njit(cache=True)
+def occurrences(digits: Any, head: Any, marks: Any, key: int, found: Any) -> int:
+    """List disjoint occurrences (digit, digit) of a pattern in `found`; return their number."""
+    first, second, distance, opposite = unpack(key)
+    powers = marks.shape[1]
+    digit = head[second]
+    while digit >= 0:
+        marks[digits[digit, COL], digits[digit, POW]] = digit + 1
+        digit = digits[digit, NEXT]
+    number = 0
+    digit = head[first]
+    while digit >= 0:
+        column, power = digits[digit, COL], digits[digit, POW]
+        partner_power = power + distance
+        if 0 <= partner_power < powers:
+            partner = marks[column, partner_power] - 1
+            free = first != second or marks[column, power] != 0
+            if partner >= 0 and free and digits[digit, NEG] ^ digits[partner, NEG] == opposite:
+                found[number, 0], found[number, 1] = digit, partner
+                number += 1
+                marks[column, partner_power] = 0
+                if first == second:
+                    marks[column, power] = 0
+        digit = digits[digit, NEXT]
+    digit = head[second]
+    while digit >= 0:
+        marks[digits[digit, COL], digits[digit, POW]] = 0
+        digit = digits[digit, NEXT]
+    return number
+
+
+@njit(cache=True)
+def within_depth(digits: Any, table: Any, found: Any, number: int, room: Any) -> int:
+    """Keep the occurrences whose merging leaves every column a tree within the depth limit.
+
+    A column with terms at levels d_k has an adder tree of depth D if and only if the sum of
+    2**d_k is at most 2**D (Kraft); `room` is what is left of that sum.
+    """
+    if number == 0:
+        return 0
+    cost = abs(
+        2.0 ** table[digits[found[0, 0], OP], LEVEL] - 2.0 ** table[digits[found[0, 1], OP], LEVEL]
+    )
+    if cost == 0.0:
+        return number
+    kept = 0
+    for k in range(number):
+        column = digits[found[k, 0], COL]
+        if room[column] >= cost:
+            room[column] -= cost
+            found[kept, 0], found[kept, 1] = found[k, 0], found[k, 1]
+            kept += 1
+    return kept
+
+
+@njit(cache=True)
+def give_room_back(digits: Any, table: Any, found: Any, number: int, room: Any) -> None:
+    """Undo `within_depth` for occurrences that are not merged after all."""
+    for k in range(number):
+        column = digits[found[k, 0], COL]
+        room[column] += abs(
+            2.0 ** table[digits[found[k, 0], OP], LEVEL]
+            - 2.0 ** table[digits[found[k, 1], OP], LEVEL]
+        )
+
+
+@njit(cache=True)
+def oriented(digits: Any, table: Any, key: int, found: Any, number: int, spec: Any) -> None:
+    """Choose the signs of the node for a pattern: the cheaper, then the one more often positive."""
+    first, second, distance, opposite = unpack(key)
+    sa, sb = max(-distance, 0), max(distance, 0)
+    spec[0], spec[1], spec[2], spec[3], spec[4], spec[5] = first, second, sa, sb, 0, opposite
+    if opposite == 0:
+        return
+    plain = adder_bits(
+        table, first, second, sa, sb, 0, 1, estimated_top(table, first, second, sa, sb, 0, 1)
+    )
+    turned = adder_bits(
+        table, first, second, sa, sb, 1, 0, estimated_top(table, first, second, sa, sb, 1, 0)
+    )
+    negative = 0
+    for k in range(number):
+        negative += digits[found[k, 0], NEG]
+    if turned < plain or (turned == plain and 2 * negative > number):
+        spec[4], spec[5] = 1, 0
+
+
+@njit(cache=True)
+def initial_index(
+    digits: Any, items: Any, starts: Any, sizes: Any, table: Any, weights: Any, seed: int, used: Any
+) -> Any:
+    """Count all patterns of all columns; return the table, the queue and its size."""
+    counts = new_table(1 << 12)
+    for column in range(sizes.shape[0]):
+        for k in range(sizes[column]):
+            if 2 * (used[0] + k) > counts.shape[0]:
+                counts = rebuilt(counts, counts.shape[0] + k, used)
+            digit = items[starts[column] + k]
+            count_pairs(digits, items, starts[column], k, digit, 1, counts, used)
+    heap, size = np.empty((64, 2), np.int64), 0
+    for row in range(counts.shape[0]):
+        if counts[row, 1] >= 2:
+            key = counts[row, 0] - 1
+            heap = push(heap, size, score(table, key, counts[row, 1], weights, seed), key)
+            size += 1
+    return counts, heap, size
+
+
+@njit(cache=True)
+def replace(
+    digits: Any, head: Any, items: Any, starts: Any, sizes: Any, found: Any, number: int,
+    spec: Any, node: int, counts: Any, used: Any,
+) -> Any:  # fmt: skip
+    """Put digits of the new operand in the place of the pairs found, and recount."""
+    for k in range(number):
+        one, two = found[k, 0], found[k, 1]
+        column = digits[one, COL]
+        start = starts[column]
+        if 2 * (used[0] + sizes[column] + 8) > counts.shape[0]:
+            counts = rebuilt(counts, sizes[column] + 8, used)
+        remove(digits, head, items, starts, sizes, one)
+        count_pairs(digits, items, start, sizes[column], one, -1, counts, used)
+        remove(digits, head, items, starts, sizes, two)
+        count_pairs(digits, items, start, sizes[column], two, -1, counts, used)
+        digits[one, POW] = min(digits[one, POW], digits[two, POW])
+        digits[one, NEG] ^= spec[4]
+        digits[one, OP] = node
+        count_pairs(digits, items, start, sizes[column], one, 1, counts, used)
+        digits[one, SLOT] = sizes[column]
+        items[start + sizes[column]] = one
+        sizes[column] += 1
+        link(digits, head, one)
+    return counts
+
+
+@njit(cache=True)
+def eliminate(
+    table: Any, forms: Any, nodes: Any, n_leaf: int, digits: Any, items: Any, starts: Any,
+    sizes: Any, powers: int, room: Any, weights: Any, seed: int,
+) -> Any:  # fmt: skip
+    """Share two-term patterns until none pays; return (number of nodes, forms, their end).
+
+    The number is -1 where a value would not fit.
+    """
+    used = np.zeros(1, np.int64)
+    head = np.full(table.shape[0], -1, np.int64)
+    for digit in range(digits.shape[0]):
+        link(digits, head, digit)
+    counts, heap, size = initial_index(digits, items, starts, sizes, table, weights, seed, used)
+    marks = np.zeros((sizes.shape[0], powers), np.int64)
+    found = np.empty((digits.shape[0] + 1, 2), np.int64)
+    spec = np.empty(6, np.int64)
+    made, form_end = 0, n_leaf
+    while size > 0:
+        priority, key = heap[0, 0], heap[0, 1]
+        drop_top(heap, size)
+        size -= 1
+        count = count_of(counts, key)
+        if count < 2:
+            continue
+        number = occurrences(digits, head, marks, key, found)
+        number = within_depth(digits, table, found, number, room)
+        current = score(table, key, number, weights, seed)
+        if number < 2 or (current < priority and size > 0 and current < heap[0, 0]):
+            give_room_back(digits, table, found, number, room)
+            if number >= 2:
+                heap = push(heap, size, current, key)
+                size += 1
+            continue
+        node = n_leaf + made
+        oriented(digits, table, key, found, number, spec)
+        forms = with_room(forms, form_end, table[spec[0], COUNT] + table[spec[1], COUNT])
+        form_end = make_node(table, forms, nodes, n_leaf, node, spec, form_end)
+        if form_end < 0:
+            return -1, forms, 0
+        made += 1
+        counts = replace(
+            digits, head, items, starts, sizes, found, number, spec, node, counts, used
+        )
+        heap, size = queue_new(
+            digits, items, starts, sizes, head[node], counts, table, weights, seed, heap, size
+        )
+    return made, forms, form_end
