@@ -1,0 +1,51 @@
+"""Floor 6: operations, a file each with its type rule, its integer meaning and its circuit."""
+
+from gatewright.ir import Op
+from gatewright.ops.add import Add
+from gatewright.ops.affine import Affine
+from gatewright.ops.argmax import Argmax
+from gatewright.ops.clip import Clip
+from gatewright.ops.concatenate import Concatenate
+from gatewright.ops.constant import Constant
+from gatewright.ops.dense import Dense
+from gatewright.ops.function import FUNCTIONS, Function
+from gatewright.ops.leaky_relu import LeakyRelu
+from gatewright.ops.maximum import Maximum
+from gatewright.ops.minimum import Minimum
+from gatewright.ops.multiply import Multiply
+from gatewright.ops.quantize import Quantize
+from gatewright.ops.relu import Relu
+from gatewright.ops.requantize import Requantize
+from gatewright.ops.reshape import Reshape
+from gatewright.ops.scaled_quantize import ScaledQuantize
+from gatewright.ops.slice import Slice
+from gatewright.ops.softmax import Softmax, SoftmaxFormats
+from gatewright.ops.subtract import Subtract
+from gatewright.ops.transpose import Transpose
+
+OPERATIONS: tuple[type[Op], ...] = (
+    Add,
+    Affine,
+    Argmax,
+    Clip,
+    Concatenate,
+    Constant,
+    Dense,
+    Function,
+    LeakyRelu,
+    Maximum,
+    Minimum,
+    Multiply,
+    Quantize,
+    Relu,
+    Requantize,
+    Reshape,
+    ScaledQuantize,
+    Slice,
+    Softmax,
+    Subtract,
+    Transpose,
+)
+"""Every operation. The conformance suite fails for one without a case."""
+
+__all__ = ["FUNCTIONS", "OPERATIONS", "SoftmaxFormats", *(op.__name__ for op in OPERATIONS)]

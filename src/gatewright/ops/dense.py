@@ -1,0 +1,164 @@
+"""Multiply by a constant matrix along the last axis and add a bias."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from gatewright.base import ModelError
+from gatewright.blocks.folded import folded_matmul
+from gatewright.blocks.linear import constant_matmul
+from gatewright.hw import Bus, Module
+from gatewright.ir import Op, Plan, Reals
+from gatewright.num import (
+    FixedArray,
+    Intervals,
+    Ints,
+    Rounding,
+    dyadic,
+    exact_matmul,
+    require_exact,
+    round_shift,
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Dense(Op):
+    """Return `x @ weight + bias` for samples of shape (..., n_in).
+
+    Attributes:
+        weight: (n_in, n_out) float64; dyadic numbers once the model is quantized.
+        bias: (n_out,) float64.
+    """
+
+    weight: Reals
+    bias: Reals
+    folds = True
+
+    @classmethod
+    def of(cls, weight: Reals, bias: Reals | None = None) -> Dense:
+        """Build with or without a bias."""
+        weight = np.asarray(weight, np.float64)
+        if weight.ndim != 2:
+            raise ModelError("a dense layer needs a matrix", found=f"weights of shape {weight.shape}")
+        bias = np.zeros(weight.shape[1]) if bias is None else np.asarray(bias, np.float64)
+        if bias.shape != weight.shape[1:]:
+            raise ModelError(
+                "a dense layer's bias does not fit its matrix",
+                found=f"{bias.shape} for weights of shape {weight.shape}",
+            )
+        return cls(weight, bias)
+
+    def _check(self, shape: tuple[int, ...]) -> None:
+        if not shape or shape[-1] != len(self.weight):
+            raise ModelError(
+                "a dense layer's input does not fit its matrix",
+                found=f"input of shape {shape}, weights of shape {self.weight.shape}",
+            )
+
+    def real(self, *x: Reals) -> Reals:
+        """Multiply real numbers."""
+        self._check(x[0].shape[1:])
+        return x[0] @ self.weight + self.bias
+
+    def _integers(self) -> tuple[Ints, int, Ints, int]:
+        """Return matrix and bias as integers with their binary points."""
+        weight, bias = FixedArray.exact(self.weight), FixedArray.exact(self.bias)
+        return weight.q, int(weight.frac), bias.q, int(bias.frac)
+
+    def infer(self, *x: Intervals) -> Intervals:
+        """Return the exact range of each sum, on the finest grid that its own products need."""
+        kind = x[0]
+        self._check(kind.shape)
+        weight, weight_frac, bias, bias_frac = self._integers()
+        moving = (kind.lo != 0) | (kind.hi != 0)
+        point = int(np.max(kind.frac, initial=-(2**40), where=moving)) if moving.any() else 0
+        shift = np.where(moving, kind.frac - point, 0)
+        lo, hi = (round_shift(v, shift, Rounding.TRN) for v in (kind.lo, kind.hi))
+        frac = max(point + weight_frac, bias_frac)
+        bound = np.maximum(np.abs(lo), np.abs(hi)).astype(float) @ np.abs(weight).astype(float)
+        require_exact(np.ldexp(bound, frac - point - weight_frac))
+        require_exact(np.ldexp(np.abs(bias).astype(float), frac - bias_frac))
+        positive, negative = np.maximum(weight, 0), np.minimum(weight, 0)
+        up, offset = frac - point - weight_frac, bias << (frac - bias_frac)
+        low = ((lo @ positive + hi @ negative) << up) + offset
+        high = ((hi @ positive + lo @ negative) << up) + offset
+        return _coarsest(low, high, self._needed_frac(kind), frac)
+
+    def _needed_frac(self, kind: Intervals) -> Ints:
+        """Return the finest grid among the products and the bias of each output."""
+        weight_frac = dyadic(self.weight)[1]
+        live = (self.weight != 0)[None]
+        moving = ((kind.lo != 0) | (kind.hi != 0)).reshape(-1, kind.shape[-1], 1)
+        total = kind.frac.reshape(-1, kind.shape[-1], 1) + weight_frac[None]
+        best = np.where(live & moving, total, -(2**40)).max(1, initial=-(2**40))
+        from_products = best.reshape(*kind.shape[:-1], self.weight.shape[1])
+        bias_frac = np.where(self.bias != 0, dyadic(self.bias)[1], -(2**40))
+        needed = np.maximum(from_products, bias_frac)
+        return np.where(needed == -(2**40), 0, needed)
+
+    def evaluate(self, *x: FixedArray) -> FixedArray:
+        """Multiply integers."""
+        weight, weight_frac, bias, bias_frac = self._integers()
+        point = int(np.max(x[0].frac, initial=-(2**40)))
+        product = exact_matmul(x[0].aligned(point), weight)
+        frac = max(point + weight_frac, bias_frac)
+        up = frac - point - weight_frac
+        return FixedArray((product << up) + (bias << (frac - bias_frac)), np.asarray(frac, np.int64))
+
+    def lower(self, module: Module, *x: Bus, plan: Plan) -> Bus:
+        """Build adders of shifted terms, or multipliers that work `plan.reuse` cycles."""
+        weight, weight_frac, bias, bias_frac = self._integers()
+        bus = x[0]
+        rows = bus.signals.reshape(-1, bus.shape[-1])
+        shape = (*bus.shape[:-1], weight.shape[1])
+        if not plan.is_parallel:
+            return self._lower_folded(module, bus, rows, shape, plan)
+        signals: list[int] = []
+        kernels: dict[bytes, Module] = {}
+        for row in rows.tolist():
+            if len(rows) == 1:
+                signals += constant_matmul(module, row, weight, weight_frac, bias, bias_frac)
+                continue
+            kinds = module.intervals(row)
+            key = kinds.lo.tobytes() + kinds.hi.tobytes() + kinds.frac.tobytes()
+            if key not in kernels:
+                kernels[key] = self._kernel(module, kinds, len(kernels))
+            signals += module.instance(kernels[key], {"x": row})["y"]
+        return bus.with_signals(signals, shape)
+
+    def _kernel(self, module: Module, kinds: Intervals, number: int) -> Module:
+        """Return a module for one row, to be used for every row of the same types."""
+        weight, weight_frac, bias, bias_frac = self._integers()
+        name = f"{module.name}_row" + (f"_{number + 1}" if number else "")
+        kernel = Module(name, module.origin, note="one row of the layer's input")
+        x = kernel.input("x", kinds)
+        kernel.output("y", constant_matmul(kernel, x, weight, weight_frac, bias, bias_frac))
+        return kernel
+
+    def _lower_folded(
+        self, module: Module, bus: Bus, rows: Ints, shape: tuple[int, ...], plan: Plan
+    ) -> Bus:
+        """Build one folded engine a row; all run at once and finish together."""
+        weight, weight_frac, bias, bias_frac = self._integers()
+        parts = [
+            folded_matmul(
+                module, Bus(row, bus.valid), weight, weight_frac, bias, bias_frac, plan.reuse
+            )
+            for row in rows
+        ]
+        signals = np.stack([part.signals for part in parts]).reshape(shape)
+        return Bus(signals, parts[0].valid, bus.layout)
+
+    def multiplications(self, *x: Intervals) -> int:
+        """Return products of one row: what a reuse factor divides."""
+        return int(self.weight.size)
+
+
+def _coarsest(low: Ints, high: Ints, needed: Ints, frac: int) -> Intervals:
+    """Return a range on the grid it needs, which may be coarser than the common one."""
+    drop = np.maximum(frac - needed, 0)
+    return Intervals.of(
+        round_shift(low, drop, Rounding.TRN), round_shift(high, drop, Rounding.TRN), frac - drop
+    )
