@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from gatewright.base import FormatError, OptionError
 from gatewright.blocks.cmvm import AdderGraph, solve
 from gatewright.blocks.cmvm.csd import count_digits, csd_digits
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 Problem = dict[str, Any]
 
@@ -46,7 +47,7 @@ def check_graph(graph: AdderGraph, problem: Problem, seed: int = 0) -> None:
     assert graph.evaluate(x).tolist() == reference(problem, x, graph.out_frac)
     n_leaf = graph.n_in + len(graph.constants)
     ids = np.arange(n_leaf, n_leaf + graph.n_nodes)
-    assert (graph.a < ids).all() and (graph.b < ids).all()
+    assert (np.maximum(graph.a, graph.b) < ids).all()
     assert not (graph.negate_a & graph.negate_b).any()
     for operand, negate in ((graph.a, graph.negate_a), (graph.b, graph.negate_b)):
         is_constant = (operand >= graph.n_in) & (operand < n_leaf)
@@ -93,7 +94,8 @@ def test_every_problem_is_exact(problem: Problem, extra: int | None, effort: int
 @given(st.integers(-(2**60) + 1, 2**60 - 1))
 def test_csd_is_exact_and_has_no_neighbours(value: int) -> None:
     plus, minus = (int(part[0]) for part in csd_digits(np.array([value])))
-    assert plus - minus == value and plus & minus == 0
+    assert plus - minus == value
+    assert plus & minus == 0
     assert (plus | minus) & (plus | minus) << 1 == 0
 
 

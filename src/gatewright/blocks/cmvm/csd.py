@@ -28,7 +28,8 @@ def csd_digits(values: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np
 def count_digits(values: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return the number of non-zero canonical signed digits of each value."""
     plus, minus = csd_digits(values)
-    return np.bitwise_count(plus | minus).astype(np.int64)
+    count: NDArray[np.int64] = np.bitwise_count(plus | minus).astype(np.int64)
+    return count
 
 
 def digit_list(

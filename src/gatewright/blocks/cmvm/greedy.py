@@ -31,6 +31,7 @@ from gatewright.blocks.cmvm.terms import (
     EXP,
     LEVEL,
     TOP,
+    Int,
     adder_bits,
     estimated_top,
     make_node,
@@ -42,14 +43,15 @@ OP, POW, NEG, COL, SLOT, NEXT, PREV = range(7)
 links of the list of digits of the same operand (-1 ends it)."""
 DIGIT_COLUMNS = 7
 
-OVERLAP, BITS, ADDER, EXPONENT, LEVEL_GAP, RANDOM = range(6)
-"""Weights of the score: overlapping bits, adder bits, a constant; how much a count of one is worth;
-the penalty for operands of unequal levels; the amplitude of a pseudo-random perturbation."""
-WEIGHTS = 6
+OVERLAP, BITS, ADDER, FIRST, SPAN, LEVEL_GAP, RANDOM = range(7)
+"""Weights of the score (overlap * bits in which the operands overlap + bits * adder bits + adder) *
+(count - first) + span * width of the sum - level_gap * difference of the operands' levels, and the
+amplitude of a pseudo-random factor on it."""
+WEIGHTS = 7
 
 
-@njit(cache=True)
-def unpack(key: int) -> Any:
+@njit()
+def unpack(key: Int) -> Any:
     """Return (first, second, distance, opposite) of a pattern."""
     opposite = key & 1
     key >>= 1
@@ -58,8 +60,8 @@ def unpack(key: int) -> Any:
     return key >> OPERAND_BITS, key & ((1 << OPERAND_BITS) - 1), distance, opposite
 
 
-@njit(cache=True)
-def score(table: Any, key: int, count: int, weights: Any, seed: int) -> int:
+@njit()
+def score(table: Any, key: Int, count: Int, weights: Any, seed: Int) -> Int:
     """Return the priority of a pattern that occurs `count` times: greater is better."""
     first, second, distance, opposite = unpack(key)
     shift_a, shift_b = max(-distance, 0), max(distance, 0)
@@ -70,15 +72,16 @@ def score(table: Any, key: int, count: int, weights: Any, seed: int) -> int:
     top = estimated_top(table, first, second, shift_a, shift_b, neg_a, opposite - neg_a)
     bits = adder_bits(table, first, second, shift_a, shift_b, neg_a, opposite - neg_a, top)
     value = weights[OVERLAP] * overlap + weights[BITS] * bits + weights[ADDER]
-    value *= count - weights[EXPONENT]
+    value *= count - weights[FIRST]
+    value += weights[SPAN] * (top - min(low_a, low_b))
     value -= weights[LEVEL_GAP] * abs(table[first, LEVEL] - table[second, LEVEL])
     scrambled = mixed(key ^ (seed << 3)) & 0xFFFF
     value *= 1.0 + weights[RANDOM] * scrambled / 65536.0
     return (np.int64(max(value, 0.0) * 256.0) << 16) | scrambled
 
 
-@njit(cache=True)
-def link(digits: Any, head: Any, digit: int) -> None:
+@njit()
+def link(digits: Any, head: Any, digit: Int) -> None:
     """Put a digit into the list of its operand."""
     operand = digits[digit, OP]
     digits[digit, PREV] = -1
@@ -88,8 +91,8 @@ def link(digits: Any, head: Any, digit: int) -> None:
     head[operand] = digit
 
 
-@njit(cache=True)
-def remove(digits: Any, head: Any, items: Any, starts: Any, sizes: Any, digit: int) -> None:
+@njit()
+def remove(digits: Any, head: Any, items: Any, starts: Any, sizes: Any, digit: Int) -> None:
     """Take a digit out of its operand's and its column's lists."""
     before, after = digits[digit, PREV], digits[digit, NEXT]
     if before >= 0:
@@ -105,9 +108,9 @@ def remove(digits: Any, head: Any, items: Any, starts: Any, sizes: Any, digit: i
     digits[last, SLOT] = digits[digit, SLOT]
 
 
-@njit(cache=True)
+@njit()
 def count_pairs(
-    digits: Any, items: Any, start: int, size: int, digit: int, delta: int, counts: Any, used: Any
+    digits: Any, items: Any, start: Int, size: Int, digit: Int, delta: Int, counts: Any, used: Any
 ) -> None:
     """Add `delta` to every pattern that `digit` makes with the first `size` digits listed."""
     operand, power, negative = digits[digit, OP], digits[digit, POW], digits[digit, NEG]
@@ -119,10 +122,10 @@ def count_pairs(
         change(counts, key, delta, used)
 
 
-@njit(cache=True)
+@njit()
 def queue_new(
-    digits: Any, items: Any, starts: Any, sizes: Any, head: int, counts: Any,
-    table: Any, weights: Any, seed: int, heap: Any, size: int,
+    digits: Any, items: Any, starts: Any, sizes: Any, head: Int, counts: Any,
+    table: Any, weights: Any, seed: Int, heap: Any, size: Int,
 ) -> Any:  # fmt: skip
     """Queue every pattern with a newly made operand that occurs twice or more.
 
@@ -148,8 +151,8 @@ def queue_new(
     return heap, size
 
 
-@njit(cache=True)
-def occurrences(digits: Any, head: Any, marks: Any, key: int, found: Any) -> int:
+@njit()
+def occurrences(digits: Any, head: Any, marks: Any, key: Int, found: Any) -> Int:
     """List disjoint occurrences (digit, digit) of a pattern in `found`; return their number."""
     first, second, distance, opposite = unpack(key)
     powers = marks.shape[1]
@@ -179,8 +182,8 @@ def occurrences(digits: Any, head: Any, marks: Any, key: int, found: Any) -> int
     return number
 
 
-@njit(cache=True)
-def within_depth(digits: Any, table: Any, found: Any, number: int, room: Any) -> int:
+@njit()
+def within_depth(digits: Any, table: Any, found: Any, number: Int, room: Any) -> Int:
     """Keep the occurrences whose merging leaves every column a tree within the depth limit.
 
     A column with terms at levels d_k has an adder tree of depth D if and only if the sum of
@@ -203,8 +206,8 @@ def within_depth(digits: Any, table: Any, found: Any, number: int, room: Any) ->
     return kept
 
 
-@njit(cache=True)
-def give_room_back(digits: Any, table: Any, found: Any, number: int, room: Any) -> None:
+@njit()
+def give_room_back(digits: Any, table: Any, found: Any, number: Int, room: Any) -> None:
     """Undo `within_depth` for occurrences that are not merged after all."""
     for k in range(number):
         column = digits[found[k, 0], COL]
@@ -214,8 +217,8 @@ def give_room_back(digits: Any, table: Any, found: Any, number: int, room: Any) 
         )
 
 
-@njit(cache=True)
-def oriented(digits: Any, table: Any, key: int, found: Any, number: int, spec: Any) -> None:
+@njit()
+def oriented(digits: Any, table: Any, key: Int, found: Any, number: Int, spec: Any) -> None:
     """Choose the signs of the node for a pattern: the cheaper, then the one more often positive."""
     first, second, distance, opposite = unpack(key)
     sa, sb = max(-distance, 0), max(distance, 0)
@@ -235,9 +238,9 @@ def oriented(digits: Any, table: Any, key: int, found: Any, number: int, spec: A
         spec[4], spec[5] = 1, 0
 
 
-@njit(cache=True)
+@njit()
 def initial_index(
-    digits: Any, items: Any, starts: Any, sizes: Any, table: Any, weights: Any, seed: int, used: Any
+    digits: Any, items: Any, starts: Any, sizes: Any, table: Any, weights: Any, seed: Int, used: Any
 ) -> Any:
     """Count all patterns of all columns; return the table, the queue and its size."""
     counts = new_table(1 << 12)
@@ -256,10 +259,10 @@ def initial_index(
     return counts, heap, size
 
 
-@njit(cache=True)
+@njit()
 def replace(
-    digits: Any, head: Any, items: Any, starts: Any, sizes: Any, found: Any, number: int,
-    spec: Any, node: int, counts: Any, used: Any,
+    digits: Any, head: Any, items: Any, starts: Any, sizes: Any, found: Any, number: Int,
+    spec: Any, node: Int, counts: Any, used: Any,
 ) -> Any:  # fmt: skip
     """Put digits of the new operand in the place of the pairs found, and recount."""
     for k in range(number):
@@ -283,10 +286,10 @@ def replace(
     return counts
 
 
-@njit(cache=True)
+@njit()
 def eliminate(
-    table: Any, forms: Any, nodes: Any, n_leaf: int, digits: Any, items: Any, starts: Any,
-    sizes: Any, powers: int, room: Any, weights: Any, seed: int,
+    table: Any, forms: Any, nodes: Any, n_leaf: Int, digits: Any, items: Any, starts: Any,
+    sizes: Any, powers: Int, room: Any, weights: Any, seed: Int,
 ) -> Any:  # fmt: skip
     """Share two-term patterns until none pays; return (number of nodes, forms, their end).
 

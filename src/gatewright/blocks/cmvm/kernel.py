@@ -1,74 +1,107 @@
 """The compiled entry: one attempt at a solution, from digits to adders.
 
 One function with a fixed signature, so that a process that finds it in the cache on disk loads it
-once and compiles nothing.
+once and compiles nothing. Only this entry is cached: the functions it calls are compiled into it.
 """
 
 from __future__ import annotations
 
+import zlib
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numba import njit
 
 from gatewright.blocks.cmvm.greedy import COL, OP, SLOT, eliminate
-from gatewright.blocks.cmvm.terms import LEVEL, NODE_COLUMNS
+from gatewright.blocks.cmvm.terms import LEVEL, NODE_COLUMNS, Int
 from gatewright.blocks.cmvm.trees import add_up, total_bits
 
 SIGNATURE = "(int64[:,::1], int64[:,::1], int64, int64, int64, float64[::1], int64, int64, int64)"
+PARTS = ("terms.py", "pairs.py", "greedy.py", "trees.py")
 
 
-@njit(SIGNATURE, cache=True)
-def attempt(
-    leaves: Any, digits: Any, n_columns: int, powers: int, depth: int, weights: Any, seed: int,
-    share: int, by_level: int,
-) -> Any:  # fmt: skip
-    """Solve one problem in one way.
+def _fingerprint() -> int:
+    """Return a checksum of the sources that are compiled into the entry.
 
-    Args:
-        leaves: The operand table's rows of the inputs and constants, each its own linear form.
-        digits: The digit table, sorted by column.
-        n_columns: Number of outputs.
-        powers: One more than the greatest power of a digit.
-        depth: Greatest adder level allowed.
-        weights: Weights of the score of a pattern (see `greedy`).
-        seed: Of the tie-break.
-        share: 0: adder trees only. 1: eliminate common subexpressions first.
-        by_level: 1: build the trees by level first, 0: by adder bits first.
-
-    Returns:
-        (cost or -1 where a value would not fit, operand table, node table, outputs)
+    Numba's cache looks at this file only. The checksum is a free variable of the entry, which is
+    part of the cache's key: a change of any part compiles anew.
     """
-    n_leaf, n_digits = leaves.shape[0], digits.shape[0]
-    digits = digits.copy()
-    table = np.zeros((n_leaf + n_digits, leaves.shape[1]), np.int64)
-    table[:n_leaf] = leaves
-    nodes = np.zeros((n_digits, NODE_COLUMNS), np.int64)
-    forms = np.ones((max(4 * (n_leaf + n_digits), 64), 2), np.int64)
-    for leaf in range(n_leaf):
-        forms[leaf, 0] = leaf
-    starts, sizes = np.zeros(n_columns, np.int64), np.zeros(n_columns, np.int64)
-    items = np.arange(n_digits)
-    room = np.full(n_columns, 2.0**depth)
-    for digit in range(n_digits):
-        column = digits[digit, COL]
-        if sizes[column] == 0:
-            starts[column] = digit
-        digits[digit, SLOT] = sizes[column]
-        sizes[column] += 1
-        room[column] -= 2.0 ** table[digits[digit, OP], LEVEL]
-    made, form_end = 0, n_leaf
-    if share != 0:
-        made, forms, form_end = eliminate(
-            table, forms, nodes, n_leaf, digits, items, starts, sizes, powers, room, weights, seed
-        )
-    outputs = np.zeros((n_columns, 3), np.int64)
-    if made >= 0:
-        made = add_up(
-            table, forms, nodes, n_leaf, made, form_end, digits, items, starts, sizes, room,
-            by_level, outputs,
-        )  # fmt: skip
-    if made < 0:
-        return np.int64(-1), table, nodes, outputs
-    cost = total_bits(table, nodes, made, outputs)
-    return cost, table[: n_leaf + made], nodes[:made], outputs
+    folder = Path(__file__).parent
+    return zlib.crc32(b"".join((folder / part).read_bytes() for part in PARTS))
+
+
+def _compiled(sources: int) -> Any:
+    """Compile the entry, or load it from the cache on disk."""
+
+    @njit(SIGNATURE, cache=True)
+    def attempt(
+        leaves: Any, digits: Any, n_columns: Int, powers: Int, depth: Int, weights: Any, seed: Int,
+        share: Int, by_level: Int,
+    ) -> Any:  # fmt: skip
+        """Solve one problem in one way.
+
+        Args:
+            leaves: The operand table's rows of the inputs and constants, each its own linear form.
+            digits: The digit table, sorted by column.
+            n_columns: Number of outputs.
+            powers: One more than the greatest power of a digit.
+            depth: Greatest adder level allowed.
+            weights: Weights of the score of a pattern (see `greedy`).
+            seed: Of the tie-break.
+            share: 0: adder trees only. 1: eliminate common subexpressions first.
+            by_level: 1: build the trees by level first, 0: by adder bits first.
+
+        Returns:
+            (cost or -1 where a value would not fit, operand table, node table, outputs)
+        """
+        _ = sources
+        n_leaf, n_digits = leaves.shape[0], digits.shape[0]
+        digits = digits.copy()
+        table = np.zeros((n_leaf + n_digits, leaves.shape[1]), np.int64)
+        table[:n_leaf] = leaves
+        nodes = np.zeros((n_digits, NODE_COLUMNS), np.int64)
+        forms = np.ones((max(4 * (n_leaf + n_digits), 64), 2), np.int64)
+        for leaf in range(n_leaf):
+            forms[leaf, 0] = leaf
+        starts, sizes = np.zeros(n_columns, np.int64), np.zeros(n_columns, np.int64)
+        items = np.arange(n_digits)
+        room = np.full(n_columns, 2.0**depth)
+        for digit in range(n_digits):
+            column = digits[digit, COL]
+            if sizes[column] == 0:
+                starts[column] = digit
+            digits[digit, SLOT] = sizes[column]
+            sizes[column] += 1
+            room[column] -= 2.0 ** table[digits[digit, OP], LEVEL]
+        made, form_end = 0, n_leaf
+        if share != 0:
+            made, forms, form_end = eliminate(
+                table,
+                forms,
+                nodes,
+                n_leaf,
+                digits,
+                items,
+                starts,
+                sizes,
+                powers,
+                room,
+                weights,
+                seed,
+            )
+        outputs = np.zeros((n_columns, 3), np.int64)
+        if made >= 0:
+            made = add_up(
+                table, forms, nodes, n_leaf, made, form_end, digits, items, starts, sizes, room,
+                by_level, outputs,
+            )  # fmt: skip
+        if made < 0:
+            return np.int64(-1), table, nodes, outputs
+        cost = total_bits(table, nodes, made, outputs)
+        return cost, table[: n_leaf + made], nodes[:made], outputs
+
+    return attempt
+
+
+attempt = _compiled(_fingerprint())

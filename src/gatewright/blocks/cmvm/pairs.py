@@ -12,27 +12,29 @@ from typing import Any
 import numpy as np
 from numba import njit
 
+from gatewright.blocks.cmvm.terms import Int
+
 DISTANCE_BITS, OPERAND_BITS = 8, 26
 DISTANCE_BIAS = 1 << (DISTANCE_BITS - 1)
 
 
-@njit(cache=True)
-def pack(first: int, second: int, distance: int, opposite: int) -> int:
+@njit()
+def pack(first: Int, second: Int, distance: Int, opposite: Int) -> Int:
     """Pack `first ± second << distance` (opposite: minus) into one positive integer."""
     key = np.int64(first) << OPERAND_BITS | second
     return ((key << DISTANCE_BITS) | (distance + DISTANCE_BIAS)) << 1 | opposite
 
 
-@njit(cache=True)
-def pair_key(op1: int, pow1: int, neg1: int, op2: int, pow2: int, neg2: int) -> int:
+@njit()
+def pair_key(op1: Int, pow1: Int, neg1: Int, op2: Int, pow2: Int, neg2: Int) -> Int:
     """Return the pattern that two digits make, the same whichever comes first."""
     if op1 > op2 or (op1 == op2 and pow1 > pow2):
         return pack(op2, op1, pow1 - pow2, neg1 ^ neg2)
     return pack(op1, op2, pow2 - pow1, neg1 ^ neg2)
 
 
-@njit(cache=True)
-def mixed(key: int) -> int:
+@njit()
+def mixed(key: Int) -> Int:
     """Scramble a key (the finalizer of splitmix64, Steele et al. 2014)."""
     z = np.uint64(key) + np.uint64(0x9E3779B97F4A7C15)
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
@@ -40,14 +42,14 @@ def mixed(key: int) -> int:
     return np.int64((z ^ (z >> np.uint64(31))) >> np.uint64(2))
 
 
-@njit(cache=True)
-def new_table(capacity: int) -> Any:
+@njit()
+def new_table(capacity: Int) -> Any:
     """Return an empty count table: rows of (key + 1 or 0, count); `capacity` is a power of two."""
     return np.zeros((capacity, 2), np.int64)
 
 
-@njit(cache=True)
-def change(counts: Any, key: int, delta: int, used: Any) -> int:
+@njit()
+def change(counts: Any, key: Int, delta: Int, used: Any) -> Int:
     """Add `delta` to the count of `key`; return the new count. `used[0]` counts filled rows."""
     mask = counts.shape[0] - 1
     row = mixed(key) & mask
@@ -61,8 +63,8 @@ def change(counts: Any, key: int, delta: int, used: Any) -> int:
     return counts[row, 1]
 
 
-@njit(cache=True)
-def count_of(counts: Any, key: int) -> int:
+@njit()
+def count_of(counts: Any, key: Int) -> Int:
     """Return the count of `key`."""
     mask = counts.shape[0] - 1
     row = mixed(key) & mask
@@ -73,8 +75,8 @@ def count_of(counts: Any, key: int) -> int:
     return 0
 
 
-@njit(cache=True)
-def rebuilt(counts: Any, extra: int, used: Any) -> Any:
+@njit()
+def rebuilt(counts: Any, extra: Int, used: Any) -> Any:
     """Return the table without its zero rows, with room for `extra` keys more."""
     live = 0
     for row in range(counts.shape[0]):
@@ -91,8 +93,8 @@ def rebuilt(counts: Any, extra: int, used: Any) -> Any:
     return fresh
 
 
-@njit(cache=True)
-def push(heap: Any, size: int, priority: int, key: int) -> Any:
+@njit()
+def push(heap: Any, size: Int, priority: Int, key: Int) -> Any:
     """Insert into the binary max-heap of rows (priority, key); return the heap, maybe regrown."""
     if size == heap.shape[0]:
         grown = np.empty((2 * size + 64, 2), np.int64)
@@ -109,8 +111,8 @@ def push(heap: Any, size: int, priority: int, key: int) -> Any:
     return heap
 
 
-@njit(cache=True)
-def drop_top(heap: Any, size: int) -> None:
+@njit()
+def drop_top(heap: Any, size: Int) -> None:
     """Remove the greatest of `size` entries; the caller counts one less."""
     last = size - 1
     priority, key = heap[last, 0], heap[last, 1]

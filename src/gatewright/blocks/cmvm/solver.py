@@ -27,7 +27,8 @@ class Attempt:
     overlap: float = 1.0
     bits: float = 0.0
     adder: float = 1.0
-    exponent: float = 0.0
+    first: float = 0.0
+    span: float = 0.1
     level_gap: float = 0.0
     random: float = 0.0
     seed: int = 0
@@ -37,16 +38,19 @@ class Attempt:
     def weights(self) -> NDArray[np.float64]:
         """Return the score's weights in the compiled code's order."""
         return np.array(
-            [self.overlap, self.bits, self.adder, self.exponent, self.level_gap, self.random]
-        )
+            [
+                self.overlap, self.bits, self.adder, self.first, self.span, self.level_gap,
+                self.random,
+            ]
+        )  # fmt: skip
 
 
 ATTEMPTS = (
     Attempt(),
-    Attempt(exponent=1.0),
+    Attempt(bits=0.2, adder=0.0),
+    Attempt(adder=2.0),
+    Attempt(first=0.5, span=0.0),
     Attempt(share=False),
-    Attempt(level_gap=4.0),
-    Attempt(random=0.3, seed=1),
 )
 
 _memo: OrderedDict[tuple[object, ...], AdderGraph] = OrderedDict()
@@ -67,7 +71,8 @@ def solve(
 
     Args:
         matrix: (n_in, n_out) integer weights, up to 40 bits.
-        lo, hi: (n_in,) ranges of the inputs, in units of 2**-frac.
+        lo: (n_in,) least values of the inputs, in units of 2**-frac.
+        hi: (n_in,) greatest values of the inputs, in the same units.
         frac: (n_in,) binary points of the inputs; they may differ and be negative.
         bias: (n_out,) in units of 2**-bias_frac, or None.
         bias_frac: Binary point of the bias.
@@ -174,9 +179,7 @@ def _width(lo: int, hi: int) -> int:
     return max(max(hi, 0).bit_length(), (-lo - 1).bit_length()) + 1
 
 
-def _least_depth(
-    leaves: NDArray[np.int64], digits: NDArray[np.int64], n_columns: int
-) -> int:
+def _least_depth(leaves: NDArray[np.int64], digits: NDArray[np.int64], n_columns: int) -> int:
     """Return the least level at which every column can be summed (Kraft)."""
     if not len(digits):
         return 0

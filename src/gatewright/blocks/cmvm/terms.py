@@ -9,10 +9,13 @@ Columns of the operand table (int64, one row per operand):
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numba import njit
+
+Int: TypeAlias = Any
+"""A 64-bit integer of the compiled code."""
 
 LO, HI, EXP, LEVEL, TOP, CONST, START, COUNT = range(8)
 """Range in units of 2**EXP; adder level; first bit above the value (EXP + width); is a constant;
@@ -26,8 +29,8 @@ NODE_COLUMNS = 6
 LIMIT_BITS = 62
 
 
-@njit(cache=True)
-def bit_length(value: int) -> int:
+@njit()
+def bit_length(value: Int) -> Int:
     """Return the number of bits of a non-negative integer."""
     bits = 0
     while value > 0:
@@ -36,16 +39,16 @@ def bit_length(value: int) -> int:
     return bits
 
 
-@njit(cache=True)
-def width_of(lo: int, hi: int) -> int:
+@njit()
+def width_of(lo: Int, hi: Int) -> Int:
     """Return the bits that hold every integer of lo..hi, a sign bit included where needed."""
     if lo >= 0:
         return bit_length(hi)
     return max(bit_length(max(hi, 0)), bit_length(-lo - 1)) + 1
 
 
-@njit(cache=True)
-def adder_bits(table: Any, a: int, b: int, sa: int, sb: int, na: int, nb: int, top: int) -> int:
+@njit()
+def adder_bits(table: Any, a: Int, b: Int, sa: Int, sb: Int, na: Int, nb: Int, top: Int) -> Int:
     """Return the result bits that need a LUT when `±a << sa` and `±b << sb` are added.
 
     `top` is the first bit above the result. Bits of the operand with the finer grid that lie below
@@ -65,8 +68,8 @@ def adder_bits(table: Any, a: int, b: int, sa: int, sb: int, na: int, nb: int, t
     return max(top - low_b, 0)
 
 
-@njit(cache=True)
-def estimated_top(table: Any, a: int, b: int, sa: int, sb: int, na: int, nb: int) -> int:
+@njit()
+def estimated_top(table: Any, a: Int, b: Int, sa: Int, sb: Int, na: Int, nb: Int) -> Int:
     """Return the first bit above `±a << sa ± b << sb`, as if `a` and `b` were independent."""
     base = min(table[a, EXP] + sa, table[b, EXP] + sb)
     highest = max(table[a, TOP] + sa, table[b, TOP] + sb)
@@ -82,8 +85,8 @@ def estimated_top(table: Any, a: int, b: int, sa: int, sb: int, na: int, nb: int
     return base + width_of(lo_a + lo_b, hi_a + hi_b)
 
 
-@njit(cache=True)
-def with_room(forms: Any, end: int, extra: int) -> Any:
+@njit()
+def with_room(forms: Any, end: Int, extra: Int) -> Any:
     """Return the table of linear forms, regrown where `extra` rows do not fit behind `end`."""
     if end + extra <= forms.shape[0]:
         return forms
@@ -92,10 +95,10 @@ def with_room(forms: Any, end: int, extra: int) -> Any:
     return grown
 
 
-@njit(cache=True)
+@njit()
 def merge_forms(
-    forms: Any, table: Any, a: int, b: int, sa: int, sb: int, na: int, nb: int, start: int
-) -> int:
+    forms: Any, table: Any, a: Int, b: Int, sa: Int, sb: Int, na: Int, nb: Int, start: Int
+) -> Int:
     """Write the linear form of the sum at `start` of `forms`; return its end (-1: too wide)."""
     i, end_i = table[a, START], table[a, START] + table[a, COUNT]
     j, end_j = table[b, START], table[b, START] + table[b, COUNT]
@@ -121,8 +124,8 @@ def merge_forms(
     return end
 
 
-@njit(cache=True)
-def set_range(forms: Any, table: Any, node: int) -> bool:
+@njit()
+def set_range(forms: Any, table: Any, node: Int) -> bool:
     """Fill in range, grid and top bit of `node` from its linear form; False: too wide."""
     start, end = table[node, START], table[node, START] + table[node, COUNT]
     if start == end:
@@ -153,10 +156,10 @@ def set_range(forms: Any, table: Any, node: int) -> bool:
     return True
 
 
-@njit(cache=True)
+@njit()
 def make_node(
-    table: Any, forms: Any, nodes: Any, n_leaf: int, node: int, spec: Any, start: int
-) -> int:
+    table: Any, forms: Any, nodes: Any, n_leaf: Int, node: Int, spec: Any, start: Int
+) -> Int:
     """Write operand `node` from `spec` (a row of the node table); return the end of its form.
 
     -1: some value of it would not fit.

@@ -20,6 +20,7 @@ from gatewright.blocks.cmvm.terms import (
     TOP,
     A,
     B,
+    Int,
     adder_bits,
     estimated_top,
     make_node,
@@ -27,12 +28,15 @@ from gatewright.blocks.cmvm.terms import (
 )
 
 NEVER = np.int64(1) << 60
+TOP_BIAS = 1 << 14
 
 
-@njit(cache=True)
-def pair_cost(table: Any, terms: Any, i: int, j: int, known: Any, by_level: int) -> int:
-    """Return how unwelcome it is to add terms `i` and `j`: its adder bits, then its level.
+@njit()
+def pair_cost(table: Any, terms: Any, i: Int, j: Int, known: Any, by_level: Int) -> Int:
+    """Return how unwelcome it is to add terms `i` and `j`.
 
+    A sum that exists already comes first. Then what counts is the top of the sum, not the adder's
+    own bits: narrow and low terms are gathered before wide ones, so that few adders are wide.
     `by_level` puts the level first: the tree is then built as early as its terms arrive.
     """
     a, b = terms[i, 0], terms[j, 0]
@@ -41,22 +45,22 @@ def pair_cost(table: Any, terms: Any, i: int, j: int, known: Any, by_level: int)
     level = max(table[a, LEVEL], table[b, LEVEL])
     key = pair_key(a, terms[i, 1], terms[i, 2], b, terms[j, 1], terms[j, 2])
     if count_of(known, key) != 0:
-        bits = np.int64(0)
-    else:
-        sa, sb = max(-distance, 0), max(distance, 0)
-        top = estimated_top(table, a, b, sa, sb, 0, opposite)
-        bits = adder_bits(table, a, b, sa, sb, 0, opposite, top)
-        if opposite != 0:
-            top = estimated_top(table, a, b, sa, sb, 1, 0)
-            bits = min(bits, adder_bits(table, a, b, sa, sb, 1, 0, top))
-    gap = abs(table[a, LEVEL] - table[b, LEVEL])
+        return level
+    sa, sb = max(-distance, 0), max(distance, 0)
+    top = estimated_top(table, a, b, sa, sb, 0, opposite)
+    bits = adder_bits(table, a, b, sa, sb, 0, opposite, top)
+    if opposite != 0:
+        turned = estimated_top(table, a, b, sa, sb, 1, 0)
+        bits = min(bits, adder_bits(table, a, b, sa, sb, 1, 0, turned))
+        top = min(top, turned)
+    height = top + min(terms[i, 1], terms[j, 1]) + TOP_BIAS
     if by_level != 0:
-        return ((level << 16) + bits) * 64 + min(gap, 63)
-    return ((bits << 16) + level) * 64 + min(gap, 63)
+        return (((level << 16) + height) << 16) + bits
+    return (((height << 16) + level) << 16) + bits
 
 
-@njit(cache=True)
-def best_partner(costs: Any, size: int, row: int) -> int:
+@njit()
+def best_partner(costs: Any, size: Int, row: Int) -> Int:
     """Return the cheapest partner of `row` among the first `size` terms (-1: none)."""
     best, best_cost = -1, NEVER
     for k in range(size):
@@ -65,8 +69,20 @@ def best_partner(costs: Any, size: int, row: int) -> int:
     return best
 
 
-@njit(cache=True)
-def cheapest_pair(table: Any, terms: Any, costs: Any, partner: Any, size: int, room: float) -> int:
+@njit()
+def update_partners(costs: Any, partner: Any, size: Int, i: Int, j: Int) -> None:
+    """Find the cheapest partners anew after term `i` changed and the last term moved to `j`."""
+    partner[j] = partner[size]
+    for k in range(size):
+        mate = partner[k]
+        if k in (i, j) or mate in (i, j) or mate >= size:
+            partner[k] = best_partner(costs, size, k)
+        elif costs[k, i] < costs[k, mate]:
+            partner[k] = i
+
+
+@njit()
+def cheapest_pair(table: Any, terms: Any, costs: Any, partner: Any, size: Int, room: float) -> Int:
     """Return the term whose pair is the cheapest that fits the depth limit.
 
     The room only shrinks, so a pair that does not fit is struck out for good. Some pair always
@@ -75,9 +91,7 @@ def cheapest_pair(table: Any, terms: Any, costs: Any, partner: Any, size: int, r
     while True:
         best = -1
         for i in range(size):
-            if partner[i] >= 0 and (
-                best < 0 or costs[i, partner[i]] < costs[best, partner[best]]
-            ):
+            if partner[i] >= 0 and (best < 0 or costs[i, partner[i]] < costs[best, partner[best]]):
                 best = i
         if best < 0:
             return -1
@@ -90,8 +104,8 @@ def cheapest_pair(table: Any, terms: Any, costs: Any, partner: Any, size: int, r
             partner[i] = best_partner(costs, size, i)
 
 
-@njit(cache=True)
-def choose_signs(table: Any, spec: Any, sign_a: int, sign_b: int, keep_positive: bool) -> int:
+@njit()
+def choose_signs(table: Any, spec: Any, sign_a: Int, sign_b: Int, keep_positive: bool) -> Int:
     """Set the signs of a node for two terms; return the sign of the term it becomes."""
     spec[NEG_A] = spec[NEG_B] = 0
     if sign_a == sign_b:
@@ -106,11 +120,11 @@ def choose_signs(table: Any, spec: Any, sign_a: int, sign_b: int, keep_positive:
     return negative
 
 
-@njit(cache=True)
+@njit()
 def merge_terms(
-    table: Any, forms: Any, nodes: Any, n_leaf: int, node: int, form_end: int, terms: Any,
-    i: int, j: int, positives: int, known: Any,
-) -> int:  # fmt: skip
+    table: Any, forms: Any, nodes: Any, n_leaf: Int, node: Int, form_end: Int, terms: Any,
+    i: Int, j: Int, positives: Int, known: Any,
+) -> Int:  # fmt: skip
     """Make term `i` the sum of terms `i` and `j`, with an operand that exists where there is one.
 
     Returns the end of the linear forms: unchanged where no node was made, -1 where a value would
@@ -140,8 +154,8 @@ def merge_terms(
     return make_node(table, forms, nodes, n_leaf, node, spec, form_end)
 
 
-@njit(cache=True)
-def remember(nodes: Any, n_leaf: int, node: int, known: Any, used: Any) -> None:
+@njit()
+def remember(nodes: Any, n_leaf: Int, node: Int, known: Any, used: Any) -> None:
     """Enter a node into the table of known patterns, under its number plus one."""
     spec = nodes[node - n_leaf]
     key = pack(spec[0], spec[1], spec[3] - spec[2], spec[4] ^ spec[5])
@@ -149,8 +163,8 @@ def remember(nodes: Any, n_leaf: int, node: int, known: Any, used: Any) -> None:
         change(known, key, node + 1, used)
 
 
-@njit(cache=True)
-def column_terms(digits: Any, items: Any, start: int, size: int) -> Any:
+@njit()
+def column_terms(digits: Any, items: Any, start: Int, size: Int) -> Any:
     """Return the terms (operand, power, sign) of a column."""
     terms = np.empty((size, 3), np.int64)
     for k in range(size):
@@ -160,12 +174,12 @@ def column_terms(digits: Any, items: Any, start: int, size: int) -> Any:
     return terms
 
 
-@njit(cache=True)
+@njit()
 def sum_column(
-    table: Any, forms: Any, nodes: Any, n_leaf: int, made: int, form_end: int, terms: Any,
-    room: float, known: Any, used: Any, by_level: int,
+    table: Any, forms: Any, nodes: Any, n_leaf: Int, made: Int, form_end: Int, terms: Any,
+    room: float, known: Any, used: Any, by_level: Int,
 ) -> Any:  # fmt: skip
-    """Add the terms of one column up into terms[0]; return (nodes made, end of the forms, forms)."""
+    """Add the terms of one column up into terms[0]; return (nodes made, forms' end, forms)."""
     size = terms.shape[0]
     costs = np.full((size, size), NEVER, np.int64)
     partner = np.empty(size, np.int64)
@@ -203,20 +217,15 @@ def sum_column(
         for k in range(size):
             if k != i:
                 costs[i, k] = costs[k, i] = pair_cost(table, terms, i, k, known, by_level)
-        partner[j] = partner[size]
-        for k in range(size):
-            if k == i or k == j or partner[k] == i or partner[k] == j or partner[k] >= size:
-                partner[k] = best_partner(costs, size, k)
-            elif costs[k, i] < costs[k, partner[k]]:
-                partner[k] = i
+        update_partners(costs, partner, size, i, j)
     return made, form_end, forms
 
 
-@njit(cache=True)
+@njit()
 def add_up(
-    table: Any, forms: Any, nodes: Any, n_leaf: int, made: int, form_end: int, digits: Any,
-    items: Any, starts: Any, sizes: Any, room: Any, by_level: int, outputs: Any,
-) -> int:  # fmt: skip
+    table: Any, forms: Any, nodes: Any, n_leaf: Int, made: Int, form_end: Int, digits: Any,
+    items: Any, starts: Any, sizes: Any, room: Any, by_level: Int, outputs: Any,
+) -> Int:  # fmt: skip
     """Build an adder tree for every column; return the number of nodes, -1 where one is too wide.
 
     `outputs` receives (operand or -1, power, sign) of each column.
@@ -242,8 +251,8 @@ def add_up(
     return made
 
 
-@njit(cache=True)
-def total_bits(table: Any, nodes: Any, made: int, outputs: Any) -> int:
+@njit()
+def total_bits(table: Any, nodes: Any, made: Int, outputs: Any) -> Int:
     """Return the cost of a solution: the adder bits of its nodes, the width of negated outputs."""
     total = np.int64(0)
     n_leaf = table.shape[0] - nodes.shape[0]
