@@ -1,0 +1,200 @@
+"""How each cell becomes LLVM instructions; `hw/interpret.py` defines what they must compute."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from gatewright.engine.lanes import BIT, WIDTHS, bits_of
+from gatewright.engine.writer import Writer
+from gatewright.hw import Kind, Module
+
+Rule = Callable[[Writer, int], str]
+
+
+def _sum(operation: str) -> Rule:
+    def rule(w: Writer, s: int) -> str:
+        m, lane = w.module, w.lanes.lane[s]
+        frac = max(m.frac[m.a[s]], m.frac[m.b[s]])
+        return w.binary(operation, lane, w.get(m.a[s], lane, frac), w.get(m.b[s], lane, frac))
+
+    return rule
+
+
+def _mul(w: Writer, s: int) -> str:
+    m, lane = w.module, w.lanes.lane[s]
+    a, b = (w.get(o, lane, m.frac[o]) for o in (m.a[s], m.b[s]))
+    return w.binary("mul", lane, a, b)
+
+
+def _logic(operation: str) -> Rule:
+    def rule(w: Writer, s: int) -> str:
+        m, lane = w.module, w.lanes.lane[s]
+        a, b = (w.bit(o) if lane == BIT else w.get(o, lane, m.frac[o]) for o in (m.a[s], m.b[s]))
+        return w.binary(operation, lane, a, b)
+
+    return rule
+
+
+def _wrap(w: Writer, s: int) -> str:
+    m, lane = w.module, w.lanes.lane[s]
+    width, signed = m.imm[s] >> 1, m.imm[s] & 1
+    value = w.get(m.a[s], lane, m.frac[s])
+    lo, hi = (_floor(q, m.frac[s] - m.frac[m.a[s]]) for q in (m.lo[m.a[s]], m.hi[m.a[s]]))
+    low = -(1 << (width - 1)) if signed and width else 0
+    if width >= lane or (low <= lo and hi < low + (1 << width)):
+        return value
+    if not (signed and width):
+        return w.binary("and", lane, value, w.splat((1 << width) - 1, lane))
+    spare = w.splat(lane - width, lane)
+    return w.binary("ashr", lane, w.binary("shl", lane, value, spare), spare)
+
+
+def _slice(w: Writer, s: int) -> str:
+    m, lane, a = w.module, w.lanes.lane[s], w.module.a[s]
+    low, width = divmod(m.imm[s], 256)
+    value = w.get(a, lane, m.frac[a] - low)
+    if width >= lane or (m.lo[a] >= 0 and m.hi[a] >> low < 1 << width):
+        return value
+    return w.binary("and", lane, value, w.splat((1 << width) - 1, lane))
+
+
+def _concat(w: Writer, s: int) -> str:
+    m, lane = w.module, w.lanes.lane[s]
+    high, low, shift = w.code(m.a[s], lane), w.code(m.b[s], lane), m.width(m.b[s])
+    if shift >= lane:
+        return low
+    return w.binary("or", lane, w.binary("shl", lane, high, w.splat(shift, lane)), low)
+
+
+def _select(w: Writer, s: int) -> str:
+    m, lane = w.module, w.lanes.lane[s]
+    operands = (m.b[s], m.c[s])
+    a, b = (w.bit(o) if lane == BIT else w.get(o, lane, m.frac[s]) for o in operands)
+    return w.do(f"select {w.type(BIT)} {w.bit(m.a[s])}, {w.type(lane)} {a}, {w.type(lane)} {b}")
+
+
+def _table(w: Writer, s: int) -> str:
+    m, lane, index = w.module, w.lanes.lane[s], w.module.a[s]
+    offset, entries = w.tables.place(m, s, lane)
+    wide = next(x for x in WIDTHS if x >= max(m.width(index), bits_of(0, entries), 8))
+    code = w.code(index, wide)
+    if entries < 1 << m.width(index):
+        last = w.splat(entries - 1, wide)
+        small = w.do(f"icmp ult {w.type(wide)} {code}, {last}")
+        code = w.do(f"select {w.type(BIT)} {small}, {w.type(wide)} {code}, {w.type(wide)} {last}")
+    w.lookups.add((wide, lane))
+    w.store(code, "%index", 0, wide)
+    words = w.address("%tab", offset)
+    w.lines.append(f"  call void @look_{wide}_{lane}(ptr %index, ptr %word, ptr {words})")
+    return w.load("%word", 0, lane)
+
+
+# ---- comparison
+
+
+def _less(w: Writer, s: int) -> str:
+    m, a, b = w.module, w.module.a[s], w.module.b[s]
+    if m.is_constant(a):  # c < b where b is more than c, floored to the grid of b
+        return _against(w, b, "gt", _floor(m.lo[a], m.frac[b] - m.frac[a]))
+    if m.is_constant(b):  # a < c where a is less than c, its ceiling on the grid of a
+        return _against(w, a, "lt", -_floor(-m.lo[b], m.frac[a] - m.frac[b]))
+    common = _common(m, a, b)
+    if common is not None:
+        lane, sign, frac = common
+        x, y = w.get(a, lane, frac), w.get(b, lane, frac)
+        return w.do(f"icmp {sign}lt {w.type(lane)} {x}, {y}")
+    return _less_far(w, a, b)
+
+
+def _less_far(w: Writer, a: int, b: int) -> str:
+    """Compare numbers that no machine integer holds on one grid: floor the finer one.
+
+    With a on the coarser grid, a < b is a <= floor(b - 1 step); with b on it, floor(a) < b.
+    """
+    m = w.module
+    if m.frac[a] > m.frac[b]:
+        x, y = w.get(a, 64, m.frac[b]), w.get(b, 64, m.frac[b])
+        return w.do(f"icmp slt {w.type(64)} {x}, {y}")
+    before = w.binary("sub", 64, w.get(b, 64, m.frac[b]), w.splat(1, 64))
+    count = w.splat(min(m.frac[b] - m.frac[a], 63), 64)
+    return w.do(
+        f"icmp sle {w.type(64)} {w.get(a, 64, m.frac[a])}, {w.binary('ashr', 64, before, count)}"
+    )
+
+
+def _equal(w: Writer, s: int) -> str:
+    m, a, b = w.module, w.module.a[s], w.module.b[s]
+    if m.is_constant(a) or m.is_constant(b):
+        constant, other = (a, b) if m.is_constant(a) else (b, a)
+        shift = m.frac[other] - m.frac[constant]
+        if shift < 0 and m.lo[constant] & ((1 << -shift) - 1):
+            return w.splat(0, BIT)
+        return _against(w, other, "eq", _floor(m.lo[constant], shift))
+    common = _common(m, a, b)
+    if common is not None:
+        lane, _, frac = common
+        x, y = w.get(a, lane, frac), w.get(b, lane, frac)
+        return w.do(f"icmp eq {w.type(lane)} {x}, {y}")
+    return _equal_far(w, a, b)
+
+
+def _equal_far(w: Writer, a: int, b: int) -> str:
+    """Compare on the coarser grid, and the finer number's bits below it with zero."""
+    m = w.module
+    coarse, fine = (a, b) if m.frac[a] < m.frac[b] else (b, a)
+    wide = w.type(64)
+    x, y = w.get(coarse, 64, m.frac[coarse]), w.get(fine, 64, m.frac[coarse])
+    above = w.do(f"icmp eq {wide} {x}, {y}")
+    mask = w.splat((1 << min(m.frac[fine] - m.frac[coarse], 63)) - 1, 64)
+    rest = w.binary("and", 64, w.get(fine, 64, m.frac[fine]), mask)
+    below = w.do(f"icmp eq {wide} {rest}, {w.splat(0, 64)}")
+    return w.binary("and", BIT, above, below)
+
+
+def _against(w: Writer, s: int, relation: str, threshold: int) -> str:
+    """Compare a signal with an integer on its own grid."""
+    m = w.module
+    root = w.lanes.root[s]
+    lo, hi = m.lo[root], m.hi[root]
+    outside = {"gt": lo > threshold, "lt": hi < threshold, "eq": lo == hi == threshold}
+    if outside[relation]:
+        return w.splat(1, BIT)
+    never = {"gt": hi <= threshold, "lt": lo >= threshold, "eq": not lo <= threshold <= hi}
+    if never[relation]:
+        return w.splat(0, BIT)
+    lane = max(w.lanes.lane[root], 8)
+    sign = "" if relation == "eq" else "s" if lo < 0 else "u"
+    return w.do(f"icmp {sign}{relation} {w.type(lane)} {w.own(s)}, {w.splat(threshold, lane)}")
+
+
+def _common(m: Module, a: int, b: int) -> tuple[int, str, int] | None:
+    """Return the lane, the sign and the grid on which two signals can be compared."""
+    frac = max(m.frac[a], m.frac[b])
+    lo = min(m.lo[o] << (frac - m.frac[o]) for o in (a, b))
+    hi = max(m.hi[o] << (frac - m.frac[o]) for o in (a, b))
+    need = bits_of(lo, hi)
+    lane = next((width for width in WIDTHS if width >= need), None)
+    return None if lane is None else (lane, "s" if lo < 0 else "u", frac)
+
+
+def _floor(q: int, shift: int) -> int:
+    """Return `q * 2**shift`, floored."""
+    return q << shift if shift >= 0 else q >> -shift
+
+
+RULES: dict[Kind, Rule] = {
+    Kind.ADD: _sum("add"),
+    Kind.SUB: _sum("sub"),
+    Kind.MUL: _mul,
+    Kind.WRAP: _wrap,
+    Kind.LESS: _less,
+    Kind.EQUAL: _equal,
+    Kind.SELECT: _select,
+    Kind.AND: _logic("and"),
+    Kind.OR: _logic("or"),
+    Kind.XOR: _logic("xor"),
+    Kind.SLICE: _slice,
+    Kind.CONCAT: _concat,
+    Kind.TABLE: _table,
+}
+"""CONST, INPUT and SHIFT need no instruction; INSTANCE is in `program.py`; REG is not run here."""
