@@ -15,6 +15,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -137,13 +138,13 @@ class Cache:
     def clean(self) -> int:
         """Drop the least recently used entries until the rest fits; return how many went."""
         entries = []
-        for manifest in self.root.glob(f"*/??/*/{MANIFEST}"):
+        for folder in _entries(self.root):
             try:
-                used = manifest.stat().st_mtime
-                size = sum(file.stat().st_size for file in manifest.parent.iterdir())
+                used = (folder / MANIFEST).stat().st_mtime
+                size = sum(file.stat().st_size for file in folder.iterdir())
             except OSError:  # another process was faster
                 continue
-            entries.append((used, size, manifest.parent))
+            entries.append((used, size, folder))
         excess = sum(size for _, size, _ in entries) - self.limit_bytes
         gone = 0
         for _, size, folder in sorted(entries):
@@ -211,10 +212,24 @@ def _fill(folder: Path, files: Mapping[str, bytes | Path]) -> None:
 
 def _install(folder: Path, entry: Path) -> None:
     """Rename `folder` to `entry`; where one stands already, move that aside first."""
-    try:
-        folder.rename(entry)
-    except OSError:
-        if not entry.exists():
-            raise
-        entry.rename(folder.with_name("old"))
-        folder.rename(entry)
+    for attempt in range(16):
+        try:
+            folder.rename(entry)
+            return
+        except OSError:
+            # Either an entry stands there, or another writer moves one at this moment.
+            with suppress(OSError):
+                entry.rename(folder.with_name(f"old{attempt}"))
+    folder.rename(entry)
+
+
+def _entries(root: Path) -> list[Path]:
+    """Return the folders of all entries; what vanishes meanwhile is left out."""
+    level = [root]
+    for pattern in ("[!.]*", "??", "*"):
+        below: list[Path] = []
+        for folder in level:
+            with suppress(OSError):
+                below.extend(folder.glob(pattern))
+        level = below
+    return level

@@ -9,11 +9,13 @@ from pathlib import Path
 from gatewright.base.cache import Cache, content_key
 from gatewright.base.errors import ToolError
 from gatewright.tools.compiler import compiler_version, extra_flags
-from gatewright.tools.process import ending, error_lines, in_parallel, run
+from gatewright.tools.process import Progress, ending, error_lines, in_parallel, run, steps
 from gatewright.tools.verilator_program import Verilator
 
 RUNTIME = ("verilated.cpp", "verilated_threads.cpp")
-TIMING = ("verilated_timing.cpp", "verilated_random.cpp")
+TIMING = ("verilated_timing.cpp",)
+# Each model's sources begin with its own header "__pch.h", which objects to another model's.
+UNIT_LINE = '#undef VL_PCH_INCLUDED\n#include "{file}"\n'
 UNIT_BYTES = 700_000  # below that, another unit costs more (the headers again) than it gains
 UNIT_MOST = 4_000_000  # above that, the compiler wants more than half a gigabyte
 
@@ -44,30 +46,54 @@ class Compiler:
             *command, version, verilator.version, platform.machine(), *self.flags
         )
 
-    def compile(self, source: Path, target: Path, opt: str, includes: Sequence[Path] = ()) -> Path:
+    def compile(self, source: Path, target: Path, opt: str, includes: Sequence[Path]) -> Path:
         """Compile one file to an object; raise `ToolError` with the first error lines."""
         folders = [f"-I{folder}" for folder in includes]
         command = [*self.command, opt, *self.flags, *folders, "-c", str(source), "-o", str(target)]
         self._run(command, target.parent, "compiling the simulation")
         return target
 
-    def link(self, objects: Sequence[Path], target: Path) -> Path:
-        """Link objects to a program."""
-        command = [*self.command, *map(str, objects), "-pthread", "-o", str(target)]
-        self._run(command, target.parent, "linking the simulation")
-        return target
+    def build(
+        self,
+        files: Sequence[Path],
+        target: Path,
+        opt: str,
+        cache: Cache,
+        jobs: int,
+        progress: Progress | None = None,
+    ) -> Path:
+        """Compile files as a few units, and the runtime if the cache lacks it, and link all.
 
-    def runtime(self, cache: Cache, folder: Path, jobs: int) -> list[Path]:
-        """Return the runtime's objects below `folder`, compiled only if the cache lacks them."""
+        Working files lie beside `target`.
+        """
+        folder = target.parent
+        includes = sorted({file.parent for file in files} | {folder})
+        units = []
+        for number, unit in enumerate(pack(files, jobs)):
+            source = folder / f"unit{number}.cpp"
+            source.write_text("".join(UNIT_LINE.format(file=file) for file in unit))
+            units.append((source, source.with_suffix(".o"), opt, includes))
         key = content_key(self.identity, *self.runtime_files)
-        objects = [folder / f"{name}.o" for name in self.runtime_files]
-        if cache.fetch("verilated-runtime", key, folder) and all(o.is_file() for o in objects):
-            return objects
-        folder.mkdir(parents=True, exist_ok=True)
-        pairs = [(self.verilator.include / o.stem, o) for o in objects]
-        in_parallel(lambda pair: self.compile(*pair, "-O1"), pairs, jobs)
-        cache.write("verilated-runtime", key, {path.name: path for path in objects})
-        return objects
+        runtime = [folder / "runtime" / f"{name}.o" for name in self.runtime_files]
+        known = cache.fetch("verilated-runtime", key, folder / "runtime")
+        known = known and all(path.is_file() for path in runtime)
+        tasks = list(units)
+        if not known:
+            (folder / "runtime").mkdir(exist_ok=True)
+            tasks += [(self.verilator.include / path.stem, path, "-O1", []) for path in runtime]
+        step = steps(progress, "compile", len(tasks))
+
+        def one(task: tuple[Path, Path, str, list[Path]]) -> Path:
+            done = self.compile(*task)
+            step()
+            return done
+
+        objects = in_parallel(one, tasks, jobs)
+        if not known:
+            cache.write("verilated-runtime", key, {path.name: path for path in runtime})
+        command = [*self.command, *map(str, [*objects[: len(units)], *runtime])]
+        self._run([*command, "-pthread", "-o", str(target)], folder, "linking the simulation")
+        return target
 
     def _run(self, command: list[str], cwd: Path, what: str) -> None:
         done = run(command, cwd=cwd, timeout=self.timeout, what=what)

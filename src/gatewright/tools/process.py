@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import signal
 import subprocess
 import tempfile
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
@@ -35,6 +37,34 @@ class Finished:
     def text(self) -> str:
         """Return both streams, the error stream first."""
         return self.stderr + self.stdout
+
+
+@dataclass
+class _Running:
+    """Hold the programs that run for one `in_parallel`, so that all end when one fails."""
+
+    programs: set[subprocess.Popen[str]] = field(default_factory=set)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    cancelled: bool = False
+
+    def add(self, program: subprocess.Popen[str]) -> None:
+        with self.lock:
+            self.programs.add(program)
+            if self.cancelled:
+                _kill(program)
+
+    def remove(self, program: subprocess.Popen[str]) -> None:
+        with self.lock:
+            self.programs.discard(program)
+
+    def cancel(self) -> None:
+        with self.lock:
+            self.cancelled = True
+            for program in self.programs:
+                _kill(program)
+
+
+_thread = threading.local()
 
 
 def run(
@@ -65,31 +95,33 @@ def run(
             start_new_session=True,
         )
     except OSError as error:
-        raise ToolError(f"{what}: the program does not start", found=f"{arguments[0]}: {error}") from None
+        found = f"{arguments[0]}: {error}"
+        raise ToolError(f"{what}: the program does not start", found=found) from None
+    running: _Running = getattr(_thread, "running", None) or _Running()
+    running.add(process)
     try:
         stdout, stderr = process.communicate(timeout=timeout)
     except subprocess.TimeoutExpired:
-        _end(process)
         raise ToolError(
             f"{what}: not finished after {timeout:g} seconds, and ended",
             found=arguments[0],
             remedy="give more time, or a smaller design",
         ) from None
-    except BaseException:
-        _end(process)
-        raise
+    finally:
+        running.remove(process)
+        if process.returncode is None:
+            _kill(process)
+            process.communicate()
     return Finished(process.returncode, stdout, stderr)
 
 
-def _end(process: subprocess.Popen[str]) -> None:
+def _kill(process: subprocess.Popen[str]) -> None:
+    """End a program and what it started."""
     if os.name == "posix":
-        try:
+        with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
     else:
         process.kill()
-    process.communicate()
 
 
 def error_lines(text: str, pattern: str = r"error", limit: int = 3) -> str:
@@ -113,15 +145,25 @@ def ending(status: int) -> str:
 def work_folder() -> Iterator[Path]:
     """Give a temporary folder; raise `FileError` where none can be made or the disk is full."""
     try:
-        with tempfile.TemporaryDirectory(prefix="gatewright-", ignore_cleanup_errors=True) as name:
-            yield Path(name).resolve()
+        made = tempfile.TemporaryDirectory(prefix="gatewright-", ignore_cleanup_errors=True)
     except OSError as error:
-        raise FileError(
-            "no room to work in the temporary folder",
-            place=tempfile.gettempdir(),
-            found=error,
-            remedy="free space there, or set TMPDIR to another folder",
-        ) from error
+        raise _no_room(error) from error
+    with made as name:
+        try:
+            yield Path(name).resolve()
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise _no_room(error) from error
+            raise
+
+
+def _no_room(error: OSError) -> FileError:
+    return FileError(
+        "no room to work in the temporary folder",
+        place=os.environ.get("TMPDIR", "") or "the system's temporary folder",
+        found=error,
+        remedy="free space there, or set TMPDIR to another folder",
+    )
 
 
 def write_sources(sources: Mapping[str, str], folder: Path) -> None:
@@ -141,14 +183,40 @@ def job_count(jobs: int | None) -> int:
     return os.cpu_count() or 1
 
 
+def steps(progress: Progress | None, what: str, total: int) -> Callable[[], None]:
+    """Return a function that reports one more step done, from any thread."""
+    lock = threading.Lock()
+    done = 0
+
+    def step() -> None:
+        nonlocal done
+        with lock:
+            done += 1
+            if progress is not None:
+                progress(what, done, total)
+
+    if progress is not None:
+        progress(what, 0, total)
+    return step
+
+
 def in_parallel(work: Callable[[T], R], items: Iterable[T], jobs: int) -> list[R]:
-    """Apply `work` (which waits for programs) to all items in threads; raise the first error."""
+    """Apply `work` (which waits for programs) to all items in threads.
+
+    The first error, and an interrupt, ends the programs that the other threads wait for.
+    """
     listed = list(items)
     if jobs == 1 or len(listed) < 2:
         return [work(item) for item in listed]
-    pool = ThreadPoolExecutor(max_workers=jobs)
+    running = _Running()
+    pool = ThreadPoolExecutor(jobs, initializer=lambda: setattr(_thread, "running", running))
     try:
         futures = [pool.submit(work, item) for item in listed]
+        for future in as_completed(futures):
+            future.result()
         return [future.result() for future in futures]
+    except BaseException:
+        running.cancel()
+        raise
     finally:
         pool.shutdown(wait=True, cancel_futures=True)

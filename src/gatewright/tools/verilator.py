@@ -21,11 +21,12 @@ from gatewright.tools.process import (
     in_parallel,
     job_count,
     run,
+    steps,
     work_folder,
     write_sources,
 )
 from gatewright.tools.rtl import RtlDesign, check_sources, verilog_files
-from gatewright.tools.verilator_build import build_program, compile_units, driver_text, port_masks
+from gatewright.tools.verilator_build import build_program, port_masks, recipe
 from gatewright.tools.verilator_program import COMMON, find_verilator, reject
 
 __all__ = [
@@ -115,12 +116,15 @@ def simulate(
         few = cycles < FEW_CYCLES
         programs = _programs(designs, compiler, store, work, few, workers, progress)
         header = [drain, max_latency, seed]
+        step = steps(progress, "simulate", len(designs))
 
         def one(index: int) -> Response:
             design, stimulus = designs[index], checked[index]
             program, number = programs[design.digest()]
             folder = work / f"run{index}"
-            return _run_one(design, stimulus, program, number, folder, header, timeout)
+            response = _run_one(design, stimulus, program, number, folder, header, timeout)
+            step()
+            return response
 
         return in_parallel(one, range(len(designs)), workers)
 
@@ -159,11 +163,11 @@ def _programs(
 ) -> dict[str, tuple[Path, int]]:
     """Return, for each design's digest, a program that simulates it and its number in there."""
     unique = {design.digest(): design for design in designs}
-    salt = content_key(compiler.identity, driver_text())
+    keys = {digest: content_key(compiler.identity, recipe(unique[digest])) for digest in unique}
     found: dict[str, tuple[Path, int]] = {}
-    for digest in unique:
-        levels = ["O1", "O0"] if few_cycles else ["O1"]
-        hits = (_cached(content_key(salt, digest, level), cache, work) for level in levels)
+    for digest, key in keys.items():
+        levels = ["-O1", "-O0"] if few_cycles else ["-O1"]
+        hits = (_cached(content_key(key, level), cache, work) for level in levels)
         hit = next((hit for hit in hits if hit is not None), None)
         if hit is not None:
             found[digest] = hit
@@ -172,7 +176,7 @@ def _programs(
         return found
     folder = work / "build"
     folder.mkdir()
-    program = build_program(
+    program, level = build_program(
         [unique[digest] for digest in missing],
         compiler,
         cache,
@@ -181,13 +185,11 @@ def _programs(
         jobs=jobs,
         progress=progress,
     )
-    level = "O0" if few_cycles else "O1"
-    name = content_key(salt, level, *missing)
+    name = content_key(level, *(keys[digest] for digest in missing))
     cache.write("simulation", name, {"program": program})
     for number, digest in enumerate(missing):
-        cache.write_json(
-            "simulation-index", content_key(salt, digest, level), {"name": name, "number": number}
-        )
+        place = {"name": name, "number": number}
+        cache.write_json("simulation-index", content_key(keys[digest], level), place)
         found[digest] = (program, number)
     return found
 
@@ -254,7 +256,12 @@ def lint(design: RtlDesign, *, timeout: float = TIMEOUT) -> None:
 
 
 def run_testbench(
-    sources: dict[str, str], top: str, *, timeout: float = TIMEOUT, jobs: int | None = None
+    sources: dict[str, str],
+    top: str,
+    *,
+    timeout: float = TIMEOUT,
+    jobs: int | None = None,
+    cache: Cache | None = None,
 ) -> str:
     """Build and run a self-checking test bench with Verilator (`--timing`); return what it prints.
 
@@ -274,11 +281,9 @@ def run_testbench(
             raise reject(done, f"Verilator refuses the test bench {top!r}")
         build = work / "build"
         build.mkdir()
-        workers = job_count(jobs)
+        store, workers = cache if cache is not None else Cache(), job_count(jobs)
         files = sorted((work / "cc").glob("*.cpp"))
-        objects = compile_units(compiler, files, build, "-O1", workers)
-        runtime = compiler.runtime(Cache(), work / "runtime", workers)
-        program = compiler.link([*objects, *runtime], build / "bench")
+        program = compiler.build(files, build / "bench", "-O1", store, workers)
         ran = run([program], cwd=work / "src", timeout=timeout, what=f"test bench {top!r}")
     if ran.status != 0:
         raise VerificationError(

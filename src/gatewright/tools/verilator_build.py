@@ -6,24 +6,32 @@ from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 
-from gatewright.base.cache import Cache
+from gatewright.base.cache import Cache, content_key
 from gatewright.base.errors import ToolError
-from gatewright.tools.cxx_build import Compiler, pack
-from gatewright.tools.process import Progress, in_parallel, write_sources
+from gatewright.tools.cxx_build import Compiler
+from gatewright.tools.process import Progress, in_parallel, steps, write_sources
 from gatewright.tools.rtl import RtlDesign, RtlPort, verilog_files
 from gatewright.tools.verilator_program import COMMON, Verilator, reject
 
 DRIVER = "driver.hpp"
 # The harness is checked (a port of another width is an error), the design's own style is not.
 LINT_ONLY_HARNESS = '`verilator_config\nlint_off -file "src/*"\n'
-# Each model's sources begin with its own header "__pch.h", which objects to another model's.
-UNIT_LINE = '#undef VL_PCH_INCLUDED\n#include "{file}"\n'
+# Registers and unknown values start at random, so that a missing reset shows.
+MODEL = ["--cc", *COMMON, "-O3", "--x-assign", "unique", "--x-initial", "unique", "-Isrc"]
 SMALL_BYTES = 300_000  # C++ below which -O0 gains nothing
 
 
 def driver_text() -> str:
     """Return the text of the C++ driver."""
     return (resources.files(__package__) / DRIVER).read_text(encoding="utf-8")
+
+
+def recipe(design: RtlDesign) -> str:
+    """Return a hash of the design and of everything that is generated around it."""
+    harness = _harness_text(design, _harness_name(design))
+    binding = _binding_text(design, 0, "Design")
+    parts = (*MODEL, LINT_ONLY_HARNESS, _main_text(1), driver_text(), harness, binding)
+    return content_key(design.digest(), *parts)
 
 
 def build_program(
@@ -35,49 +43,27 @@ def build_program(
     few_cycles: bool,
     jobs: int,
     progress: Progress | None = None,
-) -> Path:
+) -> tuple[Path, str]:
     """Build a program that simulates any of `designs` (`program INDEX STIMULUS RESPONSE`).
 
-    `few_cycles` allows -O0 for large designs, where the compiler would take longer than it saves.
+    Returns its path and how it was optimised: `few_cycles` allows -O0 for large designs, where the
+    compiler would take longer than it saves.
     Raises `ToolError` where Verilator or the compiler refuses.
     """
-    steps = len(designs) + 2
-    report = progress or (lambda what, done, total: None)
     (work / DRIVER).write_text(driver_text(), encoding="utf-8")
-    report("verilate", 0, steps)
-    numbered = list(enumerate(designs))
-    models = in_parallel(
-        lambda item: verilate(item[1], item[0], work, compiler.verilator, compiler.timeout),
-        numbered,
-        jobs,
-    )
-    report("compile", len(designs), steps)
-    files = [file for model in models for file in model]
+    step = steps(progress, "verilate", len(designs))
+
+    def one(item: tuple[int, RtlDesign]) -> list[Path]:
+        files = verilate(item[1], item[0], work, compiler.verilator, compiler.timeout)
+        step()
+        return files
+
+    files = [file for model in in_parallel(one, enumerate(designs), jobs) for file in model]
     main = work / "main.cpp"
     main.write_text(_main_text(len(designs)), encoding="utf-8")
     large = sum(file.stat().st_size for file in files) > SMALL_BYTES
     opt = "-O0" if few_cycles and large else "-O1"
-    objects = compile_units(compiler, [*files, main], work, opt, jobs)
-    report("link", len(designs) + 1, steps)
-    runtime = compiler.runtime(cache, work / "runtime", jobs)
-    program = compiler.link([*objects, *runtime], work / "program")
-    report("link", steps, steps)
-    return program
-
-
-def compile_units(
-    compiler: Compiler, files: Sequence[Path], work: Path, opt: str, jobs: int
-) -> list[Path]:
-    """Compile files as a few units that include them one after the other; return the objects."""
-    units = pack(files, jobs)
-    folders = sorted({file.parent for file in files} | {work})
-
-    def one(index: int) -> Path:
-        source = work / f"unit{index}.cpp"
-        source.write_text("".join(UNIT_LINE.format(file=file) for file in units[index]))
-        return compiler.compile(source, work / f"unit{index}.o", opt, folders)
-
-    return in_parallel(one, range(len(units)), jobs)
+    return compiler.build([*files, main], work / "program", opt, cache, jobs, progress), opt
 
 
 def verilate(
@@ -90,8 +76,7 @@ def verilate(
     (folder / "harness.v").write_text(_harness_text(design, harness), encoding="utf-8")
     (folder / "lint.vlt").write_text(LINT_ONLY_HARNESS, encoding="utf-8")
     prefix = f"Design{index}"
-    arguments = ["--cc", *COMMON, "-O3", "--x-assign", "unique", "--x-initial", "unique"]
-    arguments += ["--prefix", prefix, "--top-module", harness, "--Mdir", "cc", "-Isrc", "lint.vlt"]
+    arguments = [*MODEL, "--prefix", prefix, "--top-module", harness, "--Mdir", "cc", "lint.vlt"]
     arguments += ["harness.v", *(f"src/{name}" for name in verilog_files(design.sources))]
     what = f"Verilator refuses the Verilog of {design.top!r}"
     done = verilator.call(arguments, cwd=folder, timeout=timeout, what="Verilator")

@@ -60,7 +60,9 @@ def find_verilator() -> Verilator:
                 return _probe(root / "bin" / name, root)
     program, script = shutil.which("verilator_bin"), shutil.which("verilator")
     if program is not None and script is not None:
-        done = run([script, "--getenv", "VERILATOR_ROOT"], cwd=Path.cwd(), timeout=60, what="Verilator")
+        done = run(
+            [script, "--getenv", "VERILATOR_ROOT"], cwd=Path.cwd(), timeout=60, what="Verilator"
+        )
         if done.status == 0 and done.stdout.strip():
             return _probe(Path(program), Path(done.stdout.strip()))
     raise ToolError(

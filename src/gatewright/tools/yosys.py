@@ -23,6 +23,7 @@ from gatewright.tools.process import (
     in_parallel,
     job_count,
     run,
+    steps,
     work_folder,
     write_sources,
 )
@@ -111,8 +112,8 @@ def synthesize(
     _check(sources, top, family, flow, per_module, flatten)
     version = yosys_version()
     store = cache if cache is not None else Cache()
-    options = f"{family} {flow} {per_module} {flatten} {nodsp}"
-    key = content_key(FORMAT, version, options, top, sources_digest(sources))
+    options = [f"{per_module} {flatten}", *mapping(family, flow, nodsp)]
+    key = content_key(FORMAT, version, "\n".join(options), top, sources_digest(sources))
     kept = _from_json(store.read_json("synthesis", key))
     if kept is not None:
         return kept
@@ -170,8 +171,6 @@ class _Bench:
     cpu_seconds: float = 0.0
     version: str = ""
     lock: threading.Lock = field(default_factory=threading.Lock)
-    done: int = 0
-    steps: int = 0
 
     def synthesize(
         self, sources: dict[str, str], top: str, per_module: bool, flatten: bool, started: float
@@ -181,9 +180,14 @@ class _Bench:
         alone = flatten and len(kept) == 1  # the flat run is the only module's run as well
         groups = [] if alone else deal(kept, hierarchy.bits, max(1, self.jobs - flatten))
         tasks: list[list[str] | None] = [None, *groups] if flatten else [*groups]
-        self.steps = len(tasks)
-        self.report()
-        answers = in_parallel(lambda task: self.task(task, hierarchy, kept), tasks, self.jobs)
+        step = steps(self.progress, "synthesise", len(tasks))
+
+        def one(task: list[str] | None) -> dict[str, Counts]:
+            counts = self.task(task, hierarchy, kept)
+            step()
+            return counts
+
+        answers = in_parallel(one, tasks, self.jobs)
         modules = {name: c for answer in answers[flatten:] for name, c in answer.items()}
         if alone and per_module:
             modules = dict(answers[0])
@@ -218,24 +222,25 @@ class _Bench:
         self.yosys("elaborate", script, f"Yosys refuses the Verilog of {top!r}")
         return hierarchy_of(json.loads((self.work / "elaborated.json").read_text()), top)
 
-    def task(self, names: list[str] | None, hierarchy: Hierarchy, kept: list[str]) -> dict[str, Counts]:
+    def task(
+        self, names: list[str] | None, hierarchy: Hierarchy, kept: list[str]
+    ) -> dict[str, Counts]:
         """Synthesise a group of modules, or with None the whole design flat."""
+        name = "flat" if names is None else f"group{kept.index(names[0])}"
         if names is None:
-            name, script = "flat", ["read_rtlil design.il", f"hierarchy -check -top {hierarchy.top}"]
+            script = ["read_rtlil design.il", f"hierarchy -check -top {hierarchy.top}"]
         else:
-            name = f"group{kept.index(names[0])}"
             script = self.group_script(name, names, hierarchy, kept)
-        script += [*mapping(self.family, self.flow, self.nodsp), f"tee -q -o {name}.json stat -json"]
+        script += mapping(self.family, self.flow, self.nodsp)
+        script.append(f"tee -q -o {name}.json stat -json")
         self.yosys(name, script, "synthesis with Yosys failed")
-        self.report(1)
         statistics = json.loads((self.work / f"{name}.json").read_text())["modules"]
         if names is None:
             return {hierarchy.top: counts_of(_flat_cells(statistics, hierarchy.top))}
-        others = {readable(module) for module in kept} | set(kept)
+        apart = {module.removeprefix("\\") for module in kept}
+        cells = {module: statistics[module]["num_cells_by_type"] for module in names}
         return {
-            module: counts_of(
-                {c: n for c, n in statistics[module]["num_cells_by_type"].items() if c not in others}
-            )
+            module: counts_of({kind: n for kind, n in cells[module].items() if kind not in apart})
             for module in names
         }
 
@@ -275,13 +280,6 @@ class _Bench:
         with self.lock:
             self.cpu_seconds += float(facts["cpu_seconds"])
             self.version = str(facts["version"])
-
-    def report(self, done: int = 0) -> None:
-        """Tell the caller how far the synthesis is."""
-        with self.lock:
-            self.done += done
-            if self.progress is not None:
-                self.progress("synthesise", self.done, self.steps)
 
 
 def mapping(family: str, flow: str, nodsp: bool) -> list[str]:

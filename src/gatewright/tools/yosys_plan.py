@@ -14,7 +14,7 @@ SMALL_BITS = 2_000
 
 @dataclass(frozen=True)
 class Hierarchy:
-    """Hold the elaborated modules by Yosys's names (`\\name`, `$paramod...`).
+    r"""Hold the elaborated modules by Yosys's names (`\name`, `$paramod...`).
 
     `children` maps a module to its instances' modules and their number, `bits` to its own wire
     bits, a measure of its size.
@@ -65,9 +65,10 @@ def _internal(cell: str) -> str:
 
 
 def units(hierarchy: Hierarchy) -> list[str]:
-    """Return the modules to synthesise on their own: the top, its children, what repeats and is big.
+    """Return the modules to synthesise on their own.
 
-    Every other module is flattened into its parents.
+    They are the top, its children, and what repeats and is big. Every other module is flattened
+    into its parents.
     """
     flat: dict[str, int] = {}
     for name in reversed(hierarchy.order()):
@@ -107,7 +108,7 @@ def deal(names: list[str], bits: Mapping[str, int], groups: int) -> list[list[st
 
 
 def readable(name: str) -> str:
-    """Return a module's name for people: `\\mac` is `mac`, a parameterised one `mac(W=8)`."""
+    r"""Return a module's name for people: `\mac` is `mac`, a parameterised one `mac(W=8)`."""
     if name.startswith("\\"):
         return name[1:]
     hashed = re.fullmatch(r"\$paramod\$([0-9a-f]{8})[0-9a-f]*\\(.+)", name)

