@@ -6,6 +6,7 @@ from gatewright.hw.check import check
 from gatewright.hw.interpret import Simulator, evaluate
 from gatewright.hw.module import Instance, Module, Range
 from gatewright.hw.packing import Packing
+from gatewright.hw.stream import VALID_IN, VALID_OUT, StreamResult, run_stream
 
 __all__ = [
     "NONE",
@@ -19,7 +20,11 @@ __all__ = [
     "Packing",
     "Range",
     "Simulator",
+    "StreamResult",
     "Table",
+    "VALID_IN",
+    "VALID_OUT",
     "check",
     "evaluate",
+    "run_stream",
 ]

@@ -47,6 +47,12 @@ class Simulator:
         for child in self.children:
             child.reset()
 
+    def checking(self, on: bool) -> None:
+        """Switch the check of ranges, here and in every instance."""
+        self.check = on
+        for child in self.children:
+            child.checking(on)
+
     def step(self, inputs: Mapping[str, Ints]) -> dict[str, Ints]:
         """Run one cycle.
 
@@ -118,13 +124,15 @@ class Simulator:
         for number, child in enumerate(self.children):
             if child.module.is_sequential:
                 child.step(self._child_inputs(number, values))
+        following: dict[int, Ints] = {}
         for s in self.state:
             new = _to_grid(values[m.a[s]], m.frac[m.a[s]], m.frac[s])
-            if self.check:
-                _check_range(m, s, new)
             if m.b[s] != NONE:
                 new = np.where(values[m.b[s]] != 0, new, self.state[s])
-            self.state[s] = new
+            if self.check:
+                _check_range(m, s, new)
+            following[s] = new
+        self.state = following
 
 
 def evaluate(module: Module, inputs: Mapping[str, Ints], check: bool = True) -> dict[str, Ints]:

@@ -1,0 +1,1 @@
+"""Floor 7: passes over graphs and circuits; the pipelines are visible lists."""

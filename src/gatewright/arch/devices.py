@@ -1,0 +1,86 @@
+"""The parts we know: family, resources, and the delay model of the fabric."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+
+from gatewright.base import OptionError
+from gatewright.passes.netlist import DelayModel
+
+ULTRASCALE_PLUS = DelayModel(
+    lut=0.30, carry=0.46, carry_bit=0.008, mux=0.12, register=0.20,
+    source="placeholder constants of UltraScale+ -2 class fabric, not calibrated against routed designs",
+)  # fmt: skip
+ULTRASCALE = DelayModel(
+    lut=0.38, carry=0.58, carry_bit=0.010, mux=0.15, register=0.25,
+    source="UltraScale+ constants scaled by 1.25, not calibrated against routed designs",
+)  # fmt: skip
+SERIES_7 = DelayModel(
+    lut=0.65, carry=0.95, carry_bit=0.028, mux=0.25, register=0.40,
+    source="placeholder constants of 7-series -1 class fabric, not calibrated against routed designs",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Device:
+    """A part.
+
+    Attributes:
+        family: the name Yosys gives its family: xc7, xcu, xcup.
+        lut, ff, dsp: how many there are; bram: blocks of 36 kbit; uram: blocks of 288 kbit.
+    """
+
+    name: str
+    part: str
+    family: str
+    lut: int
+    ff: int
+    dsp: int
+    bram: int
+    uram: int
+    delay: DelayModel
+    note: str = ""
+
+
+DEVICES: tuple[Device, ...] = (
+    Device("xcvu13p", "xcvu13p-flga2577-2-e", "xcup", 1728000, 3456000, 12288, 2688, 1280,
+           ULTRASCALE_PLUS, "CMS and ATLAS phase-2 trigger boards"),
+    Device("xcvu9p", "xcvu9p-flga2104-2L-e", "xcup", 1182240, 2364480, 6840, 2160, 960,
+           ULTRASCALE_PLUS, "APx, Serenity, AWS F1"),
+    Device("xcu250", "xcu250-figd2104-2L-e", "xcup", 1728000, 3456000, 12288, 2688, 1280,
+           ULTRASCALE_PLUS, "Alveo U250"),
+    Device("xcu50", "xcu50-fsvh2104-2-e", "xcup", 871680, 1743360, 5952, 1344, 640,
+           ULTRASCALE_PLUS, "Alveo U50"),
+    Device("xczu9eg", "xczu9eg-ffvb1156-2-e", "xcup", 274080, 548160, 2520, 912, 0,
+           ULTRASCALE_PLUS, "ZCU102"),
+    Device("xcku115", "xcku115-flvb2104-2-e", "xcu", 663360, 1326720, 5520, 2160, 0,
+           ULTRASCALE, "KCU1500"),
+    Device("xc7vx690t", "xc7vx690tffg1927-2", "xc7", 433200, 866400, 3600, 1470, 0,
+           SERIES_7, "MP7, phase-1 trigger"),
+    Device("xc7z020", "xc7z020clg400-1", "xc7", 53200, 106400, 220, 140, 0,
+           SERIES_7, "Pynq-Z2"),
+)  # fmt: skip
+"""Resource counts from AMD's product tables (DS890, DS891, DS180, DS190)."""
+
+DEFAULT = "xcvu13p"
+
+
+def find_device(name: str) -> Device:
+    """Return the device of a name or of a full part number.
+
+    Raises:
+        OptionError: it is not known.
+    """
+    wanted = name.lower()
+    for device in DEVICES:
+        if wanted in (device.name, device.part):
+            return device
+    known = [device.name for device in DEVICES]
+    close = difflib.get_close_matches(wanted, known, 1)
+    raise OptionError(
+        "the device is not known",
+        found=name,
+        supported=", ".join(known),
+        remedy=f"did you mean {close[0]}?" if close else "list them with `gatewright devices`",
+    )

@@ -1,0 +1,167 @@
+"""Turn a graph of operations into a circuit: a module per layer, wired up in a top module."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from gatewright.base import Namer
+from gatewright.hw import NONE, VALID_IN, VALID_OUT, Bus, Module
+from gatewright.ir import PARALLEL, Graph, Node, Plan, infer, located
+from gatewright.num import Intervals
+
+Progress = Callable[[str, int, int], None]
+"""Called with what is worked on, how much is done, how much there is."""
+
+
+@dataclass(frozen=True, eq=False)
+class Group:
+    """Neighbouring operations of one layer, to become one module."""
+
+    layer: str
+    nodes: tuple[Node, ...]
+    plan: Plan
+
+    @property
+    def is_wiring(self) -> bool:
+        """Whether no operation of the group needs logic."""
+        return all(node.op.wiring for node in self.nodes)
+
+
+def group_nodes(graph: Graph, plans: Mapping[str, Plan]) -> list[Group]:
+    """Split the nodes, in order, into runs of one layer; a folded operation stands alone.
+
+    A run of neighbours in an order of computation is convex: no path leaves it and comes back.
+    """
+    groups: list[Group] = []
+    for node in graph.nodes:
+        plan = plans.get(node.name, PARALLEL)
+        layer = node.layer or node.name
+        last = groups[-1] if groups else None
+        if last and last.layer == layer and last.plan.is_parallel and plan.is_parallel:
+            groups[-1] = Group(layer, (*last.nodes, node), plan)
+        else:
+            groups.append(Group(layer, (node,), plan))
+    return groups
+
+
+def lower(
+    graph: Graph, plans: Mapping[str, Plan] | None = None, progress: Progress | None = None
+) -> Module:
+    """Return the top module of a quantized graph, before registers are placed.
+
+    Args:
+        graph: every input has a type.
+        plans: the plan of each node that is not parallel, by node name.
+        progress: told of each layer.
+
+    The top module has ports `valid_in`, one per input, `valid_out`, one per output.
+    """
+    infer(graph)  # every error of the graph at once, before any work
+    return _Lowering(graph, plans or {}, progress).run()
+
+
+class _Lowering:
+    def __init__(self, graph: Graph, plans: Mapping[str, Plan], progress: Progress | None) -> None:
+        self.graph, self.plans, self.progress = graph, plans, progress
+        self.namer = Namer()
+        self.top = Module(self.namer.name(graph.name, "model"), graph.source, note=f"model {graph.name}")
+        self.values: dict[str, Bus] = {}
+        self.readers = graph.readers()
+        self.outputs = {o.value for o in graph.outputs}
+
+    def run(self) -> Module:
+        """Build inputs, layers and outputs."""
+        top, ports = self.top, Namer(("clk", "rst", VALID_IN, VALID_OUT))
+        (valid,) = top.input(VALID_IN, Intervals.of([0], [1], 0))
+        for i in self.graph.inputs:
+            assert i.type is not None
+            signals = _constants_as_such(top, top.input(ports.name(i.name, "x"), i.type))
+            self.values[i.name] = Bus(np.asarray(signals, np.int64).reshape(i.shape), valid)
+        groups = group_nodes(self.graph, self.plans)
+        for number, group in enumerate(groups):
+            if self.progress:
+                self.progress(group.layer, number, len(groups))
+            if group.is_wiring:
+                self._wire(group)
+            else:
+                self._module(group)
+        valids = [self.values[o.value].valid for o in self.graph.outputs]
+        top.output(VALID_OUT, [max(valids)])
+        for o in self.graph.outputs:
+            top.output(ports.name(o.name, "y"), self.values[o.value].flat)
+        children = [instance.module for instance in top.instances]
+        top.interval = max([child.interval for child in children], default=1)
+        return top
+
+    def _wire(self, group: Group) -> None:
+        """Place operations without logic right in the top module."""
+        for node in group.nodes:
+            with located(self.graph, node):
+                buses = [self.values[name] for name in node.inputs]
+                self.values[node.name] = node.op.lower(self.top, *buses, plan=group.plan)
+
+    def _module(self, group: Group) -> None:
+        """Build a group as a module of its own and instance it."""
+        kinds = " + ".join(dict.fromkeys(node.op.kind for node in group.nodes))
+        module = Module(self.namer.name(group.layer, "layer"), group.layer, note=f"{kinds}, {group.plan}")
+        own = {node.name for node in group.nodes}
+        outside = dict.fromkeys(n for node in group.nodes for n in node.inputs if n not in own)
+        feeds: dict[str, list[int]] = {}
+        valid = NONE
+        if not group.plan.is_parallel:
+            (valid,) = module.input(VALID_IN, Intervals.of([0], [1], 0))
+            feeds[VALID_IN] = [max(self.values[name].valid for name in outside)]
+        inner: dict[str, Bus] = {}
+        for count, name in enumerate(outside):
+            port = "x" if count == 0 else f"x{count + 1}"
+            inner[name] = self._port(module, port, self.values[name], feeds, valid)
+        for node in group.nodes:
+            with located(self.graph, node):
+                buses = [inner[name] for name in node.inputs]
+                inner[node.name] = node.op.lower(module, *buses, plan=group.plan)
+        results = [n for n in group.nodes if n.name in self.outputs or self._read_outside(n, own)]
+        if not group.plan.is_parallel:
+            module.output(VALID_OUT, [inner[results[-1].name].valid])
+        for count, node in enumerate(results):
+            module.output("y" if count == 0 else f"y{count + 1}", inner[node.name].flat)
+        found = self.top.instance(module, feeds)
+        self._collect(found, results, inner, list(outside))
+
+    def _read_outside(self, node: Node, own: set[str]) -> bool:
+        return any(reader.name not in own for reader in self.readers[node.name])
+
+    def _port(
+        self, module: Module, port: str, bus: Bus, feeds: dict[str, list[int]], valid: int
+    ) -> Bus:
+        """Add a port for a bus of the top module; what is constant needs no wire."""
+        flat = bus.flat
+        live = [s for s in dict.fromkeys(flat) if not self.top.is_constant(s)]
+        inner = dict(zip(live, module.input(port, self.top.intervals(live)), strict=True))
+        feeds[port] = live
+        for s in flat:
+            if self.top.is_constant(s):
+                inner[s] = module.constant(self.top.lo[s], self.top.frac[s])
+        signals = np.asarray([inner[s] for s in flat], np.int64).reshape(bus.shape)
+        return Bus(signals, valid, bus.layout)
+
+    def _collect(
+        self, found: dict[str, list[int]], results: list[Node], inner: Mapping[str, Bus], outside: list[str]
+    ) -> None:
+        """Make the instance's outputs known in the top module."""
+        valid = max(self.values[name].valid for name in outside)
+        if VALID_OUT in found:
+            (valid,) = found[VALID_OUT]
+        for count, node in enumerate(results):
+            signals = _constants_as_such(self.top, found["y" if count == 0 else f"y{count + 1}"])
+            shape = inner[node.name].shape
+            self.values[node.name] = Bus(np.asarray(signals, np.int64).reshape(shape), valid)
+
+
+def _constants_as_such(m: Module, signals: list[int]) -> list[int]:
+    """Replace signals that can only have one value by constants."""
+    return [m.constant(m.lo[s], m.frac[s]) if m.is_constant(s) else s for s in signals]
+
+

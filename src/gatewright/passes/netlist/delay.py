@@ -1,0 +1,59 @@
+"""How long a cell takes: a stated model with a handful of constants per device family."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from gatewright.hw import Kind, Module
+
+
+@dataclass(frozen=True)
+class DelayModel:
+    """Delays in nanoseconds; an estimate, to be confirmed by a vendor's routed timing.
+
+    Attributes:
+        lut: through a lookup table and an average net behind it.
+        carry: entering and leaving a carry chain, LUT and net included.
+        carry_bit: per bit of the chain.
+        mux: per further select level of a wide table or multiplexer.
+        register: clock to output, set-up and clock uncertainty together.
+        source: where the constants come from.
+    """
+
+    lut: float
+    carry: float
+    carry_bit: float
+    mux: float
+    register: float
+    source: str
+
+
+def cell_delay(m: Module, s: int, model: DelayModel) -> float:
+    """Return the delay from the operands of a cell to its result, in nanoseconds."""
+    kind = m.kind[s]
+    if kind in (Kind.CONST, Kind.INPUT, Kind.SHIFT, Kind.WRAP, Kind.SLICE, Kind.CONCAT, Kind.REG, Kind.INSTANCE):
+        return 0.0
+    if kind in (Kind.ADD, Kind.SUB):
+        return model.carry + model.carry_bit * m.width(s)
+    if kind == Kind.LESS:
+        if is_sign_test(m, s):
+            return 0.0
+        return model.carry + model.carry_bit * max(m.width(m.a[s]), m.width(m.b[s]))
+    if kind == Kind.EQUAL:
+        bits = max(m.width(m.a[s]), m.width(m.b[s]))
+        return model.lut * max(1, math.ceil(math.log(max(bits, 2), 3)))
+    if kind == Kind.TABLE:
+        return model.lut + model.mux * max(0, m.width(m.a[s]) - 6)
+    if kind == Kind.MUL:
+        # Rows of a multiplier are joined by a tree of adders.
+        a, b = m.width(m.a[s]), m.width(m.b[s])
+        levels = max(1, math.ceil(math.log2(max(min(a, b), 2))))
+        return levels * (model.carry + model.carry_bit * (a + b) / 2)
+    return model.lut
+
+
+def is_sign_test(m: Module, s: int) -> bool:
+    """Whether a comparison only reads the sign bit: a < 0."""
+    b = m.b[s]
+    return m.kind[s] == Kind.LESS and m.kind[b] == Kind.CONST and m.imm[b] == 0
