@@ -123,32 +123,25 @@ def count_pairs(
 
 
 @njit()
-def queue_new(
-    digits: Any, items: Any, starts: Any, sizes: Any, head: Int, counts: Any,
-    table: Any, weights: Any, seed: Int, heap: Any, size: Int,
+def count_new_pairs(
+    digits: Any, items: Any, start: Int, size: Int, digit: Int, counts: Any, used: Any,
+    fresh: Any, n_fresh: Int,
 ) -> Any:  # fmt: skip
-    """Queue every pattern with a newly made operand that occurs twice or more.
-
-    `head` starts the list of the operand's digits. A pattern is queued once for every column
-    where it occurs; the copies are harmless and fall out when their counts no longer hold.
-    """
-    digit = head
-    while digit >= 0:
-        column = digits[digit, COL]
-        for k in range(starts[column], starts[column] + sizes[column]):
-            other = items[k]
-            if other == digit:
-                continue
-            key = pair_key(
-                digits[digit, OP], digits[digit, POW], digits[digit, NEG],
-                digits[other, OP], digits[other, POW], digits[other, NEG],
-            )  # fmt: skip
-            count = count_of(counts, key)
-            if count >= 2:
-                heap = push(heap, size, score(table, key, count, weights, seed), key)
-                size += 1
-        digit = digits[digit, NEXT]
-    return heap, size
+    """Count the patterns of a digit of a new operand; list in `fresh` those that reach two."""
+    operand, power, negative = digits[digit, OP], digits[digit, POW], digits[digit, NEG]
+    if n_fresh + size > fresh.shape[0]:
+        grown = np.empty(2 * (n_fresh + size), np.int64)
+        grown[:n_fresh] = fresh[:n_fresh]
+        fresh = grown
+    for k in range(start, start + size):
+        other = items[k]
+        key = pair_key(
+            operand, power, negative, digits[other, OP], digits[other, POW], digits[other, NEG]
+        )
+        if change(counts, key, 1, used) == 2:
+            fresh[n_fresh] = key
+            n_fresh += 1
+    return fresh, n_fresh
 
 
 @njit()
@@ -262,9 +255,13 @@ def initial_index(
 @njit()
 def replace(
     digits: Any, head: Any, items: Any, starts: Any, sizes: Any, found: Any, number: Int,
-    spec: Any, node: Int, counts: Any, used: Any,
+    spec: Any, node: Int, counts: Any, used: Any, fresh: Any,
 ) -> Any:  # fmt: skip
-    """Put digits of the new operand in the place of the pairs found, and recount."""
+    """Put digits of the new operand in the place of the pairs found, and recount.
+
+    Returns the counts and a list, with its length, of the patterns that came to occur twice.
+    """
+    n_fresh = 0
     for k in range(number):
         one, two = found[k, 0], found[k, 1]
         column = digits[one, COL]
@@ -278,12 +275,14 @@ def replace(
         digits[one, POW] = min(digits[one, POW], digits[two, POW])
         digits[one, NEG] ^= spec[4]
         digits[one, OP] = node
-        count_pairs(digits, items, start, sizes[column], one, 1, counts, used)
+        fresh, n_fresh = count_new_pairs(
+            digits, items, start, sizes[column], one, counts, used, fresh, n_fresh
+        )
         digits[one, SLOT] = sizes[column]
         items[start + sizes[column]] = one
         sizes[column] += 1
         link(digits, head, one)
-    return counts
+    return counts, fresh, n_fresh
 
 
 @njit()
@@ -302,7 +301,7 @@ def eliminate(
     counts, heap, size = initial_index(digits, items, starts, sizes, table, weights, seed, used)
     marks = np.zeros((sizes.shape[0], powers), np.int64)
     found = np.empty((digits.shape[0] + 1, 2), np.int64)
-    spec = np.empty(6, np.int64)
+    spec, fresh = np.empty(6, np.int64), np.empty(64, np.int64)
     made, form_end = 0, n_leaf
     while size > 0:
         priority, key = heap[0, 0], heap[0, 1]
@@ -310,6 +309,11 @@ def eliminate(
         size -= 1
         count = count_of(counts, key)
         if count < 2:
+            continue
+        current = score(table, key, count, weights, seed)
+        if current < priority and size > 0 and current < heap[0, 0]:
+            heap = push(heap, size, current, key)
+            size += 1
             continue
         number = occurrences(digits, head, marks, key, found)
         number = within_depth(digits, table, found, number, room)
@@ -327,10 +331,13 @@ def eliminate(
         if form_end < 0:
             return -1, forms, 0
         made += 1
-        counts = replace(
-            digits, head, items, starts, sizes, found, number, spec, node, counts, used
+        counts, fresh, n_fresh = replace(
+            digits, head, items, starts, sizes, found, number, spec, node, counts, used, fresh
         )
-        heap, size = queue_new(
-            digits, items, starts, sizes, head[node], counts, table, weights, seed, heap, size
-        )
+        for k in range(n_fresh):
+            count = count_of(counts, fresh[k])
+            if count >= 2:
+                priority = score(table, fresh[k], count, weights, seed)
+                heap = push(heap, size, priority, fresh[k])
+                size += 1
     return made, forms, form_end
