@@ -75,7 +75,7 @@ class Module:
     def width(self, s: int) -> int:
         """Return the bits of a signal, 0 for the constant zero."""
         lo, hi = self.lo[s], self.hi[s]
-        return (max(hi.bit_length(), (-lo - 1).bit_length()) + 1) if lo < 0 else hi.bit_length()
+        return max(hi, -lo - 1).bit_length() + 1 if lo < 0 else hi.bit_length()
 
     def intervals(self, signals: Sequence[int]) -> Intervals:
         """Return the ranges of some signals."""

@@ -71,5 +71,5 @@ class Fixed:
     def holding(cls, low: int, high: int, frac: int) -> Fixed:
         """Return the narrowest format for the integers `low` to `high`."""
         signed = low < 0
-        width = max(high.bit_length(), (-low - 1).bit_length() if signed else 0) + signed
+        width = max(high, -low - 1 if signed else 0).bit_length() + signed
         return cls(signed, width, frac)

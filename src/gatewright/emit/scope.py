@@ -1,0 +1,136 @@
+"""What is known while one module is written: its nets, who is alive, which names are taken."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from gatewright.base import Namer, OptionError
+from gatewright.base.names import RESERVED
+from gatewright.emit.header import safe
+from gatewright.emit.nets import Nets
+from gatewright.hw import Kind, Module
+
+CONST, REG, SHIFT, INSTANCE = int(Kind.CONST), int(Kind.REG), int(Kind.SHIFT), int(Kind.INSTANCE)
+PORT = re.compile(r"[A-Za-z](_?[A-Za-z0-9])*")
+KEPT = re.compile(r"[tr]\d+(_\d+)?|(u|rom|fill)_.*", re.IGNORECASE)
+"""What labels leave to default names, instances and tables."""
+
+
+@dataclass(frozen=True)
+class Design:
+    """What the modules of a design share.
+
+    Attributes:
+        name: identifier of each module, by `id`.
+        clocked: whether a module has `clk` and `rst`, by `id`.
+        tables: gives out the names of tables; a name used above would hide one below.
+        shunned: names of ports that look like those of instances or tables.
+    """
+
+    name: Mapping[int, str]
+    clocked: Mapping[int, bool]
+    tables: Namer
+    shunned: frozenset[str]
+
+
+@dataclass
+class Scope:
+    """One module under the pen.
+
+    Attributes:
+        module: what is written.
+        name: its identifier.
+        clock: whether it has `clk` and `rst`.
+        design: what it shares with the other modules.
+        nets: names, widths and what has been read.
+        live: mask of the rows that an output depends on.
+        namer: gives out identifiers.
+        lines: the text so far.
+        vectors: nets that are no rows: ports, words of tables, outputs of instances.
+        clock_pins: which of `clk` and `rst` the text reads.
+    """
+
+    module: Module
+    name: str
+    clock: bool
+    design: Design
+    nets: Nets = field(init=False)
+    live: bytearray = field(init=False)
+    namer: Namer = field(init=False)
+    lines: list[str] = field(default_factory=list)
+    vectors: list[int] = field(default_factory=list)
+    clock_pins: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.nets = Nets(self.module)
+        self.live = live_rows(self.module)
+        self.namer = Namer(["clk", "rst", *check_ports(self.module), self.name])
+
+    def vector(self, name: str, width: int, signed: bool = False) -> int:
+        """Add a net that is no row; the text must declare it."""
+        self.vectors.append(self.nets.add(name, width, signed))
+        return self.vectors[-1]
+
+
+def live_rows(m: Module) -> bytearray:
+    """Return a mask of the rows that an output depends on, through registers and instances."""
+    live = bytearray(len(m))
+    a, b, c, kind = m.a, m.b, m.c, m.kind
+    todo = m.output_signals
+    while todo:
+        s = todo.pop()
+        if s < 0 or live[s]:  # NONE is negative
+            continue
+        live[s] = 1
+        if kind[s] == INSTANCE:
+            todo.extend(m.instances[m.imm[s] >> 32].inputs)
+        else:
+            todo += (a[s], b[s], c[s])
+    return live
+
+
+def check_ports(m: Module) -> list[str]:
+    """Return the ports' names, which are the user's to see and must stand as they are.
+
+    Raises:
+        OptionError: an output language does not allow a name, or two ports share one.
+    """
+    names = [*m.inputs, *m.outputs]
+    for name in names:
+        taken = name.lower() in RESERVED or names.count(name) > 1
+        if taken or not PORT.fullmatch(name):
+            raise OptionError(
+                "a port cannot have this name in RTL",
+                place=f"module {safe(m.name)}",
+                found=name,
+                supported="letters, digits, single underscores; no keyword, clk or rst; once",
+                remedy="rename the model's input or output",
+            )
+    return names
+
+
+def name_rows(scope: Scope) -> None:
+    """Name each live row that gets a wire: by its label, the output it is, or kind and number.
+
+    A row that only moves the binary point is the wire of its operand.
+    """
+    m, nets, live, namer = scope.module, scope.nets, scope.live, scope.namer
+    name, width, kinds = nets.name, nets.width, m.kind
+    for s in sorted(m.names):
+        if live[s] and name[s] is None and width[s] and kinds[s] != CONST:
+            wanted = namer.name(m.names[s])
+            name[s] = namer.name(f"n_{wanted}") if KEPT.fullmatch(wanted) else wanted
+    for port, signals in m.outputs.items():
+        for i, s in enumerate(signals if len(signals) > 1 else ()):
+            if name[s] is None and width[s] and kinds[s] not in (CONST, SHIFT):
+                name[s] = namer.name(f"{port}_{i}")
+    root, signed, a = nets.root, nets.signed, m.a
+    for s, kind in enumerate(kinds):
+        if not live[s] or name[s] is not None or not width[s] or kind == CONST:
+            continue
+        if kind == SHIFT and width[s] == width[a[s]] and signed[s] == signed[a[s]]:
+            root[s] = root[a[s]]
+        else:
+            name[s] = f"r{s}" if kind == REG else f"t{s}"

@@ -1,0 +1,192 @@
+"""Read-only memories: small ones as a function with a `case`, large ones as a memory.
+
+All fields that a module reads of one table are one memory of wide words. A memory has a power of
+two of words, so that every index is a word of it: what lies past the table's end reads as zero.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from gatewright.base import identifier
+from gatewright.emit.header import safe
+from gatewright.emit.nets import Nets, literal, vector
+from gatewright.emit.scope import Scope
+from gatewright.hw import Kind, Table
+
+TABLE = int(Kind.TABLE)
+CASE_WORDS = 64
+"""Tables with more words than this are memories."""
+
+
+@dataclass(frozen=True)
+class Rom:
+    """A table as one module uses it.
+
+    Attributes:
+        name: identifier of the function or memory.
+        depth: words that an index can reach.
+        offset: lowest bit of each field that is read, by column.
+        width: bits of each of those fields.
+        signed: whether a field's top bit is a sign.
+        codes: the packed words.
+    """
+
+    name: str
+    depth: int
+    offset: dict[int, int]
+    width: dict[int, int]
+    signed: dict[int, bool]
+    codes: list[int]
+
+    @property
+    def bits(self) -> int:
+        """Width of a word."""
+        return sum(self.width.values())
+
+    @property
+    def address(self) -> int:
+        """Bits of the memory's address."""
+        return max((self.depth - 1).bit_length(), 1)
+
+    @property
+    def is_memory(self) -> bool:
+        """Whether it is written as a memory and not as a function."""
+        return self.depth > CASE_WORDS
+
+
+def make_rom(table: Table, name: str, columns: list[int], reach: int) -> Rom:
+    """Pack the columns that are read, as far as an index of `reach` bits goes."""
+    words = table.words[: 1 << min(reach, 40)]
+    offset, width, signed, at = {}, {}, {}, 0
+    codes = [0] * len(words)
+    for column in columns:
+        q = words[:, column]
+        signed[column] = bool(q.min() < 0)
+        top = max(int(q.max()), -int(q.min()) - 1, 0)
+        width[column] = top.bit_length() + signed[column]
+        offset[column] = at
+        mask = (1 << width[column]) - 1
+        codes = [c | (v & mask) << at for c, v in zip(codes, q.tolist(), strict=True)]
+        at += width[column]
+    return Rom(name, len(words), offset, width, signed, codes)
+
+
+def rom_lines(rom: Rom, table: Table, comment: str) -> list[str]:
+    """Return the declaration of a function or memory."""
+    fields = ", ".join(_format(rom, table, column) for column in rom.offset)
+    lines = [f"  // {comment}: {rom.depth} words of {fields}"]
+    return lines + (_memory(rom) if rom.is_memory else _function(rom))
+
+
+def _format(rom: Rom, table: Table, column: int) -> str:
+    width = rom.width[column]
+    sign = "" if rom.signed[column] else "u"
+    return f"{sign}fixed<{width},{width - int(table.frac[column])}>"
+
+
+def _function(rom: Rom) -> list[str]:
+    """Return a function; words that are zero are its default."""
+    size, name, bits = rom.address, rom.name, rom.bits
+    signed = len(rom.signed) == 1 and next(iter(rom.signed.values()))
+    lines = [
+        f"  function {vector(bits, signed)}{name};",
+        f"    input {vector(size)}index;",
+        "    case (index)",
+    ]
+    lines += [
+        f"      {size}'d{i}: {name} = {_word(code, bits, signed)};"
+        for i, code in enumerate(rom.codes)
+        if code
+    ]
+    return [*lines, f"      default: {name} = {bits}'d0;", "    endcase", "  endfunction", ""]
+
+
+def _memory(rom: Rom) -> list[str]:
+    name, bits, size = rom.name, rom.bits, 1 << rom.address
+    lines = [f"  reg {vector(bits)}{name} [0:{size - 1}];", f"  initial begin : fill_{name}"]
+    if rom.depth < size:
+        lines.append(f"    integer {name}_i;")
+        lines.append(
+            f"    for ({name}_i = {rom.depth}; {name}_i < {size}; {name}_i = {name}_i + 1) "
+            f"{name}[{name}_i] = {bits}'d0;"
+        )
+    lines += [f"    {name}[{i}] = {bits}'h{code:x};" for i, code in enumerate(rom.codes)]
+    return [*lines, "  end", ""]
+
+
+def _word(code: int, bits: int, signed: bool) -> str:
+    """Return a word: a decimal number where it is one field, else hexadecimal."""
+    if bits > 32:
+        return f"{bits}'h{code:x}"
+    return literal(code - (1 << bits) if signed and code >> (bits - 1) else code, bits)
+
+
+def read(rom: Rom, nets: Nets, index: int) -> str:
+    """Return the expression that reads a word at the code of a net."""
+    size, own = rom.address, nets.width[index]
+    if 0 < own < size:  # a code is unsigned, also that of a signed net
+        at = f"{{{size - own}'d0, {nets.part(index, 0, own)}}}"
+    else:
+        at = nets.part(index, 0, size)
+    word = f"{rom.name}[{at}]" if rom.is_memory else f"{rom.name}({at})"
+    if own <= size:
+        return word
+    beyond = nets.part(index, size, own - size)
+    return f"(|{beyond}) ? {rom.bits}'d0 : {word}"
+
+
+@dataclass
+class Tables:
+    """The tables that a module reads.
+
+    Attributes:
+        scope: the module under the pen.
+        roms: what is declared, by the table's number.
+        words: net of each word read, by table and index net.
+    """
+
+    scope: Scope
+    roms: dict[int, Rom] = field(default_factory=dict)
+    words: dict[tuple[int, int], int] = field(default_factory=dict)
+
+    def declare(self) -> None:
+        """Declare the tables that live rows read, with the fields that they read."""
+        m, nets, live = self.scope.module, self.scope.nets, self.scope.live
+        used: dict[int, set[int]] = {}
+        reach: dict[int, int] = {}
+        for s, kind in enumerate(m.kind):
+            if kind == TABLE and live[s] and nets.width[s]:
+                number, column = divmod(m.imm[s], 1 << 20)
+                used.setdefault(number, set()).add(column)
+                reach[number] = max(reach.get(number, 0), nets.width[m.a[s]])
+        for number in sorted(used):
+            table = m.tables[number]
+            name = self.scope.design.tables.name(f"rom_{identifier(table.name, 'table')}")
+            rom = make_rom(table, name, sorted(used[number]), reach[number])
+            self.roms[number] = rom
+            if rom.bits:
+                self.scope.lines += rom_lines(rom, table, safe(table.name))
+
+    def row(self, s: int) -> str:
+        """Return the expression of a TABLE row; each word is read once per index."""
+        m, nets = self.scope.module, self.scope.nets
+        number, column = divmod(m.imm[s], 1 << 20)
+        rom, width, index = self.roms[number], nets.width[s], m.a[s]
+        have = rom.width[column]
+        if not have:
+            return literal(0, width)
+        if rom.bits == have == width:
+            return read(rom, nets, index)
+        word = self._word(number, rom, index)
+        return nets.field(word, rom.offset[column], have, rom.signed[column], width)
+
+    def _word(self, number: int, rom: Rom, index: int) -> int:
+        """Return the net of a table's word at an index."""
+        key = (number, self.scope.nets.root[index])
+        if key not in self.words:
+            text = read(rom, self.scope.nets, index)
+            name = self.scope.namer.name(f"word_of_{rom.name}")
+            self.scope.lines.append(f"  wire {vector(rom.bits)}{name} = {text};")
+            self.words[key] = self.scope.vector(name, rom.bits)
+        return self.words[key]

@@ -1,0 +1,123 @@
+"""Readable Verilog-2005: one file per module."""
+
+from __future__ import annotations
+
+from gatewright.base import Namer
+from gatewright.emit.cells import RULES
+from gatewright.emit.header import header_lines
+from gatewright.emit.instances import Instances
+from gatewright.emit.nets import vector
+from gatewright.emit.ports import port_list, write_inputs, write_outputs, write_unused
+from gatewright.emit.registers import declare_registers, write_registers
+from gatewright.emit.scope import INSTANCE, REG, Design, Scope, name_rows
+from gatewright.emit.tables import Tables
+from gatewright.hw import Kind, Module
+
+SILENT = frozenset({int(Kind.INPUT), REG})
+TABLE = int(Kind.TABLE)
+
+
+def emit_verilog(top: Module) -> dict[str, str]:
+    """Write a module and everything that it uses.
+
+    Each port is one packed vector (`hw.Packing`). `clk` and `rst` (synchronous, active high) are
+    ports of the modules that hold state and, always, of the top.
+
+    Args:
+        top: the design; its emitted name is `identifier(top.name)`.
+
+    Returns:
+        File name to text, the top first. A module used many times is written once.
+
+    Raises:
+        OptionError: a port's name is none that Verilog allows.
+        VerificationError: a register has no input.
+    """
+    modules = used_modules(top)
+    namer = Namer()
+    names = {id(m): namer.name(m.name, "m") for m in modules}
+    ports = {port for m in modules for port in (*m.inputs, *m.outputs)}
+    shunned = frozenset(name for port in ports for name in look_alikes(port, modules))
+    design = Design(names, clocked_modules(modules), Namer(shunned), shunned)
+    return {
+        f"{names[id(m)]}.v": module_text(
+            Scope(m, names[id(m)], m is top or design.clocked[id(m)], design)
+        )
+        for m in modules
+    }
+
+
+def look_alikes(port: str, modules: list[Module]) -> list[str]:
+    """Return a port's name and its elements', lower case, where it looks like an instance's."""
+    lower = port.lower()
+    if not lower.startswith(("u_", "rom_")):
+        return []
+    most = max(len(m.inputs.get(port, m.outputs.get(port, ()))) for m in modules)
+    return [lower, *(f"{lower}_{i}" for i in range(most))]
+
+
+def used_modules(top: Module) -> list[Module]:
+    """Return a module and all that it instances, each once, users before what they use."""
+    found, todo = {id(top): top}, [top]
+    while todo:
+        for instance in todo.pop().instances:
+            if id(instance.module) not in found:
+                found[id(instance.module)] = instance.module
+                todo.append(instance.module)
+    return list(found.values())
+
+
+def clocked_modules(modules: list[Module]) -> dict[int, bool]:
+    """Say for each module (by `id`) whether it or anything in it holds state."""
+    users: dict[int, list[int]] = {}
+    clocked = {id(m): False for m in modules}
+    todo = []
+    for m in modules:
+        for instance in m.instances:
+            users.setdefault(id(instance.module), []).append(id(m))
+        if REG in m.kind:
+            todo.append(id(m))
+    while todo:
+        key = todo.pop()
+        if not clocked[key]:
+            clocked[key] = True
+            todo.extend(users.get(key, ()))
+    return clocked
+
+
+def module_text(scope: Scope) -> str:
+    """Return the file of one module."""
+    write_inputs(scope)
+    name_rows(scope)
+    tables = Tables(scope)
+    tables.declare()
+    registers = declare_registers(scope)
+    write_cells(scope, tables)
+    write_registers(scope, registers)
+    write_outputs(scope)
+    write_unused(scope)
+    lines = [*header_lines(scope.module, scope.name), "`default_nettype none", ""]
+    lines += [*port_list(scope), *scope.lines, "endmodule", "", "`default_nettype wire", ""]
+    return "\n".join(lines)
+
+
+def write_cells(scope: Scope, tables: Tables) -> None:
+    """Write the cells without state, and the instances, in the module's order."""
+    m, nets, live, lines = scope.module, scope.nets, scope.live, scope.lines
+    name, width, signed = nets.name, nets.width, nets.signed
+    instances = Instances(scope)
+    for s, kind in enumerate(m.kind):
+        if not live[s]:
+            continue
+        if kind == INSTANCE:
+            instances.row(s)
+            continue
+        own, w, meaning = name[s], width[s], ""
+        if own is None or kind in SILENT:
+            continue
+        if kind == TABLE:
+            text = tables.row(s)
+        else:
+            text, meaning = RULES[kind](m, nets, s, w)
+        comment = f"  // {meaning}" if meaning else ""
+        lines.append(f"  wire {vector(w, signed[s])}{own} = {text};{comment}")
