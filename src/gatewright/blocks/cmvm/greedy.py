@@ -211,22 +211,30 @@ def give_room_back(digits: Any, table: Any, found: Any, number: Int, room: Any) 
 
 
 @njit()
-def oriented(digits: Any, table: Any, key: Int, found: Any, number: Int, spec: Any) -> None:
-    """Choose the signs of the node for a pattern: the cheaper, then the one more often positive."""
+def oriented(
+    digits: Any, table: Any, key: Int, found: Any, number: Int, positives: Any, spec: Any
+) -> None:
+    """Choose the signs of the node for a pattern: the cheaper, then the one more often positive.
+
+    A column left without a positive term must negate its sum, which costs about the node's width.
+    """
     first, second, distance, opposite = unpack(key)
     sa, sb = max(-distance, 0), max(distance, 0)
     spec[0], spec[1], spec[2], spec[3], spec[4], spec[5] = first, second, sa, sb, 0, opposite
     if opposite == 0:
         return
-    plain = adder_bits(
-        table, first, second, sa, sb, 0, 1, estimated_top(table, first, second, sa, sb, 0, 1)
-    )
-    turned = adder_bits(
-        table, first, second, sa, sb, 1, 0, estimated_top(table, first, second, sa, sb, 1, 0)
-    )
+    top_plain = estimated_top(table, first, second, sa, sb, 0, 1)
+    top_turned = estimated_top(table, first, second, sa, sb, 1, 0)
+    plain = adder_bits(table, first, second, sa, sb, 0, 1, top_plain)
+    turned = adder_bits(table, first, second, sa, sb, 1, 0, top_turned)
+    width = top_plain - min(table[first, EXP] + sa, table[second, EXP] + sb)
     negative = 0
     for k in range(number):
-        negative += digits[found[k, 0], NEG]
+        is_negative = digits[found[k, 0], NEG]
+        negative += is_negative
+        if positives[digits[found[k, 0], COL]] == 1:
+            plain += is_negative * width
+            turned += (1 - is_negative) * width
     if turned < plain or (turned == plain and 2 * negative > number):
         spec[4], spec[5] = 1, 0
 
@@ -255,7 +263,7 @@ def initial_index(
 @njit()
 def replace(
     digits: Any, head: Any, items: Any, starts: Any, sizes: Any, found: Any, number: Int,
-    spec: Any, node: Int, counts: Any, used: Any, fresh: Any,
+    spec: Any, node: Int, counts: Any, used: Any, fresh: Any, positives: Any,
 ) -> Any:  # fmt: skip
     """Put digits of the new operand in the place of the pairs found, and recount.
 
@@ -268,12 +276,14 @@ def replace(
         start = starts[column]
         if 2 * (used[0] + sizes[column] + 8) > counts.shape[0]:
             counts = rebuilt(counts, sizes[column] + 8, used)
+        positives[column] -= 2 - digits[one, NEG] - digits[two, NEG]
         remove(digits, head, items, starts, sizes, one)
         count_pairs(digits, items, start, sizes[column], one, -1, counts, used)
         remove(digits, head, items, starts, sizes, two)
         count_pairs(digits, items, start, sizes[column], two, -1, counts, used)
         digits[one, POW] = min(digits[one, POW], digits[two, POW])
         digits[one, NEG] ^= spec[4]
+        positives[column] += 1 - digits[one, NEG]
         digits[one, OP] = node
         fresh, n_fresh = count_new_pairs(
             digits, items, start, sizes[column], one, counts, used, fresh, n_fresh
@@ -296,8 +306,10 @@ def eliminate(
     """
     used = np.zeros(1, np.int64)
     head = np.full(table.shape[0], -1, np.int64)
+    positives = np.zeros(sizes.shape[0], np.int64)
     for digit in range(digits.shape[0]):
         link(digits, head, digit)
+        positives[digits[digit, COL]] += 1 - digits[digit, NEG]
     counts, heap, size = initial_index(digits, items, starts, sizes, table, weights, seed, used)
     marks = np.zeros((sizes.shape[0], powers), np.int64)
     found = np.empty((digits.shape[0] + 1, 2), np.int64)
@@ -325,15 +337,16 @@ def eliminate(
                 size += 1
             continue
         node = n_leaf + made
-        oriented(digits, table, key, found, number, spec)
+        oriented(digits, table, key, found, number, positives, spec)
         forms = with_room(forms, form_end, table[spec[0], COUNT] + table[spec[1], COUNT])
         form_end = make_node(table, forms, nodes, n_leaf, node, spec, form_end)
         if form_end < 0:
             return -1, forms, 0
         made += 1
         counts, fresh, n_fresh = replace(
-            digits, head, items, starts, sizes, found, number, spec, node, counts, used, fresh
-        )
+            digits, head, items, starts, sizes, found, number, spec, node, counts, used, fresh,
+            positives,
+        )  # fmt: skip
         for k in range(n_fresh):
             count = count_of(counts, fresh[k])
             if count >= 2:

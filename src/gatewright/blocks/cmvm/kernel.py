@@ -53,7 +53,7 @@ def _compiled(sources: int) -> Any:
             by_level: 1: build the trees by level first, 0: by adder bits first.
 
         Returns:
-            (cost or -1 where a value would not fit, operand table, node table, outputs)
+            (adder bits or -1 where a value would not fit, operand table, node table, outputs)
         """
         _ = sources
         n_leaf, n_digits = leaves.shape[0], digits.shape[0]
@@ -98,7 +98,7 @@ def _compiled(sources: int) -> Any:
             )  # fmt: skip
         if made < 0:
             return np.int64(-1), table, nodes, outputs
-        cost = total_bits(table, nodes, made, outputs)
+        cost = total_bits(table, nodes, made)
         return cost, table[: n_leaf + made], nodes[:made], outputs
 
     return attempt

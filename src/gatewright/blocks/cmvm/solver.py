@@ -129,8 +129,9 @@ def _solve(
         )  # fmt: skip
         if answer[0] < 0:
             continue
-        if best is None or answer[0] < best[0]:
-            best = answer
+        cost = int(answer[0]) + _negation_bits(problem, len(constants), *answer[1::2])
+        if best is None or cost < best[0]:
+            best = (cost, *answer[1:])
     if best is None:
         raise FormatError(
             "CMVM: an exact sum does not fit",
@@ -140,6 +141,20 @@ def _solve(
         )
     cost, table, nodes, outputs = best
     return _graph(problem, in_frac, out_frac, constants, float(cost), table, nodes, outputs)
+
+
+def _negation_bits(
+    problem: Problem, n_constants: int, table: NDArray[np.int64], outputs: NDArray[np.int64]
+) -> int:
+    """Return the widths of the operands that outputs must negate; a constant's sign is free."""
+    live = [(c.column, int(c.negate)) for c in problem.columns if c.column >= 0]
+    if not live:
+        return 0
+    column, mirrored = np.array(live).T
+    operand, negate = outputs[column, 0], outputs[column, 2] ^ mirrored
+    n_live = len(problem.inputs)
+    negate[(operand >= n_live) & (operand < n_live + n_constants)] = 0
+    return int(((table[operand, 4] - table[operand, 2]) * negate).sum())
 
 
 def _ways(effort: int) -> tuple[Attempt, ...]:

@@ -10,9 +10,7 @@ from numba import njit
 from gatewright.blocks.cmvm.greedy import NEG, OP, POW
 from gatewright.blocks.cmvm.pairs import change, count_of, new_table, pack, pair_key
 from gatewright.blocks.cmvm.terms import (
-    CONST,
     COUNT,
-    EXP,
     LEVEL,
     NEG_A,
     NEG_B,
@@ -252,17 +250,12 @@ def add_up(
 
 
 @njit()
-def total_bits(table: Any, nodes: Any, made: Int, outputs: Any) -> Int:
-    """Return the cost of a solution: the adder bits of its nodes, the width of negated outputs."""
+def total_bits(table: Any, nodes: Any, made: Int) -> Int:
+    """Return the adder bits of all nodes."""
     total = np.int64(0)
     n_leaf = table.shape[0] - nodes.shape[0]
     for k in range(made):
         n = nodes[k]
         top = table[n_leaf + k, TOP]
         total += adder_bits(table, n[0], n[1], n[2], n[3], n[4], n[5], top)
-    for column in range(outputs.shape[0]):
-        if outputs[column, 0] >= 0 and outputs[column, 2] != 0:
-            operand = outputs[column, 0]
-            if table[operand, CONST] == 0:
-                total += table[operand, TOP] - table[operand, EXP]
     return total
