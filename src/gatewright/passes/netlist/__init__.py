@@ -1,6 +1,16 @@
 """Passes over circuits, a file each."""
 
+from gatewright.passes.netlist.cost import Resources, modules, resources, total_resources
 from gatewright.passes.netlist.delay import DelayModel, cell_delay
 from gatewright.passes.netlist.pipeline import Clock, pipeline
 
-__all__ = ["Clock", "DelayModel", "cell_delay", "pipeline"]
+__all__ = [
+    "Clock",
+    "DelayModel",
+    "Resources",
+    "cell_delay",
+    "modules",
+    "pipeline",
+    "resources",
+    "total_resources",
+]

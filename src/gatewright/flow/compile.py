@@ -1,0 +1,279 @@
+"""From a model to a design: the one place that knows the whole way."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from gatewright.arch import plan
+from gatewright.base import DataError, VerificationError
+from gatewright.flow.design import Design, Progress
+from gatewright.flow.host import Data, as_inputs, decode, encode
+from gatewright.flow.options import Options
+from gatewright.frontends import read_model
+from gatewright.ir import Graph, Input, Reals, evaluate, infer, run_real
+from gatewright.num import Fixed, FixedArray, Intervals, Overflow, Rounding
+from gatewright.ops import Quantize, ScaledQuantize
+from gatewright.passes.graph import host_input, streamline
+from gatewright.passes.lower import lower
+from gatewright.passes.netlist import Clock, pipeline
+from gatewright.quantize import Formats, Quantized, quantize
+
+REPLAY_SAMPLES = 500
+"""Random samples for the comparison after import where no calibration data are given."""
+
+
+class _Steps:
+    """Times of the steps, and who is told of them."""
+
+    def __init__(self, progress: Progress | None) -> None:
+        self.progress, self.timings, self._start = progress, dict[str, float](), time.perf_counter()
+
+    def begin(self, what: str) -> None:
+        """Start a step."""
+        self._name, self._start = what, time.perf_counter()
+        if self.progress:
+            self.progress(what, 0, 0)
+
+    def end(self) -> None:
+        """End it."""
+        self.timings[self._name] = time.perf_counter() - self._start
+
+
+def compile(  # noqa: A001 - the word users expect
+    model: Any,
+    *,
+    calibration: Data | None = None,
+    labels: np.ndarray | None = None,
+    tolerance: float | None = None,
+    clock: str | float = "200 MHz",
+    device: str = "xcvu13p",
+    reuse: int | None = None,
+    formats: Mapping[str, str] | None = None,
+    input_format: str | None = None,
+    name: str | None = None,
+    progress: Progress | None = None,
+) -> Design:
+    """Compile a trained model to a circuit.
+
+    Args:
+        model: path of a Keras or ONNX file, or a live object that a frontend takes.
+        calibration: real inputs (samples, ...), or arrays by input name. Needed for a model that
+            is not quantized; for one that is, they are what verification runs on first.
+        labels: class of each calibration sample; then accuracy is what `tolerance` speaks of.
+        tolerance: how much the task's metric may drop by quantization of a float model.
+        clock: what registers are placed for: `400 MHz`, `2.5 ns`, or a number of MHz.
+        device: a part from `gatewright devices`.
+        reuse: reuse factor (cycles each multiplier serves); None lets size decide.
+        formats: number formats by layer pattern, `{"dense_*.weight": "fixed<6,1>"}`.
+        input_format: format of the input where the model does not quantize it.
+        name: name of the top module; by default the model's.
+        progress: called with (what, done, total).
+
+    Raises:
+        GatewrightError: bad input or an impossible option; nothing has been written.
+    """
+    options = Options.of(clock, device, reuse)
+    steps = _Steps(progress)
+    steps.begin("read model")
+    source = read_model(model)
+    if name:
+        source = replace(source, name=name)
+    data = None if calibration is None else as_inputs(source, calibration)
+    steps.end()
+    graph, quantized = _to_integers(source, data, labels, tolerance, formats, input_format, steps)
+    facts: dict[str, Any] = {"model": dict(source.facts), "source": source.source}
+    if quantized is not None:
+        facts["quantization"] = quantized.facts()
+    steps.begin("check import")
+    facts["import_check"] = _replay(source, graph, data, quantized)
+    steps.end()
+    design = _build(graph, options, steps)
+    design.facts_of_model = facts
+    if data is not None:
+        design.calibration = encode(graph, data)
+        design.labels = None if labels is None else np.asarray(labels)
+        facts["metrics"] = _metrics(source, design, data)
+    return design
+
+
+def _to_integers(
+    source: Graph,
+    data: dict[str, Reals] | None,
+    labels: np.ndarray | None,
+    tolerance: float | None,
+    formats: Mapping[str, str] | None,
+    input_format: str | None,
+    steps: _Steps,
+) -> tuple[Graph, Quantized | None]:
+    """Return the integer graph, by the model's own quantizers or by quantizing it."""
+    steps.begin("quantize")
+    graph = source
+    if input_format is not None:
+        graph = _with_input_format(graph, Fixed.parse(input_format))
+    if any(isinstance(node.op, ScaledQuantize) for node in graph.nodes):
+        graph = streamline(graph)
+    graph = host_input(graph)
+    quantized = None
+    if not _is_integer(graph) or formats:
+        if data is None:
+            infer(graph)  # says what is missing
+            raise DataError("formats were given for a model that is quantized already", found=formats)
+        quantized = quantize(
+            source,
+            data,
+            labels=labels,
+            tolerance=tolerance,
+            formats=Formats.of(formats or {}, input_format),
+            progress=steps.progress,
+        )
+        graph = quantized.graph
+    steps.end()
+    return graph, quantized
+
+
+def _is_integer(graph: Graph) -> bool:
+    """Whether a graph computes on integers throughout, with weights that were made for it."""
+    return graph.is_fixed and not any(
+        getattr(node.op, "out", ...) is None or getattr(node.op, "formats", ...) is None
+        for node in graph.nodes
+    )
+
+
+def _with_input_format(graph: Graph, fmt: Fixed) -> Graph:
+    """Quantize the inputs that take real numbers, on the host, to a format that the user gave."""
+    op = Quantize.to_format(fmt, Rounding.RND, Overflow.SAT)
+    inputs: list[Input] = []
+    for i in graph.inputs:
+        if i.type is None:
+            i = replace(i, type=Intervals.format(fmt, i.shape), encode=(*i.encode, op))
+        inputs.append(i)
+    return replace(graph, inputs=tuple(inputs))
+
+
+def _build(graph: Graph, options: Options, steps: _Steps) -> Design:
+    """Plan, lower, pipeline and emit an integer graph."""
+    steps.begin("plan")
+    planned = plan(graph, options.reuse)
+    steps.end()
+    steps.begin("lower")
+    netlist = lower(graph, planned.plans, steps.progress)
+    steps.end()
+    steps.begin("pipeline")
+    module = pipeline(netlist, Clock(options.clock_ns, options.device.delay))
+    steps.end()
+    design = Design(graph, netlist, module, options, planned, timings=steps.timings, progress=steps.progress)
+    steps.begin("emit")
+    design.emit()
+    steps.end()
+    return design
+
+
+def rebuild(graph: Graph, options: Options) -> Design:
+    """Build a design again from its integer graph, as `compile` did."""
+    return _build(graph, options, _Steps(None))
+
+
+def random_reals(graph: Graph, count: int, seed: int = 0) -> dict[str, Reals]:
+    """Return random real inputs that spread over what the firmware can receive."""
+    rng = np.random.default_rng(seed)
+    result = {}
+    for i in graph.inputs:
+        assert i.type is not None
+        low, high = i.type.low_value, i.type.high_value
+        x = rng.uniform(low, np.maximum(high, low), (count, *i.shape))
+        for op in i.encode:
+            if isinstance(op, ScaledQuantize):
+                x = (x - op.zero_point) * op.scale
+        if not i.encode:
+            step = np.ldexp(1.0, -i.type.frac.astype(np.int32))
+            x = np.clip(np.rint(x / step) * step, low, high)
+        result[i.name] = x
+    return result
+
+
+def _replay(
+    source: Graph, graph: Graph, data: dict[str, Reals] | None, quantized: Quantized | None
+) -> dict[str, Any]:
+    """Compare the integer graph with a float64 replay of the model's own rules.
+
+    Only for a model that brought its quantizers: there both must give the same numbers, on
+    calibration and on random input. What a quantization of ours loses is measured instead.
+    """
+    if quantized is not None:
+        return {
+            "method": "not applicable: a float model was quantized, see its loss",
+            "vectors": 0,
+            "status": "not run",
+        }
+    inputs = random_reals(graph, REPLAY_SAMPLES)
+    if data is not None:
+        inputs = {name: np.concatenate([data[name], x]) for name, x in inputs.items()}
+    encoded = encode(graph, inputs)
+    exact = evaluate(graph, encoded)
+    if graph.inputs[0].encode == () or source.is_fixed:
+        inputs = {i.name: encoded[i.name].value for i in graph.inputs}
+    replayed = run_real(source, _as_model_sees(source, graph, inputs))
+    count = len(next(iter(inputs.values())))
+    for o, original in zip(graph.outputs, source.outputs, strict=True):
+        ours, theirs = decode(o, exact[o.value]), replayed[original.value]
+        # Products of scales that are no powers of two are rounded in float64, in another order.
+        tolerance = 1e-9 * max(1.0, float(np.abs(theirs).max(initial=0.0)))
+        bad = np.abs(ours - theirs) > tolerance
+        if bad.any():
+            raise VerificationError(
+                "the imported model differs from a replay of the source's rules",
+                place=source.source,
+                found=f"output {o.name}: {int(bad.sum())} of {bad.size} values differ, by up to "
+                f"{float(np.abs(ours - theirs).max()):.3g}",
+                remedy="this is a defect of Gatewright: please report the model",
+            )
+    return {
+        "method": "integer graph against a float64 replay of the source's rules",
+        "vectors": count,
+        "status": "equal",
+    }
+
+
+def _as_model_sees(source: Graph, graph: Graph, inputs: dict[str, Reals]) -> dict[str, Reals]:
+    """Return inputs as the source model receives them: quantized already where the user said so."""
+    seen = {}
+    for i, original in zip(graph.inputs, source.inputs, strict=True):
+        x = inputs[i.name]
+        quantizes = any(i.name in node.inputs for node in source.nodes if isinstance(node.op, Quantize | ScaledQuantize))
+        if original.type is None and not quantizes:
+            for op in i.encode:
+                x = op.real(x)
+        seen[original.name] = x
+    return seen
+
+
+def _metrics(source: Graph, design: Design, data: dict[str, Reals]) -> dict[str, Any]:
+    """Return how model and firmware do on the calibration data."""
+    model = run_real(source, data)
+    predicted = design.predict(data)
+    first = source.outputs[0]
+    firmware = predicted if isinstance(predicted, np.ndarray) else predicted[design.graph.outputs[0].name]
+    theirs = model[first.value]
+    facts: dict[str, Any] = {"samples": len(theirs)}
+    scale = float(np.sqrt(np.mean(theirs**2))) or 1.0
+    if firmware.shape == theirs.shape:
+        facts["relative_error"] = float(np.sqrt(np.mean((firmware - theirs) ** 2)) / scale)
+    if theirs.ndim == 2 and theirs.shape[1] > 1:
+        ours, original = firmware.argmax(1), theirs.argmax(1)
+        facts["same_class"] = float((ours == original).mean())
+        if design.labels is not None:
+            facts["accuracy_model"] = float((original == design.labels).mean())
+            facts["accuracy_firmware"] = float((ours == design.labels).mean())
+    return facts
+
+
+def read_codes(graph: Graph, q: Mapping[str, np.ndarray]) -> dict[str, FixedArray]:
+    """Return stored integers as inputs of a graph."""
+    return {i.name: FixedArray(q[i.name], i.type.frac) for i in graph.inputs if i.type is not None}
+
+

@@ -1,0 +1,318 @@
+"""A compiled design: what the user holds in hand."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gatewright.arch import Planned
+from gatewright.emit import emit_verilog
+from gatewright.engine import Engine
+from gatewright.flow.host import Data, as_inputs, corner_codes, decode, encode
+from gatewright.flow.options import Options
+from gatewright.flow.verify import (
+    Check,
+    Codes,
+    RtlRun,
+    Verification,
+    check_engine,
+    check_golden,
+    check_netlist,
+    check_rtl,
+    data_ports,
+    reference,
+    rtl_design,
+    run_rtl,
+    to_ports,
+)
+from gatewright.hw import Kind, Module
+from gatewright.ir import Graph, evaluate, infer
+from gatewright.num import FixedArray
+from gatewright.passes.netlist import modules
+from gatewright.tools.yosys import SynthesisResult, synthesize
+
+Progress = Callable[[str, int, int], None]
+"""Called with what is worked on, how much is done, how much there is."""
+
+GOLDEN = 1000
+"""Golden vectors that are written with a design."""
+
+
+@dataclass(eq=False)
+class Design:
+    """A model turned into a circuit, with everything that was learnt on the way.
+
+    Attributes:
+        graph: the integer model; `evaluate` on it is the reference.
+        netlist: the circuit before registers were placed (what the emulator compiles).
+        module: the circuit with registers (what is emitted).
+        options: clock, device, reuse factor.
+        planned: the plan of each operation that multiplies.
+        calibration: encoded calibration inputs by input name, or nothing.
+        facts_of_model: source, framework, import check, quantization: plain data for the report.
+        timings: seconds of each step.
+        sources: emitted Verilog by file name, as emitted or as read from disk.
+        golden: stored golden vectors (inputs, outputs by port) of a design read from disk.
+    """
+
+    graph: Graph
+    netlist: Module
+    module: Module
+    options: Options
+    planned: Planned
+    calibration: dict[str, FixedArray] = field(default_factory=dict)
+    labels: np.ndarray | None = None
+    facts_of_model: dict[str, Any] = field(default_factory=dict)
+    timings: dict[str, float] = field(default_factory=dict)
+    sources: dict[str, str] = field(default_factory=dict)
+    golden: tuple[Codes, Codes] | None = None
+    verification: Verification | None = None
+    synthesis: SynthesisResult | None = None
+    progress: Progress | None = None
+
+    # ---- what is known at once
+
+    @property
+    def name(self) -> str:
+        """Name of the top module."""
+        return self.module.name
+
+    @property
+    def latency(self) -> int:
+        """Cycles from an input to its output; what simulation counts."""
+        return self.module.latency
+
+    @property
+    def interval(self) -> int:
+        """Initiation interval (II): cycles between two inputs."""
+        return self.module.interval
+
+    @property
+    def latency_ns(self) -> float:
+        """Latency at the clock that was asked for."""
+        return self.latency * self.options.clock_ns
+
+    @property
+    def is_folded(self) -> bool:
+        """Whether multipliers are reused over several cycles."""
+        return any(Kind.REG in m.kind for m in modules(self.netlist))
+
+    @contextmanager
+    def timed(self, step: str) -> Iterator[None]:
+        """Note how long a step takes."""
+        start = time.perf_counter()
+        yield
+        self.timings[step] = self.timings.get(step, 0.0) + time.perf_counter() - start
+
+    # ---- computing
+
+    @cached_property
+    def engine(self) -> Engine | None:
+        """The compiled emulator; None for a folded design, which the reference emulates."""
+        if self.is_folded:
+            return None
+        with self.timed("compile emulator"):
+            return Engine(self.netlist)
+
+    def predict(self, x: Data, *, threads: int | None = None) -> np.ndarray | dict[str, np.ndarray]:
+        """Return the model's answers as the firmware gives them, bit for bit.
+
+        Args:
+            x: real inputs of shape (samples, ...), or a dictionary of them by input name.
+            threads: processors to use; by default all.
+
+        Returns:
+            An array, or a dictionary by output name where there are several.
+
+        Raises:
+            DataError: the data do not fit the model's inputs.
+        """
+        codes = encode(self.graph, as_inputs(self.graph, x))
+        values = self._emulate(codes)
+        answers = {o.name: decode(o, values[o.name]) for o in self.graph.outputs}
+        return next(iter(answers.values())) if len(answers) == 1 else answers
+
+    def _emulate(self, codes: Mapping[str, FixedArray]) -> dict[str, FixedArray]:
+        """Return the firmware's outputs as numbers."""
+        if self.engine is None:
+            values = evaluate(self.graph, codes)
+            return {o.name: values[o.value] for o in self.graph.outputs}
+        ports = to_ports(self.graph, self.netlist, codes)
+        count = len(next(iter(ports.values())))
+        found = self.engine.run({"valid_in": np.ones((count, 1), np.int8), **ports})
+        return self._numbers(self.netlist, found)
+
+    def _numbers(self, module: Module, found: Codes) -> dict[str, FixedArray]:
+        """Give the integers of output ports their binary points and shapes."""
+        answers = {}
+        for (port, signals), o in zip(data_ports(module, True).items(), self.graph.outputs, strict=True):
+            frac = module.intervals(signals).frac
+            shape = self._output_shape(o.value)
+            answers[o.name] = FixedArray(found[port].reshape(-1, *shape), frac.reshape(shape))
+        return answers
+
+    def _output_shape(self, value: str) -> tuple[int, ...]:
+        return self._shapes[value]
+
+    @cached_property
+    def _shapes(self) -> dict[str, tuple[int, ...]]:
+        return {name: kind.shape for name, kind in infer(self.graph).items()}
+
+    def simulate(self, x: Data, *, gaps: np.ndarray | None = None) -> np.ndarray | dict[str, np.ndarray]:
+        """Return the answers of the emitted RTL, run by Verilator.
+
+        Args:
+            x: real inputs as for `predict`.
+            gaps: idle cycles before each sample, beyond those the interval asks for.
+        """
+        inputs = as_inputs(self.graph, x)
+        ports = to_ports(self.graph, self.module, encode(self.graph, inputs))
+        run = self.simulate_codes(ports, gaps)
+        values = self._numbers(self.module, run.outputs)
+        answers = {o.name: decode(o, values[o.name]) for o in self.graph.outputs}
+        return next(iter(answers.values())) if len(answers) == 1 else answers
+
+    def simulate_codes(self, ports: Codes, gaps: np.ndarray | None = None) -> RtlRun:
+        """Run the RTL on integers, port by port; see `simulate`."""
+        count = len(next(iter(ports.values())))
+        gaps = np.zeros(count, np.int64) if gaps is None else gaps
+        with self.timed("simulate RTL"):
+            return run_rtl(self.module, self._rtl, ports, gaps, self.progress)
+
+    @property
+    def _rtl(self) -> Any:
+        return rtl_design(self.module, self.name, self.sources)
+
+    # ---- proving
+
+    def vectors(self, random: int = 1000, seed: int = 0) -> dict[str, FixedArray]:
+        """Return what the design is verified on: calibration, corners, random codes."""
+        rng = np.random.default_rng(seed)
+        result = {}
+        for i in self.graph.inputs:
+            assert i.type is not None
+            codes = corner_codes(i.type, rng, random)
+            result[i.name] = codes
+        # Inputs of several ports may differ in their number of corners: cut to the least.
+        count = min(len(c) for c in result.values())
+        stacked = {}
+        for i in self.graph.inputs:
+            assert i.type is not None
+            known = self.calibration.get(i.name)
+            parts = [] if known is None else [known.q]
+            q = np.concatenate([*parts, result[i.name][:count]])
+            stacked[i.name] = FixedArray(q, i.type.frac)
+        return stacked
+
+    def verify(self, *, random: int = 1000, seed: int = 0, rtl: bool = True) -> Verification:
+        """Compare reference, netlist, emulator, simulated RTL and golden vectors.
+
+        Args:
+            random: random samples beside calibration and corner ones.
+            seed: of the random samples and of the gaps in `valid`.
+            rtl: also simulate the RTL; without, a design does not count as verified.
+
+        Raises:
+            VerificationError: two of them differ; the message says where.
+            ToolError: Verilator fails. A missing compiler is noted in the ledger instead.
+        """
+        with self.timed("verify"):
+            vectors = self.vectors(random, seed)
+            ports = to_ports(self.graph, self.module, vectors)
+            wanted = reference(self.graph, self.module, vectors)
+            checks = [
+                check_netlist(self.netlist, ports, wanted),
+                check_engine(self.engine, ports, wanted),
+            ]
+            if self.golden is not None:
+                checks += self._check_golden(self.golden)
+            if rtl:
+                checks.append(
+                    check_rtl(self.module, self._rtl, ports, wanted, seed=seed + 1, progress=self.progress)
+                )
+        self.verification = Verification(tuple(checks))
+        self.verification.raise_if_failed()
+        return self.verification
+
+    def _check_golden(self, golden: tuple[Codes, Codes]) -> list[Check]:
+        """Compare stored golden vectors with the reference."""
+        inputs, outputs = golden
+        names = dict(zip(data_ports(self.module), self.graph.inputs, strict=True))
+        codes = {}
+        for port, i in names.items():
+            assert i.type is not None
+            codes[i.name] = FixedArray(inputs[port].reshape(-1, *i.shape), i.type.frac)
+        return [check_golden(reference(self.graph, self.module, codes), outputs)]
+
+    def golden_vectors(self) -> tuple[Codes, Codes]:
+        """Return the vectors written with the design: inputs and reference outputs by port."""
+        vectors = self.vectors(random=GOLDEN // 4)
+        count = len(next(iter(vectors.values())).q)
+        keep = np.unique(np.linspace(0, count - 1, min(count, GOLDEN)).astype(np.int64))
+        chosen = {name: FixedArray(v.q[keep], v.frac) for name, v in vectors.items()}
+        return to_ports(self.graph, self.module, chosen), reference(self.graph, self.module, chosen)
+
+    def synthesize(self, *, flow: str = "full", nodsp: bool = True) -> SynthesisResult:
+        """Synthesise with Yosys for the device's family; figures are kept per layer.
+
+        Args:
+            flow: `full` (`synth_xilinx` as it is) or `fast` (abc in place of abc9).
+            nodsp: keep products out of DSP blocks.
+
+        Raises:
+            ToolError: Yosys is missing or fails.
+        """
+        with self.timed("synthesise"):
+            self.synthesis = synthesize(
+                self.sources,
+                self.name,
+                self.options.device.family,  # type: ignore[arg-type]
+                flow=flow,  # type: ignore[arg-type]
+                nodsp=nodsp,
+                progress=self.progress,
+            )
+        return self.synthesis
+
+    # ---- telling
+
+    def facts(self) -> dict[str, Any]:
+        """Return everything the report says, as plain data."""
+        from gatewright.flow.facts import facts_of
+
+        return facts_of(self)
+
+    def report(self, path: str | Path = "report.html") -> Path:
+        """Write the report: one HTML page that needs nothing else, and the same facts as JSON."""
+        from gatewright.flow.store import write_atomically
+        from gatewright.report import render
+
+        path = Path(path)
+        facts = self.facts()
+        write_atomically(path, render(facts).encode())
+        write_atomically(path.with_suffix(".json"), json.dumps(facts, indent=1).encode())
+        return path
+
+    def save(self, folder: str | Path, *, replace: bool = False) -> Path:
+        """Write RTL, test bench, golden vectors, constraints, scripts and the model.
+
+        Raises:
+            FileError: the folder is in use by something else, or cannot be written. Nothing is
+                left half-written.
+        """
+        from gatewright.flow.store import save
+
+        with self.timed("write"):
+            return save(self, Path(folder), replace)
+
+    def emit(self) -> dict[str, str]:
+        """Return the emitted Verilog by file name."""
+        self.sources = emit_verilog(self.module)
+        return self.sources

@@ -1,0 +1,175 @@
+"""Everything the report says of a design, as plain data."""
+
+from __future__ import annotations
+
+import platform
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+
+from gatewright._version import __version__
+from gatewright.hw import NONE, Kind, Module
+from gatewright.ir import describe, evaluate, infer
+from gatewright.num import Intervals
+from gatewright.passes.lower import group_nodes
+from gatewright.passes.netlist import resources, total_resources
+
+if TYPE_CHECKING:
+    from gatewright.flow.design import Design
+
+SAMPLES_FOR_RANGES = 20_000
+
+
+def facts_of(design: Design) -> dict[str, Any]:
+    """Return the facts; every hardware figure stands beside the word for how it was got."""
+    types = infer(design.graph)
+    total = total_resources(design.module)
+    device = design.options.device
+    return {
+        "gatewright": __version__,
+        "name": design.name,
+        "model": _model(design, types),
+        "device": {
+            "name": device.name, "part": device.part, "family": device.family, "lut": device.lut,
+            "ff": device.ff, "dsp": device.dsp, "bram": device.bram,
+        },
+        "clock": {"mhz": design.options.clock_mhz, "ns": design.options.clock_ns,
+                  "delay_model": device.delay.source, "status": "estimated"},
+        "latency": {"cycles": design.latency, "ns": design.latency_ns, "status": _cycle_status(design)},
+        "interval": {"cycles": design.interval, "status": _cycle_status(design)},
+        "estimate": {"lut": round(total.lut), "ff": total.ff, "dsp": total.dsp, "status": "estimated"},
+        "synthesis": _synthesis(design),
+        "layers": _layers(design),
+        "tensors": _tensors(design, types),
+        "plan": [
+            {"layer": c.layer, "plan": str(c.plan), "products": c.products, "reason": c.reason}
+            for c in design.planned.choices
+        ],
+        "quantization": design.facts_of_model.get("quantization"),
+        "metrics": design.facts_of_model.get("metrics"),
+        "import_check": design.facts_of_model.get("import_check"),
+        "changed_files": design.facts_of_model.get("changed_files", []),
+        "verification": design.verification.facts() if design.verification else None,
+        "timings": {name: round(seconds, 4) for name, seconds in design.timings.items()},
+        "host": {"python": platform.python_version(), "machine": platform.machine()},
+        "command": design.facts_of_model.get("command", ""),
+    }  # fmt: skip
+
+
+def _cycle_status(design: Design) -> str:
+    """Say whether cycles were counted in simulation, or only follow from the circuit."""
+    return "simulated" if design.verification and design.verification.verified else "from the circuit"
+
+
+def _model(design: Design, types: dict[str, Intervals]) -> dict[str, Any]:
+    graph = design.graph
+    return {
+        "source": design.facts_of_model.get("source", ""),
+        "facts": design.facts_of_model.get("model", {}),
+        "operations": len(graph.nodes),
+        "inputs": [
+            {"name": i.name, "shape": list(i.shape), "format": describe(types[i.name]),
+             "encode": [op.kind for op in i.encode]}
+            for i in graph.inputs
+        ],
+        "outputs": [
+            {"name": o.name, "shape": list(types[o.value].shape), "format": describe(types[o.value]),
+             "decode": [op.kind for op in o.decode]}
+            for o in graph.outputs
+        ],
+    }  # fmt: skip
+
+
+def _synthesis(design: Design) -> dict[str, Any] | None:
+    if design.synthesis is None:
+        return None
+    facts = asdict(design.synthesis)
+    facts["status"] = "synthesised"
+    return facts
+
+
+def start_cycles(top: Module) -> dict[str, tuple[int, int]]:
+    """Return for each instanced module the cycle its first input arrives and that of its output."""
+    time = [0] * len(top)
+    found: dict[str, tuple[int, int]] = {}
+    for s, kind in enumerate(top.kind):
+        operands = [o for o in top.operands(s) if not top.is_constant(o) and o < s]
+        latest = max((time[o] for o in operands), default=0)
+        if kind == Kind.REG:
+            time[s] = (time[top.a[s]] if top.a[s] not in (NONE,) and top.a[s] < s else 0) + 1
+        elif kind == Kind.INSTANCE:
+            child = top.instances[top.imm[s] >> 32].module
+            time[s] = latest + child.latency
+            found.setdefault(child.name, (latest, time[s]))
+        else:
+            time[s] = latest
+    return found
+
+
+def _layers(design: Design) -> list[dict[str, Any]]:
+    """Return the modules of the top level in order, the top's own logic last."""
+    own = resources(design.module)
+    spans = start_cycles(design.module)
+    groups = group_nodes(design.graph, design.planned.plans)
+    operations = {g.layer: [node.op.kind for node in g.nodes] for g in groups if not g.is_wiring}
+    synthesised = design.synthesis
+    rows = []
+    for module in dict.fromkeys(i.module for i in design.module.instances):
+        estimate = total_resources(module)
+        begin, end = spans.get(module.name, (0, 0))
+        row: dict[str, Any] = {
+            "layer": module.origin, "module": module.name, "note": module.note,
+            "operations": operations.get(module.origin, []),
+            "begin": begin, "end": end, "latency": module.latency, "interval": module.interval,
+            "estimate": {"lut": round(estimate.lut), "ff": estimate.ff, "dsp": estimate.dsp},
+        }  # fmt: skip
+        if synthesised and module.name in synthesised.modules:
+            counts = synthesised.inclusive(module.name)
+            row["synthesised"] = {"lut": counts.lut_sites, "ff": counts.ff, "dsp": counts.dsp, "bram": counts.bram}
+        rows.append(row)
+    glue, _ = own[design.module.name]
+    rows.append({
+        "layer": "(top: wiring and alignment)", "module": design.module.name, "note": design.module.note,
+        "operations": [], "begin": 0, "end": design.latency, "latency": design.latency,
+        "interval": design.interval,
+        "estimate": {"lut": round(glue.lut), "ff": glue.ff, "dsp": glue.dsp},
+    })  # fmt: skip
+    return rows
+
+
+def _tensors(design: Design, types: dict[str, Intervals]) -> list[dict[str, Any]]:
+    """Return every value's format beside what calibration data reached."""
+    observed = _observed(design)
+    layer = {node.name: (node.layer, node.op.kind) for node in design.graph.nodes}
+    rows = []
+    for name, kind in types.items():
+        where, operation = layer.get(name, (name, "input"))
+        low, high = kind.low_value, kind.high_value
+        row: dict[str, Any] = {
+            "name": name, "layer": where, "operation": operation, "shape": list(kind.shape),
+            "format": describe(kind),
+            "bits": {"min": int(kind.width.min(initial=62)), "max": int(kind.width.max(initial=0)),
+                     "mean": float(kind.width.mean()) if kind.size else 0.0},
+            "low": float(low.min(initial=0)), "high": float(high.max(initial=0)),
+            "frac": int(kind.frac.max(initial=-64)) if kind.size else 0,
+        }  # fmt: skip
+        if name in observed:
+            row["observed_low"], row["observed_high"] = observed[name]
+        rows.append(row)
+    return rows
+
+
+def _observed(design: Design) -> dict[str, tuple[float, float]]:
+    """Return the least and greatest number of each value over calibration."""
+    if not design.calibration:
+        return {}
+    inputs = {
+        name: type(codes)(codes.q[:SAMPLES_FOR_RANGES], codes.frac)
+        for name, codes in design.calibration.items()
+    }
+    values = evaluate(design.graph, inputs)
+    return {
+        name: (float(v.value.min()), float(v.value.max())) for name, v in values.items() if v.q.size
+    }
+
+

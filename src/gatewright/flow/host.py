@@ -1,0 +1,126 @@
+"""What the host does around the firmware: real numbers to integers, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from gatewright.base import DataError, Place
+from gatewright.ir import Graph, Input, Output, Reals, infer
+from gatewright.num import FixedArray, Intervals, Ints
+
+Data = np.ndarray | Mapping[str, np.ndarray]
+"""One array where a model has one input, else an array for each by name."""
+
+
+def as_inputs(graph: Graph, data: Data) -> dict[str, Reals]:
+    """Return float64 arrays by input name, checked: shape, number of samples, finite values.
+
+    Raises:
+        DataError: something is missing, unknown, of the wrong shape, or not a finite number.
+    """
+    names = [i.name for i in graph.inputs]
+    if not isinstance(data, Mapping):
+        if len(names) != 1:
+            raise DataError(
+                "the model has several inputs", found="one array", supported=f"arrays named {names}"
+            )
+        data = {names[0]: data}
+    unknown = sorted(set(data) - set(names))
+    missing = sorted(set(names) - set(data))
+    if unknown or missing:
+        raise DataError(
+            "the inputs given are not those of the model", found=sorted(data), supported=names
+        )
+    arrays = {i.name: _checked(graph, i, data[i.name]) for i in graph.inputs}
+    if len({len(a) for a in arrays.values()}) > 1:
+        raise DataError(
+            "the inputs differ in their number of samples",
+            found={name: len(a) for name, a in arrays.items()},
+        )
+    return arrays
+
+
+def _checked(graph: Graph, i: Input, array: np.ndarray) -> Reals:
+    place = Place(graph.source, i.name)
+    x = np.asarray(array)
+    if x.dtype.kind not in "fiub":
+        raise DataError("data are not numbers", place=place, found=x.dtype, supported="floats or integers")
+    if x.shape[1:] != i.shape or x.ndim != len(i.shape) + 1:
+        raise DataError(
+            "data have the wrong shape", place=place, found=x.shape, supported=("samples", *i.shape)
+        )
+    x = x.astype(np.float64)
+    bad = ~np.isfinite(x)
+    if bad.any():
+        first = tuple(int(v) for v in np.argwhere(bad)[0])
+        raise DataError(
+            "data hold numbers that are not finite",
+            place=place,
+            found=f"{int(bad.sum())} of {x.size}, the first at index {first}",
+            remedy="remove or replace NaN and infinite values",
+        )
+    return x
+
+
+def encode(graph: Graph, inputs: Mapping[str, Reals]) -> dict[str, FixedArray]:
+    """Return the integers that the firmware receives for real inputs.
+
+    Raises:
+        DataError: an input without a quantizer gets a number off its grid or out of its range.
+    """
+    return {i.name: _encode_one(graph, i, inputs[i.name]) for i in graph.inputs}
+
+
+def _encode_one(graph: Graph, i: Input, x: Reals) -> FixedArray:
+    assert i.type is not None
+    for op in i.encode:
+        x = op.real(x)
+    scaled = np.ldexp(x, np.broadcast_to(i.type.frac, x.shape).astype(np.int32))
+    q = np.rint(scaled)
+    off = (q != scaled) | (q < i.type.lo) | (q > i.type.hi)
+    if off.any():
+        first = tuple(int(v) for v in np.argwhere(off)[0])
+        raise DataError(
+            "an input value is not one of the firmware's input numbers",
+            place=Place(graph.source, i.name),
+            found=f"{x[first]!r} at index {first}",
+            supported=f"{i.type.fixed(*first[1:])} with values {i.type.low_value[first[1:]]} "
+            f"to {i.type.high_value[first[1:]]}",
+        )
+    return FixedArray(q.astype(np.int64), i.type.frac)
+
+
+def decode(output: Output, value: FixedArray) -> Reals:
+    """Return the model's numbers for the firmware's."""
+    y = value.value
+    for op in output.decode:
+        y = op.real(y)
+    return y
+
+
+def corner_codes(kind: Intervals, rng: np.random.Generator, count: int) -> Ints:
+    """Return samples at the ends of every element's range, and `count` random ones within it.
+
+    Corners: all lowest, all highest, zero where it can be, alternating ends, and for each of up to
+    64 elements that one alone at either end.
+    """
+    lo, hi = kind.lo, kind.hi
+    zero = np.clip(np.zeros_like(lo), lo, hi)
+    parity = np.arange(lo.size).reshape(lo.shape) % 2 == 0
+    rows = [lo, hi, zero, np.where(parity, lo, hi), np.where(parity, hi, lo)]
+    for k in range(min(lo.size, 64)):
+        index = np.unravel_index(k, lo.shape) if lo.ndim else ()
+        for end in (lo, hi):
+            row = zero.copy()
+            row[index] = end[index]
+            rows.append(row)
+    uniform = rng.integers(lo, hi + 1, (count, *lo.shape))
+    return np.concatenate([np.stack(rows), uniform])
+
+
+def output_types(graph: Graph) -> dict[str, Intervals]:
+    """Return the type of each output."""
+    types = infer(graph)
+    return {o.name: types[o.value] for o in graph.outputs}

@@ -1,0 +1,62 @@
+"""What a user asks of a compilation, checked."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from gatewright.arch import DEFAULT, Device, find_device
+from gatewright.base import OptionError
+
+SLOWEST, FASTEST = 1.0, 1500.0
+"""Clocks in MHz that any supported part could be run at."""
+
+
+def parse_clock(clock: str | float) -> float:
+    """Return a clock in MHz from `400 MHz`, `400MHz`, `2.5 ns`, `0.4 GHz` or a number of MHz.
+
+    Raises:
+        OptionError: it cannot be read, or no supported part runs at it.
+    """
+    match = re.fullmatch(r"\s*([0-9.]+(?:[eE][+-]?\d+)?)\s*(ghz|mhz|khz|ns|ps)?\s*", str(clock), re.I)
+    supported = "a clock such as `400 MHz` or `2.5 ns`"
+    try:
+        number = float(match[1]) if match else 0.0
+    except ValueError:
+        number = 0.0
+    if match is None or number <= 0:
+        raise OptionError("the clock cannot be read", found=clock, supported=supported)
+    unit = (match[2] or "mhz").lower()
+    mhz = {"ghz": number * 1e3, "mhz": number, "khz": number / 1e3, "ns": 1e3 / number, "ps": 1e6 / number}[unit]
+    if not SLOWEST <= mhz <= FASTEST:
+        raise OptionError(
+            "the clock is impossible",
+            found=f"{clock} ({mhz:g} MHz)",
+            supported=f"{SLOWEST:g} to {FASTEST:g} MHz",
+        )
+    return mhz
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to build.
+
+    Attributes:
+        clock_mhz: clock that registers are placed for.
+        device: the part, for its delay model and resources.
+        reuse: reuse factor of every layer that can be folded; None lets size decide.
+    """
+
+    clock_mhz: float
+    device: Device
+    reuse: int | None = None
+
+    @classmethod
+    def of(cls, clock: str | float = "200 MHz", device: str = DEFAULT, reuse: int | None = None) -> Options:
+        """Check what a user gave."""
+        return cls(parse_clock(clock), find_device(device), reuse)
+
+    @property
+    def clock_ns(self) -> float:
+        """Clock period."""
+        return 1e3 / self.clock_mhz

@@ -1,0 +1,116 @@
+"""Estimate resources from the circuit itself: cell by cell, module by module, times instances."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gatewright.hw import Kind, Module
+from gatewright.passes.netlist.delay import is_sign_test
+
+
+@dataclass(frozen=True)
+class Resources:
+    """Estimated resources.
+
+    Attributes:
+        lut: lookup tables; an adder takes one for each bit of its result that both operands reach.
+        ff: flip-flops, counted exactly from the registers (before any are merged or made into
+            shift registers by synthesis).
+        dsp: multipliers of two variables that a DSP would take.
+    """
+
+    lut: float = 0.0
+    ff: int = 0
+    dsp: int = 0
+
+    def __add__(self, other: Resources) -> Resources:
+        return Resources(self.lut + other.lut, self.ff + other.ff, self.dsp + other.dsp)
+
+    def __mul__(self, times: int) -> Resources:
+        return Resources(self.lut * times, self.ff * times, self.dsp * times)
+
+
+def own_resources(m: Module) -> Resources:
+    """Return what a module's own cells take, its instances aside."""
+    lut, ff = 0.0, 0
+    for s, kind in enumerate(m.kind):
+        if kind == Kind.REG:
+            ff += m.width(s)
+        elif kind not in FREE:
+            lut += cell_luts(m, s)
+    return Resources(lut, ff)
+
+
+FREE = (Kind.CONST, Kind.INPUT, Kind.SHIFT, Kind.WRAP, Kind.SLICE, Kind.CONCAT, Kind.INSTANCE)
+"""Cells that are wiring."""
+
+
+def cell_luts(m: Module, s: int) -> float:
+    """Return the estimated LUTs of one cell."""
+    kind = m.kind[s]
+    if kind in (Kind.ADD, Kind.SUB):
+        return _adder_bits(m, s)
+    if kind == Kind.LESS:
+        return 0.0 if is_sign_test(m, s) else max(m.width(m.a[s]), m.width(m.b[s])) / 2
+    if kind == Kind.EQUAL:
+        return max(1.0, max(m.width(m.a[s]), m.width(m.b[s])) / 3)
+    if kind == Kind.TABLE:
+        number, column = divmod(m.imm[s], 1 << 20)
+        depth = min(1 << m.width(m.a[s]), m.tables[number].depth)
+        return m.width(s) * max(1.0, depth / 64)
+    if kind == Kind.MUL:
+        return float(m.width(m.a[s]) * m.width(m.b[s]))
+    return m.width(s) / (1.0 if kind == Kind.SELECT else 2.0)
+
+
+def _adder_bits(m: Module, s: int) -> float:
+    """Return the bits of a sum that need a LUT.
+
+    Bits of the finer operand below the coarser one's grid pass through, unless they are subtracted.
+    """
+    a, b = m.a[s], m.b[s]
+    width, frac = m.width(s), m.frac[s]
+    below = {o: frac - m.frac[o] for o in (a, b)}
+    if m.kind[s] == Kind.ADD:
+        passed = max(below.values())
+    else:
+        passed = below[b]  # only the low bits of the minuend pass; those of b are negated
+    return float(max(width - passed, 1))
+
+
+def resources(top: Module) -> dict[str, tuple[Resources, int]]:
+    """Return, by module name, its own resources and how many instances there are of it in all."""
+    found: dict[str, tuple[Resources, int]] = {}
+    counts = {id(top): 1}
+    for module in reversed(modules(top)):
+        count = counts[id(module)]
+        found[module.name] = own_resources(module), count
+        for instance in module.instances:
+            counts[id(instance.module)] = counts.get(id(instance.module), 0) + count
+    return found
+
+
+def modules(top: Module) -> list[Module]:
+    """Return every module under `top` once, used ones before their users."""
+    order: list[Module] = []
+    seen: set[int] = set()
+    todo: list[tuple[Module, bool]] = [(top, False)]
+    while todo:
+        module, expanded = todo.pop()
+        if expanded:
+            order.append(module)
+            continue
+        if id(module) in seen:
+            continue
+        seen.add(id(module))
+        todo.append((module, True))
+        todo.extend((i.module, False) for i in module.instances if id(i.module) not in seen)
+    return order
+
+
+def total_resources(top: Module) -> Resources:
+    """Return the estimate for the whole design."""
+    total = Resources()
+    for own, count in resources(top).values():
+        total = total + own * count
+    return total
