@@ -48,4 +48,29 @@ OPERATIONS: tuple[type[Op], ...] = (
 )
 """Every operation. The conformance suite fails for one without a case."""
 
-__all__ = ["FUNCTIONS", "OPERATIONS", "SoftmaxFormats", *(op.__name__ for op in OPERATIONS)]
+__all__ = [
+    "FUNCTIONS",
+    "OPERATIONS",
+    "Add",
+    "Affine",
+    "Argmax",
+    "Clip",
+    "Concatenate",
+    "Constant",
+    "Dense",
+    "Function",
+    "LeakyRelu",
+    "Maximum",
+    "Minimum",
+    "Multiply",
+    "Quantize",
+    "Relu",
+    "Requantize",
+    "Reshape",
+    "ScaledQuantize",
+    "Slice",
+    "Softmax",
+    "SoftmaxFormats",
+    "Subtract",
+    "Transpose",
+]

@@ -1,0 +1,5 @@
+"""Read ONNX and QONNX files: standard operators, `Quant` nodes, QDQ and QCDQ pairs."""
+
+from gatewright.frontends.onnx.read import read_onnx
+
+__all__ = ["read_onnx"]
