@@ -1,0 +1,68 @@
+"""Every class of layers that is handled, as one visible list."""
+
+from __future__ import annotations
+
+from gatewright.base import Place, UnsupportedError
+from gatewright.frontends.keras import dense, hgq_layers, merging, normalization, rectifiers, shapes
+from gatewright.frontends.keras.attributes import Table
+from gatewright.frontends.keras.handler import Handler
+from gatewright.frontends.keras.model import Layer
+
+HANDLERS: tuple[Handler, ...] = (
+    *dense.HANDLERS,
+    *merging.HANDLERS,
+    *normalization.HANDLERS,
+    *rectifiers.HANDLERS,
+    *shapes.HANDLERS,
+    *hgq_layers.HANDLERS,
+)
+
+BY_CLASS = {(handler.family, handler.kind): handler for handler in HANDLERS}
+LIBRARIES = {"keras": "Keras", "tf_keras": "Keras", "qkeras": "QKeras", "hgq": "HGQ2"}
+PYTHON = ("Lambda", "TFOpLambda", "SlicingOpLambda", "OpLambda", "FunctionalOpLambda")
+"""Layers that hold Python code, or calls of TensorFlow functions."""
+
+INPUT = Table(
+    harmless=frozenset({"shape", "input_shape"}),
+    only={"sparse": (False, None), "ragged": (False, None), "optional": (False, None)},
+)
+"""Attributes of an input layer; its shape is read elsewhere."""
+
+
+def library(layer: Layer) -> str:
+    """Return the library of a layer's class: keras, qkeras, hgq or what the file says.
+
+    Files of Keras 2 name classes without library; QKeras's classes are then known by name.
+    """
+    if layer.family in ("keras", "tf_keras"):
+        return "keras" if ("keras", layer.kind) in BY_CLASS or layer.kind[:1] != "Q" else "qkeras"
+    return layer.family
+
+
+def find_handler(layer: Layer, place: Place) -> Handler:
+    """Return the handler of a layer's class.
+
+    Raises:
+        UnsupportedError: there is none.
+    """
+    if layer.kind in PYTHON:
+        raise UnsupportedError(
+            "a layer holds Python code, which is never run from a file",
+            place=place,
+            found=layer.kind,
+            supported="layers with a configuration",
+            remedy="express the function by layers, or apply it to the data before the model",
+        )
+    family = library(layer)
+    handler = BY_CLASS.get((family, layer.kind))
+    if handler is None:
+        own = sorted(kind for owner, kind in BY_CLASS if owner == family)
+        every = sorted({kind for _, kind in BY_CLASS})
+        raise UnsupportedError(
+            "a layer of this class is not handled",
+            place=place,
+            found=f"{layer.kind} of {LIBRARIES.get(family, family)}",
+            supported=", ".join(own or every),
+            remedy="build the model from supported layers, or cut it where the supported part ends",
+        )
+    return handler

@@ -1,0 +1,105 @@
+"""Batch normalisation and rescaling: a scale and an offset per element."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from gatewright.base import ModelError
+from gatewright.frontends.keras.activations import single
+from gatewright.frontends.keras.attributes import REQUIRED, Table
+from gatewright.frontends.keras.handler import Handler, Site, Value
+from gatewright.frontends.keras.hdf5 import Array
+from gatewright.frontends.keras.rectifiers import number
+from gatewright.ops import Affine
+
+
+def channel_axis(site: Site) -> int:
+    """Return the attribute `axis`, counted without the batch."""
+    axis, rank = site.attributes["axis"], len(site.input.shape)
+    if isinstance(axis, list) and len(axis) == 1:
+        axis = axis[0]
+    if not isinstance(axis, int) or axis == 0 or not -rank <= axis <= rank:
+        raise site.unsupported(
+            "a normalisation over these axes is not handled",
+            "axis",
+            axis,
+            "one axis other than the batch",
+            "normalise along one axis",
+        )
+    return axis - 1 if axis > 0 else rank + axis
+
+
+def check_variance(site: Site, variance: Array, epsilon: float) -> None:
+    """Refuse a variance whose root is not positive."""
+    if not (variance.astype(np.float64) + epsilon > 0).all():
+        raise ModelError(
+            "a batch normalisation divides by zero or by the root of a negative number",
+            place=site.at("moving_variance"),
+            found=f"smallest variance {variance.min()} with epsilon {epsilon}",
+            supported="variance + epsilon above 0",
+            remedy="train again, or restore an earlier checkpoint",
+        )
+
+
+def _batch_normalization(site: Site) -> Value:
+    axis = channel_axis(site)
+    count = site.input.shape[axis]
+    names = [
+        name
+        for name, there in (
+            ("gamma", site.attributes["scale"]),
+            ("beta", site.attributes["center"]),
+        )
+        if there
+    ] + ["moving_mean", "moving_variance"]
+    weights = dict(zip(names, site.floats(*names), strict=True))
+    for name, array in weights.items():
+        site.expect(name, array, (count,))
+    shape = (count, *(1,) * (len(site.input.shape) - axis - 1))
+    gamma = weights.get("gamma", np.ones(count)).astype(np.float64)
+    beta = weights.get("beta", np.zeros(count)).astype(np.float64)
+    epsilon = number(site, "epsilon", site.attributes["epsilon"])
+    check_variance(site, weights["moving_variance"], epsilon)
+    mean, variance = (weights[n].astype(np.float64) for n in ("moving_mean", "moving_variance"))
+    whole = Affine.of_batch_normalization(gamma, beta, mean, variance, epsilon)
+    return site.emit(Affine(whole.scale.reshape(shape), whole.offset.reshape(shape)), site.input)
+
+
+def _rescaling(site: Site) -> Value:
+    scale, offset = (np.asarray(site.attributes[name], np.float64) for name in ("scale", "offset"))
+    if not (np.isfinite(scale).all() and np.isfinite(offset).all()):
+        raise ModelError("a rescaling is not finite", place=site.place, found=f"{scale}, {offset}")
+    to_single = np.vectorize(single, otypes=[np.float64])
+    return site.emit(Affine(to_single(scale), to_single(offset)), site.input)
+
+
+STATISTICS = frozenset(
+    [
+        "momentum",
+        "synchronized",
+        "fused",
+        "virtual_batch_size",
+        "renorm_clipping",
+        "renorm_momentum",
+        "beta_initializer",
+        "beta_regularizer",
+        "beta_constraint",
+        "gamma_initializer",
+        "gamma_regularizer",
+        "gamma_constraint",
+        "moving_mean_initializer",
+        "moving_variance_initializer",
+    ]
+)
+"""Attributes of a batch normalisation that act in training only."""
+
+BATCH = Table(
+    {"axis": -1, "epsilon": 1e-3, "center": True, "scale": True},
+    STATISTICS,
+    only={"renorm": (False, None)},
+)
+
+HANDLERS = (
+    Handler("BatchNormalization", "keras", BATCH, _batch_normalization),
+    Handler("Rescaling", "keras", Table({"scale": REQUIRED, "offset": 0.0}), _rescaling),
+)

@@ -1,0 +1,70 @@
+"""Layers that move elements, and layers that do nothing at inference."""
+
+from __future__ import annotations
+
+import math
+
+from gatewright.base import ModelError
+from gatewright.frontends.keras.attributes import REQUIRED, Table
+from gatewright.frontends.keras.handler import Handler, Site, Value
+from gatewright.ops import Reshape, Transpose
+
+
+def _flatten(site: Site) -> Value:
+    return site.emit(Reshape((math.prod(site.input.shape),)), site.input)
+
+
+def _reshape(site: Site) -> Value:
+    wanted, shape = site.attributes["target_shape"], site.input.shape
+    wanted = list(wanted) if isinstance(wanted, list) else [wanted]
+    known = math.prod(n for n in wanted if isinstance(n, int) and n > 0)
+    sound = all(isinstance(n, int) and (n > 0 or n == -1) for n in wanted) and wanted.count(-1) <= 1
+    total = math.prod(shape)
+    if not sound or total % known or (-1 not in wanted and known != total):
+        raise ModelError(
+            "a reshape does not keep the number of elements",
+            place=site.at("target_shape"),
+            found=f"{wanted} from {shape}",
+            supported="lengths above 0 with the same product, one of them -1 at most",
+        )
+    return site.emit(Reshape(tuple(total // known if n == -1 else n for n in wanted)), site.input)
+
+
+def _permute(site: Site) -> Value:
+    dims = site.attributes["dims"]
+    if not isinstance(dims, list) or sorted(dims) != list(range(1, len(site.input.shape) + 1)):
+        raise ModelError(
+            "a permutation does not name every axis once",
+            place=site.at("dims"),
+            found=f"{dims} of shape {site.input.shape}",
+            supported="the axes from 1, each once",
+        )
+    return site.emit(Transpose(tuple(d - 1 for d in dims)), site.input)
+
+
+def _nothing(site: Site) -> Value:
+    return site.input
+
+
+TRAINING = ("Dropout", {"rate", "seed", "noise_shape"}), (
+    "AlphaDropout", {"rate", "seed", "noise_shape"}), (
+    "GaussianDropout", {"rate", "seed"}), (
+    "GaussianNoise", {"stddev", "seed"}), (
+    "SpatialDropout1D", {"rate", "seed", "name", "data_format"}), (
+    "SpatialDropout2D", {"rate", "seed", "name", "data_format"}), (
+    "SpatialDropout3D", {"rate", "seed", "name", "data_format"}), (
+    "ActivityRegularization", {"l1", "l2"}), (
+    "Identity", set[str]())  # fmt: skip
+"""Layers that act in training only, with their attributes."""
+
+FLATTEN = Table(only={"data_format": ("channels_last", None)})
+
+HANDLERS = (
+    Handler("Flatten", "keras", FLATTEN, _flatten),
+    Handler("Reshape", "keras", Table({"target_shape": REQUIRED}), _reshape),
+    Handler("Permute", "keras", Table({"dims": REQUIRED}), _permute),
+    *(
+        Handler(kind, "keras", Table(harmless=frozenset(names)), _nothing)
+        for kind, names in TRAINING
+    ),
+)

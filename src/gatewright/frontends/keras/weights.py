@@ -1,0 +1,135 @@
+"""Find a layer's weights in the three layouts that Keras has written."""
+
+from __future__ import annotations
+
+import re
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import numpy as np
+
+from gatewright.base import ModelError, Place
+from gatewright.frontends.keras.hdf5 import Array, Hdf5
+
+UNUSED = ("i_decay_speed", "cost_beta", "cost_ebops")
+"""Variables of HGQ2 that act in training only; the first is often infinite."""
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where a layer stands.
+
+    Attributes:
+        names: the layer's name, after those of the models it is nested in.
+        path: its group in a `.keras` file: `layers/<class>_<number>`, nested likewise.
+    """
+
+    names: tuple[str, ...]
+    path: str
+
+
+class Weights(ABC):
+    """The weights of a model file."""
+
+    def __init__(self, file: Hdf5) -> None:
+        self.file = file
+
+    @abstractmethod
+    def arrays(
+        self, address: Address, names: tuple[str, ...], part: str, place: Place
+    ) -> list[Array]:
+        """Return a layer's arrays in the order of `names`.
+
+        Args:
+            address: of the layer.
+            names: every variable that the layer has, in the order in which Keras writes them
+                (trainable before other ones, each in order of creation).
+            part: a sublayer, such as `kq/quantizer`; empty for the layer's own variables.
+            place: for messages.
+
+        Raises:
+            ModelError: there are other weights than `names` says, or one is not finite.
+        """
+
+    def _wrong(self, place: Place, names: tuple[str, ...], found: object) -> ModelError:
+        return ModelError(
+            "a layer's weights are not what its configuration asks for",
+            place=place,
+            found=found,
+            supported=f"weights {', '.join(names)}",
+            remedy="save the whole model again with `model.save`",
+        )
+
+
+class NumberedWeights(Weights):
+    """The layout of `.keras`: groups named by class, arrays `vars/0`, `vars/1`, ..."""
+
+    def __init__(self, file: Hdf5) -> None:
+        super().__init__(file)
+        # Keras 2.12 and 2.13 wrote `_layer_checkpoint_dependencies` in place of `layers`.
+        self._root = "layers" if file.has("layers") else "_layer_checkpoint_dependencies"
+
+    def arrays(
+        self, address: Address, names: tuple[str, ...], part: str, place: Place
+    ) -> list[Array]:
+        """Return `vars/0`, `vars/1` ... of the layer's group."""
+        path = address.path.replace("layers/", f"{self._root}/")
+        own = self.file.attribute(f"{path}/vars", "name")
+        if own is not None and own != address.names[-1]:
+            raise self._wrong(place, names, f"weights of a layer called {own!r} in {path!r}")
+        group = "/".join(filter(None, (path, part, "vars")))
+        there = self.file.children(group)
+        if there != sorted(str(i) for i in range(len(names))):
+            raise self._wrong(place, names, f"{len(there)} arrays in {group!r}")
+        found = [self.file.array(f"{group}/{i}", place) for i in range(len(names))]
+        arrays = [array for array in found if array is not None]
+        if len(arrays) != len(names):
+            raise self._wrong(place, names, f"groups in place of arrays in {group!r}")
+        return check_finite(names, arrays, place)
+
+
+class NamedWeights(Weights):
+    """The layout of `.h5`: a group for each outer layer, with the names of its arrays."""
+
+    def arrays(
+        self, address: Address, names: tuple[str, ...], part: str, place: Place
+    ) -> list[Array]:
+        """Return the arrays that bear the layer's and the variables' names."""
+        if part:
+            raise self._wrong(place, names, "a .h5 file, which does not tell sublayers apart")
+        group = f"model_weights/{address.names[0]}"
+        if not self.file.has(group):
+            raise self._wrong(place, names, f"no group {group!r}")
+        paths = self.file.names(group, "weight_names")
+        if len(address.names) > 1:
+            paths = [p for p in paths if p.split("/")[-2:-1] == [address.names[-1]]]
+        stems = [re.sub(r":\d+$", "", path.split("/")[-1]) for path in paths]
+        if sorted(stems) != sorted(names):
+            raise self._wrong(place, names, f"weights {', '.join(stems) or 'none'} in {group!r}")
+        arrays = []
+        for name in names:
+            array = self.file.array(f"{group}/{paths[stems.index(name)]}", place)
+            if array is None:
+                raise self._wrong(place, names, f"no array {paths[stems.index(name)]!r}")
+            arrays.append(array)
+        return check_finite(names, arrays, place)
+
+
+def check_finite(names: tuple[str, ...], arrays: list[Array], place: Place) -> list[Array]:
+    """Return the arrays, all of them finite but for those that act in training only."""
+    for name, array in zip(names, arrays, strict=True):
+        if array.dtype.kind == "f" and name not in UNUSED and not np.isfinite(array).all():
+            raise ModelError(
+                "a weight is NaN or infinite",
+                place=Place(place.source, place.layer, name),
+                found=f"{int((~np.isfinite(array)).sum())} of {array.size} numbers",
+                supported="finite weights",
+                remedy="the training diverged: train again, or restore an earlier checkpoint",
+            )
+    return arrays
+
+
+def group_name(class_name: str) -> str:
+    """Return the group that `.keras` files use for a class: its name in snake case."""
+    name = re.sub(r"\W+", "", class_name)
+    return re.sub(r"(?<=.)(?=[A-Z][a-z])|(?<=[a-z])(?=[A-Z])", "_", name).lower()
