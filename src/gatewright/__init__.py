@@ -3,11 +3,29 @@
 >>> import gatewright as gw
 >>> design = gw.compile("tagger.onnx", calibration=x, clock="400 MHz")  # doctest: +SKIP
 >>> design.verify()  # doctest: +SKIP
+
+What is named here is loaded when it is first used, so that `import gatewright` and the command
+line's tab completion stay quick.
 """
+
+from typing import TYPE_CHECKING, Any
 
 from gatewright._version import __version__
 from gatewright.base import GatewrightError
-from gatewright.flow import Design, compile  # noqa: A004
-from gatewright.flow import load_design as load
+
+if TYPE_CHECKING:
+    from gatewright.flow import Design, compile  # noqa: A004
+    from gatewright.flow import load_design as load
 
 __all__ = ["Design", "GatewrightError", "__version__", "compile", "load"]
+
+_FLOW = {"Design": "Design", "compile": "compile", "load": "load_design"}
+
+
+def __getattr__(name: str) -> Any:
+    """Load `compile`, `load` or `Design`."""
+    if name not in _FLOW:
+        raise AttributeError(f"module 'gatewright' has no attribute {name!r}")
+    from gatewright import flow
+
+    return getattr(flow, _FLOW[name])
