@@ -102,7 +102,7 @@ class Cache:
 
     def write_json(self, kind: str, key: str, value: Any) -> bool:
         """Keep a value that JSON can hold."""
-        return self.write(kind, key, {"value.json": json.dumps(value, sort_keys=True).encode()})
+        return self.write(kind, key, {"value.json": json.dumps(value).encode()})
 
     def write(self, kind: str, key: str, files: Mapping[str, bytes | Path]) -> bool:
         """Keep `files` (name to content, or to a file that is copied with its mode).

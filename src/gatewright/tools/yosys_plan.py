@@ -7,9 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from gatewright.base.errors import ToolError
+
 # A repeated module smaller than this (wire bits, all copies but one) goes into its parent: what
 # synthesis gains across the border is worth more than the time.
 SMALL_BITS = 2_000
+_SCRIPTABLE = re.compile(r"[\\$\w'=,.-]+", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -49,8 +52,19 @@ class Hierarchy:
 
 
 def hierarchy_of(statistics: Mapping[str, Any], top: str) -> Hierarchy:
-    """Read `stat -json` of an elaborated design whose top is `top`."""
+    """Read `stat -json` of an elaborated design whose top is `top`.
+
+    Raises `ToolError` for a module whose (escaped) name would mean something else in a script.
+    """
     modules = statistics["modules"]
+    odd = [name for name in modules if not _SCRIPTABLE.fullmatch(name)]
+    if odd:
+        raise ToolError(
+            "a Verilog module has a name that a Yosys script cannot hold",
+            found=odd[0],
+            supported="letters, digits, '_' and '$'",
+            remedy="rename the module",
+        )
     children: dict[str, dict[str, int]] = {}
     for name, facts in modules.items():
         cells = {_internal(kind): int(n) for kind, n in facts["num_cells_by_type"].items()}
