@@ -167,6 +167,67 @@ def test_comparison_of_numbers_that_share_no_grid():
     assert y.tolist() == [[p < r, r < p, p == r] for p, r in numbers]
 
 
+@pytest.mark.parametrize("bits", [1, 4, 5, 6, 7, 8, 9])
+def test_tables_of_all_sizes(bits):
+    rng = np.random.default_rng(bits)
+    m = Module("tables")
+    x = m.input(
+        "x", Intervals.of([0, -(1 << bits >> 1)], [(1 << bits) - 1, (1 << bits >> 1) - 1], 0)
+    )
+    tables = [
+        Table.of("t", rng.integers(-(1 << word), 1 << word, max(depth, 1)))
+        for word in (1, 7, 12, 20)
+        for depth in (1 << bits, (1 << bits) - 1, 1 << bits >> 1, 2 << bits)
+    ]
+    m.output("y", [m.table(s, table) for s in x for table in tables])
+    agree(m, cache=False)
+    narrow = Module("narrow")
+    s = narrow.input("x", Intervals.format(Fixed(True, bits, 0), (1,)))[0]
+    narrow.output("y", [narrow.table(s, Table.of("t", rng.integers(-100, 100, 1 << bits)))])
+    assert agree(narrow, batch=600, cache=False).lane_bits == 8
+
+
+@pytest.mark.parametrize("limit", [0, 5, -700, 32766, 32767, 32768, -32767, -32768, -32769, 40000])
+def test_sums_past_a_lane_against_a_limit(limit):
+    """What a saturating sum decides, next to the limit and at the ends of the ranges."""
+    m = Module("sums")
+    x = m.input(
+        "x", Intervals.of([-(1 << 15)] * 2 + [-300], [(1 << 15) - 1] * 2 + [300], [0, 0, 1])
+    )
+    outputs = []
+    for s in (
+        m.add(x[0], x[1]),
+        m.sub(x[0], x[1]),
+        m.add(m.sub(x[1], x[0]), m.constant(9, 1)),
+        m.sub(m.constant(-77), m.add(x[0], x[1])),
+        m.add(m.shift(x[2], 6), m.sub(m.shift(x[2], -2), x[2])),
+        m.sub(x[2], m.sub(m.shift(x[0], -1), m.shift(x[1], -1))),
+        m.add(x[2], m.add(m.shift(x[0], -2), m.shift(x[1], -2))),
+    ):
+        c = m.constant(limit)
+        below, above = m.less(s, c), m.less(c, s)
+        outputs += [below, above, m.wrap(m.select(above, s, c), Fixed(False, 8, m.frac[s] - 3))]
+    m.output("y", outputs)
+    ends = [-(1 << 15), -(1 << 14), -300, -1, 0, 1, 300, 1 << 14, (1 << 15) - 1]
+    near = [min(max(limit - e + d, -(1 << 15)), (1 << 15) - 1) for e in ends for d in (-1, 0, 1)]
+    q = np.array([(a, b, c) for a in ends for b in {*ends, *near} for c in (-300, 0, 1, 300)])
+    engine = Engine(m, cache=False)
+    assert engine._program.top.lanes.fused or abs(limit) > 32767
+    np.testing.assert_array_equal(engine.run({"x": q})["y"], evaluate(m, {"x": q})["y"])
+
+
+def test_only_low_bits_are_kept_where_no_more_are_asked_for():
+    m = Module("low")
+    x = m.input("x", Intervals.format(Fixed(True, 14, 4), (6,)))
+    total = x[0]
+    for s in x[1:]:
+        total = m.add(m.shift(total, 1), s)
+    m.output("y", [m.wrap(total, Fixed(True, 9, 1))])
+    engine = agree(m, batch=500, cache=False)
+    assert m.width(total) > 16
+    assert engine._program.top.lanes.lane[total] == 16
+
+
 def test_equal_tables_lie_in_memory_once():
     m = Module("tables")
     x = m.input("x", Intervals.format(Fixed(False, 8, 0), (3,)))

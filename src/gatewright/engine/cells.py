@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from gatewright.engine.lanes import BIT, WIDTHS, bits_of
+from gatewright.engine.lookup import table
+from gatewright.engine.threshold import Threshold
 from gatewright.engine.writer import Writer
-from gatewright.hw import Kind, Module
+from gatewright.hw import NONE, Kind, Module
 
 Rule = Callable[[Writer, int], str]
 
@@ -41,7 +43,8 @@ def _wrap(w: Writer, s: int) -> str:
     value = w.get(m.a[s], lane, m.frac[s])
     lo, hi = (_floor(q, m.frac[s] - m.frac[m.a[s]]) for q in (m.lo[m.a[s]], m.hi[m.a[s]]))
     low = -(1 << (width - 1)) if signed and width else 0
-    if width >= lane or (low <= lo and hi < low + (1 << width)):
+    fits = low <= lo and hi < low + (1 << width) and w.lanes.exact(m.a[s])
+    if width >= lane or fits:
         return value
     if not (signed and width):
         return w.binary("and", lane, value, w.splat((1 << width) - 1, lane))
@@ -53,7 +56,8 @@ def _slice(w: Writer, s: int) -> str:
     m, lane, a = w.module, w.lanes.lane[s], w.module.a[s]
     low, width = divmod(m.imm[s], 256)
     value = w.get(a, lane, m.frac[a] - low)
-    if width >= lane or (m.lo[a] >= 0 and m.hi[a] >> low < 1 << width):
+    fits = m.lo[a] >= 0 and m.hi[a] >> low < 1 << width and w.lanes.exact(a)
+    if width >= lane or fits:
         return value
     return w.binary("and", lane, value, w.splat((1 << width) - 1, lane))
 
@@ -73,27 +77,13 @@ def _select(w: Writer, s: int) -> str:
     return w.do(f"select {w.type(BIT)} {w.bit(m.a[s])}, {w.type(lane)} {a}, {w.type(lane)} {b}")
 
 
-def _table(w: Writer, s: int) -> str:
-    m, lane, index = w.module, w.lanes.lane[s], w.module.a[s]
-    offset, entries = w.tables.place(m, s, lane)
-    wide = next(x for x in WIDTHS if x >= max(m.width(index), bits_of(0, entries), 8))
-    code = w.code(index, wide)
-    if entries < 1 << m.width(index):
-        last = w.splat(entries - 1, wide)
-        small = w.do(f"icmp ult {w.type(wide)} {code}, {last}")
-        code = w.do(f"select {w.type(BIT)} {small}, {w.type(wide)} {code}, {w.type(wide)} {last}")
-    w.lookups.add((wide, lane))
-    w.store(code, "%index", 0, wide)
-    words = w.address("%tab", offset)
-    w.lines.append(f"  call void @look_{wide}_{lane}(ptr %index, ptr %word, ptr {words})")
-    return w.load("%word", 0, lane)
-
-
 # ---- comparison
 
 
 def _less(w: Writer, s: int) -> str:
     m, a, b = w.module, w.module.a[s], w.module.b[s]
+    if s in w.lanes.fused:
+        return _saturated(w, w.lanes.fused[s])
     if m.is_constant(a):  # c < b where b is more than c, floored to the grid of b
         return _against(w, b, "gt", _floor(m.lo[a], m.frac[b] - m.frac[a]))
     if m.is_constant(b):  # a < c where a is less than c, its ceiling on the grid of a
@@ -104,6 +94,19 @@ def _less(w: Writer, s: int) -> str:
         x, y = w.get(a, lane, frac), w.get(b, lane, frac)
         return w.do(f"icmp {sign}lt {w.type(lane)} {x}, {y}")
     return _less_far(w, a, b)
+
+
+def _saturated(w: Writer, t: Threshold) -> str:
+    kind, name = w.type(t.lane), "sadd" if t.kind == Kind.ADD else "ssub"
+    function = f"{kind} @llvm.{name}.sat.v{w.plan.block}i{t.lane}({kind}"
+    w.shared.declared.add(f"declare {function}, {kind})")
+    a, b = w.get(t.a, t.lane, t.frac), w.get(t.b, t.lane, t.frac)
+    total = w.do(f"call {function} {a}, {kind} {b})")
+    limit = w.splat(t.value, t.lane)
+    if t.third != NONE:
+        third = w.get(t.third, t.lane, t.third_frac)
+        limit = w.binary("add" if t.sign > 0 else "sub", t.lane, limit, third)
+    return w.do(f"icmp {'slt' if t.below else 'sgt'} {kind} {total}, {limit}")
 
 
 def _less_far(w: Writer, a: int, b: int) -> str:
@@ -195,6 +198,6 @@ RULES: dict[Kind, Rule] = {
     Kind.XOR: _logic("xor"),
     Kind.SLICE: _slice,
     Kind.CONCAT: _concat,
-    Kind.TABLE: _table,
+    Kind.TABLE: table,
 }
 """CONST, INPUT and SHIFT need no instruction; INSTANCE is in `program.py`; REG is not run here."""

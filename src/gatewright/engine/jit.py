@@ -13,8 +13,8 @@ import llvmlite.binding as llvm
 from gatewright.base.cache import Cache, content_key
 from gatewright.engine.target import Target
 
-LEVEL = 2
-"""Effort of LLVM's code generator."""
+LEVEL = 1
+"""Effort of LLVM's code generator; more makes no better code of straight lines."""
 
 _numbers = itertools.count()
 

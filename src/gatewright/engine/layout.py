@@ -170,15 +170,14 @@ class Tables:
     known: dict[tuple[int, int, int, int, int], tuple[int, int]] = field(default_factory=dict)
     parts: list[tuple[int, Ints, int]] = field(default_factory=list)
 
-    def place(self, module: Module, signal: int, lane: int) -> tuple[int, int]:
-        """Return the offset of a table cell's words and how many there are, zeros behind included.
+    def depth(self, module: Module, signal: int) -> int:
+        """Return the words of a table cell's table."""
+        return module.tables[module.imm[signal] >> 20].depth
 
-        There is a word for each code of the index, or the table's words and one zero.
-        """
+    def place(self, module: Module, signal: int, lane: int, entries: int) -> tuple[int, int]:
+        """Return the offset of a table cell's first words, with zeros behind, and their number."""
         number, column = divmod(module.imm[signal], 1 << 20)
         words = module.tables[number].words[:, column]
-        codes = 1 << module.width(module.a[signal])
-        entries = codes if codes <= max(2 * len(words), 64) else len(words) + 1
         key = (id(module), number, column, lane, entries)
         if key not in self.known:
             padded = np.zeros(entries, np.int64)

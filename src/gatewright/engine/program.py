@@ -8,13 +8,14 @@ from gatewright.base import UnsupportedError
 from gatewright.engine.cells import RULES
 from gatewright.engine.lanes import WIDTHS, Lanes, share
 from gatewright.engine.layout import ALIGN, Plan, Tables
+from gatewright.engine.lookup import reader_text
 from gatewright.engine.schedule import CALL, Chunk
 from gatewright.engine.target import Target
-from gatewright.engine.writer import PARAMETERS, Writer
+from gatewright.engine.writer import PARAMETERS, Shared, Writer
 from gatewright.hw import Kind, Module
 
-CHUNK = 1000
-"""Cells in one function: LLVM's time for each still grows about linearly."""
+CHUNK = 300
+"""Cells in one function. Twice as many take LLVM half as long again, and run no faster."""
 
 NARROW = 0.6
 """Share of cells that must fit 8 bits for 8-bit lanes, whose shifts and products are slow."""
@@ -58,17 +59,16 @@ class Program:
         modules = below(module)
         least, block = _shape(modules, target)
         plans: dict[int, Plan] = {}
-        tables, parts = Tables(), []
-        lookups: set[tuple[int, int]] = set()
+        shared, parts = Shared(target), []
         for number, current in enumerate(modules):
             plan = Plan.of(number, Lanes.of(current, least), block, chunk or CHUNK, plans)
             plans[id(current)] = plan
-            parts.append(_module_text(plan, tables, lookups))
-        parts.extend(_lookup_text(wide, lane, block) for wide, lane in sorted(lookups))
+            parts.append(_module_text(plan, shared))
+        parts.extend(reader_text(wide, lane, block) for wide, lane in sorted(shared.lookups))
         top = plans[id(module)]
         entry = f"define void @top({PARAMETERS}) #0 {{\n{_call(top.number)}  ret void\n}}"
-        text = "\n".join([*parts, entry, attributes(target), ""])
-        return cls(top, block, least, tables, text, _count(plans, top))
+        text = "\n".join([*sorted(shared.declared), *parts, entry, attributes(target), ""])
+        return cls(top, block, least, shared.tables, text, _count(plans, top))
 
 
 def _count(plans: dict[int, Plan], top: Plan) -> int:
@@ -124,12 +124,11 @@ def _call(number: int) -> str:
     return f"  call void @m{number}(ptr %in, ptr %out, ptr %frame, ptr %tab)\n"
 
 
-def _module_text(plan: Plan, tables: Tables, lookups: set[tuple[int, int]]) -> str:
+def _module_text(plan: Plan, shared: Shared) -> str:
     texts, calls = [], []
     for position, part in enumerate(plan.chunks):
-        writer = Writer(plan, tables)
+        writer = Writer(plan, shared)
         _write_chunk(writer, part, last=position + 1 == len(plan.chunks))
-        lookups |= writer.lookups
         name = f"@m{plan.number}_{position}"
         texts.append(_function(name, _rooms(writer, plan.block) + "\n".join(writer.lines)))
         calls.append(f"  call void {name}(ptr %in, ptr %out, ptr %frame, ptr %tab)")
@@ -142,7 +141,7 @@ def _function(name: str, body: str) -> str:
 
 def _rooms(writer: Writer, block: int) -> str:
     """Return the buffers through which a function reads tables."""
-    if not writer.lookups:
+    if not writer.reads:
         return ""
     room = f"alloca [{8 * block} x i8], align {ALIGN}\n"
     return f"  %index = {room}  %word = {room}"
@@ -186,22 +185,3 @@ def _write_outputs(writer: Writer, part: Chunk, last: bool) -> None:
             if unit in units or (last and kind in (Kind.INPUT, Kind.CONST)):
                 value = writer.get(s, port.lane, module.frac[s])
                 writer.store(value, "%out", port.offset + element * port.stride, port.lane)
-
-
-def _lookup_text(wide: int, lane: int, block: int) -> str:
-    """Write the function that reads a table for each lane of a block."""
-    lines = []
-    for i in range(block):
-        lines += [
-            f"  %a{i} = getelementptr i{wide}, ptr %index, i64 {i}",
-            f"  %b{i} = load i{wide}, ptr %a{i}",
-            f"  %c{i} = zext i{wide} %b{i} to i64" if wide < 64 else f"  %c{i} = add i64 %b{i}, 0",
-            f"  %d{i} = getelementptr i{lane}, ptr %words, i64 %c{i}",
-            f"  %e{i} = load i{lane}, ptr %d{i}",
-            f"  %f{i} = getelementptr i{lane}, ptr %word, i64 {i}",
-            f"  store i{lane} %e{i}, ptr %f{i}",
-        ]
-    body = "\n".join(lines)
-    parameters = "ptr noalias %index, ptr noalias %word, ptr noalias %words"
-    head = f"define internal void @look_{wide}_{lane}({parameters}) noinline #0"
-    return f"{head} {{\n{body}\n  ret void\n}}"

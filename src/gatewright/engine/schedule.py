@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import accumulate
 
 from gatewright.engine.lanes import Lanes
 from gatewright.hw import Kind, Module
@@ -15,10 +16,13 @@ from gatewright.hw import Kind, Module
 CALL = -1
 """Unit `CALL - n` of an order stands for instance `n`; other units are signals."""
 
+WEIGHT = 8
+"""Cells that count as much as a table or an instance."""
+
 
 def operands(module: Module, lanes: Lanes, unit: int) -> list[int]:
     """Return the signals that a unit reads, with shifts looked through and constants left out."""
-    rows = module.instances[CALL - unit].inputs if unit < 0 else module.operands(unit)
+    rows = module.instances[CALL - unit].inputs if unit < 0 else lanes.operands(unit)
     roots = [lanes.root[o] for o in rows]
     return [r for r in roots if module.kind[r] != Kind.CONST]
 
@@ -77,10 +81,13 @@ class Chunk:
 
 
 def chunks(lanes: Lanes, units: list[int], size: int) -> list[Chunk]:
-    """Cut an order into functions of about equal length, at most `size` units each."""
-    count = max(-(-len(units) // size), 1)
-    step = max(-(-len(units) // count), 1)
-    parts = [units[i : i + step] for i in range(0, len(units), step)] or [[]]
+    """Cut an order into functions of about equal length, about `size` cells each."""
+    weights = [WEIGHT if u < 0 or lanes.module.kind[u] == Kind.TABLE else 1 for u in units]
+    count = max(-(-sum(weights) // size), 1)
+    step = max(-(-sum(weights) // count), 1)
+    parts: list[list[int]] = [[] for _ in range(count)]
+    for unit, before in zip(units, accumulate(weights, initial=0), strict=False):
+        parts[before // step].append(unit)
     last = last_use(lanes, parts)
     result = []
     for number, part in enumerate(parts):

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from gatewright.engine.lanes import BIT
 from gatewright.engine.layout import ALIGN, Plan, Port, Tables
+from gatewright.engine.target import Target
 from gatewright.hw import Kind
 
 PARAMETERS = "ptr noalias %in, ptr noalias %out, ptr noalias %frame, ptr noalias %tab"
@@ -17,13 +18,30 @@ def wrapped(value: int, lane: int) -> int:
 
 
 @dataclass
+class Shared:
+    """What all functions of a program have in common.
+
+    Attributes:
+        target: the processor.
+        tables: the words of all tables.
+        lookups: bits of index and of word for which a reader of tables is called.
+        declared: intrinsic functions in use.
+    """
+
+    target: Target
+    tables: Tables = field(default_factory=Tables)
+    lookups: set[tuple[int, int]] = field(default_factory=set)
+    declared: set[str] = field(default_factory=set)
+
+
+@dataclass
 class Writer:
     """Write one function; every method returns the name of a vector of `plan.block` lanes."""
 
     plan: Plan
-    tables: Tables
+    shared: Shared
+    reads: bool = False
     lines: list[str] = field(default_factory=list)
-    lookups: set[tuple[int, int]] = field(default_factory=set)
     values: dict[int, str] = field(default_factory=dict)
     _aligned: dict[tuple[int, int, int], str] = field(default_factory=dict)
 
@@ -61,6 +79,10 @@ class Writer:
         """Load a vector."""
         address = self.address(base, offset)
         return self.do(f"load {self.type(lane)}, ptr {address}, align {self.align(lane)}")
+
+    def load_as(self, kind: str, base: str, offset: int) -> str:
+        """Load a vector of another type from the start of a cache line."""
+        return self.do(f"load {kind}, ptr {self.address(base, offset)}, align {ALIGN}")
 
     def store(self, value: str, base: str, offset: int, lane: int) -> None:
         """Store a vector."""
