@@ -24,13 +24,10 @@ def _add(m: Module, n: Nets, s: int, width: int) -> Text:
     ashift, bshift = max(bf - af, 0), max(af - bf, 0)
     left = n.part(a, -ashift, width)
     if n.is_constant(b) and (value := n.value[n.root[b]]) < 0:
-        return (
-            f"{left} - {literal(-value << bshift, width)}",
-            f"{n.term(a, ashift)} - {-value << bshift}",
-        )
-    right = n.part(b, -bshift, width)
-    plain = left is n.name[n.root[a]] and right is n.name[n.root[b]]
-    return f"{left} + {right}", "" if plain else f"{n.term(a, ashift)} + {n.term(b, bshift)}"
+        text = f"{left} - {literal(-value << bshift, width)}"
+        return text, f"{n.term(a, ashift)} - {-value << bshift}" if "{" in text else ""
+    text = f"{left} + {n.part(b, -bshift, width)}"
+    return text, f"{n.term(a, ashift)} + {n.term(b, bshift)}" if "{" in text else ""
 
 
 def _sub(m: Module, n: Nets, s: int, width: int) -> Text:
@@ -39,18 +36,17 @@ def _sub(m: Module, n: Nets, s: int, width: int) -> Text:
     ashift, bshift = max(bf - af, 0), max(af - bf, 0)
     right = n.part(b, -bshift, width)
     if n.width[a] == 0:
-        plain = right is n.name[n.root[b]]
-        return f"-{right}", "" if plain else f"-{n.term(b, bshift)}"
-    left = n.part(a, -ashift, width)
-    plain = left is n.name[n.root[a]] and right is n.name[n.root[b]]
-    return f"{left} - {right}", "" if plain else f"{n.term(a, ashift)} - {n.term(b, bshift)}"
+        return f"-{right}", f"-{n.term(b, bshift)}" if "{" in right else ""
+    text = f"{n.part(a, -ashift, width)} - {right}"
+    return text, f"{n.term(a, ashift)} - {n.term(b, bshift)}" if "{" in text else ""
 
 
 def _mul(m: Module, n: Nets, s: int, width: int) -> Text:
     a, b = m.a[s], m.b[s]
     # Signed operands let synthesis see that the upper bits repeat the sign, and use a DSP.
     part = n.signed_part if n.signed[a] or n.signed[b] else n.part
-    return f"{part(a, 0, width)} * {part(b, 0, width)}", f"{n.term(a, 0)} * {n.term(b, 0)}"
+    text = f"{part(a, 0, width)} * {part(b, 0, width)}"
+    return text, f"{n.term(a, 0)} * {n.term(b, 0)}" if "{" in text else ""
 
 
 def _shift(m: Module, n: Nets, s: int, width: int) -> Text:
@@ -84,9 +80,8 @@ def _compare(m: Module, n: Nets, s: int, sign: str) -> Text:
         n.width[a] + p + (signed and not n.signed[a]), n.width[b] + q + (signed and not n.signed[b])
     )
     part = n.signed_part if signed else n.part
-    left, right = part(a, -p, width), part(b, -q, width)
-    plain = not p and not q
-    return f"{left} {sign} {right}", "" if plain else f"{n.term(a, p)} {sign} {n.term(b, q)}"
+    text = f"{part(a, -p, width)} {sign} {part(b, -q, width)}"
+    return text, f"{n.term(a, p)} {sign} {n.term(b, q)}" if "{" in text else ""
 
 
 def _less(m: Module, n: Nets, s: int, width: int) -> Text:
@@ -116,11 +111,11 @@ def _one_bit(text: str, width: int) -> str:
 def _select(m: Module, n: Nets, s: int, width: int) -> Text:
     c, a, b, f = m.a[s], m.b[s], m.c[s], m.frac[s]
     p, q = f - m.frac[a], f - m.frac[b]
-    left, right = n.part(a, -p, width), n.part(b, -q, width)
+    text = f"{truth(n, c)} ? {n.part(a, -p, width)} : {n.part(b, -q, width)}"
     meaning = ""
-    if p > 0 or q > 0:
-        meaning = f"{n.term(c, 0)} ? {n.term(a, max(p, 0))} : {n.term(b, max(q, 0))}"
-    return f"{truth(n, c)} ? {left} : {right}", meaning
+    if "{" in text and p >= 0 and q >= 0:
+        meaning = f"{n.term(c, 0)} ? {n.term(a, p)} : {n.term(b, q)}"
+    return text, meaning
 
 
 def truth(n: Nets, s: int) -> str:

@@ -72,13 +72,16 @@ def elements_text(module: Module, signals: Sequence[int]) -> str:
     if len(runs) == 1:
         return f"{start} x {runs[0][2]}"
     return ", ".join(
-        f"[{first}] {text}" if end == first + 1 else f"[{first}..{end - 1}] {text}"
+        f"{first}: {text}" if end == first + 1 else f"{first}..{end - 1}: {text}"
         for first, end, text in runs
     )
 
 
 def _hanging(left: str, text: str) -> list[str]:
-    """Return a table row whose last column goes on below itself."""
-    pieces = wrap(text, max(LINE - len(left), 24)) or [""]
+    """Return a table row whose last column goes on below itself, broken after commas only."""
+    glued = text.replace(" ", "\xa0").replace(",\xa0", ", ")
+    pieces = wrap(glued, max(LINE - len(left), 24), break_long_words=False) or [""]
     margin = "//" + " " * (len(left) - 2)
-    return [(left if i == 0 else margin) + piece for i, piece in enumerate(pieces)]
+    return [
+        (left if i == 0 else margin) + piece.replace("\xa0", " ") for i, piece in enumerate(pieces)
+    ]

@@ -48,7 +48,8 @@ class Instances:
         own = self._name(instance.name)
         pins = [".clk(clk)", ".rst(rst)"] if scope.design.clocked[id(child)] else []
         scope.clock_pins.update(("clk", "rst") if pins else ())
-        scope.lines.append("")
+        if scope.lines and scope.lines[-1]:
+            scope.lines.append("")
         pins += self._inputs(instance.inputs, child, own)
         elements = []
         for port, signals in child.outputs.items():

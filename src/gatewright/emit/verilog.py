@@ -24,7 +24,7 @@ def emit_verilog(top: Module) -> dict[str, str]:
     ports of the modules that hold state and, always, of the top.
 
     Args:
-        top: the design; its emitted name is `identifier(top.name)`.
+        top: the design; its emitted name is `identifier(top.name, "m")`.
 
     Returns:
         File name to text, the top first. A module used many times is written once.

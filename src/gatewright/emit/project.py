@@ -1,0 +1,102 @@
+"""The whole hand-over: RTL, test bench, vectors, constraints, scripts, and a page that says how."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from gatewright.base import identifier
+from gatewright.emit.constraints import (
+    check_clock,
+    check_part,
+    emit_core,
+    emit_vivado,
+    emit_xdc,
+    emit_yosys,
+)
+from gatewright.emit.header import elements_text, generator, safe
+from gatewright.emit.testbench import emit_testbench, template
+from gatewright.emit.vectors import check_values, input_ports, output_ports, write_hex, write_npz
+from gatewright.emit.verilog import emit_verilog
+from gatewright.hw import Module
+from gatewright.num import Ints
+
+
+def emit_project(
+    top: Module,
+    *,
+    clock_ns: float,
+    part: str,
+    inputs: Mapping[str, Ints],
+    outputs: Mapping[str, Ints],
+    facts: Mapping[str, str] | None = None,
+    rtl: Mapping[str, str] | None = None,
+) -> dict[str, str | bytes]:
+    """Return everything that someone needs to use a design, as path to content.
+
+    Args:
+        top: the design.
+        clock_ns: clock period.
+        part: part number for the scripts.
+        inputs: golden inputs, integers of shape (samples, elements) for each data port.
+        outputs: golden outputs, alike.
+        facts: further rows for the page, such as the model's file.
+        rtl: what `emit_verilog` returned for `top`, where it was called already.
+
+    Raises:
+        OptionError: an impossible clock, part or port name.
+        DataError: vectors that do not fit the ports, or none.
+    """
+    check_clock(clock_ns)
+    check_part(part)
+    sources = emit_verilog(top) if rtl is None else dict(rtl)
+    name = identifier(top.name, "m")
+    samples = check_values(input_ports(top), inputs) or check_values(output_ports(top), outputs)
+    files = [f"rtl/{file}" for file in sources]
+    project: dict[str, str | bytes] = {f"rtl/{file}": text for file, text in sources.items()}
+    project |= {f"tb/{file}": text for file, text in emit_testbench(top, samples).items()}
+    project |= {
+        "vectors/inputs.hex": write_hex(input_ports(top), inputs),
+        "vectors/outputs.hex": write_hex(output_ports(top), outputs),
+        "vectors/golden.npz": write_npz(top, inputs, outputs),
+        f"constraints/{name}.xdc": emit_xdc(clock_ns),
+        "scripts/synth.ys": emit_yosys(name, files, part),
+        "scripts/vivado.tcl": emit_vivado(name, files, part),
+        f"{name}.core": emit_core(name, files, clock_ns, part),
+    }
+    paths = sorted([*project, "README.md"])
+    project["README.md"] = emit_readme(
+        top, clock_ns=clock_ns, part=part, samples=samples, paths=paths, facts=facts or {}
+    )
+    return project
+
+
+def emit_readme(
+    top: Module,
+    *,
+    clock_ns: float,
+    part: str,
+    samples: int,
+    paths: list[str],
+    facts: Mapping[str, str],
+) -> str:
+    """Return the page that comes with a design."""
+    ports = []
+    for direction, group in (("input", top.inputs), ("output", top.outputs)):
+        for port, signals in group.items():
+            bits = sum(top.width(s) for s in signals)
+            if bits:
+                ports.append((port, direction, bits, elements_text(top, signals)))
+    return template("readme.md.jinja").render(
+        top=identifier(top.name, "m"),
+        origin=safe(top.origin),
+        ports=ports,
+        latency=top.latency,
+        interval=top.interval,
+        clock_ns=clock_ns,
+        part=part,
+        samples=samples,
+        paths=paths,
+        facts={safe(key): safe(value) for key, value in facts.items()},
+        valid="valid_in" in top.inputs,
+        generator=generator(),
+    )
