@@ -20,6 +20,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 
 import keras
 import numpy as np
+
 from make_demo_sample import TRAINING_ROWS, standardisation
 
 MODELS = Path(__file__).parent / "models"

