@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from fractions import Fraction
 from functools import cache
 from typing import Any
 
@@ -18,10 +17,9 @@ import numpy as np
 from gatewright.base import UnsupportedError
 from gatewright.ir import Op, Reals
 from gatewright.num import Ints, Overflow, Rounding, limits
-from gatewright.ops import Affine, Clip, Function, LeakyRelu, Quantize, ScaledQuantize
-from gatewright.ops.function import FUNCTIONS
+from gatewright.ops import Quantize, ScaledQuantize
 from gatewright.ops.quantize import round_real
-from gatewright.ops.scaled_quantize import round_fraction
+from gatewright.passes.graph.exactly import Ratio, apply_exactly, ratio, round_ratio
 
 MAX_LEVELS = 1 << 16
 MAX_THRESHOLDS = 1 << 22
@@ -83,18 +81,6 @@ class Rule:
             return np.clip(round_real(scaled, self.rounding) + self.zero_point, self.low, self.high)
         return round_real(np.clip(scaled + self.zero_point, self.low, self.high), self.rounding)
 
-    def code_of(self, x: Fraction, channel: int) -> int:
-        """Return the code of one number, exactly."""
-        zero_point, low, high = (int(v[channel]) for v in (self.zero_point, self.low, self.high))
-        scaled = x / Fraction(float(self.scale[channel]))
-        if self.bipolar:
-            return 1 if scaled + zero_point >= 0 else -1
-        if self.shift_after:
-            return min(max(round_fraction(scaled, self.rounding) + zero_point, low), high)
-        return round_fraction(
-            min(max(scaled + zero_point, Fraction(low)), Fraction(high)), self.rounding
-        )
-
 
 @dataclass(frozen=True, eq=False)
 class Staircase:
@@ -117,30 +103,32 @@ class Staircase:
             x = op.real(x)
         return self.rule.codes(x)
 
-    def exactly(self, q: int, channel: int) -> int:
-        """Return the code of one integer."""
-        x = q * self.scale[channel] + self.offset[channel]
-        for op in self.pending:
-            x = apply_exactly(op, x, channel)
-        return self.rule.code_of(x, channel)
 
+def exact_code(stairs: Staircase, channel: int) -> Callable[[int], int]:
+    """Return the function that gives a channel's code of an integer, in exact arithmetic."""
+    rule = stairs.rule
+    scale, offset = stairs.scale[channel], stairs.offset[channel]
+    d = scale.denominator * offset.denominator
+    a, b = scale.numerator * offset.denominator, offset.numerator * scale.denominator
+    pending = [apply_exactly(op, channel) for op in stairs.pending]
+    divisor, unit = ratio(rule.scale[channel])
+    zero_point, low, high = (int(v[channel]) for v in (rule.zero_point, rule.low, rule.high))
 
-def apply_exactly(op: Op, x: Fraction, channel: int) -> Fraction:
-    """Apply a pending operation to one number; a function by table in float64, as it is defined."""
-    if isinstance(op, Affine):
-        return x * _pick(op.scale, channel) + _pick(op.offset, channel)
-    if isinstance(op, LeakyRelu):
-        return x if x > 0 else x * _pick(op.slope, channel)
-    if isinstance(op, Clip):
-        x = x if op.low is None else max(x, Fraction(op.low))
-        return x if op.high is None else min(x, Fraction(op.high))
-    assert isinstance(op, Function)
-    return Fraction(float(FUNCTIONS[op.name](np.asarray(float(x)))))
+    def code(q: int) -> int:
+        x: Ratio = (a * q + b, d)
+        for function in pending:
+            x = function(x)
+        n, m = x[0] * unit, x[1] * divisor
+        if rule.bipolar:
+            return 1 if n + zero_point * m >= 0 else -1
+        if rule.shift_after:
+            return min(max(round_ratio(n, m, rule.rounding) + zero_point, low), high)
+        n += zero_point * m
+        if n <= low * m:
+            return low
+        return high if n >= high * m else round_ratio(n, m, rule.rounding)
 
-
-def _pick(array: Any, channel: int) -> Fraction:
-    array = np.asarray(array)
-    return Fraction(float(array.flat[channel if array.size > 1 else 0]))
+    return code
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,7 +151,8 @@ def find_steps(stairs: Staircase, lo: Ints, hi: Ints) -> Steps:
         UnsupportedError: more levels than a circuit of thresholds should have.
     """
     channels = len(lo)
-    ends = [(stairs.exactly(int(lo[c]), c), stairs.exactly(int(hi[c]), c)) for c in range(channels)]
+    codes = [exact_code(stairs, c) for c in range(channels)]
+    ends = [(code(a), code(b)) for code, a, b in zip(codes, lo.tolist(), hi.tolist(), strict=True)]
     falling = np.asarray([a > b for a, b in ends])
     step = stairs.rule.step
     first, last = min(map(min, ends)), max(map(max, ends))
@@ -181,7 +170,7 @@ def find_steps(stairs: Staircase, lo: Ints, hi: Ints) -> Steps:
     with np.errstate(over="ignore"):
         thresholds = _bisect(stairs, wanted, sign, start, end)
     for c in range(channels):
-        _prove(stairs, thresholds[c], wanted, c, (int(sign[c]), int(start[c]), int(end[c])))
+        _prove(codes[c], thresholds[c], wanted, (int(sign[c]), int(start[c]), int(end[c])))
     return Steps(thresholds, falling, first, step)
 
 
@@ -200,14 +189,14 @@ def _bisect(stairs: Staircase, wanted: Ints, sign: Ints, start: Ints, end: Ints)
 
 
 def _prove(
-    stairs: Staircase, thresholds: Ints, wanted: Ints, channel: int, span: tuple[int, int, int]
+    exactly: Callable[[int], int], thresholds: Ints, wanted: Ints, span: tuple[int, int, int]
 ) -> None:
     """Check each threshold of a channel exactly, and put right those that are wrong."""
     sign, start, end = span
 
     @cache
     def code(q: int) -> int:
-        return stairs.exactly(sign * q, channel)
+        return exactly(sign * q)
 
     floor = start
     for k, level in enumerate(wanted.tolist()):
