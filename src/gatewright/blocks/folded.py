@@ -131,7 +131,7 @@ def _ring(m: Module, x: Bus, fold: Folding) -> list[int]:
     size = fold.lanes * fold.turns
     flat = flat + [m.constant(0)] * (size - len(flat))
     if fold.turns == 1:
-        return [_register_of(m, s, f"x_{i}") for i, s in enumerate(flat)]
+        return [_captured(m, s, x.valid, f"x_{i}") for i, s in enumerate(flat)]
     ranges = [_union(m, flat[i :: fold.lanes]) for i in range(fold.lanes)]
     ring = [m.register(ranges[i % fold.lanes]) for i in range(size)]
     for i, register in enumerate(ring):
@@ -141,10 +141,13 @@ def _ring(m: Module, x: Bus, fold: Folding) -> list[int]:
     return ring
 
 
-def _register_of(m: Module, s: int, name: str) -> int:
+def _captured(m: Module, s: int, valid: int, name: str) -> int:
+    """Keep an input from the cycle that marks it until the next one."""
+    if m.is_constant(s):
+        return s
     register = m.register(m.range(s))
     m.label(register, name)
-    m.connect(register, s)
+    m.connect(register, s, valid)
     return register
 
 

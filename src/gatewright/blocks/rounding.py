@@ -74,4 +74,7 @@ def _on_grid(m: Module, within: tuple[int, int], frac: int, s: int) -> tuple[int
 
 def quantize(m: Module, a: int, to: Fixed, rounding: Rounding, mode: Overflow) -> int:
     """Return `a` in the format `to`."""
-    return overflow_to(m, round_to(m, a, to.frac, rounding), to, mode)
+    rounded = round_to(m, a, to.frac, rounding)
+    if m.lo[rounded] == m.hi[rounded] == 0:
+        return rounded  # zero is on every grid and in every format
+    return overflow_to(m, rounded, to, mode)
