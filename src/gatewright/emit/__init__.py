@@ -4,7 +4,7 @@ from gatewright.emit.constraints import emit_core, emit_vivado, emit_xdc, emit_y
 from gatewright.emit.project import emit_project, emit_readme
 from gatewright.emit.testbench import emit_testbench
 from gatewright.emit.vectors import read_hex, write_hex, write_npz
-from gatewright.emit.verilog import emit_verilog
+from gatewright.emit.verilog import emit_verilog, top_name
 
 __all__ = [
     "emit_core",
@@ -16,6 +16,7 @@ __all__ = [
     "emit_xdc",
     "emit_yosys",
     "read_hex",
+    "top_name",
     "write_hex",
     "write_npz",
 ]

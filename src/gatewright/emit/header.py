@@ -36,7 +36,7 @@ def safe(text: str, limit: int = 200) -> str:
 
 def header_lines(module: Module, name: str) -> list[str]:
     """Return the head of a module's file."""
-    lines = [f"// {name}: computes {safe(module.origin) or 'part of the design'}"]
+    lines = [f"// module {name}: computes {safe(module.origin) or 'part of the design'}"]
     for line in module.note.splitlines():
         lines += [f"// note: {part}" for part in wrap(safe(line, 1000), LINE - 9)]
     lines += [
@@ -46,11 +46,12 @@ def header_lines(module: Module, name: str) -> list[str]:
         "// no sign. A port packs its elements without gaps, element 0 lowest.",
         "//",
     ]
-    rows = [("port", "direction", "bits", "elements")]
+    # The direction comes first: a comment must not begin with a user's word, tools obey some words.
+    rows = [("direction", "port", "bits", "elements")]
     for direction, ports in (("input", module.inputs), ("output", module.outputs)):
         for port, signals in ports.items():
             bits = sum(module.width(s) for s in signals)
-            rows.append((port, direction, str(bits), elements_text(module, signals)))
+            rows.append((direction, port, str(bits), elements_text(module, signals)))
     widths = [max(len(row[i]) for row in rows) for i in range(3)]
     for row in rows:
         left = "  ".join(text.ljust(size) for text, size in zip(row, widths, strict=False))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from gatewright.base import identifier
 from gatewright.emit.nets import literal, vector
 from gatewright.emit.ports import concatenation
 from gatewright.emit.scope import Scope
@@ -70,7 +71,8 @@ class Instances:
 
     def _name(self, wanted: str) -> str:
         """Return an identifier that starts with `u_` and is no port of any module."""
-        wanted = wanted if wanted.startswith("u_") else f"u_{wanted}"
+        wanted = identifier(wanted if wanted.startswith("u_") else f"u_{wanted}")
+        wanted = wanted if wanted.startswith("u_") else "u_m"  # nothing of the name was left
         name = self.scope.namer.name(wanted)
         while name.lower() in self.scope.design.shunned:
             name = self.scope.namer.name(wanted)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from gatewright.base import identifier
 from gatewright.emit.constraints import (
     check_clock,
     check_part,
@@ -16,7 +15,7 @@ from gatewright.emit.constraints import (
 from gatewright.emit.header import elements_text, generator, safe
 from gatewright.emit.testbench import emit_testbench, template
 from gatewright.emit.vectors import check_values, input_ports, output_ports, write_hex, write_npz
-from gatewright.emit.verilog import emit_verilog
+from gatewright.emit.verilog import emit_verilog, top_name
 from gatewright.hw import Module
 from gatewright.num import Ints
 
@@ -49,7 +48,7 @@ def emit_project(
     check_clock(clock_ns)
     check_part(part)
     sources = emit_verilog(top) if rtl is None else dict(rtl)
-    name = identifier(top.name, "m")
+    name = top_name(top)
     samples = check_values(input_ports(top), inputs) or check_values(output_ports(top), outputs)
     files = [f"rtl/{file}" for file in sources]
     project: dict[str, str | bytes] = {f"rtl/{file}": text for file, text in sources.items()}
@@ -87,7 +86,7 @@ def emit_readme(
             if bits:
                 ports.append((port, direction, bits, elements_text(top, signals)))
     return template("readme.md.jinja").render(
-        top=identifier(top.name, "m"),
+        top=top_name(top),
         origin=safe(top.origin),
         ports=ports,
         latency=top.latency,

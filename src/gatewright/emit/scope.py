@@ -23,12 +23,14 @@ class Design:
     """What the modules of a design share.
 
     Attributes:
+        top: identifier of the top.
         name: identifier of each module, by `id`.
         clocked: whether a module has `clk` and `rst`, by `id`.
         tables: gives out the names of tables; a name used above would hide one below.
         shunned: names of ports that look like those of instances or tables.
     """
 
+    top: str
     name: Mapping[int, str]
     clocked: Mapping[int, bool]
     tables: Namer
@@ -66,7 +68,7 @@ class Scope:
     def __post_init__(self) -> None:
         self.nets = Nets(self.module)
         self.live = live_rows(self.module)
-        self.namer = Namer(["clk", "rst", *check_ports(self.module), self.name])
+        self.namer = Namer(["clk", "rst", *check_ports(self.module), self.name, self.design.top])
 
     def vector(self, name: str, width: int, signed: bool = False) -> int:
         """Add a net that is no row; the text must declare it."""
@@ -127,10 +129,12 @@ def name_rows(scope: Scope) -> None:
             if name[s] is None and width[s] and kinds[s] not in (CONST, SHIFT):
                 name[s] = namer.name(f"{port}_{i}")
     root, signed, a = nets.root, nets.signed, m.a
+    free = not any(KEPT.fullmatch(port) for port in (*m.inputs, *m.outputs))
     for s, kind in enumerate(kinds):
         if not live[s] or name[s] is not None or not width[s] or kind == CONST:
             continue
         if kind == SHIFT and width[s] == width[a[s]] and signed[s] == signed[a[s]]:
             root[s] = root[a[s]]
         else:
-            name[s] = f"r{s}" if kind == REG else f"t{s}"
+            plain = f"r{s}" if kind == REG else f"t{s}"
+            name[s] = plain if free else namer.name(plain)

@@ -75,7 +75,7 @@ def make_rom(table: Table, name: str, columns: list[int], reach: int) -> Rom:
 def rom_lines(rom: Rom, table: Table, comment: str) -> list[str]:
     """Return the declaration of a function or memory."""
     fields = ", ".join(_format(rom, table, column) for column in rom.offset)
-    lines = [f"  // {comment}: {rom.depth} words of {fields}"]
+    lines = [f"  // table {comment}: {rom.depth} words of {fields}"]
     return lines + (_memory(rom) if rom.is_memory else _function(rom))
 
 
@@ -162,7 +162,8 @@ class Tables:
                 reach[number] = max(reach.get(number, 0), nets.width[m.a[s]])
         for number in sorted(used):
             table = m.tables[number]
-            name = self.scope.design.tables.name(f"rom_{identifier(table.name, 'table')}")
+            wanted = identifier(f"rom_{table.name}")
+            name = self.scope.design.tables.name("rom_table" if wanted == "rom" else wanted)
             rom = make_rom(table, name, sorted(used[number]), reach[number])
             self.roms[number] = rom
             if rom.bits:

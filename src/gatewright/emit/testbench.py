@@ -6,9 +6,10 @@ from functools import lru_cache
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
-from gatewright.base import DataError, identifier
+from gatewright.base import DataError
 from gatewright.emit.header import generator
 from gatewright.emit.vectors import Ports, input_ports, output_ports, total_bits
+from gatewright.emit.verilog import top_name
 from gatewright.hw import Module
 
 
@@ -49,7 +50,7 @@ def emit_testbench(top: Module, samples: int) -> dict[str, str]:
         raise DataError(
             "a test bench needs golden vectors", found="no sample", supported="1 or more"
         )
-    name = identifier(top.name, "m")
+    name = top_name(top)
     text = template("testbench.v.jinja").render(
         top=name,
         samples=samples,

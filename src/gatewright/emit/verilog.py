@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from gatewright.base import Namer
+from gatewright.base import Namer, identifier
 from gatewright.emit.cells import RULES
 from gatewright.emit.header import header_lines
 from gatewright.emit.instances import Instances
 from gatewright.emit.nets import vector
 from gatewright.emit.ports import port_list, write_inputs, write_outputs, write_unused
 from gatewright.emit.registers import declare_registers, write_registers
-from gatewright.emit.scope import INSTANCE, REG, Design, Scope, name_rows
+from gatewright.emit.scope import INSTANCE, KEPT, REG, Design, Scope, name_rows
 from gatewright.emit.tables import Tables
 from gatewright.hw import Kind, Module
 
@@ -24,7 +24,7 @@ def emit_verilog(top: Module) -> dict[str, str]:
     ports of the modules that hold state and, always, of the top.
 
     Args:
-        top: the design; its emitted name is `identifier(top.name, "m")`.
+        top: the design; `top_name` says how it is called in the text.
 
     Returns:
         File name to text, the top first. A module used many times is written once.
@@ -34,16 +34,32 @@ def emit_verilog(top: Module) -> dict[str, str]:
         VerificationError: a register has no input.
     """
     modules = used_modules(top)
-    namer = Namer()
-    names = {id(m): namer.name(m.name, "m") for m in modules}
     ports = {port for m in modules for port in (*m.inputs, *m.outputs)}
+    names = module_names(modules, ports)
     shunned = frozenset(name for port in ports for name in look_alikes(port, modules))
-    design = Design(names, clocked_modules(modules), Namer(shunned), shunned)
+    design = Design(names[id(top)], names, clocked_modules(modules), Namer(shunned), shunned)
     return {
         f"{names[id(m)]}.v": module_text(
             Scope(m, names[id(m)], m is top or design.clocked[id(m)], design)
         )
         for m in modules
+    }
+
+
+def top_name(top: Module) -> str:
+    """Return the name of the top in the text: its own, unless a port or a language has that."""
+    modules = used_modules(top)
+    ports = {port for m in modules for port in (*m.inputs, *m.outputs)}
+    return module_names(modules, ports)[id(top)]
+
+
+def module_names(modules: list[Module], ports: set[str]) -> dict[int, str]:
+    """Return an identifier for each module, by `id`; tools confuse a top with a signal so named."""
+    namer = Namer(ports)
+    wanted = {id(m): identifier(m.name, "m") for m in modules}
+    return {
+        key: namer.name(f"m_{name}" if KEPT.fullmatch(name) else name, "m")
+        for key, name in wanted.items()
     }
 
 
@@ -119,5 +135,5 @@ def write_cells(scope: Scope, tables: Tables) -> None:
             text = tables.row(s)
         else:
             text, meaning = RULES[kind](m, nets, s, w)
-        comment = f"  // {meaning}" if meaning else ""
+        comment = f"  // = {meaning}" if meaning else ""
         lines.append(f"  wire {vector(w, signed[s])}{own} = {text};{comment}")

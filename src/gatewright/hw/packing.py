@@ -32,7 +32,7 @@ class Packing:
         """Lay out the elements of a port in C order."""
         flat = types.map(np.ravel)
         width = flat.width
-        return cls(flat, np.concatenate([[0], np.cumsum(width)[:-1]]).astype(np.int64), width)
+        return cls(flat, (np.cumsum(width) - width).astype(np.int64), width)
 
     @property
     def bits(self) -> int:
@@ -46,7 +46,7 @@ class Packing:
 
     def pack(self, q: Ints) -> NDArray[np.uint64]:
         """Pack integers of shape (samples, elements) into words of shape (samples, words)."""
-        q = np.asarray(q, np.int64).reshape(len(q), -1)
+        q = np.asarray(q, np.int64).reshape(len(q), len(self.width))
         packed = np.zeros((len(q), self.words), np.uint64)
         for i, (offset, width) in enumerate(zip(self.offset.tolist(), self.width.tolist(), strict=True)):
             if width == 0:
