@@ -1,0 +1,114 @@
+"""Fold scales and offsets (batch normalisations) into dense layers beside them; drop identities.
+
+Requires: a graph on real numbers, or one where both sides are exact (the constants are multiplied
+in float64). Ensures: the same function in real arithmetic; fewer operations, never more. A node
+that a fold absorbs gives its name to nothing; the result keeps the name of the later of the two.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from gatewright.ir import Graph, Node
+from gatewright.ops import Affine, Dense
+
+
+def fold_affine(graph: Graph) -> Graph:
+    """Return the graph with every foldable `Affine` folded.
+
+    A fold needs the first operation's result to have no other reader and to be no output. What
+    does not fold: an affine whose constants differ along other axes than the dense layer's, or
+    that stands between other operations.
+    """
+    while True:
+        smaller = _fold_one(graph)
+        if smaller is None:
+            return graph
+        graph = smaller
+
+
+@dataclass(frozen=True)
+class _Pair:
+    """Two neighbours, the second the only reader of the first."""
+
+    first: Node
+    second: Node
+
+
+def _fold_one(graph: Graph) -> Graph | None:
+    """Return the graph with one operation less, or None where nothing folds."""
+    for node in graph.nodes:
+        if isinstance(node.op, Affine) and _is_identity(node.op):
+            return _without(graph, node)
+    for pair in _pairs(graph):
+        joined = _join(pair)
+        if joined is not None:
+            kept = [joined if n is pair.second else n for n in graph.nodes if n is not pair.first]
+            return graph.with_nodes(kept)
+    return None
+
+
+def _is_identity(op: Affine) -> bool:
+    """Say whether an affine changes nothing; one that would broadcast its input does not count."""
+    return bool((np.asarray(op.scale) == 1).all() and (np.asarray(op.offset) == 0).all())
+
+
+def _without(graph: Graph, gone: Node) -> Graph:
+    """Return the graph without a node; its readers read its input."""
+    source = gone.inputs[0]
+    nodes = [
+        replace(n, inputs=tuple(source if name == gone.name else name for name in n.inputs))
+        for n in graph.nodes
+        if n is not gone
+    ]
+    outputs = [replace(o, value=source) if o.value == gone.name else o for o in graph.outputs]
+    return replace(graph, nodes=tuple(nodes), outputs=tuple(outputs))
+
+
+def _pairs(graph: Graph) -> list[_Pair]:
+    readers, outputs = graph.readers(), {o.value for o in graph.outputs}
+    pairs = []
+    for node in graph.nodes:
+        own = readers[node.name]
+        if len(own) == 1 and node.name not in outputs and len(own[0].inputs) == 1:
+            pairs.append(_Pair(node, own[0]))
+    return pairs
+
+
+def _join(pair: _Pair) -> Node | None:
+    """Return one node that does what a pair does, or None."""
+    first, second = pair.first.op, pair.second.op
+    op: Dense | Affine
+    if isinstance(first, Dense) and isinstance(second, Affine):
+        constants = _along_last(second, len(first.bias))
+        if constants is None:
+            return None
+        scale, offset = constants
+        op = Dense(first.weight * scale, first.bias * scale + offset)
+    elif isinstance(first, Affine) and isinstance(second, Dense):
+        constants = _along_last(first, len(second.weight))
+        if constants is None:
+            return None
+        scale, offset = constants
+        op = Dense(second.weight * scale[:, None], second.bias + offset @ second.weight)
+    elif isinstance(first, Affine) and isinstance(second, Affine):
+        op = Affine(first.scale * second.scale, first.offset * second.scale + second.offset)
+    else:
+        return None
+    layer = pair.first.layer if isinstance(first, Dense) else pair.second.layer
+    return Node(pair.second.name, op, pair.first.inputs, layer or pair.second.layer)
+
+
+def _along_last(op: Affine, length: int) -> tuple[np.ndarray, np.ndarray] | None:
+    """Return scale and offset as vectors along the last axis, or None where they are none."""
+    vectors = []
+    for constant in (op.scale, op.offset):
+        array = np.asarray(constant, np.float64)
+        if array.size != 1 and array.size != array.shape[-1]:
+            return None
+        if array.size not in (1, length):
+            return None
+        vectors.append(np.broadcast_to(array.reshape(-1), (length,)))
+    return vectors[0], vectors[1]
