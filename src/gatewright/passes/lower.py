@@ -11,6 +11,7 @@ from gatewright.base import Namer
 from gatewright.hw import NONE, VALID_IN, VALID_OUT, Bus, Module
 from gatewright.ir import PARALLEL, Graph, Node, Plan, infer, located
 from gatewright.num import Intervals
+from gatewright.ops import Quantize
 
 Progress = Callable[[str, int, int], None]
 """Called with what is worked on, how much is done, how much there is."""
@@ -34,17 +35,29 @@ def group_nodes(graph: Graph, plans: Mapping[str, Plan]) -> list[Group]:
     """Split the nodes, in order, into runs of one layer; a folded operation stands alone.
 
     A run of neighbours in an order of computation is convex: no path leaves it and comes back.
+    A quantizer in front of a layer joins the layer before where it is the only reader of what it
+    quantizes, so that the registers between the two hold the narrow numbers.
     """
+    readers = graph.readers()
     groups: list[Group] = []
     for node in graph.nodes:
         plan = plans.get(node.name, PARALLEL)
         layer = node.layer or node.name
         last = groups[-1] if groups else None
-        if last and last.layer == layer and last.plan.is_parallel and plan.is_parallel:
-            groups[-1] = Group(layer, (*last.nodes, node), plan)
+        joins = last is not None and (last.layer == layer or _narrows(node, last, readers))
+        if last and joins and last.plan.is_parallel and plan.is_parallel:
+            groups[-1] = Group(last.layer, (*last.nodes, node), plan)
         else:
             groups.append(Group(layer, (node,), plan))
     return groups
+
+
+def _narrows(node: Node, last: Group, readers: Mapping[str, list[Node]]) -> bool:
+    """Whether a node is a quantizer that alone reads a result of the group before it."""
+    if not isinstance(node.op, Quantize) or last.is_wiring:
+        return False
+    (source,) = node.inputs
+    return source in {n.name for n in last.nodes} and len(readers[source]) == 1
 
 
 def lower(
