@@ -37,7 +37,7 @@ bench: $(VENV)/installed-bench
 	$(BIN)/python bench/run.py
 
 docs: $(VENV)/installed-docs
-	$(BIN)/mkdocs build --strict
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 # Make the demo's material again, from the full jet sample and with PyTorch.
 sample: $(VENV)/installed-keras
