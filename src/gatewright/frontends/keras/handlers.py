@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 from gatewright.base import Place, UnsupportedError
-from gatewright.frontends.keras import dense, hgq_layers, merging, normalization, rectifiers, shapes
+from gatewright.frontends.keras import (
+    dense,
+    hgq_layers,
+    merging,
+    normalization,
+    pooling,
+    qkeras_layers,
+    rectifiers,
+    shapes,
+)
 from gatewright.frontends.keras.attributes import Table
 from gatewright.frontends.keras.handler import Handler
 from gatewright.frontends.keras.model import Layer
@@ -12,9 +21,11 @@ HANDLERS: tuple[Handler, ...] = (
     *dense.HANDLERS,
     *merging.HANDLERS,
     *normalization.HANDLERS,
+    *pooling.HANDLERS,
     *rectifiers.HANDLERS,
     *shapes.HANDLERS,
     *hgq_layers.HANDLERS,
+    *qkeras_layers.HANDLERS,
 )
 
 BY_CLASS = {(handler.family, handler.kind): handler for handler in HANDLERS}

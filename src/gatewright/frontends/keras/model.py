@@ -69,8 +69,9 @@ class Model:
 class ConfigReader:
     """Turn configurations into models; every message names the file."""
 
-    def __init__(self, source: str) -> None:
+    def __init__(self, source: str, keras: int) -> None:
         self.source = source
+        self.keras = keras
 
     def model(self, entry: Mapping[str, Any], outer: Address | None = None) -> Model:
         """Read a model's entry (`class_name` and `config`).
@@ -178,16 +179,21 @@ class ConfigReader:
             yield entry, Layer(name, kind, _family(entry), own, address, (), 0, built_for)
 
     def _first_call(self, layer: Layer, entry: Mapping[str, Any]) -> int:
-        """Return 1 where Keras counted the call that built a nested model as its call 0."""
+        """Return 1 where Keras counted the call that built a nested model as its call 0.
+
+        Both versions do for functional models, Keras 2 also for sequential ones that begin with an
+        input layer.
+        """
         if layer.kind not in MODELS:
             return 0
         if layer.kind != "Sequential":
             return 1
+        if self.keras >= 3:
+            return 0
         config = entry["config"]
         listing = _list(config.get("layers") if isinstance(config, Mapping) else config)
-        keras_2 = "module" not in entry
-        starts = bool(listing) and isinstance(listing[0], Mapping)
-        return int(keras_2 and starts and listing[0].get("class_name") == "InputLayer")
+        first = listing[0] if listing else None
+        return int(isinstance(first, Mapping) and first.get("class_name") == "InputLayer")
 
     def _call(self, node: Any, layer: str) -> Call:
         """Read one use of a layer, in the form of Keras 3 (a mapping) or Keras 2 (a list)."""

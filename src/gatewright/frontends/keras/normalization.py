@@ -41,20 +41,21 @@ def check_variance(site: Site, variance: Array, epsilon: float) -> None:
         )
 
 
-def _batch_normalization(site: Site) -> Value:
-    axis = channel_axis(site)
-    count = site.input.shape[axis]
+def statistics(site: Site, count: int) -> dict[str, Array]:
+    """Return the weights of a batch normalisation by name, each of shape (count,)."""
     names = [
-        name
-        for name, there in (
-            ("gamma", site.attributes["scale"]),
-            ("beta", site.attributes["center"]),
-        )
-        if there
+        name for name, there in (("gamma", "scale"), ("beta", "center")) if site.attributes[there]
     ] + ["moving_mean", "moving_variance"]
     weights = dict(zip(names, site.floats(*names), strict=True))
     for name, array in weights.items():
         site.expect(name, array, (count,))
+    return weights
+
+
+def _batch_normalization(site: Site) -> Value:
+    axis = channel_axis(site)
+    count = site.input.shape[axis]
+    weights = statistics(site, count)
     shape = (count, *(1,) * (len(site.input.shape) - axis - 1))
     gamma = weights.get("gamma", np.ones(count)).astype(np.float64)
     beta = weights.get("beta", np.zeros(count)).astype(np.float64)

@@ -32,9 +32,10 @@ def read_keras(path: Path) -> Graph:
     """
     path = Path(path)
     with open_model(path) as file:
-        model = ConfigReader(str(path)).model(file.config)
         major = file.version.split(".")[0]
-        builder = Builder(str(path), int(major) if major.isdigit() else 0, file.weights)
+        keras = int(major) if major.isdigit() else 0
+        model = ConfigReader(str(path), keras).model(file.config)
+        builder = Builder(str(path), keras, file.weights)
         reading = Reading(builder)
         diagnostics = Diagnostics()
         reading.check(model, diagnostics)
@@ -84,7 +85,9 @@ class Reading:
     def _check(self, layer: Layer, diagnostics: Diagnostics) -> None:
         if layer.kind in MODELS and library(layer) == "keras":
             entry = {"class_name": layer.kind, "config": layer.config}
-            nested = ConfigReader(self.builder.source).model(entry, layer.address)
+            nested = ConfigReader(self.builder.source, self.builder.keras).model(
+                entry, layer.address
+            )
             self._nested[layer.address.names] = nested
             self.check(nested, diagnostics)
         elif layer.kind == "InputLayer":

@@ -1,0 +1,171 @@
+"""What QKeras's quantizers do to data, as operations.
+
+Facts from QKeras 0.9.0 and qkeras-v3 1.2.1 (semantics only; no code of theirs). "hard" functions
+are QKeras's own: its hard sigmoid is clip(x / 2 + 1/2, 0, 1). A process may exchange it with
+`set_internal_sigmoid`, which no file records; the default is taken.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from gatewright.frontends.keras.activations import activate, chain, single
+from gatewright.frontends.keras.handler import Site, Value
+from gatewright.frontends.keras.qkeras_spec import PARAMETERS, Spec, read_spec
+from gatewright.frontends.keras.qkeras_weights import DEFAULT_THRESHOLD
+from gatewright.ir import Op
+from gatewright.num import Overflow, Rounding
+from gatewright.ops import Affine, Clip, Function, LeakyRelu, Quantize, Subtract
+
+OWN: dict[str, tuple[Op, ...]] = {
+    "hard_sigmoid": (Affine(np.asarray(0.5), np.asarray(0.5)), Clip(0.0, 1.0)),
+    "hard_tanh": (Clip(-1.0, 1.0),),
+}
+"""Functions that QKeras defines under names that Keras has too."""
+
+
+def quantized_activation(
+    site: Site, value: Value, entry: Any, attribute: str = "activation"
+) -> Value:
+    """Append what an activation of a QKeras layer names: a quantizer, or a function.
+
+    Raises:
+        UnsupportedError: it is not handled for data.
+    """
+    spec = read_spec(site, entry, attribute)
+    if not isinstance(spec, Spec):
+        name = "linear" if spec is None else spec
+        return (
+            chain(site, value, OWN[name]) if name in OWN else activate(site, value, name, attribute)
+        )
+    if spec.kind not in RULES:
+        raise site.unsupported(
+            f"the quantizer {spec.kind} is not handled for data",
+            attribute,
+            spec.kind,
+            ", ".join(RULES),
+            "train with a supported quantizer",
+        )
+    if isinstance(spec.values.get("alpha"), str):
+        raise site.unsupported(
+            "a quantizer's scale follows from the data of each batch, which no hardware can do",
+            attribute,
+            f"{spec.kind} with alpha={spec['alpha']!r}",
+            "alpha None or a number",
+            "train with a fixed alpha",
+        )
+    if spec.kind == "ternary":
+        return _ternary(site, value, spec)
+    return chain(site, value, RULES[spec.kind](site, spec, attribute), "q")
+
+
+def _rounded(signed: bool, bits: int, frac: int, symmetric: bool = False) -> Quantize:
+    """Round half to even and saturate: what all of these do."""
+    mode = Overflow.SAT_SYM if symmetric and signed else Overflow.SAT
+    return Quantize.to(signed, bits, frac, Rounding.RND_CONV, mode)
+
+
+def _scaled(alpha: float | None) -> tuple[Op, ...]:
+    if alpha is None or alpha == 1:
+        return ()
+    return (Affine(np.asarray(single(alpha)), np.asarray(0.0)),)
+
+
+def _bits(site: Site, spec: Spec, attribute: str) -> tuple[Op, ...]:
+    keep, bits = bool(spec["keep_negative"]), spec["bits"]
+    if bits == 1 and keep:
+        return (*_sign(), Affine(np.asarray(2.0), np.asarray(1.0)), *_scaled(spec["alpha"]))
+    frac = bits - int(keep) - spec["integer"]
+    return (_rounded(keep, bits, frac, bool(spec["symmetric"])), *_scaled(spec["alpha"]))
+
+
+def _sign() -> tuple[Op, ...]:
+    """Return -1 for negative numbers, else 0: the floor, limited to one signed bit."""
+    return (Quantize.to(True, 1, 0, Rounding.TRN, Overflow.SAT),)
+
+
+def _binary(site: Site, spec: Spec, attribute: str) -> tuple[Op, ...]:
+    to_codes = Affine(np.asarray(1.0 if spec["use_01"] else 2.0), np.asarray(1.0))
+    return (*_sign(), to_codes, *_scaled(spec["alpha"]))
+
+
+def _ternary(site: Site, value: Value, spec: Spec) -> Value:
+    """Compare with both thresholds: the floors of x - t and -x - t, limited to -1 and 0."""
+    threshold = spec["threshold"]
+    least = float(DEFAULT_THRESHOLD) if threshold is None else single(float(threshold))
+    above, below = (
+        chain(site, value, (Affine(np.asarray(s), np.asarray(-least)), *_sign()), side)
+        for s, side in ((1.0, "above"), (-1.0, "below"))
+    )
+    return chain(site, site.emit(Subtract(), above, below), _scaled(spec["alpha"]))
+
+
+def _relu(site: Site, spec: Spec, attribute: str) -> tuple[Op, ...]:
+    """Round max(x, 0) or, with a slope s (a power of two), the leaky ReLU down to -s * 2**i."""
+    bits, integer, slope = spec["bits"], spec["integer"], float(spec["negative_slope"])
+    if spec["use_sigmoid"]:
+        return _sigmoid_relu(site, spec, attribute)
+    if slope == 0.0:
+        ops: tuple[Op, ...] = (_rounded(False, bits, bits - integer),)
+    else:
+        if np.frexp(slope)[0] != 0.5:
+            raise site.unsupported(
+                "a slope is no power of two", attribute, slope, "powers of two", "train with one"
+            )
+        ops = (
+            LeakyRelu(np.asarray(slope)),
+            _rounded(True, bits, bits - 1 - integer),
+            Clip(-slope * 2.0**integer, None),
+        )
+    bound = spec["relu_upper_bound"]
+    return (*ops, Clip(None, single(bound))) if bound and not spec["is_quantized_clip"] else ops
+
+
+def _sigmoid_relu(site: Site, spec: Spec, attribute: str) -> tuple[Op, ...]:
+    """Round the hard sigmoid of x / 2**i, and bring it back by 2 * y - 1."""
+    bits, integer = spec["bits"], spec["integer"]
+    if spec["negative_slope"] or spec["relu_upper_bound"]:
+        raise site.unsupported(
+            "quantized_relu with use_sigmoid and a slope or bound is not handled",
+            attribute,
+            f"slope {spec['negative_slope']}, bound {spec['relu_upper_bound']}",
+            "neither",
+            "train without",
+        )
+    top = 2.0**integer
+    return (
+        Affine(np.asarray(0.5 / top), np.asarray(0.5)),
+        Clip(0.0, 1.0),
+        _rounded(False, bits + 1, bits),
+        Affine(np.asarray(2.0), np.asarray(-1.0)),
+        Clip(0.0, 1.0 - 2.0**-bits),
+        Affine(np.asarray(top), np.asarray(0.0)),
+    )
+
+
+def _tanh(site: Site, spec: Spec, attribute: str) -> tuple[Op, ...]:
+    """Round the hard tanh clip(x, -1, 1), which saturation does by itself, or the real one."""
+    out = _rounded(True, spec["bits"], spec["bits"] - 1, bool(spec["symmetric"]))
+    return (Function("tanh", out),) if spec["use_real_tanh"] else (out,)
+
+
+def _sigmoid(site: Site, spec: Spec, attribute: str) -> tuple[Op, ...]:
+    out = _rounded(False, spec["bits"], spec["bits"])
+    half = Affine(np.asarray(0.5), np.asarray(0.5))
+    ops: tuple[Op, ...] = (Function("sigmoid", out),) if spec["use_real_sigmoid"] else (half, out)
+    return (*ops, Clip(2.0 ** -spec["bits"], None)) if spec["symmetric"] else ops
+
+
+Rule = Callable[[Site, Spec, str], tuple[Op, ...]]
+RULES: dict[str, Rule] = {
+    "binary": _binary,
+    "quantized_bits": _bits,
+    "quantized_relu": _relu,
+    "quantized_sigmoid": _sigmoid,
+    "quantized_tanh": _tanh,
+    "ternary": lambda site, spec, attribute: (),  # builds two branches, see `_ternary`
+}
+assert set(RULES) <= set(PARAMETERS)
