@@ -8,8 +8,10 @@ QONNX = "qonnx.custom_op.general"
 
 
 def node(op_type, inputs, outputs, **attributes):
+    """Build a node named after its operator and its first output."""
     inputs = inputs.split() if isinstance(inputs, str) else inputs
-    return helper.make_node(op_type, inputs, outputs.split(), name=f"{op_type}_node", **attributes)
+    outputs = outputs.split()
+    return helper.make_node(op_type, inputs, outputs, name=f"{op_type}_{outputs[0]}", **attributes)
 
 
 def model(
