@@ -7,7 +7,7 @@ import random
 import numpy as np
 
 from gatewright.emit import top_name
-from gatewright.hw import Module, Packing, Simulator, Table, evaluate
+from gatewright.hw import Kind, Module, Packing, Simulator, Table, evaluate
 from gatewright.num import Fixed, Intervals
 from gatewright.tools.rtl import RtlDesign, RtlPort
 from gatewright.tools.verilator import Stimulus, simulate
@@ -111,7 +111,7 @@ class Maker:
         elif kind == 2:
             new = m.less(self.any(), m.constant(rng.randint(-4, 4)))
         else:
-            condition = self.any(8) if rng.random() < 0.2 else self.bit()
+            condition = self.any(8) if rng.random() < 0.5 else self.bit()
             new = m.select(condition, self.any(), self.any())
         self.signals.append(new)
 
@@ -157,6 +157,11 @@ class Maker:
             fmt = random_format(rng)
             r = m.register((fmt.low, fmt.high, fmt.frac), rng.randint(fmt.low, fmt.high))
             self.open.append(r)
+        elif reset is None and rng.random() < 0.5:  # a coarser or finer grid
+            to = frac + rng.randint(-3, 2)
+            scale = [q << (to - frac) if to > frac else q >> (frac - to) for q in (lo, hi)]
+            r = m.register((*scale, to))
+            m.connect(r, data)
         else:
             r = m.register((lo, hi, frac), reset)
             m.connect(r, data, enable)
@@ -195,6 +200,44 @@ def random_module(
     chosen = [maker.any(62) for _ in range(rng.randint(2, 14))]
     m.output("z", [*chosen, m.constant(-5), m.constant(0), maker.signals[0]])
     m.output("one", [maker.signals[-1]])
+    return m
+
+
+def odd_claims() -> Module:
+    """Return rows as passes may leave them: ranges wider or narrower than a cell needs."""
+    m = Module("odd_claims")
+    x = m.input("x", Intervals.of([-8, 0, -4], [7, 15, 3], [0, 0, 2]))
+    a, b, c = x
+    bit = m.less(a, b)
+    never = m.row(Kind.EQUAL, (0, 3, 0), b, m.constant(-1))  # two bits, always 0
+    table = Table.of("two", np.array([[3, -2], [1, 0], [2, 5]]))
+    m.tables.append(table)
+    rows = [
+        m.row(Kind.SELECT, (-8, 15, 0), bit, c, b),  # c is floored to the coarser grid
+        m.row(Kind.SELECT, (-16, 30, 1), bit, b, c),
+        m.row(Kind.WRAP, (-100, 100, 0), a, imm=2 * 3 + 1),
+        m.row(Kind.WRAP, (0, 100, 0), a, imm=2 * 3),
+        m.row(Kind.WRAP, (-2, 1, -2), a, imm=2 * 5 + 1),
+        m.row(Kind.SLICE, (0, 100, 0), b, imm=256 * 1 + 2),
+        m.row(Kind.SLICE, (0, 3, 0), m.row(Kind.SLICE, (0, 3, 0), b, imm=2), imm=7),
+        m.row(Kind.CONCAT, (0, 1000, 0), a, b),
+        m.row(Kind.CONCAT, (0, 15, 0), never, b),
+        m.row(Kind.CONCAT, (0, 31, 0), never, b),
+        m.row(Kind.LESS, (0, 3, 0), a, b),
+        m.row(Kind.LESS, (0, 1, 0), a, m.constant(9)),
+        m.row(Kind.EQUAL, (-1, 1, 0), a, c),
+        m.row(Kind.EQUAL, (0, 1, 0), b, m.constant(-1)),
+        m.row(Kind.TABLE, (-9, 9, 0), b, imm=0),
+        m.row(Kind.TABLE, (-9, 9, 0), b, imm=1),
+        m.row(Kind.ADD, (-100, 100, 0), a, b),
+        m.row(Kind.MUL, (-200, 200, 0), a, b),
+        m.row(Kind.MUL, (-8, 0, 0), a, m.row(Kind.LESS, (0, 1, 0), a, m.constant(0))),
+        m.row(Kind.AND, (-64, 64, 0), a, b),
+        m.row(Kind.SHIFT, (-100, 100, -1), a, imm=1),
+    ]
+    hold = m.register((0, 15, 0), reset=3)
+    m.connect(hold, b, m.sub(a, m.constant(1)))  # any value but zero enables
+    m.output("z", [*rows, hold])
     return m
 
 

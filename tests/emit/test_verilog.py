@@ -12,6 +12,7 @@ import pytest
 from circuits import CIRCUITS, folded, hierarchical, pipelined
 from random_circuits import (
     interpreted_parts,
+    odd_claims,
     random_inputs,
     random_module,
     simulated,
@@ -43,7 +44,7 @@ def crowd() -> tuple[list[Module], Module, dict[str, str]]:
         random_module(100 + i, "rnd", state=i % 2 == 1, children=tuple(leaves[i : i + 2]), cells=30)
         for i in range(4)
     ]
-    modules = leaves + users
+    modules = [*leaves, *users, odd_claims()]
     top = wrapper(modules)
     check(top)
     return modules, top, emit_verilog(top)
@@ -172,6 +173,17 @@ def test_dead_cells_and_zero_signals_leave_no_wire():
     assert "x_1" not in text
     assert "wire nothing" not in text
     lint(bare({"quiet.v": text}))
+
+
+def test_pins_and_bits_that_nothing_reads_are_listed():
+    m = Module("shifted")
+    x = m.input("x", Intervals.format(Fixed(True, 8, 0), (2,)))
+    r = m.register((-8, 7, -4))
+    m.connect(r, x[1])
+    m.output("y", [r])
+    text = emit_verilog(m)["shifted.v"]
+    assert "wire unused_bits = &{1'b0,\n    rst, x_1[3:0], x[7:0]\n  };" in text
+    lint(bare({"shifted.v": text}))
 
 
 def test_small_tables_are_functions_and_large_ones_memories():
