@@ -10,7 +10,7 @@ from gatewright.passes.netlist import DelayModel
 
 ULTRASCALE_PLUS = DelayModel(
     lut=0.30, carry=0.46, carry_bit=0.008, mux=0.12, register=0.20,
-    source="placeholder constants of UltraScale+ -2 class fabric, not calibrated against routed designs",
+    source="constants of the order of UltraScale+ -2, not calibrated on routed designs",
 )  # fmt: skip
 ULTRASCALE = DelayModel(
     lut=0.38, carry=0.58, carry_bit=0.010, mux=0.15, register=0.25,
@@ -18,7 +18,7 @@ ULTRASCALE = DelayModel(
 )  # fmt: skip
 SERIES_7 = DelayModel(
     lut=0.65, carry=0.95, carry_bit=0.028, mux=0.25, register=0.40,
-    source="placeholder constants of 7-series -1 class fabric, not calibrated against routed designs",
+    source="constants of the order of 7-series -1, not calibrated on routed designs",
 )  # fmt: skip
 
 

@@ -88,5 +88,7 @@ def _by_size(ops: list[object], products: list[int]) -> tuple[int, str]:
     factor = 2
     while sum(-(-n // factor) for n in products) > FOLDED_MULTIPLIERS and factor < max(products):
         factor += max(1, factor // 8)
-    reason = f"{live:,} non-zero weights: {total:,} products on about {total // factor:,} multipliers"
+    reason = (
+        f"{live:,} non-zero weights: {total:,} products on about {total // factor:,} multipliers"
+    )
     return factor, reason

@@ -1,4 +1,4 @@
-"""Errors that name a place in the user's model, what was found, what is supported and what to do."""
+"""Errors that name a place in the user's model, what was found, what is supported, what to do."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Place:
-    """Say where in the user's material something is: a file, a layer in it, an attribute of that."""
+    """Say where in the user's material something is: a file, a layer, an attribute of it."""
 
     source: str = ""
     layer: str = ""
@@ -133,7 +133,7 @@ class VerificationError(GatewrightError):
     kind = "verification"
 
 
-class ManyErrors(GatewrightError):
+class ManyErrors(GatewrightError):  # noqa: N818 - it is several
     """Several errors found in one go."""
 
     kind = "many"

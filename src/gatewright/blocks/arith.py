@@ -9,13 +9,13 @@ from gatewright.hw import Module
 
 def maximum(m: Module, a: int, b: int) -> int:
     """Return the larger of two numbers."""
-    (alo, ahi, _), (blo, bhi, _) = m._align(a, b)
+    (alo, ahi, _), (blo, bhi, _) = m.aligned(a, b)
     return m.select(m.less(a, b), b, a, within=(max(alo, blo), max(ahi, bhi)))
 
 
 def minimum(m: Module, a: int, b: int) -> int:
     """Return the smaller of two numbers."""
-    (alo, ahi, _), (blo, bhi, _) = m._align(a, b)
+    (alo, ahi, _), (blo, bhi, _) = m.aligned(a, b)
     return m.select(m.less(a, b), a, b, within=(min(alo, blo), min(ahi, bhi)))
 
 

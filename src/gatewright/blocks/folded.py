@@ -87,7 +87,9 @@ def folded_matmul(
     for j in range(fold.group):
         products = [m.mul(ring[i], rom.weight(i, j)) for i in range(fold.lanes)]
         total = signed_sum(m, products)
-        sums.append(_accumulator(m, total, rom, j, active, _partial_range(m, x, matrix, j, fold, rom)))
+        sums.append(
+            _accumulator(m, total, rom, j, active, _partial_range(m, x, matrix, j, fold, rom))
+        )
     done = m.and_(active, rom.last_turn)
     kinds = _result_types(m.intervals(x.flat), matrix, matrix_frac, bias, bias_frac)
     outputs = []

@@ -14,7 +14,7 @@ def round_to(m: Module, a: int, frac: int, rounding: Rounding) -> int:
     of the old one (`step`); what is added depends on the sign or on the bit that stays lowest.
     """
     drop = m.frac[a] - frac
-    if drop <= 0 or m.is_constant(a) and (m.lo[a] & ((1 << drop) - 1)) == 0:
+    if drop <= 0 or (m.is_constant(a) and (m.lo[a] & ((1 << drop) - 1)) == 0):
         return m.floor(a, frac)
     old = m.frac[a]
     half, step, unit = 1 << (drop - 1), 1, 1 << drop
@@ -56,9 +56,7 @@ def overflow_to(m: Module, a: int, to: Fixed, mode: Overflow) -> int:
     if mode is Overflow.WRAP:
         return m.wrap(a, to)
     if mode is Overflow.SAT_ZERO:
-        bad = m.or_(
-            m.less(a, m.constant(low, to.frac)), m.less(m.constant(to.high, to.frac), a)
-        )
+        bad = m.or_(m.less(a, m.constant(low, to.frac)), m.less(m.constant(to.high, to.frac), a))
         zero = m.constant(0)
         within = (min(max(lo << up, low), 0), max(min(hi << up, to.high), 0))
         inside = m.wrap(a, to)

@@ -41,7 +41,7 @@ def _count(m: Module, a: int, thresholds: Ints, frac: int, falling: bool) -> int
     if len(thresholds) > 3 and not falling:
         affine = multiply_shift(thresholds, *_range(m, a, frac))
         if affine is not None:
-            multiplier, offset, shift = affine
+            multiplier, _, _ = affine
             if len(signed_digits(multiplier)) * m.width(a) < compare_cost:
                 return _multiply_shift(m, a, affine, frac, len(thresholds))
     if m.width(a) <= MAX_TABLE_BITS:

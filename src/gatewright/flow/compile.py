@@ -44,7 +44,7 @@ class _Steps:
         self.timings[self._name] = time.perf_counter() - self._start
 
 
-def compile(  # noqa: A001 - the word users expect
+def compile(
     model: Any,
     *,
     calibration: Data | None = None,
@@ -122,7 +122,9 @@ def _to_integers(
     if not _is_integer(graph) or formats:
         if data is None:
             infer(graph)  # says what is missing
-            raise DataError("formats were given for a model that is quantized already", found=formats)
+            raise DataError(
+                "formats were given for a model that is quantized already", found=formats
+            )
         quantized = quantize(
             source,
             data,
@@ -166,7 +168,9 @@ def _build(graph: Graph, options: Options, steps: _Steps) -> Design:
     steps.begin("pipeline")
     module = pipeline(netlist, Clock(options.clock_ns, options.device.delay))
     steps.end()
-    design = Design(graph, netlist, module, options, planned, timings=steps.timings, progress=steps.progress)
+    design = Design(
+        graph, netlist, module, options, planned, timings=steps.timings, progress=steps.progress
+    )
     steps.begin("emit")
     design.emit()
     steps.end()
@@ -244,7 +248,11 @@ def _as_model_sees(source: Graph, graph: Graph, inputs: dict[str, Reals]) -> dic
     seen = {}
     for i, original in zip(graph.inputs, source.inputs, strict=True):
         x = inputs[i.name]
-        quantizes = any(i.name in node.inputs for node in source.nodes if isinstance(node.op, Quantize | ScaledQuantize))
+        quantizes = any(
+            i.name in node.inputs
+            for node in source.nodes
+            if isinstance(node.op, Quantize | ScaledQuantize)
+        )
         if original.type is None and not quantizes:
             for op in i.encode:
                 x = op.real(x)
@@ -257,7 +265,9 @@ def _metrics(source: Graph, design: Design, data: dict[str, Reals]) -> dict[str,
     model = run_real(source, data)
     predicted = design.predict(data)
     first = source.outputs[0]
-    firmware = predicted if isinstance(predicted, np.ndarray) else predicted[design.graph.outputs[0].name]
+    firmware = (
+        predicted if isinstance(predicted, np.ndarray) else predicted[design.graph.outputs[0].name]
+    )
     theirs = model[first.value]
     facts: dict[str, Any] = {"samples": len(theirs)}
     scale = float(np.sqrt(np.mean(theirs**2))) or 1.0
@@ -275,5 +285,3 @@ def _metrics(source: Graph, design: Design, data: dict[str, Reals]) -> dict[str,
 def read_codes(graph: Graph, q: Mapping[str, np.ndarray]) -> dict[str, FixedArray]:
     """Return stored integers as inputs of a graph."""
     return {i.name: FixedArray(q[i.name], i.type.frac) for i in graph.inputs if i.type is not None}
-
-

@@ -153,7 +153,9 @@ class Design:
     def _numbers(self, module: Module, found: Codes) -> dict[str, FixedArray]:
         """Give the integers of output ports their binary points and shapes."""
         answers = {}
-        for (port, signals), o in zip(data_ports(module, True).items(), self.graph.outputs, strict=True):
+        for (port, signals), o in zip(
+            data_ports(module, True).items(), self.graph.outputs, strict=True
+        ):
             frac = module.intervals(signals).frac
             shape = self._output_shape(o.value)
             answers[o.name] = FixedArray(found[port].reshape(-1, *shape), frac.reshape(shape))
@@ -166,7 +168,9 @@ class Design:
     def _shapes(self) -> dict[str, tuple[int, ...]]:
         return {name: kind.shape for name, kind in infer(self.graph).items()}
 
-    def simulate(self, x: Data, *, gaps: np.ndarray | None = None) -> np.ndarray | dict[str, np.ndarray]:
+    def simulate(
+        self, x: Data, *, gaps: np.ndarray | None = None
+    ) -> np.ndarray | dict[str, np.ndarray]:
         """Return the answers of the emitted RTL, run by Verilator.
 
         Args:
@@ -236,7 +240,9 @@ class Design:
                 checks += self._check_golden(self.golden)
             if rtl:
                 checks.append(
-                    check_rtl(self.module, self._rtl, ports, wanted, seed=seed + 1, progress=self.progress)
+                    check_rtl(
+                        self.module, self._rtl, ports, wanted, seed=seed + 1, progress=self.progress
+                    )
                 )
         self.verification = Verification(tuple(checks))
         self.verification.raise_if_failed()

@@ -6,7 +6,6 @@ import platform
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-
 from gatewright._version import __version__
 from gatewright.hw import NONE, Kind, Module
 from gatewright.ir import describe, evaluate, infer
@@ -35,9 +34,11 @@ def facts_of(design: Design) -> dict[str, Any]:
         },
         "clock": {"mhz": design.options.clock_mhz, "ns": design.options.clock_ns,
                   "delay_model": device.delay.source, "status": "estimated"},
-        "latency": {"cycles": design.latency, "ns": design.latency_ns, "status": _cycle_status(design)},
+        "latency": {"cycles": design.latency, "ns": design.latency_ns,
+                    "status": _cycle_status(design)},
         "interval": {"cycles": design.interval, "status": _cycle_status(design)},
-        "estimate": {"lut": round(total.lut), "ff": total.ff, "dsp": total.dsp, "status": "estimated"},
+        "estimate": {"lut": round(total.lut), "ff": total.ff, "dsp": total.dsp,
+                     "status": "estimated"},
         "synthesis": _synthesis(design),
         "layers": _layers(design),
         "tensors": _tensors(design, types),
@@ -58,7 +59,9 @@ def facts_of(design: Design) -> dict[str, Any]:
 
 def _cycle_status(design: Design) -> str:
     """Say whether cycles were counted in simulation, or only follow from the circuit."""
-    return "simulated" if design.verification and design.verification.verified else "from the circuit"
+    return (
+        "simulated" if design.verification and design.verification.verified else "from the circuit"
+    )
 
 
 def _model(design: Design, types: dict[str, Intervals]) -> dict[str, Any]:
@@ -73,8 +76,8 @@ def _model(design: Design, types: dict[str, Intervals]) -> dict[str, Any]:
             for i in graph.inputs
         ],
         "outputs": [
-            {"name": o.name, "shape": list(types[o.value].shape), "format": describe(types[o.value]),
-             "decode": [op.kind for op in o.decode]}
+            {"name": o.name, "shape": list(types[o.value].shape),
+             "format": describe(types[o.value]), "decode": [op.kind for op in o.decode]}
             for o in graph.outputs
         ],
     }  # fmt: skip
@@ -125,11 +128,17 @@ def _layers(design: Design) -> list[dict[str, Any]]:
         }  # fmt: skip
         if synthesised and module.name in synthesised.modules:
             counts = synthesised.inclusive(module.name)
-            row["synthesised"] = {"lut": counts.lut_sites, "ff": counts.ff, "dsp": counts.dsp, "bram": counts.bram}
+            row["synthesised"] = {
+                "lut": counts.lut_sites,
+                "ff": counts.ff,
+                "dsp": counts.dsp,
+                "bram": counts.bram,
+            }
         rows.append(row)
     glue, _ = own[design.module.name]
     rows.append({
-        "layer": "(top: wiring and alignment)", "module": design.module.name, "note": design.module.note,
+        "layer": "(top: wiring and alignment)", "module": design.module.name,
+        "note": design.module.note,
         "operations": [], "begin": 0, "end": design.latency, "latency": design.latency,
         "interval": design.interval,
         "estimate": {"lut": round(glue.lut), "ff": glue.ff, "dsp": glue.dsp},
@@ -171,5 +180,3 @@ def _observed(design: Design) -> dict[str, tuple[float, float]]:
     return {
         name: (float(v.value.min()), float(v.value.max())) for name, v in values.items() if v.q.size
     }
-
-

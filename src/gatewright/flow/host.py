@@ -46,7 +46,9 @@ def _checked(graph: Graph, i: Input, array: np.ndarray) -> Reals:
     place = Place(graph.source, i.name)
     x = np.asarray(array)
     if x.dtype.kind not in "fiub":
-        raise DataError("data are not numbers", place=place, found=x.dtype, supported="floats or integers")
+        raise DataError(
+            "data are not numbers", place=place, found=x.dtype, supported="floats or integers"
+        )
     if x.shape[1:] != i.shape or x.ndim != len(i.shape) + 1:
         raise DataError(
             "data have the wrong shape", place=place, found=x.shape, supported=("samples", *i.shape)

@@ -18,7 +18,9 @@ def parse_clock(clock: str | float) -> float:
     Raises:
         OptionError: it cannot be read, or no supported part runs at it.
     """
-    match = re.fullmatch(r"\s*([0-9.]+(?:[eE][+-]?\d+)?)\s*(ghz|mhz|khz|ns|ps)?\s*", str(clock), re.I)
+    match = re.fullmatch(
+        r"\s*([0-9.]+(?:[eE][+-]?\d+)?)\s*(ghz|mhz|khz|ns|ps)?\s*", str(clock), re.I
+    )
     supported = "a clock such as `400 MHz` or `2.5 ns`"
     try:
         number = float(match[1]) if match else 0.0
@@ -27,7 +29,13 @@ def parse_clock(clock: str | float) -> float:
     if match is None or number <= 0:
         raise OptionError("the clock cannot be read", found=clock, supported=supported)
     unit = (match[2] or "mhz").lower()
-    mhz = {"ghz": number * 1e3, "mhz": number, "khz": number / 1e3, "ns": 1e3 / number, "ps": 1e6 / number}[unit]
+    mhz = {
+        "ghz": number * 1e3,
+        "mhz": number,
+        "khz": number / 1e3,
+        "ns": 1e3 / number,
+        "ps": 1e6 / number,
+    }[unit]
     if not SLOWEST <= mhz <= FASTEST:
         raise OptionError(
             "the clock is impossible",
@@ -52,7 +60,9 @@ class Options:
     reuse: int | None = None
 
     @classmethod
-    def of(cls, clock: str | float = "200 MHz", device: str = DEFAULT, reuse: int | None = None) -> Options:
+    def of(
+        cls, clock: str | float = "200 MHz", device: str = DEFAULT, reuse: int | None = None
+    ) -> Options:
         """Check what a user gave."""
         return cls(parse_clock(clock), find_device(device), reuse)
 

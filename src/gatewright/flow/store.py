@@ -25,7 +25,12 @@ if TYPE_CHECKING:
     from gatewright.flow.design import Design
 
 FORMAT = 1
-DESCRIPTION, ARRAYS, GOLDEN, CALIBRATION = "design.json", "model.npz", "vectors/golden.npz", "calibration.npz"
+DESCRIPTION, ARRAYS, GOLDEN, CALIBRATION = (
+    "design.json",
+    "model.npz",
+    "vectors/golden.npz",
+    "calibration.npz",
+)
 MOST_BYTES = 1 << 30
 """Largest file of a design that is read."""
 
@@ -83,11 +88,11 @@ def _swap(work: Path, folder: Path) -> None:
     """Put the finished folder in the place of what is there."""
     if folder.exists():
         old = work.with_name(work.name + ".old")
-        os.replace(folder, old)
-        os.replace(work, folder)
+        folder.replace(old)
+        work.replace(folder)
         shutil.rmtree(old, ignore_errors=True)
     else:
-        os.replace(work, folder)
+        work.replace(folder)
 
 
 def _project_files(design: Design) -> dict[str, bytes]:
@@ -107,7 +112,9 @@ def _project_files(design: Design) -> dict[str, bytes]:
         files[f"rtl/{name}"] = text.encode()
     structure, arrays = dump(design.graph)
     files[ARRAYS] = _npz(arrays)
-    files[GOLDEN] = _npz({f"{k}:{p}": q for k, part in (("in", inputs), ("out", outputs)) for p, q in part.items()})
+    files[GOLDEN] = _npz(
+        {f"{k}:{p}": q for k, part in (("in", inputs), ("out", outputs)) for p, q in part.items()}
+    )
     if design.calibration:
         files[CALIBRATION] = _npz(_calibration(design))
     files["facts.json"] = json.dumps(facts, indent=1).encode()
@@ -123,7 +130,9 @@ def _project_files(design: Design) -> dict[str, bytes]:
         "facts_of_model": design.facts_of_model,
         "timings": design.timings,
         "graph": structure,
-        "sha256": {name: hashlib.sha256(content).hexdigest() for name, content in sorted(files.items())},
+        "sha256": {
+            name: hashlib.sha256(content).hexdigest() for name, content in sorted(files.items())
+        },
     }
     files[DESCRIPTION] = json.dumps(description, indent=1).encode()
     return files
@@ -170,10 +179,15 @@ def load_design(folder: str | Path) -> Design:
     design.golden = _golden_part(golden, "in"), _golden_part(golden, "out")
     if (folder / CALIBRATION).is_file():
         stored = _read_npz(folder / CALIBRATION)
-        design.calibration = read_codes(graph, {k[2:]: v for k, v in stored.items() if k.startswith("x:")})
+        design.calibration = read_codes(
+            graph, {k[2:]: v for k, v in stored.items() if k.startswith("x:")}
+        )
         design.labels = stored.get("labels")
     design.facts_of_model = dict(description["facts_of_model"])
-    design.timings = {**description["timings"], **{f"rebuild: {k}": v for k, v in design.timings.items()}}
+    design.timings = {
+        **description["timings"],
+        **{f"rebuild: {k}": v for k, v in design.timings.items()},
+    }
     design.facts_of_model["changed_files"] = _changed(folder, description["sha256"])
     return design
 
@@ -250,7 +264,7 @@ def write_atomically(path: Path, content: bytes) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         work.write_bytes(content)
-        os.replace(work, path)
+        work.replace(path)
     except OSError as error:
         work.unlink(missing_ok=True)
         raise FileError(

@@ -76,7 +76,7 @@ class Verification:
                 f"{first.subject} differs from the integer reference",
                 found=first.detail,
                 supported=f"equal integers on all {first.vectors} vectors",
-                remedy="if no file was changed, this is a defect of Gatewright: please report the model",
+                remedy="if no file was changed, this is a defect: please report the model",
             )
 
 
@@ -99,7 +99,9 @@ def reference(graph: Graph, module: Module, inputs: Mapping[str, FixedArray]) ->
     """Return what the integer reference says each output port must show."""
     values = evaluate(graph, inputs)
     answers = {}
-    for (port, signals), o in zip(data_ports(module, outputs=True).items(), graph.outputs, strict=True):
+    for (port, signals), o in zip(
+        data_ports(module, outputs=True).items(), graph.outputs, strict=True
+    ):
         kinds = module.intervals(signals)
         value = values[o.value]
         frac = np.broadcast_to(value.frac, value.q.shape[1:]).ravel()
@@ -126,8 +128,8 @@ def first_difference(wanted: Codes, got: Codes) -> str:
         if len(bad):
             sample, element = (int(v) for v in bad[0])
             return (
-                f"port {port}, element {element}, sample {sample}: {found[sample, element]} instead of "
-                f"{expected[sample, element]} ({len(bad)} of {expected.size} values differ)"
+                f"port {port}, element {element}, sample {sample}: {found[sample, element]} "
+                f"instead of {expected[sample, element]} ({len(bad)} of {expected.size} values differ)"
             )
     return ""
 
@@ -201,7 +203,10 @@ def check_engine(engine: Engine | None, inputs: Codes, wanted: Codes) -> Check:
 
 def rtl_design(module: Module, top: str, sources: Mapping[str, str]) -> RtlDesign:
     """Describe emitted Verilog to the simulator."""
-    ins = [RtlPort(p, Packing.of(module.intervals(s)).bits, True) for p, s in data_ports(module).items()]
+    ins = [
+        RtlPort(p, Packing.of(module.intervals(s)).bits, True)
+        for p, s in data_ports(module).items()
+    ]
     outs = [
         RtlPort(p, Packing.of(module.intervals(s)).bits, False)
         for p, s in data_ports(module, outputs=True).items()
@@ -217,7 +222,9 @@ def rtl_design(module: Module, top: str, sources: Mapping[str, str]) -> RtlDesig
 def pack_ports(module: Module, codes: Codes) -> np.ndarray:
     """Return the words of all input ports, side by side."""
     ports = data_ports(module)
-    return np.concatenate([Packing.of(module.intervals(ports[p])).pack(q) for p, q in codes.items()], axis=1)
+    return np.concatenate(
+        [Packing.of(module.intervals(ports[p])).pack(q) for p, q in codes.items()], axis=1
+    )
 
 
 def unpack_ports(module: Module, words: np.ndarray) -> Codes:
@@ -242,7 +249,7 @@ class RtlRun:
 def run_rtl(
     module: Module, design: RtlDesign, inputs: Codes, gaps: Ints, progress: Any = None
 ) -> RtlRun:
-    """Simulate emitted Verilog on samples, `gaps` idle cycles before each beyond the interval's."""
+    """Simulate emitted Verilog, `gaps` idle cycles before each sample beyond the interval's."""
     spacing = np.asarray(gaps, np.int64) + module.interval - 1
     stimulus = Stimulus(pack_ports(module, inputs), spacing)
     drain = 2 * module.latency + 64
@@ -255,9 +262,14 @@ def run_rtl(
 
 
 def check_rtl(
-    module: Module, design: RtlDesign, inputs: Codes, wanted: Codes, seed: int = 1, progress: Any = None
+    module: Module,
+    design: RtlDesign,
+    inputs: Codes,
+    wanted: Codes,
+    seed: int = 1,
+    progress: Any = None,
 ) -> Check:
-    """Compare Verilator's run of the emitted files, with random gaps in `valid`, with the reference."""
+    """Compare a run of the emitted files, with random gaps in `valid`, with the reference."""
     start = time.perf_counter()
     count = len(next(iter(wanted.values())))
     gaps = np.random.default_rng(seed).integers(0, 4, count)
@@ -276,7 +288,10 @@ def check_rtl(
         detail = f"latency {sorted(set(run.latency.tolist()))} cycles instead of {module.latency}"
     status = "failed" if detail else "exact"
     tools = ", ".join(f"{name} {version}" for name, version in versions().items())
-    note = detail or f"latency {module.latency} cycles on every sample, random gaps (seed {seed}); {tools}"
+    note = (
+        detail
+        or f"latency {module.latency} cycles on every sample, random gaps (seed {seed}); {tools}"
+    )
     return _timed(Check("simulated RTL", "Verilator", count, status, note), start)
 
 
@@ -285,5 +300,3 @@ def check_golden(wanted: Codes, stored: Mapping[str, Ints]) -> Check:
     count = len(next(iter(wanted.values())))
     detail = first_difference(wanted, dict(stored))
     return Check("golden vectors", "stored files", count, "failed" if detail else "exact", detail)
-
-

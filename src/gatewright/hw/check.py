@@ -7,9 +7,9 @@ from gatewright.hw.cells import NONE, Kind
 from gatewright.hw.module import Module
 
 ARITY = {
-    Kind.CONST: 0, Kind.INPUT: 0, Kind.ADD: 2, Kind.SUB: 2, Kind.MUL: 2, Kind.SHIFT: 1, Kind.WRAP: 1,
-    Kind.LESS: 2, Kind.EQUAL: 2, Kind.SELECT: 3, Kind.AND: 2, Kind.OR: 2, Kind.XOR: 2, Kind.SLICE: 1,
-    Kind.CONCAT: 2, Kind.TABLE: 1, Kind.INSTANCE: 0,
+    Kind.CONST: 0, Kind.INPUT: 0, Kind.INSTANCE: 0, Kind.SHIFT: 1, Kind.WRAP: 1, Kind.SLICE: 1,
+    Kind.TABLE: 1, Kind.ADD: 2, Kind.SUB: 2, Kind.MUL: 2, Kind.LESS: 2, Kind.EQUAL: 2,
+    Kind.AND: 2, Kind.OR: 2, Kind.XOR: 2, Kind.CONCAT: 2, Kind.SELECT: 3,
 }  # fmt: skip
 """Operands that a cell must have; a register has one or two."""
 

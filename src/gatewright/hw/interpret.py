@@ -60,7 +60,7 @@ class Simulator:
             inputs: for each port, integers of shape (batch, elements).
 
         Returns:
-            For each output port, integers of shape (batch, elements), as seen before the clock edge.
+            For each output port, integers of shape (batch, elements), before the clock edge.
         """
         values = self._settle(inputs)
         self._clock(values)
@@ -80,7 +80,11 @@ class Simulator:
     def _settle(self, inputs: Mapping[str, Ints]) -> list[Ints]:
         """Compute every signal of the cycle."""
         m = self.module
-        flat = [np.asarray(inputs[p], np.int64)[:, i] for p, ss in m.inputs.items() for i in range(len(ss))]
+        flat = [
+            np.asarray(inputs[p], np.int64)[:, i]
+            for p, ss in m.inputs.items()
+            for i in range(len(ss))
+        ]
         values: list[Ints] = []
         ready: dict[int, list[Ints]] = {}
         for s, kind in enumerate(m.kind):
@@ -146,7 +150,7 @@ def _empty(batch: int) -> Ints:
 
 
 def _safe_start(module: Module, s: int) -> int:
-    """Return the value a register has before reset: anything legal, and not zero where it can be."""
+    """Return what a register holds before reset: anything legal, not zero where it can be."""
     return module.hi[s]
 
 
@@ -154,7 +158,7 @@ def _check_range(module: Module, s: int, value: Ints) -> None:
     if value.size and (value.min() < module.lo[s] or value.max() > module.hi[s]):
         raise VerificationError(
             "a signal left the range that the circuit claims for it",
-            place=f"{module.origin or module.name}: signal {s} ({Kind(module.kind[s]).name.lower()})",
+            place=f"{module.origin or module.name}: signal {s} ({Kind(module.kind[s]).name})",
             found=f"{value.min()}..{value.max()}",
             supported=f"{module.lo[s]}..{module.hi[s]}",
         )
@@ -202,12 +206,14 @@ def _less(m: Module, s: int, v: list[Ints]) -> Ints:
 
 def _equal(m: Module, s: int, v: list[Ints]) -> Ints:
     a, b = _pair(m, s, v)
-    return (a == b).astype(np.int64)
+    return np.asarray(a == b, np.int64)
 
 
 def _select(m: Module, s: int, v: list[Ints]) -> Ints:
     a, b, frac = m.b[s], m.c[s], m.frac[s]
-    return np.where(v[m.a[s]] != 0, _to_grid(v[a], m.frac[a], frac), _to_grid(v[b], m.frac[b], frac))
+    return np.where(
+        v[m.a[s]] != 0, _to_grid(v[a], m.frac[a], frac), _to_grid(v[b], m.frac[b], frac)
+    )
 
 
 def _slice(m: Module, s: int, v: list[Ints]) -> Ints:

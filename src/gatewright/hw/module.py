@@ -86,7 +86,7 @@ class Module:
         )
 
     def operands(self, s: int) -> list[int]:
-        """Return the rows that a cell reads (an instance output reads all the instance's inputs)."""
+        """Return the rows that a cell reads; an instance output reads all of its inputs."""
         if self.kind[s] == Kind.INSTANCE:
             return list(self.instances[self.imm[s] >> 32].inputs)
         return [o for o in (self.a[s], self.b[s], self.c[s]) if o != NONE]
@@ -114,13 +114,7 @@ class Module:
         """Append a cell and return its signal; an equal cell that is there already is returned."""
         lo, hi, frac = rng
         if lo < -LIMIT or hi >= LIMIT:
-            raise FormatError(
-                "a signal would be wider than we compute with",
-                place=self.origin or self.name,
-                found=f"{kind.name.lower()} of range {lo}..{hi}",
-                supported="62 bits",
-                remedy="quantize the layer's inputs or weights to fewer bits",
-            )
+            raise self._too_wide(kind.name.lower(), lo, hi)
         key = (kind, a, b, c, imm, lo, hi, frac)
         if kind not in (Kind.REG, Kind.INPUT, Kind.INSTANCE):
             known = self._known.get(key)
@@ -135,6 +129,15 @@ class Module:
         ):
             column.append(value)
         return signal
+
+    def _too_wide(self, what: str, lo: int, hi: int) -> FormatError:
+        return FormatError(
+            "a signal would be wider than we compute with",
+            place=self.origin or self.name,
+            found=f"{what} of range {lo}..{hi}",
+            supported="62 bits",
+            remedy="quantize the layer's inputs or weights to fewer bits",
+        )
 
     def is_constant(self, s: int) -> bool:
         """Whether a signal can only have one value."""
@@ -168,15 +171,21 @@ class Module:
 
     # ---- arithmetic
 
-    def _align(self, a: int, b: int) -> tuple[Range, Range]:
-        """Return both ranges on the finer of the two grids."""
-        (alo, ahi, af), (blo, bhi, bf) = self.range(a), self.range(b)
-        f = max(af, bf)
-        return (alo << (f - af), ahi << (f - af), f), (blo << (f - bf), bhi << (f - bf), f)
+    def aligned(self, a: int, b: int) -> tuple[Range, Range]:
+        """Return both ranges on the finer of the two grids.
+
+        Raises:
+            FormatError: there an operand would not fit 62 bits, so that no engine could compare it.
+        """
+        left, right = _common(self.range(a), self.range(b))
+        for lo, hi, _ in (left, right):
+            if lo < -LIMIT or hi >= LIMIT:
+                raise self._too_wide("two numbers on one grid", lo, hi)
+        return left, right
 
     def add(self, a: int, b: int) -> int:
         """Return a + b, exactly."""
-        (alo, ahi, f), (blo, bhi, _) = self._align(a, b)
+        (alo, ahi, f), (blo, bhi, _) = self.aligned(a, b)
         if alo == ahi and blo == bhi:
             return self.constant(alo + blo, f)
         if (alo, ahi) == (0, 0):
@@ -187,7 +196,7 @@ class Module:
 
     def sub(self, a: int, b: int, within: tuple[int, int] | None = None) -> int:
         """Return a - b, exactly; `within` states a narrower range that the caller can prove."""
-        (alo, ahi, f), (blo, bhi, _) = self._align(a, b)
+        (alo, ahi, f), (blo, bhi, _) = self.aligned(a, b)
         if a == b:
             return self.constant(0)
         if alo == ahi and blo == bhi:
@@ -255,7 +264,7 @@ class Module:
 
     def less(self, a: int, b: int) -> int:
         """Return 1 where a < b."""
-        (alo, ahi, _), (blo, bhi, _) = self._align(a, b)
+        (alo, ahi, _), (blo, bhi, _) = self.aligned(a, b)
         if ahi < blo:
             return self.constant(1)
         if alo >= bhi or a == b:
@@ -264,7 +273,7 @@ class Module:
 
     def equal(self, a: int, b: int) -> int:
         """Return 1 where a == b."""
-        (alo, ahi, _), (blo, bhi, _) = self._align(a, b)
+        (alo, ahi, _), (blo, bhi, _) = self.aligned(a, b)
         if a == b or (alo == ahi == blo == bhi):
             return self.constant(1)
         if ahi < blo or bhi < alo:
@@ -281,7 +290,7 @@ class Module:
             return a if self.lo[condition] else b
         if a == b:
             return a
-        (alo, ahi, f), (blo, bhi, _) = self._align(a, b)
+        (alo, ahi, f), (blo, bhi, _) = self.aligned(a, b)
         lo, hi = min(alo, blo), max(ahi, bhi)
         if within is not None:
             lo, hi = max(lo, within[0]), min(hi, within[1])
@@ -317,7 +326,7 @@ class Module:
 
     def not_(self, a: int) -> int:
         """Return 1 - a for a single bit."""
-        assert self.lo[a] >= 0 and self.hi[a] <= 1 and self.frac[a] == 0, "not_ takes one bit"
+        assert (self.lo[a], self.hi[a], self.frac[a]) in {(0, 0, 0), (0, 1, 0), (1, 1, 0)}
         if self.is_constant(a):
             return self.constant(1 - self.lo[a])
         return self.xor(a, self.constant(1))
@@ -355,7 +364,8 @@ class Module:
 
     def connect(self, register: int, data: int, enable: int = NONE) -> None:
         """Feed a register; without `enable` it takes a new value each cycle."""
-        assert self.kind[register] == Kind.REG and self.a[register] == NONE, "not an open register"
+        assert self.kind[register] == Kind.REG, "not a register"
+        assert self.a[register] == NONE, "the register is connected already"
         self.a[register], self.b[register] = data, enable
 
     def instance(
@@ -369,10 +379,11 @@ class Module:
         flat = [s for port in inputs.values() for s in port]
         for outer, inner in zip(flat, module.input_signals, strict=True):
             (olo, ohi, _), (ilo, ihi, _) = _common(self.range(outer), module.range(inner))
-            assert ilo <= olo and ohi <= ihi, "a signal does not fit the port it feeds"
+            assert ilo <= olo <= ohi <= ihi, "a signal does not fit the port it feeds"
         number = len(self.instances)
         self.instances.append(Instance(module, name or f"u_{module.name}", tuple(flat)))
-        result, index = {}, 0
+        result: dict[str, list[int]] = {}
+        index = 0
         for port, signals in module.outputs.items():
             result[port] = []
             for s in signals:

@@ -48,7 +48,9 @@ class Packing:
         """Pack integers of shape (samples, elements) into words of shape (samples, words)."""
         q = np.asarray(q, np.int64).reshape(len(q), len(self.width))
         packed = np.zeros((len(q), self.words), np.uint64)
-        for i, (offset, width) in enumerate(zip(self.offset.tolist(), self.width.tolist(), strict=True)):
+        for i, (offset, width) in enumerate(
+            zip(self.offset.tolist(), self.width.tolist(), strict=True)
+        ):
             if width == 0:
                 continue
             code = q[:, i].astype(np.uint64) & np.uint64((1 << width) - 1)
@@ -62,7 +64,9 @@ class Packing:
         """Undo `pack`: words of shape (samples, words) into integers (samples, elements)."""
         q = np.zeros((len(packed), len(self.width)), np.int64)
         signed = self.types.signed
-        for i, (offset, width) in enumerate(zip(self.offset.tolist(), self.width.tolist(), strict=True)):
+        for i, (offset, width) in enumerate(
+            zip(self.offset.tolist(), self.width.tolist(), strict=True)
+        ):
             if width == 0:
                 continue
             word, bit = divmod(offset, 64)
@@ -70,5 +74,9 @@ class Packing:
             if bit + width > 64:
                 code = code | (packed[:, word + 1] << np.uint64(64 - bit))
             value = (code & np.uint64((1 << width) - 1)).astype(np.int64)
-            q[:, i] = np.where((value >> (width - 1)) & 1, value - (1 << width), value) if signed[i] else value
+            q[:, i] = (
+                np.where((value >> (width - 1)) & 1, value - (1 << width), value)
+                if signed[i]
+                else value
+            )
         return q

@@ -44,7 +44,9 @@ def run_stream(
     count = len(next(iter(samples.values())))
     gaps = np.zeros(count, np.int64) if gaps is None else gaps
     rng = np.random.default_rng(0)
-    accept, output, seen = [], [], []
+    accept: list[int] = []
+    output: list[int] = []
+    seen: list[dict[str, Ints]] = []
     idle = module.interval - 1
     simulator.reset()
     _warm_up(simulator, module, samples, rng)
@@ -59,7 +61,9 @@ def run_stream(
         cycle = _cycle(simulator, _garbage(module, samples, rng), 0, cycle, output, seen)
     ports = [port for port in module.outputs if port != VALID_OUT]
     outputs = {
-        p: np.concatenate([s[p] for s in seen]) if seen else np.zeros((0, len(module.outputs[p])), np.int64)
+        p: np.concatenate([s[p] for s in seen])
+        if seen
+        else np.zeros((0, len(module.outputs[p])), np.int64)
         for p in ports
     }
     return StreamResult(outputs, np.asarray(accept, np.int64), np.asarray(output, np.int64))
@@ -75,7 +79,9 @@ def _warm_up(
     simulator.checking(True)
 
 
-def _garbage(module: Module, samples: Mapping[str, Ints], rng: np.random.Generator) -> dict[str, Ints]:
+def _garbage(
+    module: Module, samples: Mapping[str, Ints], rng: np.random.Generator
+) -> dict[str, Ints]:
     """Return legal values that belong to no sample."""
     result = {}
     for port in samples:

@@ -1,6 +1,16 @@
 """Floor 4: the model: operations, graph, plan, printer."""
 
-from gatewright.ir.graph import Graph, Input, Node, Output, evaluate, infer, located, run_real, shapes
+from gatewright.ir.graph import (
+    Graph,
+    Input,
+    Node,
+    Output,
+    evaluate,
+    infer,
+    located,
+    run_real,
+    shapes,
+)
 from gatewright.ir.op import Op, Reals
 from gatewright.ir.plan import PARALLEL, Plan
 from gatewright.ir.text import describe, print_graph

@@ -4,7 +4,15 @@ from gatewright.num.array import FixedArray
 from gatewright.num.fixed import MAX_WIDTH, Fixed
 from gatewright.num.interval import Intervals, bit_length, dyadic
 from gatewright.num.linear import exact_matmul
-from gatewright.num.modes import Ints, Overflow, Rounding, limits, overflow, require_exact, round_shift
+from gatewright.num.modes import (
+    Ints,
+    Overflow,
+    Rounding,
+    limits,
+    overflow,
+    require_exact,
+    round_shift,
+)
 
 __all__ = [
     "MAX_WIDTH",

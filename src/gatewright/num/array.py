@@ -34,7 +34,9 @@ class FixedArray:
     @property
     def value(self) -> NDArray[np.float64]:
         """The numbers as float64 (exact up to 53 bits)."""
-        return np.ldexp(self.q.astype(np.float64), np.broadcast_to(-self.frac, self.q.shape).astype(np.int32))
+        return np.ldexp(
+            self.q.astype(np.float64), np.broadcast_to(-self.frac, self.q.shape).astype(np.int32)
+        )
 
     def aligned(self, frac: ArrayLike) -> Ints:
         """Return the integers in units of `2**-frac`, a grid at least as fine."""

@@ -9,7 +9,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gatewright.num.fixed import Fixed
-from gatewright.num.modes import Ints, Overflow, Rounding, limits, overflow, require_exact, round_shift
+from gatewright.num.modes import (
+    Ints,
+    Overflow,
+    Rounding,
+    limits,
+    overflow,
+    require_exact,
+    round_shift,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +90,11 @@ class Intervals:
 
     def formats(self) -> list[Fixed]:
         """Return the format of each element, in C order."""
-        lo, hi, frac = self.lo.ravel().tolist(), self.hi.ravel().tolist(), self.frac.ravel().tolist()
+        lo, hi, frac = (
+            self.lo.ravel().tolist(),
+            self.hi.ravel().tolist(),
+            self.frac.ravel().tolist(),
+        )
         return [Fixed.holding(*triple) for triple in zip(lo, hi, frac, strict=True)]
 
     def map(self, move: Callable[[Ints], Ints]) -> Intervals:
@@ -92,7 +104,9 @@ class Intervals:
     def aligned(self, frac: ArrayLike) -> tuple[Ints, Ints]:
         """Return `lo` and `hi` in units of `2**-frac`, a grid at least as fine."""
         shift = np.asarray(frac, np.int64) - self.frac
-        return round_shift(self.lo, -shift, Rounding.TRN), round_shift(self.hi, -shift, Rounding.TRN)
+        return round_shift(self.lo, -shift, Rounding.TRN), round_shift(
+            self.hi, -shift, Rounding.TRN
+        )
 
     def __add__(self, other: Intervals) -> Intervals:
         frac = np.maximum(self.frac, other.frac)

@@ -63,7 +63,9 @@ def round_shift(q: Ints, shift: int | Ints, mode: Rounding) -> Ints:
     return floor + round_up(floor, rest, right, q < 0, mode)
 
 
-def round_up(floor: Ints, rest: Ints, shift: Ints, negative: NDArray[np.bool_], mode: Rounding) -> Ints:
+def round_up(
+    floor: Ints, rest: Ints, shift: Ints, negative: NDArray[np.bool_], mode: Rounding
+) -> Ints:
     """Return 1 where the value `floor + rest / 2**shift` rounds to `floor + 1`, else 0.
 
     `negative` is the sign of the value itself, which the modes about zero ask for.
@@ -82,7 +84,7 @@ def round_up(floor: Ints, rest: Ints, shift: Ints, negative: NDArray[np.bool_], 
         Rounding.RND_MIN_INF: above,
         Rounding.RND_CONV: above | (tie & ((floor & 1) == 1)),
     }
-    return table[mode].astype(np.int64)
+    return np.asarray(table[mode], np.int64)
 
 
 def overflow(q: Ints, signed: NDArray[np.bool_], width: Ints, mode: Overflow) -> Ints:
@@ -105,7 +107,9 @@ def limits(signed: NDArray[np.bool_], width: Ints, mode: Overflow) -> tuple[Ints
     width = np.asarray(width, dtype=np.int64)
     if (width > 62).any():
         raise FormatError(
-            "a format is wider than we compute with", found=f"{width.max()} bits", supported="62 bits"
+            "a format is wider than we compute with",
+            found=f"{width.max()} bits",
+            supported="62 bits",
         )
     magnitude = np.int64(1) << np.maximum(width - np.asarray(signed, dtype=np.int64), 0)
     high = magnitude - 1

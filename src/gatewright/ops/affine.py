@@ -56,4 +56,3 @@ class Affine(Unary):
         product = multiply_constant(m, a, int(q), int(frac))
         q, frac = dyadic(offset)
         return m.add(product, m.constant(int(q), int(frac)))
-

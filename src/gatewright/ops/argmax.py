@@ -17,7 +17,7 @@ class Argmax(Op):
 
     def real(self, *x: Reals) -> Reals:
         """Find it among real numbers."""
-        return np.argmax(x[0], axis=-1).astype(np.float64)
+        return np.asarray(np.argmax(x[0], axis=-1), np.float64)
 
     def infer(self, *x: Intervals) -> Intervals:
         """Return positions, less those that can never win."""

@@ -27,7 +27,10 @@ class Clip(Unary):
 
     def real(self, *x: Reals) -> Reals:
         """Clip real numbers."""
-        low, high = -np.inf if self.low is None else self.low, np.inf if self.high is None else self.high
+        low, high = (
+            -np.inf if self.low is None else self.low,
+            np.inf if self.high is None else self.high,
+        )
         return np.clip(x[0], low, high)
 
     def infer(self, *x: Intervals) -> Intervals:
@@ -59,4 +62,3 @@ class Clip(Unary):
             return None
         q, frac = dyadic(value)
         return int(q), int(frac)
-

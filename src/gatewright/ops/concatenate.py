@@ -14,7 +14,7 @@ from gatewright.num import FixedArray, Intervals
 
 @dataclass(frozen=True, eq=False)
 class Concatenate(Op):
-    """Join any number of tensors along `axis`, counted without the batch (negative: from the end)."""
+    """Join tensors along `axis`, counted without the batch (negative: from the end)."""
 
     axis: int
     wiring = True
@@ -36,7 +36,9 @@ class Concatenate(Op):
 
     def infer(self, *x: Intervals) -> Intervals:
         """Join types."""
-        lo, hi, frac = (self._join([getattr(p, name) for p in x], 0) for name in ("lo", "hi", "frac"))
+        lo, hi, frac = (
+            self._join([getattr(p, name) for p in x], 0) for name in ("lo", "hi", "frac")
+        )
         return Intervals(lo, hi, frac)
 
     def evaluate(self, *x: FixedArray) -> FixedArray:

@@ -41,7 +41,9 @@ class Dense(Op):
         """Build with or without a bias."""
         weight = np.asarray(weight, np.float64)
         if weight.ndim != 2:
-            raise ModelError("a dense layer needs a matrix", found=f"weights of shape {weight.shape}")
+            raise ModelError(
+                "a dense layer needs a matrix", found=f"weights of shape {weight.shape}"
+            )
         bias = np.zeros(weight.shape[1]) if bias is None else np.asarray(bias, np.float64)
         if bias.shape != weight.shape[1:]:
             raise ModelError(
@@ -105,7 +107,9 @@ class Dense(Op):
         product = exact_matmul(x[0].aligned(point), weight)
         frac = max(point + weight_frac, bias_frac)
         up = frac - point - weight_frac
-        return FixedArray((product << up) + (bias << (frac - bias_frac)), np.asarray(frac, np.int64))
+        return FixedArray(
+            (product << up) + (bias << (frac - bias_frac)), np.asarray(frac, np.int64)
+        )
 
     def lower(self, module: Module, *x: Bus, plan: Plan) -> Bus:
         """Build adders of shifted terms, or multipliers that work `plan.reuse` cycles."""

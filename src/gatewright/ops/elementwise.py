@@ -43,17 +43,19 @@ def pad_batch(x: FixedArray, rank: int) -> FixedArray:
     return FixedArray(x.q.reshape(x.q.shape[0], *(1,) * missing, *x.q.shape[1:]), x.frac)
 
 
-def pad_reals(x: np.ndarray, rank: int) -> np.ndarray:
+def pad_reals(x: Reals, rank: int) -> Reals:
     """Do the same for real numbers."""
     missing = rank - (x.ndim - 1)
     return x.reshape(x.shape[0], *(1,) * missing, *x.shape[1:]) if missing > 0 else x
 
 
-def pick(constant: Reals, index: tuple[int, ...]) -> float:
+def pick(constant: np.ndarray, index: tuple[int, ...]) -> float:
     """Return the element of a broadcast constant that meets the sample's element at `index`."""
     shape = np.shape(constant)
     tail = index[len(index) - len(shape) :]
-    return float(np.asarray(constant)[tuple(0 if n == 1 else i for n, i in zip(shape, tail, strict=True))])
+    return float(
+        np.asarray(constant)[tuple(0 if n == 1 else i for n, i in zip(shape, tail, strict=True))]
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +85,7 @@ class Binary(Op):
         shape = broadcast_shape(a.shape, b.shape)
         return self.join_types(a.map(spread(shape)), b.map(spread(shape)))
 
-    def real(self, *x: np.ndarray) -> np.ndarray:
+    def real(self, *x: Reals) -> Reals:
         """Compute on real numbers."""
         a, b = x
         rank = max(a.ndim, b.ndim) - 1
@@ -108,7 +110,7 @@ class Binary(Op):
         """Return the type of the result for operands of equal shape."""
 
     @abstractmethod
-    def join_real(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    def join_real(self, a: Reals, b: Reals) -> Reals:
         """Compute on real numbers that broadcast."""
 
     @abstractmethod

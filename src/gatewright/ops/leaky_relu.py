@@ -51,7 +51,9 @@ class LeakyRelu(Unary):
         q, frac = dyadic(np.asarray(self.slope, np.float64))
         scaled = x[0] * FixedArray(q, frac)
         common = np.maximum(scaled.frac, x[0].frac)
-        return FixedArray(np.where(x[0].q > 0, x[0].aligned(common), scaled.aligned(common)), common)
+        return FixedArray(
+            np.where(x[0].q > 0, x[0].aligned(common), scaled.aligned(common)), common
+        )
 
     def lower_element(self, m: Module, a: int, index: tuple[int, ...]) -> int:
         """Compare with zero and choose; a side that cannot occur costs nothing."""

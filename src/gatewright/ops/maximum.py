@@ -8,6 +8,7 @@ import numpy as np
 
 from gatewright.blocks.arith import maximum
 from gatewright.hw import Module
+from gatewright.ir import Reals
 from gatewright.num import FixedArray, Intervals
 from gatewright.ops.elementwise import Binary
 
@@ -20,9 +21,9 @@ class Maximum(Binary):
         """Return the exact range."""
         return a.maximum(b)
 
-    def join_real(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    def join_real(self, a: Reals, b: Reals) -> Reals:
         """Compute on real numbers."""
-        return np.maximum(a, b)
+        return np.asarray(np.maximum(a, b))
 
     def join(self, a: FixedArray, b: FixedArray) -> FixedArray:
         """Compute on integers."""

@@ -88,7 +88,12 @@ class Quantize(Unary):
         """Add a constant and floor, then limit."""
         shapes = (self.signed, self.width, self.frac)
         signed, width, frac = (
-            v[tuple(0 if n == 1 else i for n, i in zip(v.shape, index[len(index) - v.ndim :], strict=True))]
+            v[
+                tuple(
+                    0 if n == 1 else i
+                    for n, i in zip(v.shape, index[len(index) - v.ndim :], strict=True)
+                )
+            ]
             for v in shapes
         )
         fmt = Fixed(bool(signed), int(width), int(frac))

@@ -36,7 +36,9 @@ class Requantize(Unary):
     def _count(self, q: Ints) -> Ints:
         """Count thresholds reached; `q` has shape (..., channels)."""
         channels = len(self.thresholds)
-        flat = np.broadcast_to(q, np.broadcast_shapes(q.shape, (channels,))).reshape(-1, max(channels, 1))
+        flat = np.broadcast_to(q, np.broadcast_shapes(q.shape, (channels,))).reshape(
+            -1, max(channels, 1)
+        )
         flat = flat if channels > 1 else np.asarray(q).reshape(-1, 1)
         count = np.empty(flat.shape, np.int64)
         for c in range(channels):
@@ -57,7 +59,9 @@ class Requantize(Unary):
 
     def evaluate(self, *x: FixedArray) -> FixedArray:
         """Count on integers."""
-        return FixedArray(self.first + self.step * self._count(x[0].aligned(self.frac)), np.asarray(0))
+        return FixedArray(
+            self.first + self.step * self._count(x[0].aligned(self.frac)), np.asarray(0)
+        )
 
     def lower_element(self, m: Module, a: int, index: tuple[int, ...]) -> int:
         """Multiply and shift where that is proven equal, else compare or look up."""

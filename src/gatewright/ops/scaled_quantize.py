@@ -11,7 +11,6 @@ from fractions import Fraction
 
 import numpy as np
 
-
 from gatewright.base import UnsupportedError
 from gatewright.hw import Bus, Module
 from gatewright.ir import Op, Plan, Reals
@@ -52,8 +51,12 @@ class ScaledQuantize(Op):
         if self.bipolar:
             return np.where(x / self.scale + self.zero_point >= 0, 1.0, -1.0)
         if self.shift_after:
-            return np.clip(round_real(x / self.scale, self.rounding) + self.zero_point, self.low, self.high)
-        return round_real(np.clip(x / self.scale + self.zero_point, self.low, self.high), self.rounding)
+            return np.clip(
+                round_real(x / self.scale, self.rounding) + self.zero_point, self.low, self.high
+            )
+        return round_real(
+            np.clip(x / self.scale + self.zero_point, self.low, self.high), self.rounding
+        )
 
     def code_of(self, x: Fraction, scale: Fraction, zero_point: int) -> int:
         """Return the code of one exact number, in exact arithmetic."""
@@ -82,7 +85,7 @@ class ScaledQuantize(Op):
             "a quantizer whose scale is no power of two is left where integers are needed",
             found=f"scale {np.unique(self.scale)[:4]}",
             supported="a quantizer behind dense, bias, normalisation and monotone activations",
-            remedy="quantize every tensor that enters a product, and give operands of a sum one scale",
+            remedy="quantize all that enters a product, and give operands of a sum one scale",
         )
 
     def evaluate(self, *x: FixedArray) -> FixedArray:
@@ -111,5 +114,3 @@ def round_fraction(x: Fraction, mode: Rounding) -> int:
         Rounding.RND_CONV: rest > half or (rest == half and floor % 2 == 1),
     }[mode]
     return floor + int(up)
-
-

@@ -21,7 +21,8 @@ from gatewright.ops.softmax import SoftmaxFormats
 Arrays = dict[str, np.ndarray]
 
 RECORDS: dict[str, Any] = {
-    kind.__name__: kind for kind in (*OPERATIONS, Graph, Input, Node, Output, Intervals, SoftmaxFormats)
+    kind.__name__: kind
+    for kind in (*OPERATIONS, Graph, Input, Node, Output, Intervals, SoftmaxFormats)
 }
 ENUMS: dict[str, type[Enum]] = {kind.__name__: kind for kind in (Rounding, Overflow)}
 
@@ -98,5 +99,3 @@ def _load(data: Any, arrays: Arrays) -> Any:
     if set(state) != known:
         raise _damaged(f"{data['record']} with fields {sorted(state)}")
     return kind(**state)
-
-

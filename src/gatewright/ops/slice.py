@@ -31,7 +31,5 @@ class Slice(Movement):
             )
         taken = sample[tuple(slice(*part) for part in self.parts)]
         if not taken.size:
-            raise ModelError(
-                "a slice takes nothing", found=f"{self.parts} of shape {sample.shape}"
-            )
+            raise ModelError("a slice takes nothing", found=f"{self.parts} of shape {sample.shape}")
         return taken.squeeze(self.squeeze) if self.squeeze else taken

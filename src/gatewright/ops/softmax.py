@@ -72,7 +72,9 @@ class Softmax(Op):
     def _exp(self, q: Ints, point: int) -> Ints:
         """Return exp(-q * 2**-point) as integers."""
         f = self._formats()
-        return np.floor(np.ldexp(np.exp(-np.ldexp(q.astype(np.float64), -point)), f.exp) + 0.5).astype(np.int64)
+        return np.floor(
+            np.ldexp(np.exp(-np.ldexp(q.astype(np.float64), -point)), f.exp) + 0.5
+        ).astype(np.int64)
 
     def _inverse(self, q: Ints) -> Ints:
         """Return the reciprocal of `q * 2**-total` (at least 1) as integers."""
@@ -124,7 +126,10 @@ class Softmax(Op):
             m, total, lambda q: self._inverse(q << (f.total - own)), f.inverse, "reciprocal"
         )
         fmt = Fixed.holding(0, (1 << f.out), f.out)
-        return [self._bounded(m, quantize(m, m.mul(e, inverse), fmt, Rounding.RND, Overflow.SAT)) for e in exps]
+        return [
+            self._bounded(m, quantize(m, m.mul(e, inverse), fmt, Rounding.RND, Overflow.SAT))
+            for e in exps
+        ]
 
     def _bounded(self, m: Module, s: int) -> int:
         """Limit a result to 1, where rounding could pass it."""

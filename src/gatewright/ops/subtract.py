@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gatewright.hw import Module
+from gatewright.ir import Reals
 from gatewright.num import FixedArray, Intervals
 from gatewright.ops.elementwise import Binary
 
@@ -19,9 +20,9 @@ class Subtract(Binary):
         """Return the exact range."""
         return a - b
 
-    def join_real(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    def join_real(self, a: Reals, b: Reals) -> Reals:
         """Compute on real numbers."""
-        return a - b
+        return np.asarray(a - b)
 
     def join(self, a: FixedArray, b: FixedArray) -> FixedArray:
         """Compute on integers."""

@@ -55,7 +55,7 @@ def cell_luts(m: Module, s: int) -> float:
     if kind == Kind.EQUAL:
         return max(1.0, max(m.width(m.a[s]), m.width(m.b[s])) / 3)
     if kind == Kind.TABLE:
-        number, column = divmod(m.imm[s], 1 << 20)
+        number, _ = divmod(m.imm[s], 1 << 20)
         depth = min(1 << m.width(m.a[s]), m.tables[number].depth)
         return m.width(s) * max(1.0, depth / 64)
     if kind == Kind.MUL:
@@ -71,10 +71,8 @@ def _adder_bits(m: Module, s: int) -> float:
     a, b = m.a[s], m.b[s]
     width, frac = m.width(s), m.frac[s]
     below = {o: frac - m.frac[o] for o in (a, b)}
-    if m.kind[s] == Kind.ADD:
-        passed = max(below.values())
-    else:
-        passed = below[b]  # only the low bits of the minuend pass; those of b are negated
+    # Of a difference only the low bits of the minuend pass: those of b would be negated.
+    passed = max(below.values()) if m.kind[s] == Kind.ADD else below[b]
     return float(max(width - passed, 1))
 
 

@@ -32,7 +32,16 @@ class DelayModel:
 def cell_delay(m: Module, s: int, model: DelayModel) -> float:
     """Return the delay from the operands of a cell to its result, in nanoseconds."""
     kind = m.kind[s]
-    if kind in (Kind.CONST, Kind.INPUT, Kind.SHIFT, Kind.WRAP, Kind.SLICE, Kind.CONCAT, Kind.REG, Kind.INSTANCE):
+    if kind in (
+        Kind.CONST,
+        Kind.INPUT,
+        Kind.SHIFT,
+        Kind.WRAP,
+        Kind.SLICE,
+        Kind.CONCAT,
+        Kind.REG,
+        Kind.INSTANCE,
+    ):
         return 0.0
     if kind in (Kind.ADD, Kind.SUB):
         return model.carry + model.carry_bit * m.width(s)

@@ -76,7 +76,9 @@ class _Pipeliner:
     def run(self, m: Module, arrivals: list[float]) -> Pipelined:
         """Pipeline a module whose inputs settle at `arrivals` in their cycle."""
         schedule = self._schedule(m, arrivals)
-        depth = max((schedule.label[s] for s in m.output_signals if not m.is_constant(s)), default=0)
+        depth = max(
+            (schedule.label[s] for s in m.output_signals if not m.is_constant(s)), default=0
+        )
         built = _Rebuild(m, schedule, depth).run()
         out_arrival = [
             schedule.arrival[s] if schedule.label[s] == depth and not m.is_constant(s) else 0.0
@@ -131,7 +133,7 @@ class _Pipeliner:
         raise OptionError(
             "the clock is too fast for this circuit",
             place=m.origin or m.name,
-            found=f"{1e3 / self.clock.period:.0f} MHz; one {kind} of {width} bits needs {least:.2f} ns",
+            found=f"{1e3 / self.clock.period:.0f} MHz; {kind} of {width} bits needs {least:.2f} ns",
             supported=f"up to {1e3 / least:.0f} MHz (estimated)",
             remedy="choose a slower clock, or narrower numbers in this layer",
         )
@@ -160,7 +162,11 @@ class _Pipeliner:
         for s in sorted(members, key=lambda s: (m.kind[s] == Kind.REG, s)):
             reads = m.operands(s)
             start = max(
-                (schedule.arrival[o] for o in reads if schedule.label[o] == label and not m.is_constant(o)),
+                (
+                    schedule.arrival[o]
+                    for o in reads
+                    if schedule.label[o] == label and not m.is_constant(o)
+                ),
                 default=0.0,
             )
             if m.kind[s] == Kind.REG:
@@ -195,7 +201,9 @@ class _Pipeliner:
         self, m: Module, child: Module, settle: list[float], schedule: Schedule
     ) -> list[float]:
         """Return the latest arrivals over the uses of a module whose feeds are placed already."""
-        ready = max(o for i in m.instances if i.module is child for o in i.inputs[:1]) if settle else 0
+        ready = (
+            max(o for i in m.instances if i.module is child for o in i.inputs[:1]) if settle else 0
+        )
         worst = list(settle)
         for other in m.instances:
             if other.module is not child or any(o > ready for o in other.inputs):
@@ -272,7 +280,9 @@ class _Rebuild:
             found = self.new.instance(child, ports, old.name)
             self.control.update(found.get("valid_out", ()))
             self.outputs[number] = [o for port in found.values() for o in port]
-        self._keep(s, self.outputs[number][index], control=self.outputs[number][index] in self.control)
+        self._keep(
+            s, self.outputs[number][index], control=self.outputs[number][index] in self.control
+        )
 
     def at(self, s: int, label: int) -> int:
         """Return a signal delayed to a label."""
