@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
-SHARED = Path(__file__).resolve().parents[2] / "shared"
+TESTS = Path(__file__).resolve().parent
+SHARED = TESTS.parents[1] / "shared"
+
+# Circuits, models and the like that several tests of a folder use stand beside them.
+sys.path += [str(TESTS), *(str(f) for f in sorted(TESTS.iterdir()) if f.is_dir())]
 
 # Derandomized: a test that passes on one machine passes on the next, and xdist runs agree.
 settings.register_profile("steady", derandomize=True, deadline=None, print_blob=True)

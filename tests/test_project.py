@@ -62,12 +62,10 @@ def test_no_source_file_is_longer_than_500_lines():
     assert {name: n for name, n in lengths.items() if n > 500} == {}
 
 
-def test_test_files_have_stems_of_their_own():
-    """Pytest tells apart files in folders that are no packages by their stem alone."""
-    tests = [
-        p for p in (ROOT / "tests").rglob("test_*.py") if not (p.parent / "__init__.py").exists()
-    ]
-    stems = [p.stem for p in tests]
+def test_helpers_of_tests_have_names_of_their_own():
+    """They are imported by their stem alone, from whichever folder has it first."""
+    tests = [p for p in (ROOT / "tests").glob("*/*.py") if not (p.parent / "__init__.py").exists()]
+    stems = [p.stem for p in tests if not p.stem.startswith("test_") and p.stem != "conftest"]
     assert sorted(stems) == sorted(set(stems))
 
 
