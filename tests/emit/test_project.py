@@ -42,7 +42,7 @@ def test_everything_is_there(tmp_path, monkeypatch):
 
 
 def test_page_states_ports_latency_and_protocol():
-    facts = {"model": "a|b\n# title `code`"}
+    facts = {"model": "a|b\n# title `code`", "estimate": {"lut": 37, "by": [1]}, "none": None}
     vectors = {"inputs": {"x": X}, "outputs": {"y": np.zeros((2, 2), int)}}
     files = emit_project(pipelined(), clock_ns=4, part="xc7a35t", facts=facts, **vectors)
     page = files["README.md"]
@@ -51,6 +51,8 @@ def test_page_states_ports_latency_and_protocol():
     assert "| clock | 4.000 ns (250.0 MHz asked for) |" in page
     assert "| rst | input | 1 | reset, synchronous, active high |" in page
     assert "| model | a/b<U+000A># title <U+0060>code<U+0060> |" in page
+    assert "| estimate lut | 37 |" in page
+    assert "none" not in page
     assert page.count("\n# ") == 0
 
 

@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
-from importlib import metadata
 from itertools import groupby
 from textwrap import wrap
 
+from gatewright._version import __version__
 from gatewright.hw import Module
 
 LINE = 96
 
 
-@lru_cache(maxsize=1)
 def generator() -> str:
     """Return the program's name and version."""
-    try:
-        return f"Gatewright {metadata.version('gatewright')}"
-    except metadata.PackageNotFoundError:
-        return "Gatewright (not installed)"
+    return f"Gatewright {__version__}"
 
 
 def safe(text: str, limit: int = 200) -> str:

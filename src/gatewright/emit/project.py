@@ -27,7 +27,7 @@ def emit_project(
     part: str,
     inputs: Mapping[str, Ints],
     outputs: Mapping[str, Ints],
-    facts: Mapping[str, str] | None = None,
+    facts: Mapping[str, object] | None = None,
     rtl: Mapping[str, str] | None = None,
 ) -> dict[str, str | bytes]:
     """Return everything that someone needs to use a design, as path to content.
@@ -38,7 +38,7 @@ def emit_project(
         part: part number for the scripts.
         inputs: golden inputs, integers of shape (samples, elements) for each data port.
         outputs: golden outputs, alike.
-        facts: further rows for the page, such as the model's file.
+        facts: further rows for the page; see `fact_rows`.
         rtl: what `emit_verilog` returned for `top`, where it was called already.
 
     Raises:
@@ -76,7 +76,7 @@ def emit_readme(
     part: str,
     samples: int,
     paths: list[str],
-    facts: Mapping[str, str],
+    facts: Mapping[str, object],
 ) -> str:
     """Return the page that comes with a design."""
     ports = []
@@ -95,7 +95,18 @@ def emit_readme(
         part=part,
         samples=samples,
         paths=paths,
-        facts={safe(key): safe(value) for key, value in facts.items()},
+        facts=fact_rows(facts),
         valid="valid_in" in top.inputs,
         generator=generator(),
     )
+
+
+def fact_rows(facts: Mapping[str, object]) -> dict[str, str]:
+    """Return the facts that fit a table: text and numbers, also those one level down."""
+    rows: dict[str, str] = {}
+    for key, value in facts.items():
+        inner = value.items() if isinstance(value, Mapping) else [("", value)]
+        for name, single in inner:
+            if isinstance(single, str | int | float) and single != "":
+                rows[safe(f"{key} {name}".strip())] = safe(str(single))
+    return rows
