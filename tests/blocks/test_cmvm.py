@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gatewright.base import FormatError, OptionError
+from gatewright.base import DataError, FormatError, OptionError
 from gatewright.blocks.cmvm import AdderGraph, solve
 from gatewright.blocks.cmvm.csd import count_digits, csd_digits
 
@@ -211,7 +211,13 @@ def test_the_memo_does_not_outlive_the_callers_arrays() -> None:
     ("changes", "kind", "text"),
     [
         ({"matrix": np.array([1, 2])}, FormatError, r"two axes\n  found:     shape \(2,\)"),
-        ({"matrix": np.array([[0.5]])}, FormatError, "`matrix` holds no integers"),
+        ({"matrix": np.array([[0.5]])}, FormatError,
+         "`matrix` does not hold 64-bit integers(.|\n)*float64"),
+        ({"matrix": np.array([[2**63]], np.uint64)}, FormatError, "64-bit integers(.|\n)*uint64"),
+        ({"hi": np.array([1 << 61])}, FormatError, "an input range is too wide(.|\n)*62 bits"),
+        ({"bias_frac": -1001}, FormatError, r"binary point is out of bounds\n  found:     -1001"),
+        ({"bias": np.array([2**62 + 1]), "bias_frac": -1, "matrix": np.array([[0]])}, FormatError,
+         "constant of output 0 is too wide(.|\n)*63 bits"),
         ({"lo": np.array([0, 0])}, FormatError, r"`lo` does not match(.|\n)*shape \(2,\)"),
         ({"lo": np.array([9]), "hi": np.array([8])}, FormatError, r"input 0 is empty(.|\n)*9\.\.8"),
         ({"matrix": np.array([[1 << 40]])}, FormatError, "weight is too wide(.|\n)*41 bits"),
@@ -229,3 +235,8 @@ def test_refusals_say_what_and_why(changes: Problem, kind: type[Exception], text
 def test_evaluate_refuses_another_shape() -> None:
     with pytest.raises(FormatError, match=r"another number of inputs(.|\n)*\(batch, 1\)"):
         solve(**make([[3]])).evaluate(np.zeros((2, 2), np.int64))
+
+
+def test_evaluate_refuses_values_outside_the_ranges() -> None:
+    with pytest.raises(DataError, match=r"sample 1, input 0\n  found:     128\n(.|\n)*-128\.\.127"):
+        solve(**make([[3]])).evaluate(np.array([[127], [128]]))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from gatewright.base import FormatError
+from gatewright.base import DataError, FormatError
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class AdderGraph:
 
     Attributes:
         n_in: Number of inputs.
-        in_frac: (n_in,) binary points of the inputs.
+        in_lo, in_hi, in_frac: (n_in,) ranges of the inputs, in units of 2**-in_frac.
         constants: Odd integers, each once. Where one is used, the shift says how it is scaled.
         a, b: (nodes,) operand ids.
         shift_a, shift_b: (nodes,) powers of two.
@@ -37,6 +37,8 @@ class AdderGraph:
     """
 
     n_in: int
+    in_lo: NDArray[np.int64]
+    in_hi: NDArray[np.int64]
     in_frac: NDArray[np.int64]
     constants: NDArray[np.int64]
     a: NDArray[np.int32]
@@ -72,6 +74,7 @@ class AdderGraph:
 
         Raises:
             FormatError: Where `x` has another shape, or an output does not fit 62 bits there.
+            DataError: Where a value of `x` lies outside its input's range.
         """
         x = np.asarray(x, dtype=np.int64)
         if x.ndim != 2 or x.shape[1] != self.n_in:
@@ -79,6 +82,14 @@ class AdderGraph:
                 "The adder graph takes another number of inputs",
                 found=f"shape {x.shape}",
                 supported=f"shape (batch, {self.n_in})",
+            )
+        outside = np.argwhere((x < self.in_lo) | (x > self.in_hi))
+        if len(outside):
+            row, i = outside[0].tolist()
+            raise DataError(
+                f"The adder graph is exact only within its input ranges: sample {row}, input {i}",
+                found=int(x[row, i]),
+                supported=f"{self.in_lo[i]}..{self.in_hi[i]}",
             )
         values = np.zeros((self.n_in + len(self.constants) + self.n_nodes, len(x)), np.int64)
         values[: self.n_in] = x.T

@@ -13,10 +13,28 @@ from typing import Any
 import numpy as np
 from numba import njit
 
+from gatewright.blocks.cmvm.layout import (
+    ADDER,
+    BITS,
+    COL,
+    COUNT,
+    EXP,
+    FIRST,
+    LEVEL,
+    LEVEL_GAP,
+    NEG,
+    NEXT,
+    NODE_COLUMNS,
+    OP,
+    OVERLAP,
+    POW,
+    PREV,
+    RANDOM,
+    SLOT,
+    SPAN,
+    TOP,
+)
 from gatewright.blocks.cmvm.pairs import (
-    DISTANCE_BIAS,
-    DISTANCE_BITS,
-    OPERAND_BITS,
     change,
     count_of,
     drop_top,
@@ -25,39 +43,18 @@ from gatewright.blocks.cmvm.pairs import (
     pair_key,
     push,
     rebuilt,
+    unpack,
 )
 from gatewright.blocks.cmvm.terms import (
-    COUNT,
-    EXP,
-    LEVEL,
-    TOP,
+    ONE,
+    ZERO,
     Int,
     adder_bits,
     estimated_top,
+    level_gap,
     make_node,
     with_room,
 )
-
-OP, POW, NEG, COL, SLOT, NEXT, PREV = range(7)
-"""Columns of the digit table: operand, power, sign, output column, place in the column's list,
-links of the list of digits of the same operand (-1 ends it)."""
-DIGIT_COLUMNS = 7
-
-OVERLAP, BITS, ADDER, FIRST, SPAN, LEVEL_GAP, RANDOM = range(7)
-"""Weights of the score (overlap * bits in which the operands overlap + bits * adder bits + adder) *
-(count - first) + span * width of the sum - level_gap * difference of the operands' levels, and the
-amplitude of a pseudo-random factor on it."""
-WEIGHTS = 7
-
-
-@njit()
-def unpack(key: Int) -> Any:
-    """Return (first, second, distance, opposite) of a pattern."""
-    opposite = key & 1
-    key >>= 1
-    distance = (key & ((1 << DISTANCE_BITS) - 1)) - DISTANCE_BIAS
-    key >>= DISTANCE_BITS
-    return key >> OPERAND_BITS, key & ((1 << OPERAND_BITS) - 1), distance, opposite
 
 
 @njit()
@@ -131,14 +128,15 @@ def count_new_pairs(
     operand, power, negative = digits[digit, OP], digits[digit, POW], digits[digit, NEG]
     if n_fresh + size > fresh.shape[0]:
         grown = np.empty(2 * (n_fresh + size), np.int64)
-        grown[:n_fresh] = fresh[:n_fresh]
+        for k in range(n_fresh):
+            grown[k] = fresh[k]
         fresh = grown
     for k in range(start, start + size):
         other = items[k]
         key = pair_key(
             operand, power, negative, digits[other, OP], digits[other, POW], digits[other, NEG]
         )
-        if change(counts, key, 1, used) == 2:
+        if change(counts, key, ONE, used) == 2:
             fresh[n_fresh] = key
             n_fresh += 1
     return fresh, n_fresh
@@ -177,16 +175,10 @@ def occurrences(digits: Any, head: Any, marks: Any, key: Int, found: Any) -> Int
 
 @njit()
 def within_depth(digits: Any, table: Any, found: Any, number: Int, room: Any) -> Int:
-    """Keep the occurrences whose merging leaves every column a tree within the depth limit.
-
-    A column with terms at levels d_k has an adder tree of depth D if and only if the sum of
-    2**d_k is at most 2**D (Kraft); `room` is what is left of that sum.
-    """
+    """Keep the occurrences whose merging leaves every column room for a tree (see `level_gap`)."""
     if number == 0:
         return 0
-    cost = abs(
-        2.0 ** table[digits[found[0, 0], OP], LEVEL] - 2.0 ** table[digits[found[0, 1], OP], LEVEL]
-    )
+    cost = level_gap(table, digits[found[0, 0], OP], digits[found[0, 1], OP])
     if cost == 0.0:
         return number
     kept = 0
@@ -204,10 +196,7 @@ def give_room_back(digits: Any, table: Any, found: Any, number: Int, room: Any) 
     """Undo `within_depth` for occurrences that are not merged after all."""
     for k in range(number):
         column = digits[found[k, 0], COL]
-        room[column] += abs(
-            2.0 ** table[digits[found[k, 0], OP], LEVEL]
-            - 2.0 ** table[digits[found[k, 1], OP], LEVEL]
-        )
+        room[column] += level_gap(table, digits[found[k, 0], OP], digits[found[k, 1], OP])
 
 
 @njit()
@@ -223,10 +212,10 @@ def oriented(
     spec[0], spec[1], spec[2], spec[3], spec[4], spec[5] = first, second, sa, sb, 0, opposite
     if opposite == 0:
         return
-    top_plain = estimated_top(table, first, second, sa, sb, 0, 1)
-    top_turned = estimated_top(table, first, second, sa, sb, 1, 0)
-    plain = adder_bits(table, first, second, sa, sb, 0, 1, top_plain)
-    turned = adder_bits(table, first, second, sa, sb, 1, 0, top_turned)
+    top_plain = estimated_top(table, first, second, sa, sb, ZERO, ONE)
+    top_turned = estimated_top(table, first, second, sa, sb, ONE, ZERO)
+    plain = adder_bits(table, first, second, sa, sb, ZERO, ONE, top_plain)
+    turned = adder_bits(table, first, second, sa, sb, ONE, ZERO, top_turned)
     width = top_plain - min(table[first, EXP] + sa, table[second, EXP] + sb)
     negative = 0
     for k in range(number):
@@ -250,8 +239,8 @@ def initial_index(
             if 2 * (used[0] + k) > counts.shape[0]:
                 counts = rebuilt(counts, counts.shape[0] + k, used)
             digit = items[starts[column] + k]
-            count_pairs(digits, items, starts[column], k, digit, 1, counts, used)
-    heap, size = np.empty((64, 2), np.int64), 0
+            count_pairs(digits, items, starts[column], k, digit, ONE, counts, used)
+    heap, size = np.empty((64, 2), np.int64), ZERO
     for row in range(counts.shape[0]):
         if counts[row, 1] >= 2:
             key = counts[row, 0] - 1
@@ -269,7 +258,7 @@ def replace(
 
     Returns the counts and a list, with its length, of the patterns that came to occur twice.
     """
-    n_fresh = 0
+    n_fresh = ZERO
     for k in range(number):
         one, two = found[k, 0], found[k, 1]
         column = digits[one, COL]
@@ -278,9 +267,9 @@ def replace(
             counts = rebuilt(counts, sizes[column] + 8, used)
         positives[column] -= 2 - digits[one, NEG] - digits[two, NEG]
         remove(digits, head, items, starts, sizes, one)
-        count_pairs(digits, items, start, sizes[column], one, -1, counts, used)
+        count_pairs(digits, items, start, sizes[column], one, -ONE, counts, used)
         remove(digits, head, items, starts, sizes, two)
-        count_pairs(digits, items, start, sizes[column], two, -1, counts, used)
+        count_pairs(digits, items, start, sizes[column], two, -ONE, counts, used)
         digits[one, POW] = min(digits[one, POW], digits[two, POW])
         digits[one, NEG] ^= spec[4]
         positives[column] += 1 - digits[one, NEG]
@@ -313,7 +302,7 @@ def eliminate(
     counts, heap, size = initial_index(digits, items, starts, sizes, table, weights, seed, used)
     marks = np.zeros((sizes.shape[0], powers), np.int64)
     found = np.empty((digits.shape[0] + 1, 2), np.int64)
-    spec, fresh = np.empty(6, np.int64), np.empty(64, np.int64)
+    spec, fresh = np.empty(NODE_COLUMNS, np.int64), np.empty(64, np.int64)
     made, form_end = 0, n_leaf
     while size > 0:
         priority, key = heap[0, 0], heap[0, 1]

@@ -13,12 +13,13 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from gatewright.blocks.cmvm.greedy import COL, OP, SLOT, eliminate
-from gatewright.blocks.cmvm.terms import LEVEL, NODE_COLUMNS, Int
+from gatewright.blocks.cmvm.greedy import eliminate
+from gatewright.blocks.cmvm.layout import COL, LEVEL, NODE_COLUMNS, OP, SLOT, TERM_COLUMNS
+from gatewright.blocks.cmvm.terms import Int, copy_rows
 from gatewright.blocks.cmvm.trees import add_up, total_bits
 
-SIGNATURE = "(int64[:,::1], int64[:,::1], int64, int64, int64, float64[::1], int64, int64, int64)"
-PARTS = ("terms.py", "pairs.py", "greedy.py", "trees.py")
+SIGNATURE = "(int64[:,::1], int64[:,::1], int64, int64, int64, float64[::1], int64, int64)"
+PARTS = ("layout.py", "terms.py", "pairs.py", "greedy.py", "trees.py")
 
 
 def _fingerprint() -> int:
@@ -37,7 +38,7 @@ def _compiled(sources: int) -> Any:
     @njit(SIGNATURE, cache=True)
     def attempt(
         leaves: Any, digits: Any, n_columns: Int, powers: Int, depth: Int, weights: Any, seed: Int,
-        share: Int, by_level: Int,
+        share: Int,
     ) -> Any:  # fmt: skip
         """Solve one problem in one way.
 
@@ -47,10 +48,9 @@ def _compiled(sources: int) -> Any:
             n_columns: Number of outputs.
             powers: One more than the greatest power of a digit.
             depth: Greatest adder level allowed.
-            weights: Weights of the score of a pattern (see `greedy`).
+            weights: Weights of the score of a pattern (see `layout`).
             seed: Of the tie-break.
             share: 0: adder trees only. 1: eliminate common subexpressions first.
-            by_level: 1: build the trees by level first, 0: by adder bits first.
 
         Returns:
             (adder bits or -1 where a value would not fit, operand table, node table, outputs)
@@ -59,19 +59,20 @@ def _compiled(sources: int) -> Any:
         n_leaf, n_digits = leaves.shape[0], digits.shape[0]
         digits = digits.copy()
         table = np.zeros((n_leaf + n_digits, leaves.shape[1]), np.int64)
-        table[:n_leaf] = leaves
+        copy_rows(table, leaves, n_leaf)
         nodes = np.zeros((n_digits, NODE_COLUMNS), np.int64)
         forms = np.ones((max(4 * (n_leaf + n_digits), 64), 2), np.int64)
         for leaf in range(n_leaf):
             forms[leaf, 0] = leaf
         starts, sizes = np.zeros(n_columns, np.int64), np.zeros(n_columns, np.int64)
-        items = np.arange(n_digits)
+        items = np.empty(n_digits, np.int64)
         room = np.full(n_columns, 2.0**depth)
         for digit in range(n_digits):
             column = digits[digit, COL]
             if sizes[column] == 0:
                 starts[column] = digit
             digits[digit, SLOT] = sizes[column]
+            items[digit] = digit
             sizes[column] += 1
             room[column] -= 2.0 ** table[digits[digit, OP], LEVEL]
         made, form_end = 0, n_leaf
@@ -90,11 +91,11 @@ def _compiled(sources: int) -> Any:
                 weights,
                 seed,
             )
-        outputs = np.zeros((n_columns, 3), np.int64)
+        outputs = np.zeros((n_columns, TERM_COLUMNS), np.int64)
         if made >= 0:
             made = add_up(
                 table, forms, nodes, n_leaf, made, form_end, digits, items, starts, sizes, room,
-                by_level, outputs,
+                outputs,
             )  # fmt: skip
         if made < 0:
             return np.int64(-1), table, nodes, outputs

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from gatewright.blocks.cmvm.terms import Int
+from gatewright.blocks.cmvm.terms import Int, copy_rows
 
 DISTANCE_BITS, OPERAND_BITS = 8, 26
 DISTANCE_BIAS = 1 << (DISTANCE_BITS - 1)
@@ -23,6 +23,16 @@ def pack(first: Int, second: Int, distance: Int, opposite: Int) -> Int:
     """Pack `first ± second << distance` (opposite: minus) into one positive integer."""
     key = np.int64(first) << OPERAND_BITS | second
     return ((key << DISTANCE_BITS) | (distance + DISTANCE_BIAS)) << 1 | opposite
+
+
+@njit()
+def unpack(key: Int) -> Any:
+    """Return (first, second, distance, opposite) of a pattern."""
+    opposite = key & 1
+    key >>= 1
+    distance = (key & ((1 << DISTANCE_BITS) - 1)) - DISTANCE_BIAS
+    key >>= DISTANCE_BITS
+    return key >> OPERAND_BITS, key & ((1 << OPERAND_BITS) - 1), distance, opposite
 
 
 @njit()
@@ -98,7 +108,7 @@ def push(heap: Any, size: Int, priority: Int, key: Int) -> Any:
     """Insert into the binary max-heap of rows (priority, key); return the heap, maybe regrown."""
     if size == heap.shape[0]:
         grown = np.empty((2 * size + 64, 2), np.int64)
-        grown[:size] = heap
+        copy_rows(grown, heap, size)
         heap = grown
     child = size
     while child > 0:

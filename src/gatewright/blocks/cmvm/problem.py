@@ -58,6 +58,7 @@ def check(
     hi: NDArray[np.int64],
     frac: NDArray[np.int64],
     bias: NDArray[np.int64] | None,
+    bias_frac: int,
     arrival: NDArray[np.float64] | None,
 ) -> None:
     """Raise a `FormatError` or `OptionError` for whatever the solver cannot compute exactly."""
@@ -86,19 +87,23 @@ def check(
             found=f"{lo[i]}..{hi[i]}",
             supported="lo <= hi",
         )
-    if matrix.size and max(int(matrix.max()), -int(matrix.min())) >= 1 << WEIGHT_BITS:
-        raise FormatError(
-            "CMVM: a weight is too wide",
-            found=f"{max(int(matrix.max()), -int(matrix.min())).bit_length()} bits",
-            supported=f"up to {WEIGHT_BITS} bits and a sign",
-            remedy="round the weights to fewer bits",
-        )
-    if n_in and np.abs(frac).max() > FARTHEST_POINT:
-        raise FormatError(
-            "CMVM: a binary point is out of bounds",
-            found=int(frac[np.abs(frac).argmax()]),
-            supported=f"-{FARTHEST_POINT}..{FARTHEST_POINT}",
-        )
+    for name, array, bits in (("weight", matrix, WEIGHT_BITS), ("input range", lo, WIDEST - 1),
+                              ("input range", hi, WIDEST - 1)):  # fmt: skip
+        most = max(int(array.max(initial=0)), -int(array.min(initial=0))).bit_length()
+        if most > bits:
+            raise FormatError(
+                f"CMVM: {'an' if name[0] == 'i' else 'a'} {name} is too wide",
+                found=f"{most} bits",
+                supported=f"up to {bits} bits and a sign",
+                remedy="round to fewer bits",
+            )
+    for point in (*frac.tolist(), bias_frac):
+        if abs(point) > FARTHEST_POINT:
+            raise FormatError(
+                "CMVM: a binary point is out of bounds",
+                found=point,
+                supported=f"-{FARTHEST_POINT}..{FARTHEST_POINT}",
+            )
     if arrival is not None and n_in and not float(np.ptp(arrival)) <= LONGEST_WAIT:
         raise OptionError(
             "CMVM: the inputs arrive too far apart, or not at finite times",
@@ -200,11 +205,12 @@ def _scale(column: NDArray[np.int64]) -> int | None:
 def as_integers(values: Sequence[int] | NDArray[np.int64], name: str) -> NDArray[np.int64]:
     """Return `values` as int64, refusing anything that is not an integer already."""
     array = np.asarray(values)
-    if array.size and not np.issubdtype(array.dtype, np.integer):
+    unsigned = array.dtype == np.uint64 and array.size and int(array.max()) >= 1 << 63
+    if array.size and (unsigned or not np.issubdtype(array.dtype, np.integer)):
         raise FormatError(
-            f"CMVM: `{name}` holds no integers",
+            f"CMVM: `{name}` does not hold 64-bit integers",
             found=f"dtype {array.dtype}",
-            supported="integers",
+            supported="int64, or what fits it",
             remedy="scale by a power of two and convert",
         )
     return np.ascontiguousarray(array, dtype=np.int64)

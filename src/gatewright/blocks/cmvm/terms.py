@@ -3,8 +3,6 @@
 Every function here is compiled. An operand is an exact integer combination of the leaves (inputs
 and constants), so its range is the sum of its leaves' ranges: tighter than interval arithmetic
 node by node, which forgets that both sides of `8x - x` are the same `x`.
-
-Columns of the operand table (int64, one row per operand):
 """
 
 from __future__ import annotations
@@ -14,19 +12,39 @@ from typing import Any, TypeAlias
 import numpy as np
 from numba import njit
 
+from gatewright.blocks.cmvm.layout import (
+    CONST,
+    COUNT,
+    EXP,
+    HI,
+    LEVEL,
+    LO,
+    NEG_A,
+    NEG_B,
+    NODE_COLUMNS,
+    SHIFT_A,
+    SHIFT_B,
+    START,
+    TOP,
+    A,
+    B,
+)
+
 Int: TypeAlias = Any
 """A 64-bit integer of the compiled code."""
 
-LO, HI, EXP, LEVEL, TOP, CONST, START, COUNT = range(8)
-"""Range in units of 2**EXP; adder level; first bit above the value (EXP + width); is a constant;
-first entry and number of entries of its linear form."""
-TABLE_COLUMNS = 8
-
-A, B, SHIFT_A, SHIFT_B, NEG_A, NEG_B = range(6)
-"""Columns of the node table: operands, left shifts (one of them 0), signs."""
-NODE_COLUMNS = 6
+ZERO, ONE = np.int64(0), np.int64(1)
+"""Arguments that are constant; a literal would compile the function called once more."""
 
 LIMIT_BITS = 62
+
+
+@njit()
+def copy_rows(target: Any, source: Any, number: Int) -> None:
+    """Copy the first rows. A slice assignment would compile for seconds: it can fail with text."""
+    for row in range(number):
+        for k in range(source.shape[1]):
+            target[row, k] = source[row, k]
 
 
 @njit()
@@ -86,12 +104,22 @@ def estimated_top(table: Any, a: Int, b: Int, sa: Int, sb: Int, na: Int, nb: Int
 
 
 @njit()
+def level_gap(table: Any, a: Int, b: Int) -> float:
+    """Return what adding `a` and `b` takes from a column's room under the depth limit.
+
+    A column with terms at levels d_k has an adder tree of depth D if and only if the sum of
+    2**d_k is at most 2**D (Kraft). A sum one level above its later operand adds the difference.
+    """
+    return abs(float(2.0 ** table[a, LEVEL] - 2.0 ** table[b, LEVEL]))
+
+
+@njit()
 def with_room(forms: Any, end: Int, extra: Int) -> Any:
     """Return the table of linear forms, regrown where `extra` rows do not fit behind `end`."""
     if end + extra <= forms.shape[0]:
         return forms
     grown = np.empty((2 * (end + extra), 2), np.int64)
-    grown[:end] = forms[:end]
+    copy_rows(grown, forms, end)
     return grown
 
 
@@ -168,7 +196,8 @@ def make_node(
     end = merge_forms(forms, table, a, b, sa, sb, na, nb, start)
     if end < 0:
         return -1
-    nodes[node - n_leaf] = spec
+    for k in range(NODE_COLUMNS):
+        nodes[node - n_leaf, k] = spec[k]
     table[node, START], table[node, COUNT] = start, end - start
     table[node, LEVEL] = max(table[a, LEVEL], table[b, LEVEL]) + 1
     table[node, CONST] = 0

@@ -7,20 +7,33 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from gatewright.blocks.cmvm.greedy import NEG, OP, POW
-from gatewright.blocks.cmvm.pairs import change, count_of, new_table, pack, pair_key
-from gatewright.blocks.cmvm.terms import (
+from gatewright.blocks.cmvm.layout import (
     COUNT,
     LEVEL,
+    NEG,
     NEG_A,
     NEG_B,
+    NODE_COLUMNS,
+    OP,
+    POW,
     SHIFT_A,
+    SHIFT_B,
+    TERM_COLUMNS,
+    TERM_NEG,
+    TERM_OP,
+    TERM_POW,
     TOP,
     A,
     B,
+)
+from gatewright.blocks.cmvm.pairs import change, count_of, new_table, pack, pair_key
+from gatewright.blocks.cmvm.terms import (
+    ONE,
+    ZERO,
     Int,
     adder_bits,
     estimated_top,
+    level_gap,
     make_node,
     with_room,
 )
@@ -30,30 +43,29 @@ TOP_BIAS = 1 << 14
 
 
 @njit()
-def pair_cost(table: Any, terms: Any, i: Int, j: Int, known: Any, by_level: Int) -> Int:
+def pair_cost(table: Any, terms: Any, i: Int, j: Int, known: Any) -> Int:
     """Return how unwelcome it is to add terms `i` and `j`.
 
     A sum that exists already comes first. Then what counts is the top of the sum, not the adder's
     own bits: narrow and low terms are gathered before wide ones, so that few adders are wide.
-    `by_level` puts the level first: the tree is then built as early as its terms arrive.
     """
-    a, b = terms[i, 0], terms[j, 0]
-    distance = terms[j, 1] - terms[i, 1]
-    opposite = terms[i, 2] ^ terms[j, 2]
+    a, b = terms[i, TERM_OP], terms[j, TERM_OP]
+    distance = terms[j, TERM_POW] - terms[i, TERM_POW]
+    opposite = terms[i, TERM_NEG] ^ terms[j, TERM_NEG]
     level = max(table[a, LEVEL], table[b, LEVEL])
-    key = pair_key(a, terms[i, 1], terms[i, 2], b, terms[j, 1], terms[j, 2])
+    key = pair_key(
+        a, terms[i, TERM_POW], terms[i, TERM_NEG], b, terms[j, TERM_POW], terms[j, TERM_NEG]
+    )
     if count_of(known, key) != 0:
         return level
     sa, sb = max(-distance, 0), max(distance, 0)
-    top = estimated_top(table, a, b, sa, sb, 0, opposite)
-    bits = adder_bits(table, a, b, sa, sb, 0, opposite, top)
+    top = estimated_top(table, a, b, sa, sb, ZERO, opposite)
+    bits = adder_bits(table, a, b, sa, sb, ZERO, opposite, top)
     if opposite != 0:
-        turned = estimated_top(table, a, b, sa, sb, 1, 0)
-        bits = min(bits, adder_bits(table, a, b, sa, sb, 1, 0, turned))
+        turned = estimated_top(table, a, b, sa, sb, ONE, ZERO)
+        bits = min(bits, adder_bits(table, a, b, sa, sb, ONE, ZERO, turned))
         top = min(top, turned)
-    height = top + min(terms[i, 1], terms[j, 1]) + TOP_BIAS
-    if by_level != 0:
-        return (((level << 16) + height) << 16) + bits
+    height = top + min(terms[i, TERM_POW], terms[j, TERM_POW]) + TOP_BIAS
     return (((height << 16) + level) << 16) + bits
 
 
@@ -80,6 +92,22 @@ def update_partners(costs: Any, partner: Any, size: Int, i: Int, j: Int) -> None
 
 
 @njit()
+def lowest_pair(table: Any, terms: Any, partner: Any, size: Int) -> Int:
+    """Pair the two terms of the lowest levels: what is left where rounding ate the last room."""
+    low, second = 0, 1
+    if table[terms[1, TERM_OP], LEVEL] < table[terms[0, TERM_OP], LEVEL]:
+        low, second = 1, 0
+    for k in range(2, size):
+        level = table[terms[k, TERM_OP], LEVEL]
+        if level < table[terms[low, TERM_OP], LEVEL]:
+            low, second = k, low
+        elif level < table[terms[second, TERM_OP], LEVEL]:
+            second = k
+    partner[low] = second
+    return low
+
+
+@njit()
 def cheapest_pair(table: Any, terms: Any, costs: Any, partner: Any, size: Int, room: float) -> Int:
     """Return the term whose pair is the cheapest that fits the depth limit.
 
@@ -92,10 +120,9 @@ def cheapest_pair(table: Any, terms: Any, costs: Any, partner: Any, size: Int, r
             if partner[i] >= 0 and (best < 0 or costs[i, partner[i]] < costs[best, partner[best]]):
                 best = i
         if best < 0:
-            return -1
+            return lowest_pair(table, terms, partner, size)
         other = partner[best]
-        gap = abs(2.0 ** table[terms[best, 0], LEVEL] - 2.0 ** table[terms[other, 0], LEVEL])
-        if gap <= room:
+        if level_gap(table, terms[best, TERM_OP], terms[other, TERM_OP]) <= room:
             return best
         costs[best, other] = costs[other, best] = NEVER
         for i in (best, other):
@@ -108,7 +135,7 @@ def choose_signs(table: Any, spec: Any, sign_a: Int, sign_b: Int, keep_positive:
     spec[NEG_A] = spec[NEG_B] = 0
     if sign_a == sign_b:
         return sign_a
-    a, b, sa, sb = spec[A], spec[B], spec[SHIFT_A], spec[SHIFT_A + 1]
+    a, b, sa, sb = spec[A], spec[B], spec[SHIFT_A], spec[SHIFT_B]
     cost_plus = adder_bits(table, a, b, sa, sb, sign_a, sign_b,
                            estimated_top(table, a, b, sa, sb, sign_a, sign_b))  # fmt: skip
     cost_minus = adder_bits(table, a, b, sa, sb, sign_b, sign_a,
@@ -129,26 +156,28 @@ def merge_terms(
     not fit. `positives` counts the positive terms of the column: the last one is kept, so that the
     column's sum needs no negation.
     """
-    spec = np.zeros(6, np.int64)
-    if terms[i, 0] > terms[j, 0] or (terms[i, 0] == terms[j, 0] and terms[i, 1] > terms[j, 1]):
+    spec = np.zeros(NODE_COLUMNS, np.int64)
+    if terms[i, TERM_OP] > terms[j, TERM_OP] or (
+        terms[i, TERM_OP] == terms[j, TERM_OP] and terms[i, TERM_POW] > terms[j, TERM_POW]
+    ):
         first, second = j, i
     else:
         first, second = i, j
-    sign_a, sign_b = terms[first, 2], terms[second, 2]
-    distance = terms[second, 1] - terms[first, 1]
-    spec[0], spec[1] = terms[first, 0], terms[second, 0]
-    spec[2], spec[3] = max(-distance, 0), max(distance, 0)
-    power = min(terms[i, 1], terms[j, 1])
+    sign_a, sign_b = terms[first, TERM_NEG], terms[second, TERM_NEG]
+    distance = terms[second, TERM_POW] - terms[first, TERM_POW]
+    spec[A], spec[B] = terms[first, TERM_OP], terms[second, TERM_OP]
+    spec[SHIFT_A], spec[SHIFT_B] = max(-distance, 0), max(distance, 0)
+    power = min(terms[i, TERM_POW], terms[j, TERM_POW])
     keep_positive = positives == 1 and sign_a != sign_b
-    key = pack(spec[0], spec[1], distance, sign_a ^ sign_b)
+    key = pack(spec[A], spec[B], distance, sign_a ^ sign_b)
     twin = count_of(known, key) - 1
     if twin >= 0:
         sign = sign_a ^ nodes[twin - n_leaf, NEG_A]
         if not (keep_positive and sign != 0):
-            terms[i, 0], terms[i, 1], terms[i, 2] = twin, power, sign
+            terms[i, TERM_OP], terms[i, TERM_POW], terms[i, TERM_NEG] = twin, power, sign
             return form_end
     sign = choose_signs(table, spec, sign_a, sign_b, keep_positive)
-    terms[i, 0], terms[i, 1], terms[i, 2] = node, power, sign
+    terms[i, TERM_OP], terms[i, TERM_POW], terms[i, TERM_NEG] = node, power, sign
     return make_node(table, forms, nodes, n_leaf, node, spec, form_end)
 
 
@@ -156,7 +185,7 @@ def merge_terms(
 def remember(nodes: Any, n_leaf: Int, node: Int, known: Any, used: Any) -> None:
     """Enter a node into the table of known patterns, under its number plus one."""
     spec = nodes[node - n_leaf]
-    key = pack(spec[0], spec[1], spec[3] - spec[2], spec[4] ^ spec[5])
+    key = pack(spec[A], spec[B], spec[SHIFT_B] - spec[SHIFT_A], spec[NEG_A] ^ spec[NEG_B])
     if count_of(known, key) == 0:
         change(known, key, node + 1, used)
 
@@ -164,28 +193,28 @@ def remember(nodes: Any, n_leaf: Int, node: Int, known: Any, used: Any) -> None:
 @njit()
 def column_terms(digits: Any, items: Any, start: Int, size: Int) -> Any:
     """Return the terms (operand, power, sign) of a column."""
-    terms = np.empty((size, 3), np.int64)
+    terms = np.empty((size, TERM_COLUMNS), np.int64)
     for k in range(size):
         digit = items[start + k]
-        terms[k, 0], terms[k, 1] = digits[digit, OP], digits[digit, POW]
-        terms[k, 2] = digits[digit, NEG]
+        terms[k, TERM_OP], terms[k, TERM_POW] = digits[digit, OP], digits[digit, POW]
+        terms[k, TERM_NEG] = digits[digit, NEG]
     return terms
 
 
 @njit()
 def sum_column(
     table: Any, forms: Any, nodes: Any, n_leaf: Int, made: Int, form_end: Int, terms: Any,
-    room: float, known: Any, used: Any, by_level: Int,
+    room: float, known: Any, used: Any,
 ) -> Any:  # fmt: skip
     """Add the terms of one column up into terms[0]; return (nodes made, forms' end, forms)."""
     size = terms.shape[0]
     costs = np.full((size, size), NEVER, np.int64)
     partner = np.empty(size, np.int64)
-    positives = 0
+    positives = ZERO
     for i in range(size):
-        positives += 1 - terms[i, 2]
+        positives += 1 - terms[i, TERM_NEG]
         for j in range(i):
-            costs[i, j] = costs[j, i] = pair_cost(table, terms, i, j, known, by_level)
+            costs[i, j] = costs[j, i] = pair_cost(table, terms, i, j, known)
     for i in range(size):
         partner[i] = best_partner(costs, size, i)
     while size > 1:
@@ -193,28 +222,30 @@ def sum_column(
         j = partner[i]
         if i > j:
             i, j = j, i
-        room -= abs(2.0 ** table[terms[i, 0], LEVEL] - 2.0 ** table[terms[j, 0], LEVEL])
-        before = 2 - terms[i, 2] - terms[j, 2]
+        before = 2 - terms[i, TERM_NEG] - terms[j, TERM_NEG]
         node = n_leaf + made
-        forms = with_room(forms, form_end, table[terms[i, 0], COUNT] + table[terms[j, 0], COUNT])
+        a, b = terms[i, TERM_OP], terms[j, TERM_OP]
+        forms = with_room(forms, form_end, table[a, COUNT] + table[b, COUNT])
+        room -= level_gap(table, a, b)
         end = merge_terms(
             table, forms, nodes, n_leaf, node, form_end, terms, i, j, positives, known
         )
         if end < 0:
             return -1, 0, forms
-        if terms[i, 0] == node:
+        if terms[i, TERM_OP] == node:
             form_end = end
             made += 1
             remember(nodes, n_leaf, node, known, used)
-        positives += 1 - terms[i, 2] - before
+        positives += 1 - terms[i, TERM_NEG] - before
         size -= 1
-        terms[j] = terms[size]
-        costs[j, :size] = costs[size, :size]
-        costs[:size, j] = costs[:size, size]
+        for k in range(TERM_COLUMNS):
+            terms[j, k] = terms[size, k]
+        for k in range(size):
+            costs[j, k] = costs[k, j] = costs[size, k]
         costs[j, j] = NEVER
         for k in range(size):
             if k != i:
-                costs[i, k] = costs[k, i] = pair_cost(table, terms, i, k, known, by_level)
+                costs[i, k] = costs[k, i] = pair_cost(table, terms, i, k, known)
         update_partners(costs, partner, size, i, j)
     return made, form_end, forms
 
@@ -222,7 +253,7 @@ def sum_column(
 @njit()
 def add_up(
     table: Any, forms: Any, nodes: Any, n_leaf: Int, made: Int, form_end: Int, digits: Any,
-    items: Any, starts: Any, sizes: Any, room: Any, by_level: Int, outputs: Any,
+    items: Any, starts: Any, sizes: Any, room: Any, outputs: Any,
 ) -> Int:  # fmt: skip
     """Build an adder tree for every column; return the number of nodes, -1 where one is too wide.
 
@@ -236,16 +267,17 @@ def add_up(
     for node in range(made):
         remember(nodes, n_leaf, n_leaf + node, known, used)
     for column in range(sizes.shape[0]):
-        outputs[column, 0], outputs[column, 1], outputs[column, 2] = -1, 0, 0
+        outputs[column, TERM_OP] = -1
         if sizes[column] == 0:
             continue
         terms = column_terms(digits, items, starts[column], sizes[column])
         made, form_end, forms = sum_column(
-            table, forms, nodes, n_leaf, made, form_end, terms, room[column], known, used, by_level
+            table, forms, nodes, n_leaf, made, form_end, terms, room[column], known, used
         )
         if made < 0:
             return -1
-        outputs[column] = terms[0]
+        for k in range(TERM_COLUMNS):
+            outputs[column, k] = terms[0, k]
     return made
 
 
@@ -255,7 +287,6 @@ def total_bits(table: Any, nodes: Any, made: Int) -> Int:
     total = np.int64(0)
     n_leaf = table.shape[0] - nodes.shape[0]
     for k in range(made):
-        n = nodes[k]
-        top = table[n_leaf + k, TOP]
-        total += adder_bits(table, n[0], n[1], n[2], n[3], n[4], n[5], top)
+        n, top = nodes[k], table[n_leaf + k, TOP]
+        total += adder_bits(table, n[A], n[B], n[SHIFT_A], n[SHIFT_B], n[NEG_A], n[NEG_B], top)
     return total

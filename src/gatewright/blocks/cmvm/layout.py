@@ -1,0 +1,34 @@
+"""Columns of the integer tables that the solver hands to its compiled code and gets back."""
+
+from __future__ import annotations
+
+# Operands, one row each: range in units of 2**EXP; adder level; first bit above the value
+# (EXP + width); whether it is a constant; first entry and number of entries of its linear form.
+LO, HI, EXP, LEVEL, TOP, CONST, START, COUNT = range(8)
+OPERAND_COLUMNS = 8
+
+# Nodes: operands, left shifts (one of them 0), signs (1: subtracted).
+A, B, SHIFT_A, SHIFT_B, NEG_A, NEG_B = range(6)
+NODE_COLUMNS = 6
+
+# Digits: operand, power, sign, output column, place in the column's list, links of the list of
+# digits of the same operand (-1 ends it).
+OP, POW, NEG, COL, SLOT, NEXT, PREV = range(7)
+DIGIT_COLUMNS = 7
+
+# Outputs and terms of a column: operand (-1: none), power, sign.
+TERM_OP, TERM_POW, TERM_NEG = range(3)
+TERM_COLUMNS = 3
+
+# Weights of a pattern's score: (overlap * bits in which the operands overlap + bits * adder bits +
+# adder) * (count - first) + span * width of the sum - level_gap * difference of the operands'
+# levels, times a pseudo-random factor of amplitude random.
+OVERLAP, BITS, ADDER, FIRST, SPAN, LEVEL_GAP, RANDOM = range(7)
+WEIGHTS = 7
+
+
+def width_of(lo: int, hi: int) -> int:
+    """Return the bits that hold every integer of lo..hi, a sign bit included where needed."""
+    if lo >= 0:
+        return hi.bit_length()
+    return max(max(hi, 0).bit_length(), (-lo - 1).bit_length()) + 1
