@@ -179,6 +179,21 @@ def test_names_that_do_not_fit():
     refused(model([], {"x": (2,)}), UnsupportedError, "an output of the model")
 
 
+def test_names_that_are_no_text(tmp_path):
+    path = tmp_path / "m.onnx"
+    path.write_bytes(SMALL.SerializeToString().replace(b"MatMul_y", b"MatMul\xff\xfe"))
+    refused(path, ModelError, "a name in the model is no text", "UTF-8")
+    refused(model([node("Relu", "x", "y"), helper.make_node("Relu", ["x"], [])], {"x": (2,)}),
+            ModelError, "a node gives no result")  # fmt: skip
+
+
+def test_shapes_that_do_not_fit():
+    proto = model([node("Add", "a b", "y")], {"a": (3,), "b": (4,)})
+    refused(proto, ModelError, "do not fit together", "(batch, 3) and (batch, 4)")
+    wide = model([node("Add", "a b", "y")], {"a": (1 << 20, 1), "b": (1, 1 << 20)})
+    refused(wide, UnsupportedError, "larger than a circuit can be", str(1 << 40))
+
+
 def test_control_flow_and_functions():
     body = helper.make_graph([node("Relu", "x", "z")], "b", [], [])
     branch = node("If", "x", "y", then_branch=body, else_branch=body)
@@ -227,6 +242,7 @@ def test_opset(opset):
     [
         (["N", "M"], "a length that is not known"),
         (["N", 0], "a length that is not known"),
+        (["N", 1 << 40], "or too large"),
         ([16, 4], "no batch as its first axis"),
         ([], "no batch as its first axis"),
     ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from math import prod
 
 import numpy as np
 from onnx import NodeProto
@@ -11,6 +12,11 @@ from gatewright.base import GatewrightError, ModelError, Namer, Place, Unsupport
 from gatewright.frontends.onnx.attributes import Attributes
 from gatewright.frontends.onnx.operand import Array, Codes, Const, Operand, Value
 from gatewright.ir import Node, Op, Reals
+from gatewright.ops import Dense
+from gatewright.ops.elementwise import Binary
+
+MAX_ELEMENTS = 1 << 24
+"""Most numbers in one sample of a tensor; each would be a signal of its own in a parallel circuit."""
 
 
 @dataclass
@@ -31,10 +37,34 @@ class Builder:
     def emit(self, op: Op, inputs: tuple[Value, ...], name: str, layer: str) -> Value:
         """Append a node; its sample's shape is found by running it on zeros."""
         node = Node(self.names.name(name, "node"), op, tuple(v.name for v in inputs), layer)
-        with np.errstate(all="ignore"):
-            result = op.real(*(np.zeros((1, *v.shape)) for v in inputs))
+        try:
+            self._check_size(op, inputs, layer)
+            with np.errstate(all="ignore"):
+                result = op.real(*(np.zeros((1, *v.shape)) for v in inputs))
+        except ValueError:
+            raise ModelError(
+                "the shapes of a layer's operands do not fit together",
+                place=Place(self.source, layer),
+                found=" and ".join(f"(batch, {', '.join(map(str, v.shape))})" for v in inputs),
+                supported="shapes that broadcast as in NumPy",
+            ) from None
         self.nodes.append(node)
         return Value(node.name, result.shape[1:])
+
+    def _check_size(self, op: Op, inputs: tuple[Value, ...], layer: str) -> None:
+        """Refuse a result too large to be meant, before memory is asked for it."""
+        size = 0
+        if isinstance(op, Binary):
+            size = prod(np.broadcast_shapes(*(v.shape for v in inputs)))
+        elif isinstance(op, Dense):
+            size = prod(inputs[0].shape[:-1]) * op.weight.shape[1]
+        if size > MAX_ELEMENTS:
+            raise UnsupportedError(
+                "a layer's result is larger than a circuit can be",
+                place=Place(self.source, layer),
+                found=f"{size} numbers",
+                supported=f"up to {MAX_ELEMENTS}",
+            )
 
 
 @dataclass

@@ -59,6 +59,7 @@ def load(model: Path | str | ModelProto) -> Source:
             found="no IR version, no operator set or no output",
             remedy="export the model again; a download may have been cut off",
         )
+    _check_names(graph, name)
     _refuse(model, name)
     opset = _opset(model, name)
     tensors = {tensor.name: tensor for tensor in graph.initializer}
@@ -94,6 +95,27 @@ def _parse(path: Path) -> ModelProto:
     return model
 
 
+def _check_names(graph: GraphProto, name: str) -> None:
+    """Refuse names that are no text (the parser then gives bytes) and nodes without a result."""
+    names: list[object] = [graph.name, *(t.name for t in graph.initializer)]
+    names += [value.name for value in (*graph.input, *graph.output)]
+    names += [d.dim_param for value in graph.input for d in value.type.tensor_type.shape.dim]
+    for node in graph.node:
+        names += [node.name, node.op_type, node.domain, *node.input, *node.output]
+        names += [attribute.name for attribute in node.attribute]
+        if not any(node.output):
+            raise ModelError("a node gives no result", place=name, found=f"a {node.op_type!r}")
+    for text in names:
+        if not isinstance(text, str):
+            raise ModelError(
+                "a name in the model is no text",
+                place=name,
+                found=repr(text),
+                supported="UTF-8",
+                remedy="export the model again; the file may be damaged",
+            )
+
+
 def _refuse(model: ModelProto, name: str) -> None:
     """Refuse what no handler knows of."""
     if model.graph.sparse_initializer:
@@ -113,7 +135,7 @@ def _refuse(model: ModelProto, name: str) -> None:
         )
     functions = {(f.domain, f.name) for f in model.functions}
     for node in model.graph.node:
-        place = Place(name, node.name or next(iter(node.output), ""))
+        place = Place(name, node.name or node.output[0])
         if (node.domain, node.op_type) in functions:
             raise UnsupportedError(
                 "a node calls a function of the model",
@@ -168,7 +190,7 @@ def _sorted(graph: GraphProto, tensors: dict[str, TensorProto], name: str) -> li
         if missing:
             raise ModelError(
                 "a node reads a value that nothing gives",
-                place=Place(name, node.name or next(iter(node.output), "")),
+                place=Place(name, node.name or node.output[0]),
                 found=missing[0],
             )
         waiting.append({makers[i] for i in node.input if i in makers})

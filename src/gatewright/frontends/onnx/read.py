@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from math import prod
 from pathlib import Path
 
 from onnx import ModelProto, NodeProto, ValueInfoProto
 
 from gatewright.base import Diagnostics, GatewrightError, ModelError, Namer, Place, UnsupportedError
 from gatewright.frontends.onnx.attributes import Attributes
-from gatewright.frontends.onnx.call import Builder, Call
+from gatewright.frontends.onnx.call import MAX_ELEMENTS, Builder, Call
 from gatewright.frontends.onnx.fold import FOLDS, fold
 from gatewright.frontends.onnx.load import Source, load
 from gatewright.frontends.onnx.operand import Codes, Const, Operand, Value
@@ -107,12 +108,12 @@ def _input_shape(source: Source, info: ValueInfoProto) -> tuple[int, ...]:
             remedy="export the model with a batch axis",
         )
     shape = tuple(n for n in lengths[1:] if isinstance(n, int) and n > 0)
-    if len(shape) != len(lengths) - 1:
+    if len(shape) != len(lengths) - 1 or prod(shape) > MAX_ELEMENTS:
         raise UnsupportedError(
-            "an input has a length that is not known",
+            "an input has a length that is not known, or too large",
             place=place,
             found=f"shape {lengths}",
-            supported="numbers in all places but the batch's",
+            supported=f"numbers in all places but the batch's, {MAX_ELEMENTS} values in all",
             remedy="export the model with fixed shapes",
         )
     return shape
@@ -124,7 +125,7 @@ def _read_node(
     """Read one node; its outputs stand for nothing (None) where that failed."""
     for name in filter(None, node.output):
         operands[name] = None
-    place = Place(source.name, str(node.name or next(iter(node.output), node.op_type)))
+    place = Place(source.name, str(node.name or node.output[0]))
     _load_constants(source, node, operands, place)
     if any(operands[name] is None for name in node.input if name):
         return  # the error that left it so has been gathered
@@ -138,8 +139,7 @@ def _read_node(
             error.place = place
             error.args = (error.text(),)
         raise
-    if node.output:
-        operands[node.output[0]] = result
+    operands[node.output[0]] = result
     _refuse_further_outputs(source, node, place)
 
 
