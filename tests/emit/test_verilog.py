@@ -206,7 +206,9 @@ def test_meaning_is_beside_the_bits():
     assert "// latency 2 cycles, initiation interval 1" in text
 
 
-@pytest.mark.parametrize("word", ["verilator", "synopsys", "synthesis", "pragma", "u", "rom", "t7"])
+@pytest.mark.parametrize(
+    "word", ["verilator", "synopsys", "synthesis", "pragma", "u", "u_t", "rom_x", "t4", "t5"]
+)
 def test_words_that_tools_obey_in_comments(word):
     m = Module(word, origin=f"{word} translate_off", note=f"{word} lint_off")
     x = m.input(word, Intervals.format(Fixed(True, 4, 0), (2,)))
@@ -235,3 +237,11 @@ def test_a_register_without_input_is_refused():
     m.output("y", [m.register((0, 3, 0))])
     with pytest.raises(VerificationError, match="a register has no input"):
         emit_verilog(m)
+
+
+def test_a_layer_may_be_called_like_a_wire():
+    leaf = random_module(3, "t11", state=True)
+    top = wrapper([leaf, random_module(4, "z", state=False)])
+    sources = emit_verilog(top)
+    assert list(sources) == ["all_of_them.v", "t11.v", "z.v"]
+    lint(bare(sources))

@@ -129,7 +129,7 @@ def name_rows(scope: Scope) -> None:
             if name[s] is None and width[s] and kinds[s] not in (CONST, SHIFT):
                 name[s] = namer.name(f"{port}_{i}")
     root, signed, a = nets.root, nets.signed, m.a
-    free = not any(KEPT.fullmatch(port) for port in (*m.inputs, *m.outputs))
+    free = not any(KEPT.fullmatch(port) for port in (*m.inputs, *m.outputs, scope.design.top))
     for s, kind in enumerate(kinds):
         if not live[s] or name[s] is not None or not width[s] or kind == CONST:
             continue

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from gatewright.base import Namer, identifier
+from gatewright.base import Namer
 from gatewright.emit.cells import RULES
 from gatewright.emit.header import header_lines
 from gatewright.emit.instances import Instances
 from gatewright.emit.nets import vector
 from gatewright.emit.ports import port_list, write_inputs, write_outputs, write_unused
 from gatewright.emit.registers import declare_registers, write_registers
-from gatewright.emit.scope import INSTANCE, KEPT, REG, Design, Scope, name_rows
+from gatewright.emit.scope import INSTANCE, REG, Design, Scope, name_rows
 from gatewright.emit.tables import Tables
 from gatewright.hw import Kind, Module
 
@@ -34,10 +34,12 @@ def emit_verilog(top: Module) -> dict[str, str]:
         VerificationError: a register has no input.
     """
     modules = used_modules(top)
+    names = module_names(modules)
     ports = {port for m in modules for port in (*m.inputs, *m.outputs)}
-    names = module_names(modules, ports)
-    shunned = frozenset(name for port in ports for name in look_alikes(port, modules))
-    design = Design(names[id(top)], names, clocked_modules(modules), Namer(shunned), shunned)
+    shunned = {name for port in ports for name in look_alikes(port, modules)}
+    shunned.add(names[id(top)].lower())
+    clocked = clocked_modules(modules)
+    design = Design(names[id(top)], names, clocked, Namer(shunned), frozenset(shunned))
     return {
         f"{names[id(m)]}.v": module_text(
             Scope(m, names[id(m)], m is top or design.clocked[id(m)], design)
@@ -48,19 +50,19 @@ def emit_verilog(top: Module) -> dict[str, str]:
 
 def top_name(top: Module) -> str:
     """Return the name of the top in the text: its own, unless a port or a language has that."""
-    modules = used_modules(top)
+    return module_names(used_modules(top))[id(top)]
+
+
+def module_names(modules: list[Module]) -> dict[int, str]:
+    """Return an identifier for each module, by `id`; the top comes first.
+
+    The top's is the name of no port: Verilator takes a top and a signal of one name for the same.
+    """
+    top, *others = modules
     ports = {port for m in modules for port in (*m.inputs, *m.outputs)}
-    return module_names(modules, ports)[id(top)]
-
-
-def module_names(modules: list[Module], ports: set[str]) -> dict[int, str]:
-    """Return an identifier for each module, by `id`; tools confuse a top with a signal so named."""
-    namer = Namer(ports)
-    wanted = {id(m): identifier(m.name, "m") for m in modules}
-    return {
-        key: namer.name(f"m_{name}" if KEPT.fullmatch(name) else name, "m")
-        for key, name in wanted.items()
-    }
+    name = Namer(ports).name(top.name, "m")
+    namer = Namer([name])
+    return {id(top): name} | {id(m): namer.name(m.name, "m") for m in others}
 
 
 def look_alikes(port: str, modules: list[Module]) -> list[str]:
