@@ -16,7 +16,7 @@ from gatewright.ops import Dense
 from gatewright.ops.elementwise import Binary
 
 MAX_ELEMENTS = 1 << 24
-"""Most numbers in one sample of a tensor; each would be a signal of its own in a parallel circuit."""
+"""Most numbers in one sample of a tensor; in a parallel circuit each is a signal of its own."""
 
 
 @dataclass
