@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gatewright.base import DataError, FormatError, OptionError
-from gatewright.blocks.cmvm import AdderGraph, solve
+from gatewright.blocks.cmvm import AdderGraph, kernel, solve
 from gatewright.blocks.cmvm.csd import count_digits, csd_digits
 
 Problem = dict[str, Any]
@@ -240,3 +241,11 @@ def test_evaluate_refuses_another_shape() -> None:
 def test_evaluate_refuses_values_outside_the_ranges() -> None:
     with pytest.raises(DataError, match=r"sample 1, input 0\n  found:     128\n(.|\n)*-128\.\.127"):
         solve(**make([[3]])).evaluate(np.array([[127], [128]]))
+
+
+def test_the_cache_key_covers_every_compiled_source() -> None:
+    folder = Path(kernel.__file__).parent
+    sources = {path.name: path.read_text() for path in folder.glob("*.py")}
+    compiled = {name for name, text in sources.items() if "from numba import" in text}
+    assert compiled - {"kernel.py"} <= set(kernel.PARTS)
+    assert "layout.py" in kernel.PARTS
