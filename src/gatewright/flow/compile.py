@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, fields, replace
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from gatewright.passes.graph import host_input, streamline
 from gatewright.passes.lower import lower
 from gatewright.passes.netlist import Clock, pipeline
 from gatewright.quantize import Formats, Quantized, quantize
+from gatewright.quantize.formats import ROLES
 
 REPLAY_SAMPLES = 500
 """Random samples for the comparison after import where no calibration data are given."""
@@ -88,7 +90,7 @@ def compile(
     graph, quantized = _to_integers(source, data, labels, tolerance, formats, input_format, steps)
     facts: dict[str, Any] = {"model": dict(source.facts), "source": source.source}
     if quantized is not None:
-        facts["quantization"] = quantized.facts()
+        facts["quantization"] = quantization_facts(quantized)
     steps.begin("check import")
     facts["import_check"] = _replay(source, graph, data, quantized)
     steps.end()
@@ -130,12 +132,30 @@ def _to_integers(
             data,
             labels=labels,
             tolerance=tolerance,
-            formats=Formats.of(formats or {}, input_format),
+            formats=_formats(formats or {}, input_format),
             progress=steps.progress,
         )
         graph = quantized.graph
     steps.end()
     return graph, quantized
+
+
+def _formats(formats: Mapping[str, str], input_format: str | None) -> Formats:
+    """Read `{"dense_*.weight": "fixed<6,1>"}`; a rule without a role is about the activation."""
+    rules = [("*", "input", input_format)] if input_format else []
+    for key, fmt in formats.items():
+        pattern, dot, role = key.rpartition(".")
+        known = bool(dot) and role in ROLES
+        rules.append((pattern, role, fmt) if known else (key, "activation", fmt))
+    return Formats(tuple(rules))
+
+
+def quantization_facts(quantized: Quantized) -> dict[str, Any]:
+    """Return how a float model was quantized, as plain data."""
+    facts = {f.name: getattr(quantized, f.name) for f in fields(quantized) if f.name != "graph"}
+    facts["choices"] = [asdict(choice) for choice in quantized.choices]
+    plain = json.dumps(facts, default=str)
+    return dict(json.loads(plain))
 
 
 def _is_integer(graph: Graph) -> bool:
@@ -177,9 +197,9 @@ def _build(graph: Graph, options: Options, steps: _Steps) -> Design:
     return design
 
 
-def rebuild(graph: Graph, options: Options) -> Design:
+def rebuild(graph: Graph, options: Options, progress: Progress | None = None) -> Design:
     """Build a design again from its integer graph, as `compile` did."""
-    return _build(graph, options, _Steps(None))
+    return _build(graph, options, _Steps(progress))
 
 
 def random_reals(graph: Graph, count: int, seed: int = 0) -> dict[str, Reals]:

@@ -284,7 +284,7 @@ class Module:
         """Return a where the condition is 1, else b.
 
         `within` states a narrower range that the caller can prove, in units of the finer of the two
-        grids. Constants take the other operand's grid where they lie on it.
+        grids.
         """
         if self.is_constant(condition):
             return a if self.lo[condition] else b

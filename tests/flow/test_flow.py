@@ -1,0 +1,298 @@
+"""The whole way on small models: compile, predict, verify, save, load; and what must fail."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import numpy as np
+import onnx
+import pytest
+from flow_models import quantized_mlp
+
+import gatewright as gw
+from gatewright.base import DataError, FileError, GatewrightError, OptionError, VerificationError
+from gatewright.frontends import read_model
+from gatewright.ir import run_real
+from gatewright.tools.verilator import find_compiler
+
+
+@pytest.fixture(scope="module")
+def model():
+    return quantized_mlp()
+
+
+@pytest.fixture(scope="module")
+def x():
+    return np.random.default_rng(1).normal(0, 3, (300, 6)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def parallel(model, x):
+    return gw.compile(model, calibration=x, clock="300 MHz", name="tagger")
+
+
+@pytest.fixture(scope="module")
+def folded(model, x):
+    return gw.compile(
+        model, calibration=x, reuse=4, device="xc7z020", clock="100 MHz", name="tagger"
+    )
+
+
+@pytest.fixture(scope="module")
+def saved(parallel, tmp_path_factory):
+    return parallel.save(tmp_path_factory.mktemp("parallel") / "design")
+
+
+@pytest.fixture(scope="module")
+def saved_folded(folded, tmp_path_factory):
+    return folded.save(tmp_path_factory.mktemp("folded") / "design")
+
+
+def needs_compiler():
+    try:
+        find_compiler()
+    except GatewrightError as error:
+        pytest.skip(f"RTL cannot be simulated: {error.what}")
+
+
+@pytest.mark.parametrize("which", ["parallel", "folded"])
+def test_predict_equals_the_source_model(which, request, model, x):
+    design = request.getfixturevalue(which)
+    source = read_model(model)
+    wanted = run_real(source, {source.inputs[0].name: x})[source.outputs[0].value]
+    np.testing.assert_array_equal(design.predict(x), wanted)
+
+
+@pytest.mark.parametrize("which", ["parallel", "folded"])
+def test_verify_simulates_the_rtl(which, request):
+    needs_compiler()
+    verification = request.getfixturevalue(which).verify(random=100)
+    assert verification.verified
+    assert {c.subject: c.status for c in verification.checks} == {
+        "netlist": "exact",
+        "emulator": "exact",
+        "simulated RTL": "exact",
+    }
+
+
+def test_folding_trades_cycles_for_multipliers(parallel, folded):
+    assert (parallel.interval, folded.interval) == (1, 4)
+    assert folded.latency > parallel.latency
+
+
+@pytest.mark.parametrize("reuse", [1, 2, 7])
+def test_stated_latency_is_the_simulated_one(model, x, reuse):
+    needs_compiler()
+    design = gw.compile(model, reuse=reuse, clock="350 MHz")
+    run = design.simulate_codes({"x": np.zeros((20, 6), np.int64)}, np.arange(20) % 3)
+    assert set(run.latency.tolist()) == {design.latency}
+
+
+def test_scales_that_are_no_powers_of_two_become_integers(x):
+    needs_compiler()
+    design = gw.compile(quantized_mlp(scale=0.1337), calibration=x, name="scaled")
+    assert design.verify(random=50).verified
+
+
+@pytest.mark.parametrize("which", ["saved", "saved_folded"])
+def test_a_loaded_design_is_the_same(which, request, x, parallel):
+    needs_compiler()
+    folder = request.getfixturevalue(which)
+    design = gw.load(folder)
+    np.testing.assert_array_equal(design.predict(x), parallel.predict(x))
+    verification = design.verify(random=20)
+    assert verification.verified
+    assert "golden vectors" in {c.subject for c in verification.checks}
+    assert design.facts_of_model["changed_files"] == []
+
+
+def mutate(folder, name, old, new, tmp_path):
+    """Copy a design and change one place in a file of it."""
+    copy = tmp_path / "changed"
+    shutil.copytree(folder, copy)
+    path = copy / name
+    text = path.read_text()
+    assert old in text, f"{old!r} is not in {name}"
+    path.write_text(text.replace(old, new, 1))
+    return copy
+
+
+def test_a_flipped_rtl_constant_fails(saved_folded, tmp_path):
+    """A bit of the weight ROM."""
+    needs_compiler()
+    rom = next(p for p in sorted((saved_folded / "rtl").glob("*.v")) if "case" in p.read_text())
+    line = next(
+        t for t in rom.read_text().splitlines() if "'h" in t and ":" in t and "//" not in t[:3]
+    )
+    digits = line.rpartition("'h")[2]
+    flipped = line[: -len(digits)] + f"{int(digits[0], 16) ^ 1:x}" + digits[1:]
+    copy = mutate(saved_folded, f"rtl/{rom.name}", line, flipped, tmp_path)
+    design = gw.load(copy)
+    assert design.facts_of_model["changed_files"] == [f"rtl/{rom.name}"]
+    with pytest.raises(VerificationError, match="simulated RTL differs from the integer reference"):
+        design.verify(random=200)
+
+
+def test_a_flipped_rtl_operator_fails(saved, tmp_path):
+    needs_compiler()
+    file = next(p for p in sorted((saved / "rtl").glob("*.v")) if " - " in p.read_text())
+    line = next(
+        t
+        for t in file.read_text().splitlines()
+        if "=" in t and " - " in t.split("//")[0] and "wire" in t
+    )
+    copy = mutate(saved, f"rtl/{file.name}", line, line.replace(" - ", " + ", 1), tmp_path)
+    with pytest.raises(VerificationError, match="simulated RTL differs"):
+        gw.load(copy).verify(random=200)
+
+
+@pytest.mark.parametrize("part", ["in:", "out:"])
+def test_a_flipped_golden_vector_fails(saved, tmp_path, part):
+    copy = tmp_path / "changed"
+    shutil.copytree(saved, copy)
+    path = copy / "vectors" / "golden.npz"
+    with np.load(path) as data:
+        arrays = {name: data[name].copy() for name in data.files}
+    name = next(n for n in arrays if n.startswith(part))
+    arrays[name][7] ^= 1 if part == "out:" else 64
+    np.savez_compressed(path, **arrays)
+    with pytest.raises(VerificationError, match="golden vectors differs"):
+        gw.load(copy).verify(rtl=False)
+
+
+def test_a_changed_weight_fails_against_golden_vectors(saved, tmp_path):
+    copy = tmp_path / "changed"
+    shutil.copytree(saved, copy)
+    with np.load(copy / "model.npz") as data:
+        arrays = {name: data[name].copy() for name in data.files}
+    name = max(arrays, key=lambda n: arrays[n].size if arrays[n].dtype == np.float64 else 0)
+    arrays[name].flat[np.flatnonzero(arrays[name])[0]] *= -1
+    np.savez_compressed(copy / "model.npz", **arrays)
+    with pytest.raises(VerificationError, match="golden vectors differs"):
+        gw.load(copy).verify(rtl=False)
+
+
+def test_without_a_compiler_nothing_counts_as_verified(parallel, monkeypatch):
+    monkeypatch.setenv("PATH", "/nonexistent")
+    monkeypatch.delenv("CXX", raising=False)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name, *a: None)
+    verification = parallel.verify(random=10)
+    (rtl,) = [c for c in verification.checks if c.subject == "simulated RTL"]
+    assert rtl.status == "not run"
+    assert "compiler" in rtl.detail
+    assert not verification.verified
+
+
+def test_synthesis_counts_and_maps_to_layers(parallel):
+    result = parallel.synthesize(flow="fast")
+    assert result.total.lut > 0
+    assert result.total.dsp == 0
+    layers = {row["layer"]: row for row in parallel.facts()["layers"]}
+    assert any("synthesised" in row for row in layers.values())
+
+
+def test_facts_are_json(parallel):
+    facts = json.loads(json.dumps(parallel.facts()))
+    assert facts["latency"]["cycles"] == parallel.latency
+    assert facts["estimate"]["status"] == "estimated"
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"clock": "0 MHz"}, "the clock cannot be read"),
+        ({"clock": "40 GHz"}, "the clock is impossible"),
+        ({"clock": "fast"}, "the clock cannot be read"),
+        ({"clock": "1200 MHz"}, "the clock is too fast for this circuit"),
+        ({"device": "xcvu13"}, "did you mean xcvu13p"),
+        ({"reuse": 0}, "the reuse factor is impossible"),
+    ],
+)
+def test_impossible_options(model, options, text):
+    with pytest.raises(OptionError, match=text):
+        gw.compile(model, **options)
+
+
+@pytest.mark.parametrize(
+    ("data", "text"),
+    [
+        (np.zeros((5, 7)), "data have the wrong shape"),
+        (np.full((5, 6), np.nan), "data hold numbers that are not finite"),
+        (np.full((5, 6), "a"), "data are not numbers"),
+        ({"z": np.zeros((5, 6))}, "the inputs given are not those of the model"),
+    ],
+)
+def test_bad_calibration_and_inputs(model, parallel, data, text):
+    with pytest.raises(DataError, match=text):
+        gw.compile(model, calibration=data)
+    with pytest.raises(DataError, match=text):
+        parallel.predict(data)
+
+
+def test_a_float_model_without_calibration_says_so():
+    mlp = quantized_mlp()
+    del mlp.graph.node[0]  # the input's quantizer
+    mlp.graph.node[1].input[0] = "x"
+    with pytest.raises(DataError, match="calibration"):
+        gw.compile(mlp)
+
+
+def test_save_refuses_what_is_not_a_design(parallel, tmp_path):
+    (tmp_path / "thesis.txt").write_text("precious")
+    with pytest.raises(FileError, match="holds something that is not a design"):
+        parallel.save(tmp_path)
+    assert (tmp_path / "thesis.txt").read_text() == "precious"
+    target = tmp_path / "a" / "design"
+    parallel.save(target)
+    with pytest.raises(FileError, match="holds a design already"):
+        parallel.save(target)
+    parallel.save(target, replace=True)
+    assert [p.name for p in target.parent.iterdir()] == ["design"]
+
+
+def test_a_full_disk_leaves_nothing(parallel, tmp_path, monkeypatch):
+    from pathlib import Path
+
+    original, count = Path.write_bytes, [0]
+
+    def write(self, content):
+        count[0] += 1
+        if count[0] > 3:
+            raise OSError(28, "No space left on device")
+        return original(self, content)
+
+    monkeypatch.setattr(Path, "write_bytes", write)
+    with pytest.raises(FileError, match="No space left on device"):
+        parallel.save(tmp_path / "design")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("damage", ["json", "format", "npz", "missing", "not a design"])
+def test_damaged_designs_are_refused(saved, tmp_path, damage):
+    copy = tmp_path / "design"
+    shutil.copytree(saved, copy)
+    description = copy / "design.json"
+    if damage == "json":
+        description.write_bytes(description.read_bytes()[:-100])
+    elif damage == "format":
+        description.write_text(description.read_text().replace('"format": 1', '"format": 99', 1))
+    elif damage == "npz":
+        (copy / "model.npz").write_bytes((copy / "model.npz").read_bytes()[:200])
+    elif damage == "missing":
+        (copy / "model.npz").unlink()
+    else:
+        description.unlink()
+    with pytest.raises(GatewrightError):
+        gw.load(copy)
+
+
+def test_a_hostile_name_stays_out_of_the_rtl(model):
+    hostile = onnx.ModelProto()
+    hostile.CopyFrom(model)
+    hostile.graph.node[2].name = 'module; endmodule\n`include "/etc/passwd" //'
+    design = gw.compile(hostile, name="a/b; module")
+    text = "\n".join(design.sources.values())
+    code = "\n".join(line.split("//")[0] for line in text.splitlines())
+    assert "include" not in code
+    assert design.name.isidentifier()
