@@ -241,6 +241,24 @@ def odd_claims() -> Module:
     return m
 
 
+def chained() -> Module:
+    """Return instances whose ports are passed on whole, in part, and shuffled."""
+    child = Module("twist")
+    types = Intervals.of([0, -8, 0, 0, -2], [15, 7, 0, 15, 1], [0, 1, 0, 0, 0])
+    x = child.input("x", types)
+    child.output("y", [child.and_(x[0], x[3]), x[1], x[2], x[0], x[4]])
+    m = Module("chained")
+    a = m.instance(child, {"x": m.input("x", types)}, "first")["y"]
+    b = m.instance(child, {"x": a}, "second")["y"]
+    c = m.instance(child, {"x": [b[3], b[1], b[2], b[0], b[4]]}, "shuffled")["y"]
+    shifted = [b[0], m.wrap(m.shift(b[4], -1), Fixed(True, 4, 1)), *b[2:]]
+    d = m.instance(child, {"x": shifted}, "shifted")["y"]
+    m.output("whole", a)
+    m.output("part", b[1:4])
+    m.output("mixed", [*c[:2], *d[2:], a[1]])
+    return m
+
+
 def wrapper(modules: list[Module], name: str = "all_of_them") -> Module:
     """Return a streaming top with an instance of each module; it passes `valid` on at once."""
     top = Module(name)

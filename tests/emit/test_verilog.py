@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from circuits import CIRCUITS, folded, hierarchical, pipelined
 from random_circuits import (
+    chained,
     interpreted_parts,
     odd_claims,
     random_inputs,
@@ -44,7 +45,7 @@ def crowd() -> tuple[list[Module], Module, dict[str, str]]:
         random_module(100 + i, "rnd", state=i % 2 == 1, children=tuple(leaves[i : i + 2]), cells=30)
         for i in range(4)
     ]
-    modules = [*leaves, *users, odd_claims()]
+    modules = [*leaves, *users, odd_claims(), chained()]
     top = wrapper(modules)
     check(top)
     return modules, top, emit_verilog(top)
@@ -120,6 +121,15 @@ def test_a_module_used_twice_is_written_once():
     sources = emit_verilog(hierarchical())
     assert list(sources) == ["curves.v", "curve.v"]
     assert sources["curves.v"].count("  curve u_") == 2
+
+
+def test_a_port_passed_on_whole_is_not_taken_apart():
+    text = emit_verilog(chained())["chained.v"]
+    assert "  twist u_first (\n    .x(x),\n    .y(y_of_u_first)\n  );" in text
+    assert "    .x(y_of_u_first),\n" in text
+    assert "assign whole = y_of_u_first;" in text
+    assert "assign part = y_of_u_second[11:4];" in text
+    assert "x_to_u_shuffled = {" in text
 
 
 def test_two_modules_of_one_name_are_kept_apart():

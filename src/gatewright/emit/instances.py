@@ -5,44 +5,47 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from gatewright.base import identifier
+from gatewright.emit.buses import instance_feeds
 from gatewright.emit.nets import literal, vector
 from gatewright.emit.ports import concatenation
 from gatewright.emit.scope import Scope
-from gatewright.hw import Module
-
-
-@dataclass(frozen=True)
-class Element:
-    """An output element of an instance: bits of the vector that connects its port."""
-
-    net: int
-    low: int
-    width: int
-    signed: bool
 
 
 @dataclass
 class Instances:
-    """The instances of a module that are written already, with their output elements."""
+    """The instances of a module that are written already, with their names."""
 
     scope: Scope
-    elements: dict[int, list[Element]] = field(default_factory=dict)
+    written: dict[int, str] = field(default_factory=dict)
 
     def row(self, s: int) -> None:
         """Write an INSTANCE row: its instance before its first row, then the element's wire."""
         scope, nets = self.scope, self.scope.nets
-        number, index = scope.module.imm[s] >> 32, scope.module.imm[s] & 0xFFFFFFFF
-        if number not in self.elements:
-            self.elements[number] = self._write(number)
-        name, width = nets.name[s], nets.width[s]
-        if name is None:
+        number, e = scope.buses.element(s)
+        if number not in self.written:
+            self.written[number] = self._write(number)
+        width = nets.width[s]
+        if not width or not scope.buses.needed[s]:
             return
-        e = self.elements[number][index]
-        text = nets.field(e.net, e.low, e.width, e.signed, width) if e.width else literal(0, width)
+        if not e.width:
+            text = literal(0, width)
+        else:
+            text = nets.field(scope.buses.vector[number, e.port], e.low, e.width, e.signed, width)
+        name = nets.name[s] or scope.namer.name(self._element_name(number, s))
+        nets.name[s] = name
         scope.lines.append(f"  wire {vector(width, nets.signed[s])}{name} = {text};")
 
-    def _write(self, number: int) -> list[Element]:
-        """Write an instance; return its output elements, port after port."""
+    def _element_name(self, number: int, s: int) -> str:
+        """Return the name of an output element: like the port's vector, with the index behind."""
+        m, index = self.scope.module, self.scope.module.imm[s] & 0xFFFFFFFF
+        for port, signals in m.instances[number].module.outputs.items():
+            if index < len(signals):
+                return f"{port}_of_{self.written[number]}_{index}"
+            index -= len(signals)
+        raise AssertionError("an instance output has no port")
+
+    def _write(self, number: int) -> str:
+        """Write an instance; return its name."""
         scope = self.scope
         instance = scope.module.instances[number]
         child = instance.module
@@ -51,23 +54,17 @@ class Instances:
         scope.clock_pins.update(("clk", "rst") if pins else ())
         if scope.lines and scope.lines[-1]:
             scope.lines.append("")
-        pins += self._inputs(instance.inputs, child, own)
-        elements = []
+        pins += self._inputs(number, own)
         for port, signals in child.outputs.items():
             width = sum(child.width(s) for s in signals)
-            net = -1
             if width:
                 name = scope.namer.name(f"{port}_of_{own}")
-                net = scope.vector(name, width)
+                scope.buses.vector[number, port] = scope.vector(name, width)
                 scope.lines.append(f"  wire {vector(width)}{name};")
                 pins.append(f".{port}({name})")
-            low = 0
-            for s in signals:
-                elements.append(Element(net, low, child.width(s), child.lo[s] < 0))
-                low += child.width(s)
         body = ",\n".join(f"    {pin}" for pin in pins)
         scope.lines += [f"  {scope.design.name[id(child)]} {own} (", body, "  );"]
-        return elements
+        return own
 
     def _name(self, wanted: str) -> str:
         """Return an identifier that starts with `u_` and is no port of any module."""
@@ -78,22 +75,16 @@ class Instances:
             name = self.scope.namer.name(wanted)
         return name
 
-    def _inputs(self, feeds: tuple[int, ...], child: Module, own: str) -> list[str]:
+    def _inputs(self, number: int, own: str) -> list[str]:
         """Connect the input ports, each signal brought to the grid and width of its element."""
-        scope, pins, at = self.scope, [], 0
-        for port, signals in child.inputs.items():
-            parts = []
-            for inner, outer in zip(signals, feeds[at:], strict=False):
-                width = child.width(inner)
-                if width:
-                    drop = scope.module.frac[outer] - child.frac[inner]
-                    parts.append(scope.nets.part(outer, drop, width))
-            at += len(signals)
+        scope, pins = self.scope, []
+        for port, feeds in instance_feeds(scope.module, number).items():
+            parts = scope.buses.parts(feeds)
             if len(parts) == 1:
                 pins.append(f".{port}({parts[0]})")
             elif parts:
                 name = scope.namer.name(f"{port}_to_{own}")
-                width = sum(child.width(s) for s in signals)
+                width = sum(width for _, _, width in feeds)
                 scope.lines += concatenation(f"  wire {vector(width)}{name} = ", parts, ";")
                 pins.append(f".{port}({name})")
         return pins

@@ -23,7 +23,7 @@ def port_list(scope: Scope) -> list[str]:
 
 def write_inputs(scope: Scope) -> None:
     """Unpack the input ports: a wire for each element that is read."""
-    nets, live, lines = scope.nets, scope.live, scope.lines
+    nets, needed, lines = scope.nets, scope.buses.needed, scope.lines
     for port, signals in scope.module.inputs.items():
         width = sum(nets.width[s] for s in signals)
         if not width:
@@ -31,23 +31,23 @@ def write_inputs(scope: Scope) -> None:
         if len(signals) == 1:
             nets.name[signals[0]] = port
             continue
-        whole = scope.vector(port, width)
+        whole = scope.buses.vector[-1, port] = scope.vector(port, width)
         low = 0
         for i, s in enumerate(signals):
             own = nets.width[s]
-            if own and live[s]:
+            if own and needed[s]:
                 name = nets.name[s] = scope.namer.name(f"{port}_{i}")
                 text = nets.part(whole, low, own)
                 lines.append(f"  wire {vector(own, nets.signed[s])}{name} = {text};")
             low += own
-        lines.append("")
+        if lines and lines[-1]:
+            lines.append("")
 
 
 def write_outputs(scope: Scope) -> None:
     """Pack the output ports."""
-    nets = scope.nets
     for port, signals in scope.module.outputs.items():
-        parts = [nets.part(s, 0, nets.width[s]) for s in signals if nets.width[s]]
+        parts = scope.buses.parts(scope.buses.output_feeds(signals))
         if parts:
             scope.lines += ["", *concatenation(f"  assign {port} = ", parts, ";")]
 

@@ -8,11 +8,13 @@ from dataclasses import dataclass, field
 
 from gatewright.base import Namer, OptionError
 from gatewright.base.names import RESERVED
+from gatewright.emit.buses import Buses
 from gatewright.emit.header import safe
 from gatewright.emit.nets import Nets
 from gatewright.hw import Kind, Module
 
-CONST, REG, SHIFT, INSTANCE = int(Kind.CONST), int(Kind.REG), int(Kind.SHIFT), int(Kind.INSTANCE)
+CONST, INPUT, REG = int(Kind.CONST), int(Kind.INPUT), int(Kind.REG)
+SHIFT, INSTANCE = int(Kind.SHIFT), int(Kind.INSTANCE)
 PORT = re.compile(r"[A-Za-z](_?[A-Za-z0-9])*")
 KEPT = re.compile(r"[tr]\d+(_\d+)?|(u|rom|fill)_.*", re.IGNORECASE)
 """What labels leave to default names, instances and tables."""
@@ -48,6 +50,7 @@ class Scope:
         design: what it shares with the other modules.
         nets: names, widths and what has been read.
         live: mask of the rows that an output depends on.
+        buses: which elements of ports and instances need wires.
         namer: gives out identifiers.
         lines: the text so far.
         vectors: nets that are no rows: ports, words of tables, outputs of instances.
@@ -60,6 +63,7 @@ class Scope:
     design: Design
     nets: Nets = field(init=False)
     live: bytearray = field(init=False)
+    buses: Buses = field(init=False)
     namer: Namer = field(init=False)
     lines: list[str] = field(default_factory=list)
     vectors: list[int] = field(default_factory=list)
@@ -68,6 +72,7 @@ class Scope:
     def __post_init__(self) -> None:
         self.nets = Nets(self.module)
         self.live = live_rows(self.module)
+        self.buses = Buses(self.module, self.nets, self.live)
         self.namer = Namer(["clk", "rst", *check_ports(self.module), self.name, self.design.top])
 
     def vector(self, name: str, width: int, signed: bool = False) -> int:
@@ -116,22 +121,24 @@ def check_ports(m: Module) -> list[str]:
 def name_rows(scope: Scope) -> None:
     """Name each live row that gets a wire: by its label, the output it is, or kind and number.
 
-    A row that only moves the binary point is the wire of its operand.
+    A row that only moves the binary point is the wire of its operand. Elements of input ports have
+    their names already; those of instances get theirs when the instance is written.
     """
     m, nets, live, namer = scope.module, scope.nets, scope.live, scope.namer
+    needed, elsewhere = scope.buses.needed, (CONST, INPUT, INSTANCE)
     name, width, kinds = nets.name, nets.width, m.kind
     for s in sorted(m.names):
-        if live[s] and name[s] is None and width[s] and kinds[s] != CONST:
+        if needed[s] and name[s] is None and width[s] and kinds[s] != CONST:
             wanted = namer.name(m.names[s])
             name[s] = namer.name(f"n_{wanted}") if KEPT.fullmatch(wanted) else wanted
     for port, signals in m.outputs.items():
         for i, s in enumerate(signals if len(signals) > 1 else ()):
-            if name[s] is None and width[s] and kinds[s] not in (CONST, SHIFT):
+            if needed[s] and name[s] is None and width[s] and kinds[s] not in (CONST, SHIFT):
                 name[s] = namer.name(f"{port}_{i}")
     root, signed, a = nets.root, nets.signed, m.a
     free = not any(KEPT.fullmatch(port) for port in (*m.inputs, *m.outputs, scope.design.top))
     for s, kind in enumerate(kinds):
-        if not live[s] or name[s] is not None or not width[s] or kind == CONST:
+        if not live[s] or name[s] is not None or not width[s] or kind in elsewhere:
             continue
         if kind == SHIFT and width[s] == width[a[s]] and signed[s] == signed[a[s]]:
             root[s] = root[a[s]]
