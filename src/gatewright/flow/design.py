@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from gatewright.arch import Planned
-from gatewright.emit import emit_verilog
+from gatewright.emit import emit_verilog, top_name
 from gatewright.engine import Engine
 from gatewright.flow.host import Data, as_inputs, corner_codes, decode, encode
 from gatewright.flow.options import Options
@@ -83,7 +83,7 @@ class Design:
     @property
     def name(self) -> str:
         """Name of the top module."""
-        return self.module.name
+        return top_name(self.module)
 
     @property
     def latency(self) -> int:
@@ -135,10 +135,17 @@ class Design:
         Raises:
             DataError: the data do not fit the model's inputs.
         """
-        codes = encode(self.graph, as_inputs(self.graph, x))
-        values = self._emulate(codes)
+        values = self.predict_codes(x)
         answers = {o.name: decode(o, values[o.name]) for o in self.graph.outputs}
         return next(iter(answers.values())) if len(answers) == 1 else answers
+
+    def predict_codes(self, x: Data) -> dict[str, FixedArray]:
+        """Return the integers that the firmware answers, with their binary points, by output name.
+
+        Raises:
+            DataError: the data do not fit the model's inputs.
+        """
+        return self._emulate(encode(self.graph, as_inputs(self.graph, x)))
 
     def _emulate(self, codes: Mapping[str, FixedArray]) -> dict[str, FixedArray]:
         """Return the firmware's outputs as numbers."""
@@ -296,11 +303,18 @@ class Design:
         return facts_of(self)
 
     def report(self, path: str | Path = "report.html") -> Path:
-        """Write the report: one HTML page that needs nothing else, and the same facts as JSON."""
-        from gatewright.flow.store import write_atomically
+        """Write the report: one HTML page that needs nothing else, and the same facts as JSON.
+
+        Args:
+            path: the page, `*.html`; the facts stand beside it with the ending `.json`.
+
+        Raises:
+            FileError: it cannot be written, or its facts would replace a file of a design.
+        """
+        from gatewright.flow.store import check_report, write_atomically
         from gatewright.report import render
 
-        path = Path(path)
+        path = check_report(Path(path))
         facts = self.facts()
         write_atomically(path, render(facts).encode())
         write_atomically(path.with_suffix(".json"), json.dumps(facts, indent=1).encode())
