@@ -1,0 +1,114 @@
+"""Where everything comes from: versions, part, delay model, command, plan, times."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from gatewright.report.text import full, number, one_line, plural, seconds
+from gatewright.report.verdict import clock_text
+
+
+@dataclass(frozen=True)
+class Step:
+    """A step of the way: its duration and its part of the longest."""
+
+    name: str
+    duration: str
+    fill: float
+
+
+def steps_of(facts: Mapping[str, Any]) -> list[Step]:
+    """Return the steps in the order they were done."""
+    timings = {str(k): float(v) for k, v in (facts.get("timings") or {}).items()}
+    longest = max(timings.values(), default=0.0) or 1.0
+    return [Step(name, seconds(value), value / longest) for name, value in timings.items()]
+
+
+def total_time(facts: Mapping[str, Any]) -> str:
+    """Return the sum of all steps."""
+    return seconds(sum(float(v) for v in (facts.get("timings") or {}).values()))
+
+
+def provenance_of(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return rows of the table: what, and its value."""
+    device, host = facts["device"], facts.get("host") or {}
+    model = facts.get("model") or {}
+    told: Mapping[str, Any] = model.get("facts") or {}
+    rows = [
+        ("Model", full(model.get("source") or "not stored")),
+        *((f"Model: {one_line(k)}", full(_plain(v))) for k, v in told.items()),
+        ("Gatewright", str(facts.get("gatewright", "unknown"))),
+        ("Python", f"{host.get('python', 'unknown')} on {host.get('machine', 'unknown')}"),
+        ("Device", f"{device['name']}, part {device['part']}, family {device['family']}"),
+        ("Clock asked for", clock_text(facts)),
+        ("Delay model", str(facts["clock"].get("delay_model", "unknown"))),
+    ]
+    return rows + _synthesis(facts)
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{k}: {_plain(v)}" for k, v in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_plain, value))
+    return number(value) if isinstance(value, int | float) else str(value)
+
+
+def _synthesis(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
+    synthesis = facts.get("synthesis")
+    if not synthesis:
+        return [("Synthesis", "not run")]
+    version = one_line(synthesis.get("version", "unknown version"))
+    tool = version if version.lower().startswith("yosys") else f"Yosys {version}"
+    dsp = "kept out of DSP blocks (-nodsp)" if synthesis.get("nodsp") else "may use DSP blocks"
+    spent = f"{seconds(float(synthesis.get('cpu_seconds', 0.0)))} of processor time"
+    cached = "; taken from the cache" if synthesis.get("cached") else ""
+    return [
+        ("Synthesis", f"{tool}, family {synthesis.get('family')}, flow {synthesis.get('flow')}"),
+        ("Synthesis: products", dsp),
+        ("Synthesis: method", f"{synthesis.get('method')}; {spent}{cached}"),
+    ]
+
+
+def interface_of(facts: Mapping[str, Any]) -> list[dict[str, str]]:
+    """Return the inputs and outputs: name, shape, format, what the host does."""
+    model = facts.get("model") or {}
+    rows = []
+    for direction, work in (("inputs", "encode"), ("outputs", "decode")):
+        for port in model.get(direction) or ():
+            on_host = ", ".join(map(str, port.get(work) or ()))
+            row = {
+                "direction": direction[:-1],
+                "name": str(port["name"]),
+                "shape": " \u00d7 ".join(map(str, port["shape"])) or "scalar",
+                "format": str(port["format"]),
+                "host": on_host or "nothing: the numbers as they are",
+            }
+            rows.append(row)
+    return rows
+
+
+def plan_of(facts: Mapping[str, Any]) -> list[dict[str, str]]:
+    """Return the plan's rows as printed."""
+    return [
+        {
+            "layer": str(row["layer"]),
+            "plan": str(row["plan"]),
+            "products": number(row.get("products")),
+            "reason": str(row.get("reason") or ""),
+        }
+        for row in facts.get("plan") or ()
+    ]
+
+
+def common_reason(plan: list[dict[str, str]]) -> str:
+    """Return the reason that all rows of the plan share; empty where they differ."""
+    reasons = {row["reason"] for row in plan}
+    return reasons.pop() if len(reasons) == 1 else ""
+
+
+def operations(facts: Mapping[str, Any]) -> str:
+    """Return how many operations the model has."""
+    return plural(int((facts.get("model") or {}).get("operations", 0)), "operation")
