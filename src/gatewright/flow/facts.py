@@ -149,13 +149,15 @@ def _layers(design: Design) -> list[dict[str, Any]]:
 def _tensors(design: Design, types: dict[str, Intervals]) -> list[dict[str, Any]]:
     """Return every value's format beside what calibration data reached."""
     observed = _observed(design)
-    layer = {node.name: (node.layer, node.op.kind) for node in design.graph.nodes}
+    nodes = {node.name: node for node in design.graph.nodes}
     rows = []
     for name, kind in types.items():
-        where, operation = layer.get(name, (name, "input"))
+        node = nodes.get(name)
+        where, operation = (node.layer, node.op.kind) if node else (name, "input")
         low, high = kind.low_value, kind.high_value
         row: dict[str, Any] = {
             "name": name, "layer": where, "operation": operation, "shape": list(kind.shape),
+            "inputs": list(node.inputs) if node else [],
             "format": describe(kind),
             "bits": {"min": int(kind.width.min(initial=62)), "max": int(kind.width.max(initial=0)),
                      "mean": float(kind.width.mean()) if kind.size else 0.0},
