@@ -1,5 +1,7 @@
 """QONNX and QDQ quantizers as they are read, against plain transcriptions of their rules."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,8 +12,8 @@ from onnx_models import QONNX, model, node, onnxruntime_run
 from gatewright import ops
 from gatewright.base import UnsupportedError
 from gatewright.frontends.onnx import read_onnx
-from gatewright.ir import run_real
-from gatewright.num import Overflow, Rounding
+from gatewright.ir import evaluate, run_real
+from gatewright.num import FixedArray, Overflow, Rounding
 from gatewright.passes.graph import streamline
 
 F = np.float32
@@ -280,6 +282,51 @@ def test_quantized_weights_and_bias():
     ours = run_real(graph, {"x": x})[graph.outputs[0].value]
     bound = 2.0**-24 * 8 * (np.abs(x) + 0.1).max() * 255 * 0.3
     assert (np.abs(ours - theirs) <= bound).all()
+
+
+def perceptron(rng, dims=(6, 8, 3)):
+    """Build an eight-bit QDQ network with zero points, as the common tools write it."""
+    nodes = [node("QuantizeLinear", "x s0 z0", "q0"), node("DequantizeLinear", "q0 s0 z0", "h0")]
+    constants = {"s0": F(0.05), "z0": np.uint8(128)}
+    for i, (n, m) in enumerate(pairwise(dims)):
+        last = i == len(dims) - 2
+        constants |= {
+            f"w{i}": rng.integers(-127, 128, (m, n)).astype(np.int8),
+            f"v{i}": rng.uniform(0.002, 0.01, m).astype(F),
+            f"b{i}": rng.normal(size=m).astype(F),
+            f"s{i + 1}": F(rng.uniform(0.02, 0.06)),
+            f"z{i + 1}": np.uint8(117 if last else 0),
+        }
+        nodes += [
+            node("DequantizeLinear", f"w{i} v{i}", f"d{i}", axis=0),
+            node("Gemm", f"h{i} d{i} b{i}", f"g{i}", transB=1),
+            node("Identity" if last else "Relu", f"g{i}", f"r{i}"),
+            node("QuantizeLinear", f"r{i} s{i + 1} z{i + 1}", f"q{i + 1}"),
+            node("DequantizeLinear", f"q{i + 1} s{i + 1} z{i + 1}", f"h{i + 1}"),
+        ]
+    return model(nodes, {"x": (dims[0],)}, outputs=(f"h{len(dims) - 1}",), constants=constants)
+
+
+def test_a_whole_network_in_integers():
+    """Integers give the replay's numbers, and onnxruntime's but where float32 crosses a step."""
+    rng = np.random.default_rng(0)
+    proto = perceptron(rng)
+    graph = read_onnx(proto)
+    turned = streamline(graph)
+    assert [n.op.kind for n in turned.nodes] == ["dense", "requantize", "dense", "requantize"]
+    x = rng.normal(0, 3, (500, 6)).astype(F)
+    codes = x.astype(np.float64)
+    for op in turned.inputs[0].encode:
+        codes = op.real(codes)
+    (output,) = turned.outputs
+    values = evaluate(turned, {"x": FixedArray(codes.astype(np.int64), np.asarray(0))})
+    ours = values[output.value].value
+    for op in output.decode:
+        ours = op.real(ours)
+    assert np.array_equal(ours, run_real(graph, {"x": x})[graph.outputs[0].value])
+    pytest.importorskip("onnxruntime")
+    (theirs,) = onnxruntime_run(proto, {"x": x})
+    assert (np.abs(ours - theirs) < 1e-6).mean() > 0.999
 
 
 def test_weights_quantized_in_the_file():

@@ -115,6 +115,31 @@ def test_every_rounding_mode_on_ties(rounding, shift_after):
     assert steps.falling.tolist() == [False, True]
 
 
+@settings(max_examples=25)
+@given(st.integers(0, 2**32), st.sampled_from(MODES), st.booleans())
+def test_every_integer_of_random_scales(seed, rounding, shift_after):
+    """The scales that files hold, eight bits, against the operation's own exact rule."""
+    rng = np.random.default_rng(seed)
+    scale = rng.normal(size=2).astype(np.float32) / 8
+    offset = rng.normal(size=2).astype(np.float32) * 4
+    unit = float(np.float32(rng.uniform(0.02, 0.2)))
+    zero_point = int(rng.integers(0, 200))
+    source = scaled(unit, 0, 255, zero_point, rounding, shift_after=shift_after)
+    kind = Intervals.of(np.full(2, -300), np.full(2, 300), 0)
+    turned = streamline(chain(affine(scale, offset), ops.Relu(), source, shape=(2,), x_type=kind))
+    q = np.arange(-300, 301)
+    got = evaluate(turned, {"x": FixedArray(np.stack([q, q], 1), np.asarray(0))})
+    codes = got[turned.outputs[0].value].q
+    for c in range(2):
+        values = [
+            max(Fraction(float(scale[c])) * v + Fraction(float(offset[c])), 0) for v in q.tolist()
+        ]
+        exact = [
+            source.code_of(Fraction(v), Fraction(unit), zero_point) - zero_point for v in values
+        ]
+        assert codes[:, c].tolist() == exact
+
+
 @st.composite
 def quantizers(draw, signed=True):
     bits = draw(st.integers(2, 4))

@@ -15,16 +15,21 @@ def _clip(x: Array, low: Array | None = None, high: Array | None = None) -> Arra
 
 
 FOLDS: dict[str, Callable[..., Array]] = {
+    "Abs": np.abs,
     "Add": np.add,
+    "Ceil": np.ceil,
     "Clip": _clip,
     "Div": np.divide,
     "Exp": np.exp,
+    "Floor": np.floor,
     "Max": lambda *x: np.asarray(np.maximum.reduce(np.broadcast_arrays(*x))),
     "Min": lambda *x: np.asarray(np.minimum.reduce(np.broadcast_arrays(*x))),
     "Mul": np.multiply,
     "Neg": np.negative,
+    "Pow": np.power,
     "Reciprocal": np.reciprocal,
     "Relu": lambda x: np.maximum(x, 0),
+    "Round": np.rint,
     "Sqrt": np.sqrt,
     "Sub": np.subtract,
 }
