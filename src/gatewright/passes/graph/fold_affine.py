@@ -51,7 +51,7 @@ def _fold_one(graph: Graph) -> Graph | None:
 
 
 def _is_identity(op: Affine) -> bool:
-    """Say whether an affine changes nothing; one that would broadcast its input does not count."""
+    """Say whether an affine changes nothing."""
     return bool((np.asarray(op.scale) == 1).all() and (np.asarray(op.offset) == 0).all())
 
 

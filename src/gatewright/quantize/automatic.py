@@ -1,0 +1,328 @@
+"""Quantize a float model: the public function and its result."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+from threadpoolctl import threadpool_limits
+
+from gatewright.base import VerificationError
+from gatewright.ir import Graph, describe, evaluate, infer, run_real
+from gatewright.num import FixedArray, Intervals
+from gatewright.ops import Affine, Constant, Dense, LeakyRelu, ScaledQuantize
+from gatewright.passes.graph.fold_affine import fold_affine
+from gatewright.quantize.cost import layer_costs
+from gatewright.quantize.data import Calibration, Part, constant_elements, prepare
+from gatewright.quantize.formats import Formats
+from gatewright.quantize.forward import decode, encode, forward
+from gatewright.quantize.judge import Judge, best_temperature, check_tolerance
+from gatewright.quantize.material import Material
+from gatewright.quantize.search import Candidate, Progress, Search
+from gatewright.quantize.sensitivity import sensitivities
+from gatewright.quantize.structure import Structure, analyse
+
+MOST_TIGHTENINGS = 8
+
+
+@dataclass(frozen=True, eq=False)
+class LayerChoice:
+    """What was chosen for one value.
+
+    Attributes:
+        layer: the user's layer, or the model's input.
+        kind: operation.
+        weight: formats of the constants, in short; empty where there are none.
+        activation: formats of what the layer gives, in short.
+        observed: smallest and largest value of the real model on the calibration data.
+        interval: smallest and largest value possible in the firmware.
+        saturated: fraction of the calibration values that the format clips.
+        cost: estimated LUTs of the parallel circuit.
+        pruned: fraction of the constants that became 0.
+    """
+
+    layer: str
+    kind: str
+    weight: str
+    activation: str
+    observed: tuple[float, float]
+    interval: tuple[float, float]
+    saturated: float
+    cost: float
+    pruned: float
+
+
+@dataclass(frozen=True, eq=False)
+class Quantized:
+    """A quantized model and how it was found.
+
+    Attributes:
+        graph: computes on integers; inputs encode, outputs decode on the host.
+        choices: a line per input and operation.
+        metric_name: "accuracy" or "relative output error".
+        metric_float, metric_fixed: of both models on the report's part of the data; an error is 0
+            for the real model.
+        loss: how much worse the quantized model is there.
+        tolerance: what was allowed.
+        cost: estimated LUTs of the parallel circuit.
+        history: (cost, metric on the data to choose with) of every model tried, in order.
+        data: which data were used for what.
+        notes: decisions to be known: what stays on the host, inputs that never change.
+    """
+
+    graph: Graph
+    choices: tuple[LayerChoice, ...]
+    metric_name: str
+    metric_float: float
+    metric_fixed: float
+    loss: float
+    tolerance: float
+    cost: float
+    history: tuple[tuple[float, float], ...]
+    data: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def quantize(
+    graph: Graph,
+    calibration: ArrayLike | Mapping[str, ArrayLike],
+    *,
+    labels: ArrayLike | None = None,
+    tolerance: float | None = None,
+    formats: Formats | None = None,
+    seed: int = 0,
+    progress: Progress | None = None,
+    host_outputs: bool = True,
+) -> Quantized:
+    """Choose number formats and round constants for the least circuit within a tolerance.
+
+    Args:
+        graph: operations on real numbers; what is quantized in it already stays as it is.
+        calibration: (samples, *shape) as the firmware will meet them, or that by input name; at
+            least 100 samples, some thousands choose better.
+        labels: (samples,) classes from 0: then accuracy decides, else the relative output error
+            (root mean square, over the outputs' spread).
+        tolerance: accuracy that may be lost (default 0.002, that is 0.2 points), or the relative
+            output error allowed (default 0.02).
+        formats: what the user fixes.
+        seed: of the division of the data; the result depends on it and on nothing else.
+        progress: told of each model tried.
+        host_outputs: leave a softmax or sigmoid that ends the model to the host.
+
+    Raises:
+        DataError: calibration or labels do not fit the model, hold NaN, or are too few.
+        OptionError: the tolerance is out of range, a format rule meets nothing, or fixed formats
+            leave no way to keep within the tolerance.
+        UnsupportedError: an operation has no rule for its quantization.
+    """
+    formats = formats or Formats()
+    tolerance = check_tolerance(tolerance, labels is not None)
+    # The products here are many and small: threads of the linear algebra library only wait for
+    # each other, on a busy machine for minutes.
+    with threadpool_limits(1, user_api="blas"):
+        return _quantize(
+            graph, calibration, labels, tolerance, formats, seed, progress, host_outputs
+        )
+
+
+def _quantize(
+    graph: Graph,
+    calibration: ArrayLike | Mapping[str, ArrayLike],
+    labels: ArrayLike | None,
+    tolerance: float,
+    formats: Formats,
+    seed: int,
+    progress: Progress | None,
+    host_outputs: bool,
+) -> Quantized:
+    data = prepare(graph, calibration, labels, seed)
+    structure = analyse(fold_affine(graph), host_outputs)
+    check_rules(structure, formats)
+    judge, final = _judges(structure.graph, data)
+    search = Search(
+        structure, _material(structure, data.fit, seed), judge, tolerance, formats, progress
+    )
+    best, looks = _confirmed(search, final)
+    outputs = integer_outputs(best.built.graph, data.report)
+    score = final.compare(outputs)
+    notes = [*structure.notes, *_notes(data)]
+    if score.loss > tolerance:
+        notes.append(f"on the report's data the loss is {score.loss:.4g}, above the tolerance")
+    used = list(data.describe())
+    if looks > 1:
+        used.append(
+            f"the report's data were looked at {looks} times: their loss is slightly favourable"
+        )
+    return Quantized(
+        graph=best.built.graph,
+        choices=tuple(_choices(structure, best, search.material)),
+        metric_name=final.name,
+        metric_float=final.real,
+        metric_fixed=score.metric,
+        loss=score.loss,
+        tolerance=tolerance,
+        cost=best.cost,
+        history=tuple(search.history),
+        data=tuple(used),
+        notes=tuple(notes),
+    )
+
+
+def check_rules(structure: Structure, formats: Formats) -> None:
+    """Refuse rules that meet nothing that is to be quantized."""
+    nodes = {node.name: node for node in structure.graph.nodes}
+    weighted = [nodes[n] for n in nodes if n in structure.weighted]
+    sited = [nodes[n] for n, site in structure.sites.items() if site.role != "input"]
+    biased = [node for node in weighted if isinstance(node.op, Dense | Affine)]
+    formats.check_used(
+        {
+            "weight": [name for node in weighted for name in (node.layer, node.name)],
+            "bias": [name for node in biased for name in (node.layer, node.name)],
+            "activation": [name for node in sited for name in (node.layer, node.name)],
+            "input": [n for n, site in structure.sites.items() if site.role == "input"],
+        }
+    )
+
+
+def _judges(graph: Graph, data: Calibration) -> tuple[Judge, Judge]:
+    """Return the judge that chooses and the one that reports."""
+    temperature = 1.0
+    if data.fit.labels is not None:
+        first = Judge(graph, data.fit)
+        temperature = best_temperature(first.scores(graph), data.fit.labels)
+    return Judge(graph, data.choice, temperature), Judge(graph, data.report, temperature)
+
+
+def _material(structure: Structure, part: Part, seed: int) -> Material:
+    """Run the real model on the data to fit and learn what matters."""
+    real = run_real(structure.graph, encode(structure.graph, part.inputs))
+    rng = np.random.default_rng(seed)
+    return Material(
+        part.inputs, real, sensitivities(structure.graph, real, part.labels is not None, rng)
+    )
+
+
+def _confirmed(search: Search, final: Judge) -> tuple[Candidate, int]:
+    """Search; where the report's data disagree, go on with lower prices."""
+    best = search.run()
+    for looks in range(1, MOST_TIGHTENINGS + 1):
+        if final.score(best.built.graph).loss <= search.tolerance:
+            return best, looks
+        best = search.tighter(best)
+    return best, MOST_TIGHTENINGS
+
+
+def integer_outputs(graph: Graph, part: Part) -> dict[str, np.ndarray]:
+    """Return decoded outputs, from integers; the floats used so far must have been the same.
+
+    Raises:
+        VerificationError: they were not.
+    """
+    floats = forward(graph, part.inputs)
+    if any(isinstance(node.op, ScaledQuantize) for node in graph.nodes):
+        return decode(graph, floats)
+    encoded = {}
+    for i in graph.inputs:
+        x = encode(graph, part.inputs)[i.name]
+        assert i.type is not None
+        q = np.rint(np.ldexp(x, i.type.frac.astype(np.int32))).astype(np.int64)
+        encoded[i.name] = FixedArray(q, i.type.frac)
+    integers = {name: value.value for name, value in evaluate(graph, encoded).items()}
+    exact = all(node.op.exact_real for node in graph.nodes)
+    for o in graph.outputs:
+        if exact and not np.array_equal(integers[o.value], floats[o.value]):
+            wrong = int((integers[o.value] != floats[o.value]).sum())
+            raise VerificationError(
+                "the quantized model gives other numbers on integers than on floats",
+                place=graph.source,
+                found=f"output {o.name!r} differs in {wrong} values",
+            )
+    return decode(graph, integers)
+
+
+def _notes(data: Calibration) -> list[str]:
+    constant = constant_elements(data.fit)
+    if not constant:
+        return []
+    names = ", ".join(constant[:8]) + (
+        f" and {len(constant) - 8} more" if len(constant) > 8 else ""
+    )
+    return [f"never change in the calibration data, so the firmware may ignore them: {names}"]
+
+
+def _choices(structure: Structure, best: Candidate, material: Material) -> list[LayerChoice]:
+    """Return a line per input and operation."""
+    graph = best.built.graph
+    if any(isinstance(node.op, ScaledQuantize) for node in graph.nodes):
+        return []
+    types = infer(graph)
+    costs = layer_costs(graph, types)
+    sites = best.built.sites
+    lines = []
+    for i in graph.inputs:
+        x = material.inputs[i.name]
+        saturated = sites[i.name].saturated if i.name in sites else 0.0
+        lines.append(_line(i.name, "input", "", types[i.name], x, saturated, 0.0, 0.0))
+    real = {node.name for node in structure.graph.nodes}
+    for node in graph.nodes:
+        observed = node.name if node.name in real else node.inputs[0]
+        site = sites.get(observed) if node.name not in real or node.op.kind == "function" else None
+        text, pruned = _constants(node.op)
+        lines.append(
+            _line(
+                node.layer or node.name,
+                node.op.kind,
+                text,
+                types[node.name],
+                material.real[observed],
+                site.saturated if site else 0.0,
+                costs[node.name],
+                pruned,
+            )
+        )
+    return lines
+
+
+def _line(
+    layer: str,
+    kind: str,
+    weight: str,
+    type_: Intervals,
+    x: np.ndarray,
+    saturated: float,
+    cost: float,
+    pruned: float,
+) -> LayerChoice:
+    return LayerChoice(
+        layer,
+        kind,
+        weight,
+        describe(type_),
+        (float(x.min()), float(x.max())),
+        (float(type_.low_value.min()), float(type_.high_value.max())),
+        saturated,
+        cost,
+        pruned,
+    )
+
+
+def _constants(op: object) -> tuple[str, float]:
+    """Return the format that holds an operation's constants, and how many of them are 0."""
+    values = {Dense: "weight", Affine: "scale", Constant: "values", LeakyRelu: "slope"}
+    for kind, name in values.items():
+        if isinstance(op, kind):
+            array = np.asarray(getattr(op, name), np.float64)
+            every = Intervals.constant(array)
+            one = every.fixed(*(0,) * array.ndim) if not array.size else None
+            union = _union(every)
+            return (str(one) if one else union), float((array == 0).mean())
+    return "", 0.0
+
+
+def _union(kind: Intervals) -> str:
+    """Return the one format that holds all elements."""
+    frac = int(kind.frac[kind.lo != 0].max(initial=-(2**30))) if (kind.lo != 0).any() else 0
+    lo, hi = Intervals(kind.lo, kind.hi, np.where(kind.lo != 0, kind.frac, frac)).aligned(frac)
+    return describe(Intervals.of(lo.min(initial=0), hi.max(initial=0), frac)).split(" ", 1)[1]

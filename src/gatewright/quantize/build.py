@@ -1,0 +1,329 @@
+"""Quantize a model once, at given prices: constants and formats, layer after layer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from gatewright.ir import Input, Node, Op, Reals, located
+from gatewright.num import Fixed, Intervals, Ints, Rounding
+from gatewright.ops import (
+    Affine,
+    Constant,
+    Dense,
+    Function,
+    LeakyRelu,
+    Relu,
+    ScaledQuantize,
+    Softmax,
+    SoftmaxFormats,
+)
+from gatewright.quantize.activations import SiteFormat, choose_format, quantizer, user_format
+from gatewright.quantize.constants import Situation, round_affine, round_constant, round_slope
+from gatewright.quantize.digits import cheapest, digits_of, on_grid
+from gatewright.quantize.formats import Formats
+from gatewright.quantize.forward import apply
+from gatewright.quantize.material import Built, Material, Prices
+from gatewright.quantize.structure import Site, Structure
+from gatewright.quantize.weights import choose, fit
+
+RIDGE = 0.02
+"""Share of each input's spread by which the source's own weights are preferred."""
+
+SENSITIVITY_FLOOR = 0.02
+"""Share of the mean sensitivity that every row counts at least: a quantized neuron may be on where
+the real one is off."""
+
+ADDER_MARGIN = 3.0
+"""Bits by which an adder is wider than the value that it adds."""
+
+ADDRESS_BITS = 12
+"""Most bits that address a table."""
+
+ADDRESS_PRICE = 12.0
+"""LUTs that a bit of such an address costs at least."""
+
+SOFTMAX_BITS = 8
+UNKNOWN_WIDTH = 8.0
+"""Bits taken for a value whose type is not known: behind a quantizer not streamlined yet."""
+
+OPEN = 2.0**50
+
+
+def build(
+    structure: Structure,
+    material: Material,
+    prices: Prices,
+    formats: Formats,
+    reads: Mapping[str, Ints],
+) -> Built:
+    """Return the model quantized at given prices."""
+    return _Build(structure, material, prices, formats, reads).run()
+
+
+class _Build:
+    def __init__(
+        self,
+        structure: Structure,
+        material: Material,
+        prices: Prices,
+        formats: Formats,
+        reads: Mapping[str, Ints],
+    ) -> None:
+        self.structure, self.material = structure, material
+        self.prices, self.formats, self.old_reads = prices, formats, reads
+        self.values: dict[str, Reals] = {}
+        self.types: dict[str, Intervals] = {}
+        self.nodes: dict[str, Node] = {}
+        self.renamed: dict[str, str] = {}
+        self.sites: dict[str, SiteFormat] = {}
+        self.reads: dict[str, Ints] = {}
+        self.inputs: list[Input] = []
+        taken = {i.name for i in structure.graph.inputs} | {n.name for n in structure.graph.nodes}
+        self.taken = taken
+
+    def run(self) -> Built:
+        """Quantize inputs and nodes in order."""
+        graph = self.structure.graph
+        for i in graph.inputs:
+            self._input(i)
+        for node in graph.nodes:
+            with located(graph, node):
+                self._node(node)
+        outputs = tuple(replace(o, value=self.renamed.get(o.value, o.value)) for o in graph.outputs)
+        result = replace(
+            graph, inputs=tuple(self.inputs), nodes=tuple(self.nodes.values()), outputs=outputs
+        )
+        return Built(result, self.sites, self.reads)
+
+    def _input(self, i: Input) -> None:
+        x = self.material.inputs[i.name]
+        if i.type is not None:
+            for op in i.encode:
+                x = op.real(x)
+            self.inputs.append(i)
+            self.values[i.name], self.types[i.name] = x, i.type
+            return
+        site = self.structure.sites[i.name]
+        fixed = self.formats.find("input", i.name)
+        chosen = self._format(site, x, None, fixed)
+        op = quantizer(chosen, x.shape[1:], Rounding.RND)
+        self.types[i.name] = Intervals.of(
+            *(np.broadcast_to(v, i.shape) for v in (op.format.lo, op.format.hi, op.format.frac))
+        )
+        self.values[i.name] = op.real(x)
+        self.inputs.append(replace(i, type=self.types[i.name], encode=(*i.encode, op)))
+
+    def _node(self, node: Node) -> None:
+        """Round a node's constants, compute it, and give its result a format where wanted."""
+        inputs = tuple(self.renamed.get(name, name) for name in node.inputs)
+        site = self.structure.sites.get(node.name)
+        if node.name in self.structure.weighted:
+            node = replace(node, op=self._round_constants(node, inputs))
+        if isinstance(node.op, Softmax) and node.op.formats is None:
+            n = self.types[inputs[0]].shape[-1]
+            node = replace(node, op=Softmax(SoftmaxFormats.for_output(self._softmax_bits(node), n)))
+        if site is not None and site.role == "function":
+            node = replace(node, op=self._function(node, inputs, site))
+            site = None
+        self._add(replace(node, inputs=inputs))
+        if site is not None:
+            self._quantize(self.nodes[node.name], site)
+
+    def _add(self, node: Node) -> None:
+        """Append a node, with its type and values."""
+        self.nodes[node.name] = node
+        # A ScaledQuantize, and what follows it, gets a type when the model is streamlined.
+        typed = all(name in self.types for name in node.inputs)
+        if typed and not isinstance(node.op, ScaledQuantize):
+            self.types[node.name] = node.op.infer(*(self.types[name] for name in node.inputs))
+        self.values[node.name] = apply(node.op, *(self.values[name] for name in node.inputs))
+
+    def _sensitivity(self, name: str) -> Reals:
+        """Return rows by elements of the last axis."""
+        s = self.material.sensitivity.get(name)
+        if s is None:
+            s = np.zeros_like(self.material.real[name])
+        s = _rows(s)
+        return np.asarray(s + SENSITIVITY_FLOOR * s.mean(0), np.float64)
+
+    def _format(
+        self, site: Site, x: Reals, bounds: tuple[Reals, Reals] | None, fixed: Fixed | None
+    ) -> SiteFormat:
+        """Choose a value's format, or take the user's."""
+        rows = _rows(x)
+        if fixed is not None:
+            chosen = user_format(rows, fixed)
+        else:
+            reads = self.old_reads.get(site.value)
+            per_bit = np.ones(rows.shape[1])
+            if reads is not None:
+                per_bit = per_bit + reads
+            if site.is_address:
+                per_bit = per_bit + ADDRESS_PRICE
+            lut = self.prices.lut * self.prices.site.get(site.value, 1.0)
+            sensitivity = self._sensitivity(site.value)
+            limiter = np.inf if site.is_output and bounds is not None else 6 * lut
+            chosen = choose_format(rows, sensitivity, lut * per_bit, limiter, bounds)
+            if site.is_address:
+                most = ADDRESS_BITS - chosen.signed - chosen.top
+                chosen = replace(chosen, frac=np.minimum(chosen.frac, most))
+        self.sites[site.value] = chosen
+        return chosen
+
+    def _quantize(self, node: Node, site: Site) -> None:
+        """Put a quantizer behind a node."""
+        kind = self.types.get(node.name)
+        fixed = self.formats.find("activation", node.layer, node.name)
+        x = self.values[node.name]
+        bounds = None
+        if kind is not None:
+            low, high = kind.low_value, kind.high_value
+            bounds = (
+                low.reshape(-1, low.shape[-1] if low.ndim else 1).min(0),
+                high.reshape(-1, high.shape[-1] if high.ndim else 1).max(0),
+            )
+        chosen = self._format(site, x, bounds, fixed)
+        rounding = Rounding.RND
+        if site.dense and self._take_half(node, site, chosen):
+            rounding = Rounding.TRN
+        op = quantizer(chosen, x.shape[1:], rounding)
+        name = self._name(node.name + "_q")
+        self._add(Node(name, op, (node.name,), node.layer))
+        self.renamed[node.name] = name
+
+    def _take_half(self, node: Node, site: Site, chosen: SiteFormat) -> bool:
+        """Add half a unit to the bias of the dense node before, so that dropping bits rounds."""
+        dense = self.nodes[site.dense]
+        if self.formats.find("bias", dense.layer, dense.name) is not None:
+            return False
+        if site.dense not in self.structure.weighted:
+            return False
+        chain = [node]
+        while chain[-1].name != site.dense:
+            op = chain[-1].op
+            if isinstance(op, Relu) and op.high is not None:
+                units = np.ldexp(op.high, chosen.frac.astype(np.int32))
+                if (units != np.floor(units)).any():
+                    return False
+            chain.append(self.nodes[chain[-1].inputs[0]])
+        assert isinstance(dense.op, Dense)
+        live = chosen.width > 0
+        frac = chosen.frac.astype(np.int32)
+        grid = np.where(live, frac + 2, 0)
+        half = np.where(live, np.ldexp(0.5, -frac), 0.0)
+        bias = on_grid(dense.op.bias, grid, -OPEN, OPEN) + half
+        bias = np.where(live, bias, 0.0)
+        weight = np.where(live, dense.op.weight, 0.0)
+        self._add(replace(dense, op=Dense(weight, bias)))
+        for link in reversed(chain[:-1]):
+            self._add(link)
+        return True
+
+    def _function(self, node: Node, inputs: tuple[str, ...], site: Site) -> Function:
+        """Choose the format of a table's answers."""
+        assert isinstance(node.op, Function)
+        y = node.op.real(self.values[inputs[0]])
+        fixed = self.formats.find("activation", node.layer, node.name)
+        chosen = self._format(site, y, None, fixed)
+        return replace(node.op, out=quantizer(chosen, y.shape[1:], Rounding.RND))
+
+    def _softmax_bits(self, node: Node) -> int:
+        fixed = self.formats.find("activation", node.layer, node.name)
+        return SOFTMAX_BITS if fixed is None else max(fixed.frac, 1)
+
+    def _round_constants(self, node: Node, inputs: tuple[str, ...]) -> Op:
+        """Return the operation with its constants rounded."""
+        op = node.op
+        if isinstance(op, Dense):
+            return self._dense(node, op, inputs[0])
+        at = self._situation(node, inputs[0])
+        if isinstance(op, Affine):
+            return round_affine(op, at)
+        if isinstance(op, LeakyRelu):
+            return round_slope(op, at)
+        assert isinstance(op, Constant)
+        return round_constant(op, at)
+
+    def _situation(self, node: Node, source: str) -> Situation:
+        """Gather what rounding of small constants asks for."""
+        x, lut = self.values[source], self._lut(node)
+        kind = self.types.get(source)
+        width: Reals = (
+            np.full(x.shape[1:], UNKNOWN_WIDTH) if kind is None else kind.width.astype(np.float64)
+        )
+        real = self.material.real[node.name]
+        return Situation(
+            x=x,
+            sensitivity=self.material.sensitivity.get(node.name, np.zeros_like(real)),
+            lut=lut,
+            digit=lut * (width + ADDER_MARGIN),
+            weight=self.formats.find("weight", node.layer, node.name),
+            bias=self.formats.find("bias", node.layer, node.name),
+        )
+
+    def _dense(self, node: Node, op: Dense, source: str) -> Dense:
+        """Choose weights on the quantized inputs; the bias follows."""
+        fixed = self.formats.find("weight", node.layer, node.name)
+        x = _rows(self.values[source])
+        width = self._width(source, x)
+        live = (x != x[:1]).any(0)
+        target = _rows(self.material.real[node.name])
+        quadratic = fit(
+            np.where(live, x, 0.0), target, self._sensitivity(node.name), op.weight, op.bias, RIDGE
+        )
+        quadratic.weight[:, ~live] = 0.0
+        price = self._lut(node) * (width + ADDER_MARGIN)
+        if fixed is None:
+            v = choose(quadratic, price, cheapest)
+        else:
+            v = choose(
+                quadratic,
+                np.zeros_like(price),
+                lambda u, a, p: on_grid(u, fixed.frac, fixed.low, fixed.high),
+            )
+        own = self.formats.find("bias", node.layer, node.name)
+        bias = quadratic.bias_for(v)
+        weight = np.ascontiguousarray(v.T)
+        if own is not None:
+            bias = on_grid(bias, own.frac, own.low, own.high)
+        else:
+            bias = on_grid(bias, self._accumulator_frac(source, weight), -OPEN, OPEN)
+        self._count_reads(source, digits_of(v).sum(0))
+        return Dense(weight, bias)
+
+    def _accumulator_frac(self, source: str, weight: Reals) -> int:
+        """Return the grid of a layer's sums."""
+        kind = self.types.get(source)
+        if kind is None:
+            return 20
+        return int(Dense(weight, np.zeros(weight.shape[1])).infer(kind).frac.max(initial=0))
+
+    def _count_reads(self, source: str, digits: Ints) -> None:
+        """Note on the site behind a value how many adders read each element."""
+        origin = next((old for old, new in self.renamed.items() if new == source), source)
+        if origin in self.structure.sites:
+            self.reads[origin] = self.reads.get(origin, np.zeros_like(digits)) + digits
+
+    def _lut(self, node: Node) -> float:
+        return self.prices.lut * self.prices.weight.get(node.name, 1.0)
+
+    def _width(self, source: str, x: Reals) -> Reals:
+        """Return the bits of a value along its last axis."""
+        kind = self.types.get(source)
+        if kind is None:
+            return np.full(x.shape[-1], UNKNOWN_WIDTH)
+        return np.asarray(kind.width.reshape(-1, x.shape[-1]).max(0), np.float64)
+
+    def _name(self, wanted: str) -> str:
+        while wanted in self.taken:
+            wanted += "_"
+        self.taken.add(wanted)
+        return wanted
+
+
+def _rows(x: Reals) -> Reals:
+    """Return a batch as rows of its last axis."""
+    return x.reshape(-1, x.shape[-1]) if x.ndim > 1 else x.reshape(-1, 1)

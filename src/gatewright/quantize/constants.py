@@ -1,0 +1,77 @@
+"""Round the constants of operations other than dense: scales, offsets, slopes, constant tensors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from gatewright.ir import Reals
+from gatewright.num import Fixed
+from gatewright.ops import Affine, Constant, LeakyRelu
+from gatewright.quantize.digits import cheapest, on_grid
+
+OFFSET_PRICE = 4.0
+"""LUTs that a digit of an added constant counts for: it costs bits, not adders."""
+
+
+@dataclass(frozen=True, eq=False)
+class Situation:
+    """What is known where an operation stands.
+
+    Attributes:
+        x: (rows, *shape), the quantized input.
+        sensitivity: like the result: cost of a squared error.
+        lut: price of a LUT.
+        digit: price of a digit that multiplies the input; broadcasts against the sample.
+        weight, bias: the user's formats, or None.
+    """
+
+    x: Reals
+    sensitivity: Reals
+    lut: float
+    digit: Reals
+    weight: Fixed | None
+    bias: Fixed | None
+
+
+def round_affine(op: Affine, at: Situation) -> Affine:
+    """Round scale and offset; the offset undoes the mean error of the scale."""
+    shape = at.x.shape[1:]
+    scale, offset = np.broadcast_to(op.scale, shape), np.broadcast_to(op.offset, shape)
+    s = at.sensitivity
+    new = round_each(scale, (s * at.x * at.x).mean(0), at.digit, at.weight)
+    total = np.maximum(s.mean(0), 1e-300)
+    offset = offset + (scale - new) * ((s * at.x).mean(0) / total)
+    return Affine(new, round_each(offset, total, np.asarray(OFFSET_PRICE * at.lut), at.bias))
+
+
+def round_slope(op: LeakyRelu, at: Situation) -> LeakyRelu:
+    """Round the slope by what it does to negative inputs."""
+    stiffness = gathered((at.sensitivity * np.minimum(at.x, 0) ** 2).mean(0), op.slope)
+    price = gathered(np.broadcast_to(at.digit, at.x.shape[1:]), op.slope)
+    return LeakyRelu(round_each(op.slope, stiffness, price, at.weight))
+
+
+def round_constant(op: Constant, at: Situation) -> Constant:
+    """Round a constant tensor."""
+    price = np.asarray(OFFSET_PRICE * at.lut)
+    return Constant(round_each(op.values, at.sensitivity.mean(0), price, at.weight))
+
+
+def round_each(values: Reals, stiffness: Reals, price: Reals, fixed: Fixed | None) -> Reals:
+    """Round numbers, each on its own."""
+    values = np.asarray(values, np.float64)
+    if fixed is not None:
+        return on_grid(values, fixed.frac, fixed.low, fixed.high)
+    return cheapest(np.atleast_1d(values), stiffness, price).reshape(values.shape)
+
+
+def gathered(values: Reals, constant: Reals) -> Reals:
+    """Sum, for each element of a constant that broadcasts, what belongs to it."""
+    shape = np.shape(constant)
+    values = np.asarray(values, np.float64)
+    extra = values.ndim - len(shape)
+    values = np.asarray(values.sum(axis=tuple(range(extra)))) if extra > 0 else values
+    axes = tuple(i for i, n in enumerate(shape) if n == 1 and values.shape[i] != 1)
+    return np.asarray(values.sum(axis=axes, keepdims=True), np.float64)

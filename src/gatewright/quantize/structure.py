@@ -1,0 +1,269 @@
+"""Find what of a model is to be quantized: values, constants, what stays on the host."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from gatewright.base import UnsupportedError
+from gatewright.ir import Graph, Node, Op
+from gatewright.num import FixedArray
+from gatewright.ops import (
+    Add,
+    Affine,
+    Argmax,
+    Clip,
+    Concatenate,
+    Constant,
+    Dense,
+    Function,
+    LeakyRelu,
+    Maximum,
+    Minimum,
+    Multiply,
+    Quantize,
+    Relu,
+    Requantize,
+    Reshape,
+    ScaledQuantize,
+    Slice,
+    Softmax,
+    Subtract,
+    Transpose,
+)
+from gatewright.ops.movement import Movement
+
+GRAINED_BITS = 16
+"""Constants within so many bits count as quantized by the user where their input is."""
+
+FIXES = (Argmax, Quantize, Requantize, ScaledQuantize)
+"""Operations whose result has a format whatever comes in."""
+
+KEEPS = (Clip, Concatenate, Maximum, Minimum, Relu, Reshape, Slice, Transpose)
+"""Operations whose result has a format where their inputs have one."""
+
+NARROWS = (Affine, Dense, Function, Multiply, Softmax)
+"""Operations whose inputs must have few bits."""
+
+GROWS = (Add, LeakyRelu, Subtract)
+"""Operations that are exact on what they get, and give more bits."""
+
+SUPPORTED: tuple[type[Op], ...] = (*FIXES, *KEEPS, *NARROWS, *GROWS, Constant)
+
+WEIGHTED = (Affine, Constant, Dense, LeakyRelu)
+"""Operations with constants to be rounded."""
+
+
+@dataclass(frozen=True)
+class Site:
+    """A value that gets a format.
+
+    Attributes:
+        value: its name.
+        layer: the user's layer that gives it.
+        role: "input", "activation" (a quantizer behind it) or "function" (the format of a table).
+        dense: where not empty, the dense node whose bias takes the half unit of rounding, so that
+            the quantizer only drops bits: nothing but a ReLU stands between.
+        is_output: it leaves the firmware.
+        is_address: a table is addressed with it.
+    """
+
+    value: str
+    layer: str
+    role: str
+    dense: str = ""
+    is_output: bool = False
+    is_address: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Structure:
+    """What is to be quantized.
+
+    Attributes:
+        graph: the model, without what stays on the host.
+        sites: by value.
+        weighted: names of nodes whose constants are to be rounded.
+        known: values that have a format already.
+        notes: decisions that a reader of the report should know.
+    """
+
+    graph: Graph
+    sites: dict[str, Site]
+    weighted: frozenset[str]
+    known: frozenset[str]
+    notes: tuple[str, ...]
+
+
+def analyse(graph: Graph, host_outputs: bool = True) -> Structure:
+    """Return what of a graph is to be quantized.
+
+    Args:
+        graph: folded, real or partly quantized.
+        host_outputs: leave a softmax or sigmoid that ends the model to the host (`Output.decode`).
+            The largest class and any cut on a score are the same on what stands before it.
+
+    Raises:
+        UnsupportedError: an operation has no rule for its quantization.
+    """
+    refuse_unknown(graph.nodes, graph)
+    notes: list[str] = []
+    if host_outputs:
+        graph, notes = move_to_host(graph)
+    nodes = {node.name: node for node in graph.nodes}
+    known = known_values(graph)
+    fed_by_scale = {n.name for n in graph.nodes if isinstance(n.op, ScaledQuantize)}
+    weighted = frozenset(
+        node.name
+        for node in graph.nodes
+        if isinstance(node.op, WEIGHTED) and not is_quantized(node, known, fed_by_scale)
+    )
+    wanted: dict[str, bool] = {}
+    for node in graph.nodes:
+        if isinstance(node.op, NARROWS):
+            for name in node.inputs:
+                _require(name, nodes, known, wanted, isinstance(node.op, Function | Softmax))
+    outputs = {o.value for o in graph.outputs}
+    for name in outputs:
+        _require(name, nodes, known, wanted, False)
+    for i in graph.inputs:
+        if i.type is None:
+            wanted.setdefault(i.name, False)
+    for node in graph.nodes:
+        if isinstance(node.op, Function) and node.op.out is None:
+            wanted.setdefault(node.name, False)
+    order = [i.name for i in graph.inputs] + [node.name for node in graph.nodes]
+    sites = {
+        name: _site(name, graph, nodes, name in outputs, wanted[name])
+        for name in order
+        if name in wanted
+    }
+    return Structure(graph, sites, weighted, known, tuple(notes))
+
+
+def refuse_unknown(nodes: Iterable[Node], graph: Graph) -> None:
+    """Raise an `UnsupportedError` for an operation without a rule."""
+    for node in nodes:
+        if not isinstance(node.op, SUPPORTED):
+            raise UnsupportedError(
+                "an operation cannot be quantized automatically",
+                place=graph.place(node),
+                found=node.op.kind,
+                supported=", ".join(sorted(op.__name__.lower() for op in SUPPORTED)),
+                remedy="give this layer number formats in the model (quantization-aware training)",
+            )
+
+
+def move_to_host(graph: Graph) -> tuple[Graph, list[str]]:
+    """Move a softmax or sigmoid that ends the model into `Output.decode`."""
+    nodes = {node.name: node for node in graph.nodes}
+    readers = graph.readers()
+    outputs, notes, gone = [], [], set()
+    for output in graph.outputs:
+        node = nodes.get(output.value)
+        shared = sum(o.value == output.value for o in graph.outputs) > 1
+        if node is None or readers[output.value] or shared or not _is_score(node.op):
+            outputs.append(output)
+            continue
+        gone.add(node.name)
+        outputs.append(replace(output, value=node.inputs[0], decode=(node.op, *output.decode)))
+        word = node.op.name if isinstance(node.op, Function) else node.op.kind
+        notes.append(
+            f"output {output.name!r}: the {word} of layer {node.layer or node.name!r} is left to "
+            "the host; the firmware gives what stands before it, which has the same order"
+        )
+    kept = tuple(node for node in graph.nodes if node.name not in gone)
+    return replace(graph, nodes=kept, outputs=tuple(outputs)), notes
+
+
+def _is_score(op: Op) -> bool:
+    if isinstance(op, Softmax):
+        return op.formats is None
+    return isinstance(op, Function) and op.name == "sigmoid" and op.out is None
+
+
+def known_values(graph: Graph) -> frozenset[str]:
+    """Return the values that have a format before anything is quantized."""
+    known = {i.name for i in graph.inputs if i.type is not None}
+    for node in graph.nodes:
+        op = node.op
+        if (
+            isinstance(op, FIXES)
+            or (isinstance(op, KEEPS) and all(name in known for name in node.inputs))
+            or (isinstance(op, Function) and op.out is not None)
+            or (isinstance(op, Softmax) and op.formats is not None)
+            or (isinstance(op, Constant) and is_grained(op.values))
+        ):
+            known.add(node.name)
+    return frozenset(known)
+
+
+def is_grained(*constants: np.ndarray) -> bool:
+    """Say whether constants stand on a grid within few bits, as quantized ones do."""
+    for values in constants:
+        q = FixedArray.exact(np.clip(values, -(2.0**40), 2.0**40)).q if _spread(values) else None
+        if q is None or int(np.abs(q).max(initial=0)).bit_length() > GRAINED_BITS:
+            return False
+    return True
+
+
+def _spread(values: np.ndarray) -> bool:
+    """Say whether the magnitudes are near enough for one grid of 62 bits."""
+    live = np.abs(values[values != 0]) if np.ndim(values) else np.abs(np.atleast_1d(values))
+    live = live[live > 0]
+    return not live.size or float(live.max() / live.min()) < 2.0**GRAINED_BITS
+
+
+def is_quantized(node: Node, known: frozenset[str], scaled: set[str]) -> bool:
+    """Say whether a node's constants were quantized with the user's model."""
+    op = node.op
+    if isinstance(op, Constant):
+        return is_grained(op.values)
+    if not all(name in known for name in node.inputs):
+        return False
+    if any(name in scaled for name in node.inputs):
+        return True
+    if isinstance(op, Dense):
+        return is_grained(op.weight)
+    if isinstance(op, Affine):
+        return is_grained(op.scale)
+    return isinstance(op, LeakyRelu) and is_grained(np.asarray(op.slope))
+
+
+def _require(
+    name: str, nodes: dict[str, Node], known: frozenset[str], wanted: dict[str, bool], address: bool
+) -> None:
+    """Mark the values that must get a format for `name` to have one."""
+    if name in known:
+        return
+    node = nodes.get(name)
+    if node is not None and isinstance(node.op, Movement | Concatenate):
+        for source in node.inputs:
+            _require(source, nodes, known, wanted, address)
+        return
+    if node is not None and isinstance(node.op, Softmax | Constant):
+        return
+    wanted[name] = wanted.get(name, False) or address
+
+
+def _site(name: str, graph: Graph, nodes: dict[str, Node], is_output: bool, address: bool) -> Site:
+    node = nodes.get(name)
+    if node is None:
+        return Site(name, name, "input", is_output=is_output, is_address=address)
+    layer = node.layer or node.name
+    if isinstance(node.op, Function):
+        return Site(name, layer, "function", is_output=is_output, is_address=address)
+    return Site(name, layer, "activation", _rounding_dense(node, graph, nodes), is_output, address)
+
+
+def _rounding_dense(node: Node, graph: Graph, nodes: dict[str, Node]) -> str:
+    """Return the dense node from which only ReLUs lead to this one, or nothing."""
+    readers, outputs = graph.readers(), {o.value for o in graph.outputs}
+    while isinstance(node.op, Relu) and node.op.low == 0:
+        source = nodes.get(node.inputs[0])
+        if source is None or len(readers[source.name]) > 1 or source.name in outputs:
+            return ""
+        node = source
+    return node.name if isinstance(node.op, Dense) else ""

@@ -1,0 +1,148 @@
+"""Choose the weights of a layer for the least circuit at a given error of its outputs.
+
+The error of a layer's outputs is a quadratic form of the change of its weights, with the moments
+of its (already quantized) inputs as matrix. Weights are rounded one after the other, the rest
+compensating each time (Hassibi and Stork 1993; Frantar and Alistarh, arXiv:2208.11580 and
+arXiv:2210.17323); then each is revisited with the others held. Here the price of a weight is not
+its width but its number of signed digits, none for a pruned one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from gatewright.ir import Reals
+from gatewright.quantize.digits import digits_of
+
+SHARED_ABOVE = 160
+"""Inputs from which all outputs share one matrix of moments (time grows with inputs cubed)."""
+
+SWEEPS = 2
+
+Round = Callable[[Reals, Reals, Reals], Reals]
+"""Rounds numbers, given the cost of a squared error and of a digit."""
+
+
+@dataclass(frozen=True, eq=False)
+class Quadratic:
+    """The cost `scale * sum((v - w) @ moments @ (v - w))` of weights `v` of each output.
+
+    Attributes:
+        moments: (outputs or 1, inputs, inputs), positive definite.
+        scale: (outputs,).
+        weight: (outputs, inputs), where the cost is least.
+        mean: (outputs or 1, inputs): weighted mean input, by which the bias follows a change.
+        bias: (outputs,), the best one for `weight`.
+    """
+
+    moments: Reals
+    scale: Reals
+    weight: Reals
+    mean: Reals
+    bias: Reals
+
+    def bias_for(self, v: Reals) -> Reals:
+        """Return the best bias for other weights."""
+        return np.asarray(self.bias - ((v - self.weight) * self.mean).sum(1), np.float64)
+
+
+def fit(
+    x: Reals, target: Reals, sensitivity: Reals, weight: Reals, bias: Reals, ridge: float
+) -> Quadratic:
+    """Return the quadratic of a layer, and the real weights that best undo errors of its inputs.
+
+    Args:
+        x: (rows, inputs), quantized.
+        target: (rows, outputs), what the source model gives.
+        sensitivity: (rows, outputs), cost of a squared error of an output.
+        weight: (inputs, outputs) of the source model.
+        bias: (outputs,) of the source model.
+        ridge: how much the data must say to move away from these.
+    """
+    rows, n_in = x.shape
+    n_out = weight.shape[1]
+    residual = target - (x @ weight + bias)
+    shared = n_in > SHARED_ABOVE
+    groups = [np.arange(n_out)] if shared else [np.array([j]) for j in range(n_out)]
+    moments, mean = np.empty((len(groups), n_in, n_in)), np.empty((len(groups), n_in))
+    best, offset = np.array(weight.T), np.array(bias)
+    for k, columns in enumerate(groups):
+        s = np.ones(rows) if shared else sensitivity[:, k]
+        weights = s / max(float(s.sum()), 1e-300)
+        weighted = x * weights[:, None]
+        mean[k] = weighted.sum(0)
+        second = weighted.T @ x - np.outer(mean[k], mean[k])
+        diagonal = np.diag(second)
+        floor = np.maximum(diagonal, 1e-6 * max(float(diagonal.max(initial=0)), 1e-12))
+        second[np.diag_indices(n_in)] = diagonal + ridge * floor + (floor - diagonal)
+        centre = weights @ residual[:, columns]
+        first = weighted.T @ residual[:, columns] - np.outer(mean[k], centre)
+        step = np.linalg.solve(second, first)
+        best[columns] += step.T
+        offset[columns] += centre - mean[k] @ step
+        moments[k] = second
+    return Quadratic(moments, sensitivity.mean(0), best, mean, offset)
+
+
+def choose(q: Quadratic, price: Reals, round_to: Round) -> Reals:
+    """Return weights (outputs, inputs) that make cost plus price of all digits small.
+
+    Args:
+        q: the quadratic.
+        price: (inputs,), cost of a digit of a weight that meets this input.
+        round_to: the rounding rule.
+    """
+    v = compensated(q, price, round_to)
+    for _ in range(SWEEPS):
+        before = v.copy()
+        sweep(q, v, price, round_to)
+        if (before == v).all():
+            break
+    return v
+
+
+def compensated(q: Quadratic, price: Reals, round_to: Round) -> Reals:
+    """Round weights one by one, the rest taking over the error each time."""
+    outputs, n_in = q.weight.shape
+    order = np.argsort(-np.einsum("kii->ki", q.moments), axis=1, kind="stable")
+    moments = np.take_along_axis(
+        np.take_along_axis(q.moments, order[:, :, None], 1), order[:, None, :], 2
+    )
+    inverse = np.linalg.inv(moments)
+    upper = np.swapaxes(np.linalg.cholesky((inverse + np.swapaxes(inverse, 1, 2)) / 2), 1, 2)
+    order = np.broadcast_to(order, (outputs, n_in))
+    w = np.take_along_axis(q.weight, order, 1)
+    for i in range(n_in):
+        pivot = upper[:, i, i]
+        v = round_to(w[:, i], q.scale / pivot**2, price[order[:, i]])
+        error = (w[:, i] - v) / pivot
+        w[:, i] = v
+        w[:, i + 1 :] -= error[:, None] * upper[:, i, i + 1 :]
+    result = np.empty_like(w)
+    np.put_along_axis(result, order, w, 1)
+    return result
+
+
+def sweep(q: Quadratic, v: Reals, price: Reals, round_to: Round) -> None:
+    """Revisit every weight with the others held; change `v` in place where it pays."""
+    gradient = _product(q.moments, v - q.weight)
+    for i in range(v.shape[1]):
+        stiffness = q.moments[:, i, i]
+        free = v[:, i] - gradient[:, i] / stiffness
+        curve = np.broadcast_to(q.scale * stiffness, free.shape)
+        new = round_to(free, curve, np.broadcast_to(price[i], free.shape))
+        gain = curve * ((v[:, i] - free) ** 2 - (new - free) ** 2)
+        gain = gain + price[i] * (digits_of(v[:, i]) - digits_of(new))
+        step = np.where(gain > 0, new - v[:, i], 0.0)
+        if step.any():
+            v[:, i] += step
+            gradient += step[:, None] * q.moments[:, i, :]
+
+
+def _product(moments: Reals, change: Reals) -> Reals:
+    if len(moments) == 1:
+        return np.asarray(change @ moments[0], np.float64)
+    return np.asarray((moments @ change[:, :, None])[:, :, 0], np.float64)
