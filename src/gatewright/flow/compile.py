@@ -16,6 +16,7 @@ from gatewright.flow.design import Design, Progress
 from gatewright.flow.host import Data, as_inputs, decode, encode
 from gatewright.flow.options import Options
 from gatewright.frontends import read_model
+from gatewright.frontends.compare import SourceCheck, compare_with_source
 from gatewright.ir import Graph, Input, Reals, evaluate, infer, run_real
 from gatewright.num import Fixed, FixedArray, Intervals, Overflow, Rounding
 from gatewright.ops import Quantize, ScaledQuantize
@@ -24,6 +25,9 @@ from gatewright.passes.lower import lower
 from gatewright.passes.netlist import Clock, pipeline
 from gatewright.quantize import Formats, Quantized, quantize
 from gatewright.quantize.formats import ROLES
+
+SOURCE_SAMPLES = 128
+"""Calibration samples, and as many random ones, that the source model itself is run on."""
 
 REPLAY_SAMPLES = 500
 """Random samples for the comparison after import where no calibration data are given."""
@@ -93,6 +97,7 @@ def compile(
         facts["quantization"] = quantization_facts(quantized)
     steps.begin("check import")
     facts["import_check"] = _replay(source, graph, data, quantized)
+    facts["source_checks"] = [asdict(c) for c in _against_source(model, source, graph, data)]
     steps.end()
     design = _build(graph, options, steps)
     design.facts_of_model = facts
@@ -218,6 +223,18 @@ def random_reals(graph: Graph, count: int, seed: int = 0) -> dict[str, Reals]:
             x = np.clip(np.rint(x / step) * step, low, high)
         result[i.name] = x
     return result
+
+
+def _against_source(
+    model: Any, source: Graph, graph: Graph, data: dict[str, Reals] | None
+) -> tuple[SourceCheck, ...]:
+    """Run the source model on calibration and random input, where its framework is installed."""
+    inputs = random_reals(graph, SOURCE_SAMPLES)
+    if data is not None:
+        inputs = {
+            name: np.concatenate([data[name][:SOURCE_SAMPLES], x]) for name, x in inputs.items()
+        }
+    return compare_with_source(model, source, inputs)
 
 
 def _replay(

@@ -49,6 +49,7 @@ def facts_of(design: Design) -> dict[str, Any]:
         "quantization": design.facts_of_model.get("quantization"),
         "metrics": design.facts_of_model.get("metrics"),
         "import_check": design.facts_of_model.get("import_check"),
+        "source_checks": design.facts_of_model.get("source_checks", []),
         "changed_files": design.facts_of_model.get("changed_files", []),
         "verification": design.verification.facts() if design.verification else None,
         "timings": {name: round(seconds, 4) for name, seconds in design.timings.items()},

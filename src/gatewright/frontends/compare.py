@@ -1,0 +1,231 @@
+"""After import: run the source model itself, where its framework is there, and compare.
+
+How far a framework's floats may be from the graph's meaning is bounded operation by operation
+(`ops.rounding_error`); anything beyond is a mistake of the import, and an error.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import numpy_helper
+
+from gatewright.base import VerificationError
+from gatewright.ir import Graph, Reals
+from gatewright.ops.rounding_error import FLOAT32, FLOAT64, float_bounds
+
+FLOAT, DOUBLE = onnx.TensorProto.FLOAT, onnx.TensorProto.DOUBLE
+
+TINY = 1e-300
+"""Below what float64 resolves."""
+
+SAMPLES = 256
+"""Samples that are compared at most."""
+
+
+@dataclass(frozen=True)
+class SourceCheck:
+    """How an import compared with its source.
+
+    Attributes:
+        method: what was run.
+        vectors: samples compared; 0 where the source could not be run.
+        worst: largest difference found.
+        share: largest part of the bound that a difference took up, at most 1.
+        detail: why it was not run, if so.
+    """
+
+    method: str
+    vectors: int
+    worst: float = 0.0
+    share: float = 0.0
+    detail: str = ""
+
+
+Run = Callable[[Any, Graph, Mapping[str, Reals]], list[Reals]]
+
+
+class _CannotRunError(Exception):
+    """The source model cannot be run here; the text says why."""
+
+
+def compare_with_source(
+    model: Any, graph: Graph, inputs: Mapping[str, Reals]
+) -> tuple[SourceCheck, ...]:
+    """Run the source on some samples, every way there is, and compare every output.
+
+    Args:
+        model: the path or live model that `graph` was read from.
+        graph: as imported, computing on real numbers.
+        inputs: real samples by input name.
+
+    Raises:
+        VerificationError: an output is further off than rounding of floats can explain.
+    """
+    part = {
+        name: np.asarray(x[:SAMPLES], np.float32).astype(np.float64) for name, x in inputs.items()
+    }
+    return tuple(_compare(method, run, u, model, graph, part) for method, run, u in _runners(model))
+
+
+def _compare(
+    method: str, run: Run, u: float, model: Any, graph: Graph, inputs: Mapping[str, Reals]
+) -> SourceCheck:
+    """Run the source one way and compare."""
+    try:
+        answers = run(model, graph, inputs)
+    except _CannotRunError as error:
+        return SourceCheck(method, 0, detail=str(error))
+    values, bounds = float_bounds(graph, inputs, u)
+    count, worst, share = len(next(iter(inputs.values()))), 0.0, 0.0
+    for output, theirs in zip(graph.outputs, answers, strict=True):
+        ours, bound = values[output.value], bounds[output.value]
+        distance = np.abs(ours - np.reshape(theirs, ours.shape).astype(np.float64))
+        if not (distance <= bound + TINY).all():
+            index = np.unravel_index(int(np.nanargmax(distance - bound)), distance.shape)
+            raise VerificationError(
+                "the imported model differs from its source",
+                place=graph.source,
+                found=f"output {output.name}: {distance[index]:.3g} off at "
+                f"{tuple(map(int, index))}, run by {method}",
+                supported=f"at most {bound[index]:.3g}, what rounding can explain",
+                remedy="this is a defect of Gatewright: please report the model",
+            )
+        worst = max(worst, float(distance.max(initial=0)))
+        share = max(share, float((distance / np.maximum(bound, TINY)).max(initial=0)))
+    return SourceCheck(method, count, worst, share)
+
+
+def _runners(model: Any) -> list[tuple[str, Run, float]]:
+    """Return the ways to run a source, with the unit roundoff of each."""
+    suffix = Path(model).suffix.lower() if isinstance(model, str | Path) else ""
+    if suffix in (".keras", ".h5", ".hdf5"):
+        return [("Keras (float32)", _run_keras_file, FLOAT32)]
+    if hasattr(model, "predict") and hasattr(model, "get_config"):
+        return [("Keras (float32)", _run_keras, FLOAT32)]
+    return [
+        ("ONNX reference evaluator (float64)", _run_reference, FLOAT64),
+        ("onnxruntime (float32)", _run_onnx, FLOAT32),
+    ]
+
+
+def _load_onnx(model: Any) -> onnx.ModelProto:
+    """Return an ONNX model that only holds standard operators."""
+    loaded = onnx.load(str(model)) if isinstance(model, str | Path) else model
+    foreign = {n.op_type for n in loaded.graph.node if n.domain not in ("", "ai.onnx")}
+    foreign |= {n.op_type for n in loaded.graph.node} & {"Quant", "IntQuant", "BipolarQuant"}
+    if foreign:
+        raise _CannotRunError(f"it does not know {', '.join(sorted(foreign))} (QONNX)")
+    return loaded
+
+
+def _run_reference(model: Any, graph: Graph, inputs: Mapping[str, Reals]) -> list[Reals]:
+    """Run an ONNX model made float64 with the evaluator that comes with ONNX."""
+    from onnx.reference import ReferenceEvaluator
+
+    try:
+        evaluator = ReferenceEvaluator(in_float64(_load_onnx(model)))
+        arrays = [inputs[i.name] for i in graph.inputs]
+        shapes = [_shape(i) for i in evaluator.proto_.graph.input][: len(arrays)]
+        names = evaluator.input_names[: len(arrays)]
+        return _in_batches(lambda feeds: evaluator.run(None, feeds), names, shapes, arrays)
+    except (NotImplementedError, RuntimeError, TypeError, ValueError) as error:
+        raise _CannotRunError(f"it cannot run the model: {type(error).__name__}") from None
+
+
+def in_float64(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Return a model that computes in float64: every float tensor and type is made double."""
+    double = onnx.ModelProto()
+    double.CopyFrom(model)
+    graph = double.graph
+    for tensor in graph.initializer:
+        _widen(tensor)
+    for node in graph.node:
+        for attribute in node.attribute:
+            if attribute.HasField("t"):
+                _widen(attribute.t)
+            if node.op_type == "Cast" and attribute.name == "to" and attribute.i == FLOAT:
+                attribute.i = DOUBLE
+    for value in (*graph.input, *graph.output, *graph.value_info):
+        if value.type.tensor_type.elem_type == FLOAT:
+            value.type.tensor_type.elem_type = DOUBLE
+    return double
+
+
+def _widen(tensor: onnx.TensorProto) -> None:
+    if tensor.data_type == FLOAT:
+        array = numpy_helper.to_array(tensor).astype(np.float64)
+        tensor.CopyFrom(numpy_helper.from_array(array, tensor.name))
+
+
+def _shape(value: onnx.ValueInfoProto) -> list[int | str]:
+    return [d.dim_value or d.dim_param for d in value.type.tensor_type.shape.dim]
+
+
+def _in_batches(
+    run: Callable[[dict[str, np.ndarray]], Any],
+    names: list[str],
+    shapes: list[list[int | str]],
+    arrays: Sequence[np.ndarray],
+) -> list[Reals]:
+    """Run all samples at once, or one by one where the model's batch is fixed."""
+    if not any(shape and isinstance(shape[0], int) and shape[0] for shape in shapes):
+        return list(run(dict(zip(names, arrays, strict=True))))
+    rows = []
+    for k in range(len(arrays[0])):
+        one = [
+            a[k : k + 1].reshape([int(n) if isinstance(n, int) else -1 for n in shape])
+            for a, shape in zip(arrays, shapes, strict=True)
+        ]
+        rows.append(run(dict(zip(names, one, strict=True))))
+    return [np.stack([np.asarray(row[i]).ravel() for row in rows]) for i in range(len(rows[0]))]
+
+
+def _run_onnx(model: Any, graph: Graph, inputs: Mapping[str, Reals]) -> list[Reals]:
+    """Run an ONNX model with onnxruntime, one thread, no optimisation."""
+    if importlib.util.find_spec("onnxruntime") is None:
+        raise _CannotRunError("it is not installed")
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.intra_op_num_threads = 1
+    options.log_severity_level = 4
+    text = _load_onnx(model).SerializeToString()
+    try:
+        session = onnxruntime.InferenceSession(text, options)
+    except Exception as error:  # onnxruntime's errors share no base class
+        raise _CannotRunError(f"it refuses the model: {type(error).__name__}") from None
+    feeds = session.get_inputs()
+    arrays = [inputs[i.name].astype(np.float32) for i in graph.inputs]
+    return _in_batches(
+        lambda given: session.run(None, given),
+        [f.name for f in feeds],
+        [f.shape for f in feeds],
+        arrays,
+    )
+
+
+def _run_keras_file(model: Any, graph: Graph, inputs: Mapping[str, Reals]) -> list[Reals]:
+    """Load a Keras file in safe mode and run it."""
+    if importlib.util.find_spec("keras") is None:
+        raise _CannotRunError("it is not installed")
+    try:
+        import keras
+
+        loaded = keras.models.load_model(str(model), compile=False, safe_mode=True)
+    except Exception as error:
+        raise _CannotRunError(f"it cannot load the file: {type(error).__name__}") from None
+    return _run_keras(loaded, graph, inputs)
+
+
+def _run_keras(model: Any, graph: Graph, inputs: Mapping[str, Reals]) -> list[Reals]:
+    arrays = [inputs[i.name].astype(np.float32) for i in graph.inputs]
+    answers = model.predict(arrays if len(arrays) > 1 else arrays[0], verbose=0)
+    return list(answers) if isinstance(answers, list | tuple) else [answers]
