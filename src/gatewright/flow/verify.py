@@ -128,8 +128,9 @@ def first_difference(wanted: Codes, got: Codes) -> str:
         if len(bad):
             sample, element = (int(v) for v in bad[0])
             return (
-                f"port {port}, element {element}, sample {sample}: {found[sample, element]} instead "
-                f"of {expected[sample, element]} ({len(bad)} of {expected.size} values differ)"
+                f"port {port}, element {element}, sample {sample}: {found[sample, element]} "
+                f"instead of {expected[sample, element]} "
+                f"({len(bad)} of {expected.size} values differ)"
             )
     return ""
 

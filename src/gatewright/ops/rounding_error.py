@@ -2,8 +2,8 @@
 
 With u the unit roundoff (2**-24 for float32, 2**-53 for float64), a sum of n products in any order
 is off by at most (n + 2) u times the sum of their sizes (Higham, Accuracy and Stability of
-Numerical Algorithms, 3.1; the factor 1.01 covers terms of order u**2). Functions of the frameworks' math
-libraries are taken to be good to 8 u, relative to the larger of 1 and their value. A quantizer
+Numerical Algorithms, 3.1; the factor 1.01 covers terms of order u**2). Functions of the frameworks'
+math libraries are taken to be good to 8 u, relative to the larger of 1 and their value. A quantizer
 turns an error that reaches a threshold into a step, and no other.
 """
 
