@@ -29,6 +29,7 @@ class Place:
 
 def printable(text: str, limit: int = 120) -> str:
     """Return `text` on one line: control characters escaped, cut at `limit` characters."""
+    text = text[: limit + 1]  # a hostile name can be megabytes long
     line = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
@@ -58,6 +59,10 @@ class GatewrightError(Exception):
         self.remedy = remedy
         super().__init__(self.text())
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """Let a worker process hand an error on whole."""
+        return _restore, (type(self), self.__dict__)
+
     def text(self) -> str:
         """Render the message, a line for each thing that is known."""
         lines = [self.what]
@@ -82,6 +87,14 @@ class GatewrightError(Exception):
             "remedy": self.remedy,
         }
         return {key: value for key, value in pairs.items() if value}
+
+
+def _restore(kind: type[GatewrightError], state: dict[str, object]) -> GatewrightError:
+    """Make an error again from its attributes."""
+    error = kind.__new__(kind)
+    error.__dict__.update(state)
+    error.args = (error.text(),)
+    return error
 
 
 class ModelError(GatewrightError):
@@ -145,8 +158,8 @@ class ManyErrors(GatewrightError):  # noqa: N818 - it is several
 
     def text(self) -> str:
         """Render every error, numbered."""
-        errors = getattr(self, "errors", [])
-        blocks = [f"[{i + 1}/{len(errors)}] {error.text()}" for i, error in enumerate(errors)]
+        count = len(self.errors)
+        blocks = [f"[{i + 1}/{count}] {error.text()}" for i, error in enumerate(self.errors)]
         return "\n".join(blocks)
 
 

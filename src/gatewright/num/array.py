@@ -24,11 +24,13 @@ class FixedArray:
 
     @classmethod
     def exact(cls, values: ArrayLike) -> FixedArray:
-        """Return floats as they are, on one grid for all elements (the finest needed)."""
+        """Return floats as they are, on one grid for all: the finest needed, or that of integers.
+
+        Raises:
+            FormatError: a value is not finite, or they do not fit 62 bits on one grid.
+        """
         q, frac = dyadic(values)
-        finest = np.asarray(np.max(frac, initial=0, where=q != 0) if q.size else 0, np.int64)
-        if q.size and not np.any(frac[q != 0] > 0):
-            finest = np.asarray(0, np.int64)
+        finest = np.asarray(np.max(frac, initial=0), np.int64)
         return cls(round_shift(q, frac - finest, Rounding.TRN), finest)
 
     @property

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from gatewright.base import FormatError
 
 MAX_WIDTH = 62
+FARTHEST_POINT = 1000
+"""Binary points beyond this are refused where a user writes them: no float64 reaches there."""
 
 
 @dataclass(frozen=True, order=True)
@@ -51,12 +53,13 @@ class Fixed:
 
     @classmethod
     def parse(cls, text: str) -> Fixed:
-        """Read `fixed<8,4>`, `ufixed<8,4>`, `ap_fixed<8,4>` or `ap_int<8>`.
+        """Read `fixed<8,4>`, `ufixed<8,4>`, `int<8>`, `uint<8>`, or these behind `ap_`.
 
         Raises:
-            FormatError: the text is none of these.
+            FormatError: the text is none of these, or the format is impossible.
         """
-        match = re.fullmatch(r"\s*(?:ap_)?(u?)(fixed|int)<\s*(\d+)\s*(?:,\s*(-?\d+)\s*)?>\s*", text)
+        number = r"\s*(-?[0-9]{1,9})\s*"
+        match = re.fullmatch(rf"\s*(?:ap_)?(u?)(fixed|int)<{number}(?:,{number})?>\s*", text)
         if match is None or (match[2] == "fixed") != (match[4] is not None):
             raise FormatError(
                 "a number format cannot be read",
@@ -65,7 +68,14 @@ class Fixed:
             )
         width = int(match[3])
         integer = int(match[4]) if match[4] is not None else width
-        return cls(signed=not match[1], width=width, frac=width - integer)
+        fmt = cls(signed=not match[1], width=width, frac=width - integer)
+        if abs(fmt.frac) > FARTHEST_POINT:
+            raise FormatError(
+                "a number format has its binary point out of bounds",
+                found=text,
+                supported=f"at most {FARTHEST_POINT} bits beside the format's own",
+            )
+        return fmt
 
     @classmethod
     def holding(cls, low: int, high: int, frac: int) -> Fixed:

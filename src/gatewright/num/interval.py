@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gatewright.num.fixed import Fixed
+from gatewright.base import FormatError
+from gatewright.num.fixed import MAX_WIDTH, Fixed
 from gatewright.num.modes import (
     Ints,
     Overflow,
@@ -34,11 +35,15 @@ class Intervals:
 
     @classmethod
     def of(cls, lo: ArrayLike, hi: ArrayLike, frac: ArrayLike) -> Intervals:
-        """Broadcast the three to one shape and check `lo <= hi`."""
+        """Broadcast the three to one shape and check `lo <= hi`.
+
+        Raises:
+            FormatError: an element would be wider than `MAX_WIDTH` bits.
+        """
         low, high, point = np.broadcast_arrays(
             np.asarray(lo, np.int64), np.asarray(hi, np.int64), np.asarray(frac, np.int64)
         )
-        require_exact(np.maximum(np.abs(low.astype(np.float64)), np.abs(high.astype(np.float64))))
+        _require_width(low, high)
         assert (low <= high).all(), "an interval is empty"
         return cls(low.copy(), high.copy(), point.copy())
 
@@ -103,10 +108,8 @@ class Intervals:
 
     def aligned(self, frac: ArrayLike) -> tuple[Ints, Ints]:
         """Return `lo` and `hi` in units of `2**-frac`, a grid at least as fine."""
-        shift = np.asarray(frac, np.int64) - self.frac
-        return round_shift(self.lo, -shift, Rounding.TRN), round_shift(
-            self.hi, -shift, Rounding.TRN
-        )
+        shift = self.frac - np.asarray(frac, np.int64)
+        return round_shift(self.lo, shift, Rounding.TRN), round_shift(self.hi, shift, Rounding.TRN)
 
     def __add__(self, other: Intervals) -> Intervals:
         frac = np.maximum(self.frac, other.frac)
@@ -163,12 +166,26 @@ class Intervals:
         return (q >= self.lo) & (q <= self.hi)
 
 
+def _require_width(low: Ints, high: Ints) -> None:
+    """Raise `FormatError` where a range is wider than the widest format."""
+    half = 1 << (MAX_WIDTH - 1)
+    wide = (low < -half) | (high >= 2 * half) | ((low < 0) & (high >= half))
+    if wide.any():
+        lo, hi = int(low[wide][0]), int(high[wide][0])
+        raise FormatError(
+            "an exact value would not fit the widest integers we compute with",
+            found=f"range {lo}..{hi}",
+            supported=f"{MAX_WIDTH} bits, sign included",
+            remedy="quantize the layer's inputs or weights to fewer bits",
+        )
+
+
 def bit_length(q: Ints) -> Ints:
     """Return the bits of non-negative integers, 0 for 0, exactly."""
     q = np.asarray(q, np.int64)
     _, exponent = np.frexp(q.astype(np.float64))
     # Past 53 bits the float may have been rounded up to the next power of two.
-    over = (q >> np.clip(exponent - 1, 0, 62)) == 0
+    over = (q >> np.clip(exponent - 1, 0, 63)) == 0
     return np.where(q == 0, 0, exponent - over).astype(np.int64)
 
 
@@ -176,8 +193,18 @@ def dyadic(values: ArrayLike) -> tuple[Ints, Ints]:
     """Split finite floats into integers and binary points: `values == q * 2**-frac`, `q` odd or 0.
 
     A zero gets `frac` 0.
+
+    Raises:
+        FormatError: a value is infinite or not a number.
     """
     values = np.asarray(values, np.float64)
+    if not np.isfinite(values).all():
+        raise FormatError(
+            "a constant is not a finite number",
+            found=f"{int((~np.isfinite(values)).sum())} of {values.size} values",
+            supported="finite numbers",
+            remedy="look for NaN or infinite weights in the model",
+        )
     mantissa, exponent = np.frexp(values)
     q = np.ldexp(mantissa, 53).astype(np.int64)
     trailing = bit_length(q & -q) - 1

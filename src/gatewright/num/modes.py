@@ -52,12 +52,20 @@ def round_shift(q: Ints, shift: int | Ints, mode: Rounding) -> Ints:
     q = np.asarray(q, dtype=np.int64)
     if not shift.any():
         return q.copy()
-    right = np.clip(shift, 0, 62)
-    # Past 62 bits only the sign of q matters; the floor and a non-zero rest say all there is.
     left = np.maximum(-shift, 0)
     if left.any():
-        require_exact(np.ldexp(np.abs(q).astype(np.float64), left.astype(np.int32)))
-        q = q << left
+        # Past 64 bits nothing but zero fits, however far it is shifted.
+        with np.errstate(over="ignore"):
+            require_exact(
+                np.ldexp(np.abs(q.astype(np.float64)), np.minimum(left, 64).astype(np.int32))
+            )
+        q = q << np.minimum(left, 62)
+    right = np.clip(shift, 0, 62)
+    if (shift > 62).any():
+        # More than 62 bits go: those below leave a mark in the lowest, which no mode mistakes.
+        far = np.clip(shift - 62, 0, 63)
+        floor = q >> far
+        q = floor | (floor << far != q)
     floor = q >> right
     rest = q - (floor << right)
     return floor + round_up(floor, rest, right, q < 0, mode)
