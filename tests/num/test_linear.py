@@ -12,13 +12,8 @@ from gatewright.num import exact_matmul
 
 
 def product(x, matrix):
-    return [
-        [
-            sum(a * b for a, b in zip(row, column, strict=True))
-            for column in zip(*matrix, strict=True)
-        ]
-        for row in x
-    ]
+    columns = list(zip(*matrix, strict=True))
+    return [[sum(a * b for a, b in zip(row, c, strict=True)) for c in columns] for row in x]
 
 
 @given(st.data(), st.integers(1, 5), st.integers(1, 4), st.sampled_from([8, 24, 26, 27, 29, 30]))
@@ -26,10 +21,8 @@ def test_exact_across_the_border_of_floats(data, n, m, bits):
     weight = st.integers(-(2**bits), 2**bits)
     x = data.draw(st.lists(st.lists(weight, min_size=n, max_size=n), min_size=1, max_size=3))
     matrix = data.draw(st.lists(st.lists(weight, min_size=m, max_size=m), min_size=n, max_size=n))
-    if (
-        max(sum(abs(r[i]) * abs(matrix[i][j]) for i in range(n)) for r in x for j in range(m))
-        < 2**61
-    ):
+    magnitudes = product([[abs(v) for v in r] for r in x], [[abs(v) for v in r] for r in matrix])
+    if max(max(row) for row in magnitudes) < 2**61:
         assert exact_matmul(np.asarray(x), np.asarray(matrix)).tolist() == product(x, matrix)
 
 

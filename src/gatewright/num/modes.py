@@ -55,11 +55,9 @@ def round_shift(q: Ints, shift: int | Ints, mode: Rounding) -> Ints:
     left = np.maximum(-shift, 0)
     if left.any():
         # Past 64 bits nothing but zero fits, however far it is shifted.
-        with np.errstate(over="ignore"):
-            require_exact(
-                np.ldexp(np.abs(q.astype(np.float64)), np.minimum(left, 64).astype(np.int32))
-            )
-        q = q << np.minimum(left, 62)
+        left = np.minimum(left, 64)
+        require_exact(np.ldexp(np.abs(q.astype(np.float64)), left.astype(np.int32)))
+        q = q << left
     right = np.clip(shift, 0, 62)
     if (shift > 62).any():
         # More than 62 bits go: those below leave a mark in the lowest, which no mode mistakes.
