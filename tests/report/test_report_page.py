@@ -186,10 +186,11 @@ def test_a_design_without_anything_says_what_is_missing(bare):
 
 
 @pytest.mark.parametrize(
-    "part", ["layers", "tensors", "plan", "timings", "host", "model", "command"]
+    "parts", [["layers"], ["tensors"], ["layers", "tensors", "plan", "timings", "host", "model"]]
 )
-def test_each_part_may_be_missing(facts, part):
-    facts[part] = None
+def test_each_part_may_be_missing(facts, parts):
+    for part in parts:
+        facts[part] = None
     Page(render(facts))
 
 
@@ -213,13 +214,13 @@ def test_many_layers_are_all_in_tables_and_figures_say_what_they_leave_out(facts
     assert len(text) < 600_000
 
 
-@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
-def test_numbers_that_are_none_do_not_break_the_page(facts, value):
-    facts["tensors"][0]["observed_high"] = value
-    facts["tensors"][1]["high"] = value
-    facts["metrics"]["relative_error"] = value
-    facts["quantization"]["history"].append([value, value])
-    Page(render(facts))
+def test_numbers_that_are_none_do_not_break_the_page(facts):
+    facts["tensors"][0]["observed_high"] = float("nan")
+    facts["tensors"][1]["high"] = float("inf")
+    facts["tensors"][2]["low"] = float("-inf")
+    facts["metrics"]["relative_error"] = float("nan")
+    facts["quantization"]["history"].append([float("nan"), float("inf")])
+    assert "not a number" in Page(render(facts)).text
 
 
 def test_the_facts_are_of_a_real_design_and_name_no_machine():

@@ -148,7 +148,7 @@ def test_the_row_of_other_layers_sums_them(facts):
     assert ">(10 other layers)<" in drawn.svg
     assert ">100<" in drawn.svg
     assert ">70<" in drawn.svg
-    assert "the other 10 are one row" in drawn.left_out
+    assert "the other 10 are summed" in drawn.left_out
 
 
 def test_the_estimate_is_measured_against_synthesis(facts):
@@ -156,6 +156,13 @@ def test_the_estimate_is_measured_against_synthesis(facts):
     layer["estimate"]["lut"] = 120
     layer["synthesised"] = {"lut": 100, "ff": 1, "dsp": 0, "bram": 0}
     assert costs_of(facts).rows[0].difference == "+20\u202f%"
+
+
+def test_the_tops_own_logic_is_taken_from_synthesis(facts):
+    facts["synthesis"]["modules"][facts["name"]].update(lut=11, lutram=2, srl=1)
+    top = costs_of(facts).rows[-1]
+    assert top.is_top
+    assert top.synthesised["lut"] == 14
 
 
 def test_copies_are_told(facts):

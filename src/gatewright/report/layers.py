@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gatewright.report.text import change
-from gatewright.report.verdict import synthesised_total
+from gatewright.report.verdict import counts_of, synthesised_total
 
 KINDS = ("lut", "ff", "dsp", "bram")
 
@@ -56,18 +56,22 @@ class Costs:
 
 def costs_of(facts: Mapping[str, Any]) -> Costs:
     """Return the section."""
-    instances = (facts.get("synthesis") or {}).get("instances") or {}
-    rows = tuple(
-        _layer(row, str(facts.get("name", "")), instances) for row in facts.get("layers") or ()
-    )
+    synthesis, name = facts.get("synthesis") or {}, str(facts.get("name", ""))
+    instances = synthesis.get("instances") or {}
+    own = (synthesis.get("modules") or {}).get(name)
+    rows = tuple(_layer(row, name, instances, own) for row in facts.get("layers") or ())
     return Costs(
         rows, _counts(facts.get("estimate")), _counts(synthesised_total(facts)),
         any(row.instances > 1 for row in rows),
     )  # fmt: skip
 
 
-def _layer(row: Mapping[str, Any], top: str, instances: Mapping[str, Any]) -> Layer:
+def _layer(
+    row: Mapping[str, Any], top: str, instances: Mapping[str, Any], own: Mapping[str, Any] | None
+) -> Layer:
+    """Return a row; `own` is what synthesis counted of the top itself, without its layers."""
     module = str(row["module"])
+    synthesised = row.get("synthesised") or (counts_of(own) if own and module == top else None)
     return Layer(
         name=str(row.get("layer") or module),
         module=module,
@@ -80,7 +84,7 @@ def _layer(row: Mapping[str, Any], top: str, instances: Mapping[str, Any]) -> La
         is_top=module == top,
         instances=int(row.get("instances") or instances.get(module) or 1),
         estimated=_counts(row.get("estimate")),
-        synthesised=_counts(row.get("synthesised")),
+        synthesised=_counts(synthesised),
     )
 
 

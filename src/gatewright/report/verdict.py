@@ -120,14 +120,18 @@ def _interval(facts: Mapping[str, Any]) -> Tile:
     ))  # fmt: skip
 
 
+def counts_of(found: Mapping[str, Any]) -> dict[str, float]:
+    """Return synthesis's counts; `lut` is all LUT sites: logic, memory, shift registers."""
+    sites = found["lut"] + found.get("lutram", 0) + found.get("srl", 0)
+    return {"lut": sites, "ff": found["ff"], "dsp": found["dsp"], "bram": found["bram"]}
+
+
 def synthesised_total(facts: Mapping[str, Any]) -> dict[str, float] | None:
-    """Return the counts after synthesis; `lut` is all LUT sites: logic, memory, shift registers."""
+    """Return the counts of the whole design after synthesis; None before it."""
     synthesis = facts.get("synthesis")
     if not synthesis:
         return None
-    total = synthesis["total"]
-    sites = total["lut"] + total.get("lutram", 0) + total.get("srl", 0)
-    return {"lut": sites, "ff": total["ff"], "dsp": total["dsp"], "bram": total["bram"]}
+    return counts_of(synthesis["total"])
 
 
 def _resource(facts: Mapping[str, Any], kind: str) -> Tile:
