@@ -20,7 +20,6 @@ from gatewright.report.provenance import (
     plan_of,
     provenance_of,
     steps_of,
-    total_time,
 )
 from gatewright.report.ranges import ranges_of
 from gatewright.report.verdict import STATUSES, clock_text, tiles_of, verdict_of
@@ -76,7 +75,6 @@ def _context(facts: Mapping[str, Any]) -> dict[str, Any]:
         "ledger": ledger_of(facts),
         "verified": facts.get("verification") is not None,
         "steps": steps_of(facts),
-        "total_time": total_time(facts),
         "plan": plan,
         "plan_reason": common_reason(plan),
         "provenance": provenance_of(facts),

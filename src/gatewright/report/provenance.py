@@ -20,15 +20,10 @@ class Step:
 
 
 def steps_of(facts: Mapping[str, Any]) -> list[Step]:
-    """Return the steps in the order they were done."""
+    """Return the steps in the order they were done; no sum, as one may lie within another."""
     timings = {str(k): float(v) for k, v in (facts.get("timings") or {}).items()}
     longest = max(timings.values(), default=0.0) or 1.0
     return [Step(name, seconds(value), value / longest) for name, value in timings.items()]
-
-
-def total_time(facts: Mapping[str, Any]) -> str:
-    """Return the sum of all steps."""
-    return seconds(sum(float(v) for v in (facts.get("timings") or {}).values()))
 
 
 def provenance_of(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
