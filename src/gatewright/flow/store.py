@@ -9,6 +9,7 @@ import os
 import shutil
 import tempfile
 import zipfile
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,19 +19,16 @@ from gatewright._version import __version__
 from gatewright.base import FileError
 from gatewright.emit import emit_project
 from gatewright.flow.options import Options
+from gatewright.flow.results import RESULTS, results_of, take_results
 from gatewright.flow.verify import Codes
 from gatewright.ops.serialize import dump, load
 
 if TYPE_CHECKING:
-    from gatewright.flow.design import Design
+    from gatewright.flow.design import Design, Progress
 
 FORMAT = 1
-DESCRIPTION, ARRAYS, GOLDEN, CALIBRATION = (
-    "design.json",
-    "model.npz",
-    "vectors/golden.npz",
-    "calibration.npz",
-)
+DESCRIPTION, FACTS, ARRAYS = "design.json", "facts.json", "model.npz"
+GOLDEN, CALIBRATION = "vectors/golden.npz", "calibration.npz"
 MOST_BYTES = 1 << 30
 """Largest file of a design that is read."""
 
@@ -40,8 +38,9 @@ CALIBRATION_NUMBERS = 4_000_000
 
 def save(design: Design, folder: Path, replace: bool) -> Path:
     """Write a design into a folder that appears only when it is complete."""
-    _check_target(folder, replace)
+    check_target(folder, replace)
     files = _project_files(design)
+    folder = folder.absolute()
     work: Path | None = None
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -56,7 +55,7 @@ def save(design: Design, folder: Path, replace: bool) -> Path:
         raise FileError(
             "the design could not be written",
             place=str(folder),
-            found=error.strerror or str(error),
+            found=error.strerror or error,
             remedy="check free space and permissions; nothing was left behind",
         ) from None
     finally:
@@ -65,11 +64,24 @@ def save(design: Design, folder: Path, replace: bool) -> Path:
     return folder
 
 
-def _check_target(folder: Path, replace: bool) -> None:
-    if not folder.exists():
+def check_target(folder: Path, replace: bool) -> None:
+    """Refuse a folder that a design cannot be written to; asked before the work is done.
+
+    Raises:
+        FileError: it is a file, in use by something else, or cannot be written.
+    """
+    if not folder.exists() and not folder.is_symlink():
+        _check_writable(folder)
         return
     if not folder.is_dir():
         raise FileError("the output is a file, not a folder", place=str(folder))
+    if folder.resolve() in (Path.cwd(), *Path.cwd().parents):
+        raise FileError(
+            "the output folder is the one you are working in, and would be replaced",
+            place=str(folder),
+            remedy="name a folder inside it",
+        )
+    _check_writable(folder)
     if any(folder.iterdir()) and not (folder / DESCRIPTION).is_file():
         raise FileError(
             "the output folder holds something that is not a design",
@@ -84,20 +96,42 @@ def _check_target(folder: Path, replace: bool) -> None:
         )
 
 
+def _check_writable(folder: Path) -> None:
+    """Refuse a place where no folder can be made; what is there already is looked at."""
+    parent = folder.absolute().parent
+    while not parent.exists():
+        parent = parent.parent
+    if not parent.is_dir():
+        raise FileError("the output cannot be a folder inside a file", place=str(parent))
+    places = [parent, folder] if folder.exists() else [parent]
+    for place in places:
+        if not os.access(place, os.R_OK | os.W_OK | os.X_OK):
+            raise FileError(
+                "the output folder cannot be written",
+                place=str(place),
+                found="no permission",
+                remedy="choose a folder of your own",
+            )
+
+
 def _swap(work: Path, folder: Path) -> None:
     """Put the finished folder in the place of what is there."""
-    if folder.exists():
-        old = work.with_name(work.name + ".old")
-        folder.replace(old)
+    if not folder.exists():
         work.replace(folder)
-        shutil.rmtree(old, ignore_errors=True)
-    else:
+        return
+    old = work.with_name(work.name + ".old")
+    folder.replace(old)
+    try:
         work.replace(folder)
+    except OSError:
+        old.replace(folder)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def _project_files(design: Design) -> dict[str, bytes]:
     """Return every file of the design, by path."""
-    inputs, outputs = design.golden_vectors()
+    inputs, outputs = design.golden = design.golden_vectors()
     facts = design.facts()
     emitted = emit_project(
         design.module,
@@ -106,10 +140,9 @@ def _project_files(design: Design) -> dict[str, bytes]:
         inputs=inputs,
         outputs=outputs,
         facts=facts,
+        rtl=design.sources,
     )
     files = {name: _bytes(content) for name, content in emitted.items()}
-    for name, text in design.sources.items():
-        files[f"rtl/{name}"] = text.encode()
     structure, arrays = dump(design.graph)
     files[ARRAYS] = _npz(arrays)
     files[GOLDEN] = _npz(
@@ -117,7 +150,7 @@ def _project_files(design: Design) -> dict[str, bytes]:
     )
     if design.calibration:
         files[CALIBRATION] = _npz(_calibration(design))
-    files["facts.json"] = json.dumps(facts, indent=1).encode()
+    files[FACTS] = json.dumps(facts, indent=1).encode()
     description = {
         "format": FORMAT,
         "gatewright": __version__,
@@ -158,8 +191,12 @@ def _npz(arrays: dict[str, np.ndarray]) -> bytes:
     return buffer.getvalue()
 
 
-def load_design(folder: str | Path) -> Design:
+def load_design(folder: str | Path, *, progress: Progress | None = None) -> Design:
     """Read a saved design; its RTL and golden vectors are taken as they stand on disk.
+
+    Args:
+        folder: what `Design.save` wrote.
+        progress: called with (what, done, total), now and in all that the design does later.
 
     Raises:
         FileError: the folder is no design, or a file is missing or damaged.
@@ -171,7 +208,7 @@ def load_design(folder: str | Path) -> Design:
     arrays = _read_npz(folder / ARRAYS)
     graph = load(description["graph"], arrays)
     options = Options.of(description["clock_mhz"], description["device"], description["reuse"])
-    design = rebuild(graph, options)
+    design = rebuild(graph, options, progress)
     design.sources = {p.name: _read(p).decode() for p in sorted((folder / "rtl").glob("*.v"))}
     if not design.sources:
         raise FileError("a design has no RTL", place=str(folder / "rtl"))
@@ -189,7 +226,21 @@ def load_design(folder: str | Path) -> Design:
         **{f"rebuild: {k}": v for k, v in design.timings.items()},
     }
     design.facts_of_model["changed_files"] = _changed(folder, description["sha256"])
+    if (folder / RESULTS).is_file():
+        take_results(design, folder / RESULTS, _read(folder / RESULTS))
     return design
+
+
+def save_results(design: Design, folder: str | Path) -> Path:
+    """Keep verification and synthesis beside a saved design, so that a later report tells of them.
+
+    Raises:
+        FileError: the folder is no design, or cannot be written.
+    """
+    path = Path(folder) / RESULTS
+    _description(Path(folder))
+    write_atomically(path, json.dumps(results_of(design), indent=1).encode())
+    return path
 
 
 def _golden_part(golden: dict[str, np.ndarray], which: str) -> Codes:
@@ -258,15 +309,42 @@ def _read_npz(path: Path) -> dict[str, np.ndarray]:
         raise FileError("a file of the design is damaged", place=str(path), found=error) from None
 
 
+def check_report(path: Path) -> Path:
+    """Refuse a name for the report whose facts (`.json` beside it) would replace a design's own.
+
+    Raises:
+        FileError: the name does not end in `.html`, or is taken.
+    """
+    supported = "a name that ends in .html"
+    if path.suffix.lower() not in (".html", ".htm"):
+        raise FileError("the report is a web page", place=str(path), supported=supported)
+    if path.with_suffix(".json").name in (DESCRIPTION, FACTS, RESULTS):
+        raise FileError(
+            "the report's facts would replace a file of the design",
+            place=str(path.with_suffix(".json")),
+            supported="another name",
+            remedy="report.html is free",
+        )
+    return path
+
+
 def write_atomically(path: Path, content: bytes) -> None:
     """Write a file that appears only when it is complete."""
+    if path.exists() and not path.is_file():
+        kind = "a folder" if path.is_dir() else "a device or a pipe"
+        raise FileError("the output is no plain file", place=str(path), found=kind)
     work = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         work.write_bytes(content)
         work.replace(path)
     except OSError as error:
-        work.unlink(missing_ok=True)
         raise FileError(
-            "a file could not be written", place=str(path), found=error.strerror or str(error)
+            "a file could not be written",
+            place=str(path),
+            found=error.strerror or error,
+            remedy="check free space and permissions; nothing was left behind",
         ) from None
+    finally:
+        with suppress(OSError):  # it is there only where something went wrong
+            work.unlink()

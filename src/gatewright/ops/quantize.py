@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -103,19 +104,25 @@ class Quantize(Unary):
 def round_real(x: Reals, mode: Rounding) -> Reals:
     """Round floats to integers under a mode."""
     floor = np.floor(x)
+    if mode is Rounding.TRN:
+        return floor
     rest = x - floor  # exact: both are multiples of x's last bit and the difference is below 1
-    up = {
-        Rounding.TRN: np.zeros(x.shape, bool),
-        Rounding.TRN_ZERO: (rest > 0) & (x < 0),
-        Rounding.CEIL: rest > 0,
-        Rounding.AWAY: (rest > 0) & (x > 0),
-        Rounding.RND: rest >= 0.5,
-        Rounding.RND_ZERO: (rest > 0.5) | ((rest == 0.5) & (x < 0)),
-        Rounding.RND_INF: (rest > 0.5) | ((rest == 0.5) & (x > 0)),
-        Rounding.RND_MIN_INF: rest > 0.5,
-        Rounding.RND_CONV: (rest > 0.5) | ((rest == 0.5) & (np.mod(floor, 2) == 1)),
-    }[mode]
-    return np.asarray(floor + up, np.float64)
+    return np.asarray(floor + ROUNDS_UP[mode](x, floor, rest), np.float64)
+
+
+ROUNDS_UP: Mapping[Rounding, Callable[[Reals, Reals, Reals], NDArray[np.bool_]]] = {
+    Rounding.TRN_ZERO: lambda x, floor, rest: (rest > 0) & (x < 0),
+    Rounding.CEIL: lambda x, floor, rest: rest > 0,
+    Rounding.AWAY: lambda x, floor, rest: (rest > 0) & (x > 0),
+    Rounding.RND: lambda x, floor, rest: rest >= 0.5,
+    Rounding.RND_ZERO: lambda x, floor, rest: (rest > 0.5) | ((rest == 0.5) & (x < 0)),
+    Rounding.RND_INF: lambda x, floor, rest: (rest > 0.5) | ((rest == 0.5) & (x > 0)),
+    Rounding.RND_MIN_INF: lambda x, floor, rest: rest > 0.5,
+    Rounding.RND_CONV: lambda x, floor, rest: (
+        (rest > 0.5) | ((rest == 0.5) & (np.mod(floor, 2) == 1))
+    ),
+}
+"""Whether a number `floor + rest` goes up, by mode; TRN never does."""
 
 
 def overflow_real(q: Reals, low: Reals, high: Reals, mode: Overflow) -> Reals:

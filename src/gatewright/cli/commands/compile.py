@@ -1,0 +1,199 @@
+"""`gatewright compile`."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gatewright.base import OptionError
+from gatewright.cli.parameters import Clock, Device, Json, Quiet
+from gatewright.cli.terminal import Terminal
+
+if TYPE_CHECKING:
+    from gatewright.cli.arrays import Data
+    from gatewright.flow import Design
+
+CALIBRATION_HELP = (
+    "Real inputs: a .npy or .npz (arrays named as the inputs, or `x`; `y` holds labels), or "
+    "FILE.npz:NAME. Needed for a model that is not quantized."
+)
+FORMAT_HELP = (
+    "Fix a number format: 'PATTERN.ROLE=FORMAT', as in 'dense_*.weight=fixed<6,1>'; roles are "
+    "weight, bias, activation, input. May be repeated."
+)
+
+
+def compile(
+    model: Annotated[
+        str, typer.Argument(metavar="MODEL", help="Model: a .keras, .h5 or .onnx file.")
+    ],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="DIR", help="Folder to write the design to.")
+    ],
+    calibrate: Annotated[str | None, typer.Option(metavar="FILE", help=CALIBRATION_HELP)] = None,
+    labels: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Class of each calibration sample: .npy, FILE.npz:NAME."),
+    ] = None,
+    clock: Clock = "200MHz",
+    device: Device = "xcvu13p",
+    reuse: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Cycles each multiplier serves; by default size decides."),
+    ] = None,
+    tolerance: Annotated[
+        float | None,
+        typer.Option(
+            metavar="T",
+            help="Accuracy that quantization may cost (0.002 is 0.2 points); without labels, the "
+            "relative output error allowed.",
+        ),
+    ] = None,
+    input_format: Annotated[
+        str | None,
+        typer.Option(metavar="FORMAT", help="Format of inputs that the model does not quantize."),
+    ] = None,
+    format: Annotated[list[str] | None, typer.Option(metavar="RULE", help=FORMAT_HELP)] = None,
+    name: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Name of the top module.")
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace a design that is in the folder.")
+    ] = False,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> int:
+    """Compile a trained model to firmware, in a folder."""
+    from gatewright import flow
+
+    terminal = Terminal(json, quiet)
+    flow.check_target(output, force)
+    flow.Options.of(clock, device, reuse)
+    rules = parse_rules(format or [])
+    data = read_calibration(model, calibrate, labels)
+    with terminal.progress() as progress:
+        design = flow.compile(
+            model,
+            calibration=None if data is None else data.inputs,
+            labels=None if data is None else data.labels,
+            tolerance=tolerance,
+            clock=clock,
+            device=device,
+            reuse=reuse,
+            formats=rules or None,
+            input_format=input_format,
+            name=name,
+            progress=progress,
+        )
+        design.facts_of_model["command"] = command(
+            model,
+            output,
+            rules,
+            {
+                "--calibrate": calibrate,
+                "--labels": labels,
+                "--clock": clock,
+                "--device": device,
+                "--reuse": reuse,
+                "--tolerance": tolerance,
+                "--input-format": input_format,
+                "--name": name,
+            },
+        )
+        design.save(output, replace=force)
+    _tell(terminal, design, output, data)
+    for choice in design.planned.choices:
+        if reuse is not None and choice.plan.reuse < reuse:
+            terminal.note(
+                f"{choice.layer}: reuse factor {choice.plan.reuse} instead of {reuse}, it has "
+                f"{choice.products:,} products"
+            )
+    return 0
+
+
+def parse_rules(texts: Sequence[str]) -> dict[str, str]:
+    """Return format rules by pattern.
+
+    Raises:
+        OptionError: a rule is no `PATTERN.ROLE=FORMAT`, or a pattern comes twice.
+    """
+    rules: dict[str, str] = {}
+    for text in texts:
+        pattern, sign, form = text.rpartition("=")
+        if not sign or not pattern.strip() or not form.strip():
+            raise OptionError(
+                "a format rule cannot be read",
+                found=text,
+                supported="'PATTERN.ROLE=FORMAT', as in 'dense_*.weight=fixed<6,1>'",
+            )
+        if pattern.strip() in rules:
+            raise OptionError("two format rules have the same pattern", found=pattern)
+        rules[pattern.strip()] = form.strip()
+    return rules
+
+
+def read_calibration(model: str, calibrate: str | None, labels: str | None) -> Data | None:
+    """Return the calibration data and their labels, if any were given."""
+    from dataclasses import replace
+
+    from gatewright.cli.arrays import read_data, read_labels
+
+    if calibrate is None:
+        if labels is not None:
+            raise OptionError(
+                "labels were given without calibration data",
+                found=f"--labels {labels}",
+                remedy="give the inputs that they belong to with --calibrate",
+            )
+        return None
+    data = read_data(calibrate, lambda: input_names(model))
+    if labels is None:
+        return data
+    inputs = data.described.partition(", labels")[0]
+    return replace(data, labels=read_labels(labels), described=f"{inputs}, labels from {labels}")
+
+
+def input_names(model: str) -> list[str]:
+    """Return the names of a model's inputs."""
+    from gatewright.frontends import read_model
+
+    return [i.name for i in read_model(model).inputs]
+
+
+def command(
+    model: str, output: Path, rules: Mapping[str, str], options: Mapping[str, object]
+) -> str:
+    """Return the command that builds the design again, every choice spelt out."""
+    words: list[object] = ["gatewright", "compile", model, "-o", output]
+    for option, value in options.items():
+        words += [] if value is None else [option, value]
+    for pattern, form in rules.items():
+        words += ["--format", f"{pattern}={form}"]
+    return shlex.join(str(word) for word in words)
+
+
+def _tell(terminal: Terminal, design: Design, output: Path, data: Data | None) -> None:
+    """Print what was built and what may come next."""
+    facts = design.facts()
+    terminal.answer({"folder": str(output), **facts})
+    if terminal.json or terminal.quiet:
+        return
+    from gatewright.cli.tables import next_steps, steps, summary
+
+    folder = shlex.quote(str(output))
+    terminal.show(summary(facts, f"{design.name} in {output}"))
+    if data is not None:
+        terminal.show(f"Calibration: {data.described}.")
+    terminal.show(
+        steps(facts["timings"]),
+        "Next:",
+        next_steps(
+            (f"gatewright verify {folder}", "prove that the RTL computes the model"),
+            (f"gatewright synth {folder}", "count LUT, FF, DSP and BRAM with Yosys"),
+            (f"gatewright report {folder}", "write one page that tells all of it"),
+        ),
+    )

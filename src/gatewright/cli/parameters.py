@@ -1,0 +1,54 @@
+"""Parameters that several commands share, and what a shell completes for them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def complete_device(incomplete: str) -> list[tuple[str, str]]:
+    """Return devices that begin as typed, with what they are known from."""
+    from gatewright.arch import DEVICES
+
+    return [(d.name, d.note) for d in DEVICES if d.name.startswith(incomplete.lower())]
+
+
+def complete_flow(incomplete: str) -> list[tuple[str, str]]:
+    """Return the ways to synthesise."""
+    flows = [
+        ("full", "synth_xilinx as it is, mapped with abc9"),
+        ("fast", "mapped with abc: 3 to 4 times quicker, LUTs within -3 to +15 %"),
+    ]
+    return [(name, note) for name, note in flows if name.startswith(incomplete)]
+
+
+Json = Annotated[
+    bool, typer.Option("--json", help="Print one JSON object on standard output, nothing else.")
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
+DesignFolder = Annotated[
+    Path, typer.Argument(metavar="DIR", help="Folder that `gatewright compile` wrote.")
+]
+Clock = Annotated[
+    str,
+    typer.Option(metavar="CLOCK", help="Clock to place registers for: 400MHz, 2.5ns, 0.4GHz."),
+]
+Device = Annotated[
+    str,
+    typer.Option(
+        metavar="DEVICE",
+        help="Device; see `gatewright devices`.",
+        autocompletion=complete_device,
+    ),
+]
+Flow = Annotated[
+    str,
+    typer.Option(
+        metavar="FLOW",
+        help="`full`: Yosys's synth_xilinx as it is. `fast`: abc in place of abc9, 3 to 4 times "
+        "quicker, LUTs within -3 to +15 %.",
+        autocompletion=complete_flow,
+    ),
+]

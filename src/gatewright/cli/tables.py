@@ -1,0 +1,180 @@
+"""Tables of a design's facts, as people read them; each figure with the word for how it was got."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+from rich.text import Text
+
+from gatewright.base.errors import printable
+
+Facts = Mapping[str, Any]
+RESOURCES = ("lut", "ff", "dsp", "bram")
+GOOD, BAD, WORD = "bold green", "bold red", "dim"
+
+
+def number(value: float | None) -> str:
+    """Return a count with thousands apart; nothing for one that is not known."""
+    if value is None:
+        return ""
+    return f"{value:,.0f}" if float(value).is_integer() else f"{value:,.1f}"
+
+
+def percent(value: float | None) -> str:
+    """Return a fraction in per cent."""
+    return "" if value is None else f"{100 * value:.2f} %"
+
+
+def seconds(value: float) -> str:
+    """Return a duration."""
+    return f"{value * 1e3:.0f} ms" if value < 0.1 else f"{value:.1f} s"
+
+
+def cycles(count: int) -> str:
+    """Return a number of cycles."""
+    return f"{count} cycle" if count == 1 else f"{count:,} cycles"
+
+
+def columns(title: str, names: Sequence[str], right: Sequence[str] = (), whole: int = 0) -> Table:
+    """Return an empty table: numbers in the columns `right`, the first `whole` never folded."""
+    look: dict[str, Any] = {"box": SIMPLE_HEAD, "pad_edge": False, "padding": (0, 1)}
+    table = Table(title=title, title_justify="left", title_style="bold", **look)
+    for position, name in enumerate(names):
+        justify: Any = "right" if name in right else "left"
+        whole_line = position < whole or name in right
+        table.add_column(name, justify=justify, overflow="fold", no_wrap=whole_line)
+    return table
+
+
+def row(table: Table, *cells: str | Text) -> None:
+    """Add a row; control characters of hostile names are escaped."""
+    table.add_row(*(c if isinstance(c, Text) else Text(printable(c, 400)) for c in cells))
+
+
+def summary(facts: Facts, title: str) -> Table:
+    """Return what a compilation gave: metric, latency, resources."""
+    table = columns(title, ("figure", "value", "how it was got"))
+    for line in [*metrics(facts), *timing(facts), *totals(facts)]:
+        row(table, *line)
+    return table
+
+
+def metrics(facts: Facts) -> list[tuple[str, str, str]]:
+    """Return accuracy where labels were given, else how far the firmware is from the model."""
+    found = facts.get("metrics") or {}
+    samples = f"{found.get('samples', 0):,} calibration samples"
+    lines = []
+    if "accuracy_model" in found:
+        lines.append(("accuracy of the model", percent(found["accuracy_model"]), samples))
+        lines.append(("accuracy of the firmware", percent(found["accuracy_firmware"]), samples))
+    elif "same_class" in found:
+        lines.append(("same class as the model", percent(found["same_class"]), samples))
+    if "relative_error" in found:
+        lines.append(("relative output error", f"{found['relative_error']:.3g}", samples))
+    return lines
+
+
+def timing(facts: Facts) -> list[tuple[str, str, str]]:
+    """Return latency and initiation interval."""
+    latency, interval, clock = facts["latency"], facts["interval"], facts["clock"]
+    ns = interval["cycles"] * clock["ns"]
+    at = f"{latency['ns']:.4g} ns at {clock['mhz']:g} MHz"
+    return [
+        ("latency", f"{cycles(latency['cycles'])}, {at}", str(latency["status"])),
+        ("II", f"{cycles(interval['cycles'])}, {ns:.4g} ns", str(interval["status"])),
+    ]
+
+
+def totals(facts: Facts) -> list[tuple[str, str, str]]:
+    """Return the design's resources: synthesised where that was done, else estimated."""
+    device, estimate, synthesis = facts["device"], facts["estimate"], facts.get("synthesis")
+    lines = []
+    for kind in RESOURCES:
+        counted = synthesised_total(synthesis).get(kind) if synthesis else estimate.get(kind)
+        if counted is None:
+            continue
+        share = (
+            f" ({100 * counted / device[kind]:.2f} % of {device['name']})" if device[kind] else ""
+        )
+        how = str(estimate["status"])
+        if synthesis:
+            how = how_synthesised(synthesis)
+            how += f"; estimated {number(estimate[kind])}" if kind in estimate else ""
+        lines.append((kind.upper(), number(counted) + share, how))
+    return lines
+
+
+def synthesised_total(synthesis: Facts) -> dict[str, float]:
+    """Return LUT sites, FF, DSP and BRAM of the whole design."""
+    total = synthesis["total"]
+    lut = total["lut"] + total["lutram"] + total["srl"]
+    return {"lut": lut, "ff": total["ff"], "dsp": total["dsp"], "bram": total["bram"]}
+
+
+def how_synthesised(synthesis: Facts) -> str:
+    """Say which flow counted."""
+    return f"synthesised, {synthesis['flow']} flow"
+
+
+def steps(timings: Mapping[str, float]) -> Table:
+    """Return the time of each step."""
+    table = columns("Time", ("step", "time"), right=("time",))
+    for name, took in timings.items():
+        row(table, name, seconds(took))
+    return table
+
+
+def ledger(verification: Facts) -> Table:
+    """Return what was compared with the integer reference, and what came out."""
+    names = ("compared with the reference", "how", "vectors", "result", "time", "detail")
+    table = columns("Verification", names, right=("vectors", "time"))
+    styles = {"exact": GOOD, "failed": BAD}
+    for check in verification["checks"]:
+        status = Text(check["status"], styles.get(check["status"], "yellow"))
+        took = seconds(check["seconds"]) if check["seconds"] else ""
+        detail = str(check["detail"]).partition("\n")[0]
+        row(
+            table, check["subject"], check["method"], number(check["vectors"]), status, took, detail
+        )
+    return table
+
+
+def layers(facts: Facts) -> Table:
+    """Return resources layer by layer, estimated and synthesised side by side."""
+    synthesis = facts.get("synthesis")
+    names = ["layer", "latency", "LUT est.", "FF est.", "DSP est."]
+    if synthesis:
+        names += ["LUT", "FF", "DSP", "BRAM"]
+    title = "Resources, est. = estimated" + (
+        f"; others {how_synthesised(synthesis)}" if synthesis else ""
+    )
+    table = columns(title, names, right=names[1:])
+    for entry in facts["layers"]:
+        table_row(
+            table, entry["layer"], entry["latency"], entry["estimate"], entry.get("synthesised")
+        )
+    counted = synthesised_total(synthesis) if synthesis else None
+    table.add_section()
+    table_row(table, "whole design", facts["latency"]["cycles"], facts["estimate"], counted)
+    return table
+
+
+def table_row(
+    table: Table, name: str, latency: int, estimate: Facts, counted: Facts | None
+) -> None:
+    """Add a layer's row; figures that are not known stay empty."""
+    cells = [number(estimate[kind]) for kind in ("lut", "ff", "dsp")]
+    if len(table.columns) > 5:
+        cells += [number((counted or {}).get(kind)) for kind in RESOURCES]
+    row(table, name, number(latency), *cells)
+
+
+def next_steps(*lines: tuple[str, str]) -> Table:
+    """Return commands that may follow, with what they are for."""
+    table = Table.grid(padding=(0, 2))
+    for command, purpose in lines:
+        table.add_row(Text("  " + command, "cyan"), Text(purpose))
+    return table
