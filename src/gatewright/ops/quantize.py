@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -101,28 +101,32 @@ class Quantize(Unary):
         return quantize(m, a, fmt, self.rounding, self.overflow)
 
 
-def round_real(x: Reals, mode: Rounding) -> Reals:
-    """Round floats to integers under a mode."""
-    floor = np.floor(x)
-    if mode is Rounding.TRN:
-        return floor
-    rest = x - floor  # exact: both are multiples of x's last bit and the difference is below 1
-    return np.asarray(floor + ROUNDS_UP[mode](x, floor, rest), np.float64)
+def _up_half(x: Reals, rest: Reals, above: bool | NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Whether to round up to the nearest integer, ties as `above` says."""
+    return (rest > 0.5) | ((rest == 0.5) & above)
 
 
-ROUNDS_UP: Mapping[Rounding, Callable[[Reals, Reals, Reals], NDArray[np.bool_]]] = {
+ROUND_UP: dict[Rounding, Callable[[Reals, Reals, Reals], NDArray[np.bool_]]] = {
     Rounding.TRN_ZERO: lambda x, floor, rest: (rest > 0) & (x < 0),
     Rounding.CEIL: lambda x, floor, rest: rest > 0,
     Rounding.AWAY: lambda x, floor, rest: (rest > 0) & (x > 0),
     Rounding.RND: lambda x, floor, rest: rest >= 0.5,
-    Rounding.RND_ZERO: lambda x, floor, rest: (rest > 0.5) | ((rest == 0.5) & (x < 0)),
-    Rounding.RND_INF: lambda x, floor, rest: (rest > 0.5) | ((rest == 0.5) & (x > 0)),
+    Rounding.RND_ZERO: lambda x, floor, rest: _up_half(x, rest, x < 0),
+    Rounding.RND_INF: lambda x, floor, rest: _up_half(x, rest, x > 0),
     Rounding.RND_MIN_INF: lambda x, floor, rest: rest > 0.5,
-    Rounding.RND_CONV: lambda x, floor, rest: (
-        (rest > 0.5) | ((rest == 0.5) & (np.mod(floor, 2) == 1))
-    ),
 }
-"""Whether a number `floor + rest` goes up, by mode; TRN never does."""
+"""Where the floor is one too low, by mode; TRN is the floor itself, RND_CONV is `np.rint`."""
+
+
+def round_real(x: Reals, mode: Rounding) -> Reals:
+    """Round floats to integers under a mode."""
+    floor = np.floor(x)
+    if mode is Rounding.TRN:
+        return np.asarray(floor, np.float64)
+    if mode is Rounding.RND_CONV:
+        return np.asarray(np.rint(x), np.float64)
+    rest = x - floor  # exact: both are multiples of x's last bit and the difference is below 1
+    return np.asarray(floor + ROUND_UP[mode](x, floor, rest), np.float64)
 
 
 def overflow_real(q: Reals, low: Reals, high: Reals, mode: Overflow) -> Reals:

@@ -51,7 +51,7 @@ def cell_luts(m: Module, s: int) -> float:
     if kind in (Kind.ADD, Kind.SUB):
         return _adder_bits(m, s)
     if kind == Kind.LESS:
-        return 0.0 if is_sign_test(m, s) else max(m.width(m.a[s]), m.width(m.b[s])) / 2
+        return _comparison(m, s)
     if kind == Kind.EQUAL:
         return max(1.0, max(m.width(m.a[s]), m.width(m.b[s])) / 3)
     if kind == Kind.TABLE:
@@ -60,7 +60,27 @@ def cell_luts(m: Module, s: int) -> float:
         return m.width(s) * max(1.0, depth / 64)
     if kind == Kind.MUL:
         return float(m.width(m.a[s]) * m.width(m.b[s]))
-    return m.width(s) / (1.0 if kind == Kind.SELECT else 2.0)
+    if kind == Kind.SELECT and not (m.is_constant(m.b[s]) or m.is_constant(m.c[s])):
+        return float(m.width(s))
+    return m.width(s) / 2  # two such bits share a LUT, or what follows absorbs them
+
+
+def _comparison(m: Module, s: int) -> float:
+    """Return the LUTs of a < b: a tree over the bits that matter where one side is constant.
+
+    Against a multiple of 2**k the k lowest bits of the other side say nothing; `c < b` is
+    `b >= c + 1`, so there it is the next integer that counts.
+    """
+    if is_sign_test(m, s):
+        return 0.0
+    a, b = m.a[s], m.b[s]
+    if not (m.is_constant(a) or m.is_constant(b)):
+        return max(m.width(a), m.width(b)) / 2
+    constant, other, extra = (a, b, 1) if m.is_constant(a) else (b, a, 0)
+    shift = m.frac[other] - m.frac[constant]
+    limit = (m.lo[constant] << shift if shift >= 0 else m.lo[constant] >> -shift) + extra
+    idle = (limit & -limit).bit_length() - 1 if limit else m.width(other)
+    return max(m.width(other) - idle, 1) / 4
 
 
 def _adder_bits(m: Module, s: int) -> float:
