@@ -54,7 +54,9 @@ def weights():
                         q_type, "weight", round_mode=rounding, overflow_mode=overflow,
                         trainable=trainable,
                     )  # fmt: skip
-                    name = f"w_{rounding}_{overflow}_{q_type}{'' if trainable else '_frozen'}".lower()
+                    name = (
+                        f"w_{rounding}_{overflow}_{q_type}{'' if trainable else '_frozen'}".lower()
+                    )
                     layer = Q.QDense(3, kq_conf=conf, use_bias=False, enable_iq=False, name=name)
                     outputs.append(layer(x))
     return keras.Model(x, outputs, name="weights")

@@ -8,6 +8,7 @@ Run with Keras 3 (any backend) for `keras3_*`, or with tf_keras (Keras 2) for `k
 
 import gzip
 import importlib
+import json
 import sys
 import tempfile
 import zipfile
@@ -54,7 +55,9 @@ def functional(keras):
     z = L.Permute((2, 1), name="permute")(z)
     z = L.Dense(2, name="dense_on_axes")(z)
     z = L.BatchNormalization(axis=1, scale=False, name="norm_axis_1")(z)
-    nested = keras.Sequential([L.Dense(3, activation="sigmoid", name="shared"), L.Dense(2)], name="nested")
+    nested = keras.Sequential(
+        [L.Dense(3, activation="sigmoid", name="shared"), L.Dense(2)], name="nested"
+    )
     start = keras.Input((2,), name="inner_input")
     inner = keras.Model(start, L.Dense(3, name="inner_dense")(start), name="inner")
     z = nested(z)
@@ -64,16 +67,30 @@ def functional(keras):
     return keras.Model([a, b], [out, side, again], name="graph")
 
 
-FUNCTIONS = (
-    "linear relu relu6 sigmoid tanh softmax elu selu exponential softplus softsign silu hard_sigmoid"
-).split()
+FUNCTIONS = [
+    "linear",
+    "relu",
+    "relu6",
+    "sigmoid",
+    "tanh",
+    "softmax",
+    "elu",
+    "selu",
+    "exponential",
+    "softplus",
+    "softsign",
+    "silu",
+    "hard_sigmoid",
+]
 KERAS_3_FUNCTIONS = ["leaky_relu", "hard_tanh", "hard_silu"]
 
 
 def activations(keras):
     L = keras.layers
     x = keras.Input((3, 4), name="x")
-    names = [name for name in FUNCTIONS if keras.__name__ == "keras" or name not in ("relu6", "silu")]
+    names = [
+        name for name in FUNCTIONS if keras.__name__ == "keras" or name not in ("relu6", "silu")
+    ]
     names += KERAS_3_FUNCTIONS if keras.__name__ == "keras" else ["swish"]
     outputs = [L.Activation(name, name=f"f_{name}")(x) for name in names]
     slope = "negative_slope" if keras.__name__ == "keras" else "alpha"
@@ -96,7 +113,9 @@ def operators(keras):
     a, b = keras.Input((3, 4), name="a"), keras.Input((3, 4), name="b")
     s = a + b
     d = (s - a) * b
-    e = L.EinsumDense("abc,cd->abd", output_shape=(None, 5), bias_axes="d", activation="relu", name="e")(d)
+    e = L.EinsumDense(
+        "abc,cd->abd", output_shape=(None, 5), bias_axes="d", activation="relu", name="e"
+    )(d)
     f = L.EinsumDense("abc,bcde->aed", output_shape=(2, 6), bias_axes="d", name="f")(d)
     g = L.EinsumDense("...x,xy->...y", output_shape=7, name="g")(d)
     h = L.EinsumDense("abc,bd->adc", output_shape=(2, 4), bias_axes="dc", name="h")(d)
@@ -109,9 +128,15 @@ def pack(path):
     if path.suffix == ".h5":
         (HERE / f"{path.name}.gz").write_bytes(gzip.compress(path.read_bytes(), mtime=0))
         return
-    with zipfile.ZipFile(path) as old, zipfile.ZipFile(HERE / path.name, "w", zipfile.ZIP_DEFLATED) as new:
+    with (
+        zipfile.ZipFile(path) as old,
+        zipfile.ZipFile(HERE / path.name, "w", zipfile.ZIP_DEFLATED) as new,
+    ):
         for info in old.infolist():
-            new.writestr(zipfile.ZipInfo(info.filename), old.read(info), zipfile.ZIP_DEFLATED)
+            content = old.read(info)
+            if info.filename == "metadata.json":  # the same files on every day
+                content = json.dumps(json.loads(content) | {"date_saved": "2026-01-01@00:00:00"})
+            new.writestr(zipfile.ZipInfo(info.filename), content, zipfile.ZIP_DEFLATED)
 
 
 def record(keras, build, stem):
@@ -123,7 +148,9 @@ def record(keras, build, stem):
         weight.assign((np.abs(value) + 0.1 if "variance" in name else value).astype(np.float32))
     inputs = {}
     for tensor in model.inputs:
-        inputs[tensor.name.split(":")[0]] = rng.normal(0, 2, (SAMPLES, *tensor.shape[1:])).astype(np.float32)
+        inputs[tensor.name.split(":")[0]] = rng.normal(0, 2, (SAMPLES, *tensor.shape[1:])).astype(
+            np.float32
+        )
     answers = model.predict(list(inputs.values()), verbose=0)
     answers = answers if isinstance(answers, list) else [answers]
     recorded = {f"x_{name}": value for name, value in inputs.items()}

@@ -1,7 +1,7 @@
 """Make the QKeras models of this folder and record what QKeras answers.
 
 Run with qkeras-v3 (Keras 3, TensorFlow): `python make_qkeras.py [DEEPSETS.h5]`. With the path of
-the public Deep Sets model it records that too, for `../../../../shared/data/models`.
+the public Deep Sets model it records that too, for the shared data.
 """
 
 import sys
@@ -79,7 +79,11 @@ def kernels():
     x = keras.Input((6,), name="x")
     bias = quantized_bits(6, 1, alpha=1)
     return keras.Model(
-        x, [QDense(4, kernel_quantizer=q, bias_quantizer=bias, name=f"k_{n}")(x) for n, q in KERNELS.items()]
+        x,
+        [
+            QDense(4, kernel_quantizer=q, bias_quantizer=bias, name=f"k_{n}")(x)
+            for n, q in KERNELS.items()
+        ],
     )
 
 
@@ -89,7 +93,12 @@ def biases():
     return keras.Model(
         x,
         [
-            QDense(4, kernel_quantizer=quantized_bits(4, 0, alpha=1), bias_quantizer=KERNELS[n], name=f"b_{n}")(x)
+            QDense(
+                4,
+                kernel_quantizer=quantized_bits(4, 0, alpha=1),
+                bias_quantizer=KERNELS[n],
+                name=f"b_{n}",
+            )(x)
             for n in names
         ],
     )
@@ -104,12 +113,16 @@ def network():
     x = keras.Input((6,), name="x")
     bits = quantized_bits(6, 0, alpha=1)
     y = QActivation("quantized_bits(8,3,0,alpha=1)", name="in_q")(x)
-    y = QDense(8, kernel_quantizer=bits, bias_quantizer=bits, activation="quantized_relu(6,2)", name="hidden")(y)
-    y = QBatchNormalization(
-        beta_quantizer=quantized_bits(8, 2, alpha=1), gamma_quantizer=quantized_bits(8, 2, alpha=1),
-        mean_quantizer=quantized_bits(8, 2, alpha=1), variance_quantizer=quantized_bits(8, 2, alpha=1),
-        name="norm",
-    )(y)  # fmt: skip
+    y = QDense(
+        8,
+        kernel_quantizer=bits,
+        bias_quantizer=bits,
+        activation="quantized_relu(6,2)",
+        name="hidden",
+    )(y)
+    names = [f"{part}_quantizer" for part in ("beta", "gamma", "mean", "variance")]
+    quantizers = {name: quantized_bits(8, 2, alpha=1) for name in names}
+    y = QBatchNormalization(**quantizers, name="norm")(y)
     y = QActivation(quantized_bits(8, 3, alpha=1), name="norm_q")(y)
     y = QDense(3, kernel_quantizer="quantized_bits(4,0)", name="scores")(y)
     return keras.Model(x, keras.layers.Activation("softmax", name="softmax")(y), name="qtagger")
@@ -126,7 +139,11 @@ def answer(model, stem, rng):
     x = inputs(model.inputs[0].shape[1:], rng)
     y = model.predict(x, verbose=0)
     y = y if isinstance(y, list) else [y]
-    np.savez_compressed(HERE / f"{stem}.npz", **{f"x_{model.inputs[0].name}": x}, **{f"y_{n}": v for n, v in enumerate(y)})
+    np.savez_compressed(
+        HERE / f"{stem}.npz",
+        **{f"x_{model.inputs[0].name}": x},
+        **{f"y_{n}": v for n, v in enumerate(y)},
+    )
 
 
 def main():

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from gatewright.base import UnsupportedError
 from gatewright.frontends.keras.handler import Site, Value
 from gatewright.ir import Op
 from gatewright.ops import Affine, Clip, Function, LeakyRelu, Multiply, Relu, Softmax
@@ -59,6 +60,8 @@ def activate(site: Site, value: Value, function: Any, attribute: str = "activati
         UnsupportedError: it is none of `SUPPORTED`.
     """
     name = function_name(function)
+    if name is None:
+        raise _no_function(site, function, attribute)
     if name in DIRECT:
         return chain(site, value, DIRECT[name])
     if name == "leaky_relu":
@@ -73,9 +76,29 @@ def activate(site: Site, value: Value, function: Any, attribute: str = "activati
     raise site.unsupported(
         "an activation function is not handled",
         attribute,
-        function if name is None else name,
+        name,
         SUPPORTED,
         "train with a supported activation, or take the function out of the model",
+    )
+
+
+def _no_function(site: Site, function: Any, attribute: str) -> UnsupportedError:
+    """Return the error for what is no named function."""
+    kind = function.get("class_name") if isinstance(function, Mapping) else None
+    if kind == "__lambda__":
+        return UnsupportedError(
+            "an activation holds Python code, which is never run from a file",
+            place=site.at(attribute),
+            found="a lambda",
+            supported=SUPPORTED,
+            remedy="use a named function, or express it by layers",
+        )
+    return site.unsupported(
+        "an activation is no function of Keras",
+        attribute,
+        kind or repr(function)[:100],
+        SUPPORTED,
+        "use a named function, or express it by layers",
     )
 
 

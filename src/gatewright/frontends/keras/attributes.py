@@ -30,7 +30,8 @@ HARMLESS = frozenset(
 REQUIRED: Any = object()
 """Stands for the default of an attribute that must be there."""
 
-FLOATS = ("float32",)
+POLICIES = ("DTypePolicy", "FloatDTypePolicy", "Policy")
+"""Classes of Keras's types that are just a name."""
 
 
 @dataclass(frozen=True)
@@ -108,10 +109,10 @@ def _short(value: Any) -> str:
 def check_dtype(value: Any, place: Place) -> None:
     """Accept float32, the type of the arithmetic that import must reproduce."""
     name = value
-    if isinstance(value, Mapping):
+    if isinstance(value, Mapping) and value.get("class_name") in POLICIES:
         settings = value.get("config")
-        name = settings.get("name") if isinstance(settings, Mapping) else None
-    if name is not None and name not in FLOATS:
+        name = settings.get("name") if isinstance(settings, Mapping) else value
+    if name is not None and name != "float32":
         raise UnsupportedError(
             "a layer computes in a type that is not handled",
             place=place,

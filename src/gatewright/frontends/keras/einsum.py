@@ -114,7 +114,7 @@ def contraction(site: Site, shape: tuple[int, ...]) -> Contraction:
         ModelError: shapes and equation do not fit.
     """
     equation = site.attributes["equation"]
-    bias = site.attributes["bias_axes"] or ""
+    bias = str(site.attributes["bias_axes"] or "")
     match = re.fullmatch(r"([a-zA-Z.]+),([a-zA-Z]+)->([a-zA-Z.]+)", str(equation).replace(" ", ""))
     sides = _expand(match[1], match[2], match[3], len(shape)) if match else None
     if sides is None or not _is_product(*sides) or not set(bias) <= set(sides[2][1:]):
@@ -128,10 +128,18 @@ def contraction(site: Site, shape: tuple[int, ...]) -> Contraction:
     source, kernel, result = sides
     lengths = dict(zip(source[1:], shape, strict=True))
     stated = site.attributes["output_shape"]
-    stated = [stated] if isinstance(stated, int) else list(stated)
+    stated = [stated] if isinstance(stated, int) else stated
+    whole = isinstance(stated, list)
+    if not whole or not all(n is None or (isinstance(n, int) and n > 0) for n in stated):
+        raise ModelError(
+            "a layer's output shape is malformed",
+            place=site.at("output_shape"),
+            found=repr(stated)[:200],
+            supported="lengths, or null for axes that the input tells",
+        )
     # The stated shape may leave out leading axes where the equation has an ellipsis.
     for axis, length in zip(reversed(result[1:]), reversed(stated), strict=False):
-        if length is not None and lengths.setdefault(axis, int(length)) != length:
+        if length is not None and lengths.setdefault(axis, length) != length:
             raise ModelError(
                 "a layer's output shape does not fit its input",
                 place=site.at("output_shape"),

@@ -78,7 +78,7 @@ def _legacy(path: Path, file: Hdf5) -> ModelFile:
     version = file.attribute("", "keras_version") or file.attribute(
         "model_weights", "keras_version"
     )
-    config = _parse(path, text.encode(), "model_config")
+    config = _parse(path, text.encode("utf-8", "replace"), "model_config")
     return ModelFile(path, config, NamedWeights(file), str(version or ""))
 
 

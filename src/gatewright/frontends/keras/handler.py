@@ -69,6 +69,13 @@ class Builder:
                 error.place = place
                 error.args = (error.text(),)
             raise
+        except ValueError:
+            raise ModelError(
+                "the shapes of a layer's inputs do not fit",
+                place=place,
+                found=" and ".join(str(value.shape) for value in inputs),
+                supported="shapes that the layer can join",
+            ) from None
         shape = result.shape[1:]
         self.check_shape(shape, place)
         stem = layer.split("/")[-1]
@@ -134,7 +141,7 @@ class Site:
         """
         if len(self.inputs) != 1:
             raise ModelError(
-                f"a {self.layer.title} layer takes one tensor",
+                f"a {self.layer.kind} layer takes one tensor",
                 place=self.place,
                 found=f"{len(self.inputs)} tensors",
             )

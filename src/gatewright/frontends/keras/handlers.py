@@ -45,9 +45,19 @@ def library(layer: Layer) -> str:
 
     Files of Keras 2 name classes without library; QKeras's classes are then known by name.
     """
-    if layer.family in ("keras", "tf_keras"):
-        return "keras" if ("keras", layer.kind) in BY_CLASS or layer.kind[:1] != "Q" else "qkeras"
+    if layer.family in ("", "keras", "tf_keras"):
+        is_qkeras = (
+            not layer.family and ("keras", layer.kind) not in BY_CLASS and layer.kind[:1] == "Q"
+        )
+        return "qkeras" if is_qkeras else "keras"
     return layer.family
+
+
+def _owner(layer: Layer, family: str) -> str:
+    """Say which library a class is of, as far as that is known."""
+    if family == "keras" and not layer.family:
+        return ", of a library that the file does not name"
+    return f" of {LIBRARIES.get(family, family)}"
 
 
 def find_handler(layer: Layer, place: Place) -> Handler:
@@ -72,7 +82,7 @@ def find_handler(layer: Layer, place: Place) -> Handler:
         raise UnsupportedError(
             "a layer of this class is not handled",
             place=place,
-            found=f"{layer.kind} of {LIBRARIES.get(family, family)}",
+            found=f"{layer.kind}{_owner(layer, family)}",
             supported=", ".join(own or every),
             remedy="build the model from supported layers, or cut it where the supported part ends",
         )

@@ -56,8 +56,8 @@ class Hdf5:
 
     def __init__(self, path: Path, file: h5py.File) -> None:
         self.path = path
-        self._file = file
         self._read = 0
+        self._nodes: dict[tuple[str, ...], Any] = {(): file}
 
     def has(self, path: str) -> bool:
         """Say whether a group or array stands at `path`."""
@@ -144,24 +144,27 @@ class Hdf5:
 
     def _find(self, path: str) -> h5py.Group | h5py.Dataset | None:
         """Walk to `path` a name at a time, refusing links that leave the file."""
-        node: Any = self._file
-        for part in filter(None, path.split("/")):
-            try:
-                link = node.get(part, getlink=True) if isinstance(node, h5py.Group) else None
-                if link is None:
-                    return None
-                if not isinstance(link, h5py.HardLink):
-                    raise ModelError(
-                        "the model file links to something else",
-                        place=str(self.path),
-                        found=f"a link at {path!r}",
-                        supported="weights inside the file",
-                        remedy="do not trust this file; get the model from its source",
-                    )
-                node = node[part]
-            except (OSError, RuntimeError, KeyError, ValueError) as error:
-                raise damaged(self.path, error) from None
-        return node
+        parts = tuple(filter(None, path.split("/")))
+        for end in range(1, len(parts) + 1):
+            if parts[:end] not in self._nodes:
+                self._nodes[parts[:end]] = self._step(self._nodes[parts[: end - 1]], parts[end - 1])
+        return self._nodes[parts]
+
+    def _step(self, node: Any, name: str) -> Any:
+        """Return what a group holds under a name, or None."""
+        try:
+            link = node.get(name, getlink=True) if isinstance(node, h5py.Group) else None
+            if link is None or isinstance(link, h5py.HardLink):
+                return None if link is None else node[name]
+        except (OSError, RuntimeError, KeyError, ValueError) as error:
+            raise damaged(self.path, error) from None
+        raise ModelError(
+            "the model file links to something else",
+            place=str(self.path),
+            found=f"a link at {node.name}/{name}",
+            supported="weights inside the file",
+            remedy="do not trust this file; get the model from its source",
+        )
 
 
 def _plain(value: Any) -> Any:

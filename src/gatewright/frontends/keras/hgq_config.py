@@ -26,6 +26,8 @@ ROUNDINGS = {
 }
 OVERFLOWS = {"WRAP": Overflow.WRAP, "SAT": Overflow.SAT, "SAT_SYM": Overflow.SAT_SYM}
 
+MOST_OFFSET_BITS = 16
+
 TABLE = Table(
     {
         "q_type": REQUIRED,
@@ -121,7 +123,7 @@ def quantizer_of(
     """Read a quantizer from its configuration entry."""
     kind = entry.get("class_name") if isinstance(entry, Mapping) else None
     settings = entry.get("config") if isinstance(entry, Mapping) else None
-    if kind not in FIXED or not isinstance(settings, Mapping):
+    if not isinstance(kind, str) or kind not in FIXED or not isinstance(settings, Mapping):
         raise site.unsupported(
             "a quantizer is not handled",
             attribute,
@@ -239,20 +241,22 @@ def _wraps_weights(values: Mapping[str, Any]) -> bool | None:
 
 
 def _affine(site: Site, attribute: str, affine: Any) -> tuple[float, float] | None:
+    """Return scale and offset of the result, exact in float32 whatever they meet.
+
+    Raises:
+        UnsupportedError: HGQ2 would round products or sums with them.
+    """
     if affine is None:
         return None
-    if not isinstance(affine, list | tuple) or len(affine) != 2 or not all(np.isfinite(affine)):
-        raise ModelError(
-            "a quantizer's affine is malformed", place=site.at(attribute), found=affine
-        )
-    scale, offset = (float(np.float32(v)) for v in affine)
-    if abs(math.frexp(scale)[0]) != 0.5:
+    whole = isinstance(affine, list | tuple) and len(affine) == 2
+    scale, offset = (_finite(v) for v in affine) if whole else (None, None)
+    if scale is None or offset is None or _bits(scale) != 1 or _bits(offset) > MOST_OFFSET_BITS:
         raise site.unsupported(
-            "a quantizer's affine scales by something that is no power of two",
+            "a quantizer's affine is not exact in float32",
             attribute,
-            affine,
-            "powers of two",
-            "train with a power of two",
+            repr(affine)[:200],
+            f"a power of two, and an offset of at most {MOST_OFFSET_BITS} bits",
+            "train with such numbers",
         )
     return scale, offset
 
@@ -261,13 +265,29 @@ def _scale(site: Site, attribute: str, scaler: Any) -> int:
     """Return the exponent of the scaler."""
     if scaler is None:
         return 0
-    mantissa, exponent = math.frexp(float(scaler))
-    if mantissa != 0.5:
+    value = _finite(scaler)
+    if value is None or value <= 0 or _bits(value) != 1:
         raise site.unsupported(
             "a quantizer's scaler is no positive power of two",
             attribute,
-            scaler,
+            repr(scaler)[:200],
             "powers of two",
             "train with a power of two",
         )
-    return exponent - 1
+    return math.frexp(value)[1] - 1
+
+
+def _finite(value: Any) -> float | None:
+    """Return a number that float32 holds, as float32; None for anything else."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return float(np.float32(value)) if is_number and abs(value) < 1e38 else None
+
+
+def _bits(value: float) -> int:
+    """Return the significant bits of a number."""
+    return abs(value.as_integer_ratio()[0]).bit_length() - _trailing(value)
+
+
+def _trailing(value: float) -> int:
+    numerator = abs(value.as_integer_ratio()[0])
+    return (numerator & -numerator).bit_length() - 1 if numerator else 0

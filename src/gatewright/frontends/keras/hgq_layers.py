@@ -89,7 +89,7 @@ def _einsum(site: Site, form: Contraction, kernel: Array, bias: Array | None) ->
 def _einsum_batchnorm(site: Site) -> Value:
     """Fold the statistics into kernel and bias in float32, as HGQ2 does, then quantize these."""
     form = contraction(site, site.input.shape)
-    axes = site.attributes["normalize_axes"] or form.bias
+    axes = str(site.attributes["normalize_axes"] or form.bias)
     if (
         not form.bias
         or "".join(c for c in form.result if c in axes) != form.bias

@@ -17,7 +17,7 @@ def join(site: Site, op: Op, inputs: tuple[Value, ...]) -> Value:
     """Fold an operation of two tensors over at least two of them."""
     if len(inputs) < 2 or (isinstance(op, Subtract) and len(inputs) != 2):
         raise ModelError(
-            f"a {site.layer.title} layer joins the wrong number of tensors",
+            f"a {site.layer.kind} layer joins the wrong number of tensors",
             place=site.place,
             found=f"{len(inputs)} tensors",
             supported="two" if isinstance(op, Subtract) else "two or more",

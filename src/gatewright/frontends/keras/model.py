@@ -35,7 +35,7 @@ class Layer:
 
     Attributes:
         kind: the class, without package.
-        family: the library it comes from: keras, qkeras, hgq, or what the file says.
+        family: the package it comes from, "" where the file does not say (Keras 2).
         config: its attributes, as the file has them.
         calls: its uses; a sequential model's layer has one.
         first_call: number that the file gives the first of `calls`.
@@ -49,11 +49,6 @@ class Layer:
     calls: tuple[Call, ...]
     first_call: int = 0
     input_shape: tuple[int | None, ...] | None = None
-
-    @property
-    def title(self) -> str:
-        """Return the class with its library, for messages."""
-        return self.kind if self.family == "keras" else f"{self.kind} of {self.family}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,7 +155,7 @@ class ConfigReader:
             config = entry["config"] if isinstance(entry["config"], Mapping) else {}
             name = str(entry.get("name") or config.get("name") or "")
             module, kind = str(entry.get("module") or ""), str(entry.get("class_name") or "")
-            if not name or not kind or name in seen:
+            if not name or not kind or name in seen or not _is_text(name + kind):
                 raise self._malformed(
                     "a layer without name or class, or a second of its name", name
                 )
@@ -202,8 +197,8 @@ class ConfigReader:
             self._tensors(node.get("args"), layer, refs)
             self._options(node.get("kwargs"), layer)
         else:
-            rows = node if node and isinstance(node[0], list) else [node]
-            for row in rows:
+            nested = isinstance(node, list) and node and isinstance(node[0], list)
+            for row in node if nested else [node]:
                 refs.append(self._ref(row, layer))
                 self._options(row[3] if len(row) > 3 else None, layer)
         return Call(tuple(refs))
@@ -278,6 +273,15 @@ def _list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
+def _is_text(name: str) -> bool:
+    """Say whether a name can be written: JSON may hold halves of characters."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _with_calls(layer: Layer, calls: tuple[Call, ...], first: int) -> Layer:
     return replace(layer, calls=calls, first_call=first)
 
@@ -287,4 +291,4 @@ def _family(entry: Mapping[str, Any]) -> str:
     module = str(entry.get("module") or "").split(".")[0]
     package = str(entry.get("registered_name") or entry.get("class_name") or "")
     package = package.split(">")[0] if ">" in package else ""
-    return package or module or "keras"
+    return package or module

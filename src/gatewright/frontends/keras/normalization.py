@@ -5,11 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from gatewright.base import ModelError
-from gatewright.frontends.keras.activations import single
 from gatewright.frontends.keras.attributes import REQUIRED, Table
 from gatewright.frontends.keras.handler import Handler, Site, Value
 from gatewright.frontends.keras.hdf5 import Array
-from gatewright.frontends.keras.rectifiers import number
+from gatewright.frontends.keras.rectifiers import MOST, number
 from gatewright.ops import Affine
 
 
@@ -66,12 +65,27 @@ def _batch_normalization(site: Site) -> Value:
     return site.emit(Affine(whole.scale.reshape(shape), whole.offset.reshape(shape)), site.input)
 
 
+def _numbers(site: Site, attribute: str) -> Array:
+    """Return a number, or a list of numbers over the last axes, as float32."""
+    try:
+        numbers = np.asarray(site.attributes[attribute], np.float64)
+        fits = np.broadcast_shapes(numbers.shape, site.input.shape) == site.input.shape
+    except (TypeError, ValueError):
+        fits = False
+    if not fits or not (np.abs(numbers) < MOST).all():
+        raise site.unsupported(
+            "a rescaling is malformed",
+            attribute,
+            repr(site.attributes[attribute])[:200],
+            f"finite numbers that broadcast to {site.input.shape}",
+            "correct the layer",
+        )
+    return numbers.astype(np.float32).astype(np.float64)
+
+
 def _rescaling(site: Site) -> Value:
-    scale, offset = (np.asarray(site.attributes[name], np.float64) for name in ("scale", "offset"))
-    if not (np.isfinite(scale).all() and np.isfinite(offset).all()):
-        raise ModelError("a rescaling is not finite", place=site.place, found=f"{scale}, {offset}")
-    to_single = np.vectorize(single, otypes=[np.float64])
-    return site.emit(Affine(to_single(scale), to_single(offset)), site.input)
+    scale, offset = (_numbers(site, name) for name in ("scale", "offset"))
+    return site.emit(Affine(scale, offset), site.input)
 
 
 STATISTICS = frozenset(

@@ -12,10 +12,14 @@ from gatewright.frontends.keras.handler import Handler, Site, Value
 from gatewright.ir import Op
 from gatewright.ops import Clip, Function, LeakyRelu, Relu, Softmax, Transpose
 
+MOST = 3e38
+"""Largest size of a float32."""
+
 
 def number(site: Site, attribute: str, value: Any) -> float:
     """Return an attribute as float32, finite."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not np.isfinite(value):
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or not abs(value) < MOST:
         raise site.unsupported(
             "an attribute is no number",
             attribute,
@@ -57,6 +61,10 @@ def _leaky_relu(site: Site) -> Value:
 
 def _prelu(site: Site) -> Value:
     shared = site.attributes["shared_axes"] or []
+    if not isinstance(shared, list):
+        raise site.unsupported(
+            "the shared axes are no list", "shared_axes", repr(shared), "axes from 1", "correct it"
+        )
     (alpha,) = site.floats("alpha")
     shape = tuple(
         1 if axis + 1 in shared or axis - len(site.input.shape) in shared else length

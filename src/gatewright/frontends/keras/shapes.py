@@ -32,7 +32,9 @@ def _reshape(site: Site) -> Value:
 
 def _permute(site: Site) -> Value:
     dims = site.attributes["dims"]
-    if not isinstance(dims, list) or sorted(dims) != list(range(1, len(site.input.shape) + 1)):
+    axes = list(range(1, len(site.input.shape) + 1))
+    sound = isinstance(dims, list) and all(isinstance(d, int) for d in dims)
+    if not sound or sorted(dims) != axes:
         raise ModelError(
             "a permutation does not name every axis once",
             place=site.at("dims"),

@@ -15,6 +15,10 @@ UNUSED = ("i_decay_speed", "cost_beta", "cost_ebops")
 """Variables of HGQ2 that act in training only; the first is often infinite."""
 
 
+OLD_ROOT = "_layer_checkpoint_dependencies"
+"""What Keras 2.12 and 2.13 wrote in place of `layers`."""
+
+
 @dataclass(frozen=True)
 class Address:
     """Where a layer stands.
@@ -66,8 +70,7 @@ class NumberedWeights(Weights):
 
     def __init__(self, file: Hdf5) -> None:
         super().__init__(file)
-        # Keras 2.12 and 2.13 wrote `_layer_checkpoint_dependencies` in place of `layers`.
-        self._root = "layers" if file.has("layers") else "_layer_checkpoint_dependencies"
+        self._root = OLD_ROOT if file.has(OLD_ROOT) and not file.has("layers") else "layers"
 
     def arrays(
         self, address: Address, names: tuple[str, ...], part: str, place: Place
