@@ -8,7 +8,7 @@ from engine_circuits import random_inputs, random_module
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gatewright.base import DataError, OptionError, UnsupportedError
+from gatewright.base import DataError, FormatError, OptionError, UnsupportedError
 from gatewright.engine import Engine, Target
 from gatewright.engine import program as engine_program
 from gatewright.engine.program import Program
@@ -155,16 +155,28 @@ def test_outputs_come_in_the_narrowest_type():
     assert raw.dtype == np.int16
 
 
-def test_comparison_of_numbers_that_share_no_grid():
+@pytest.mark.parametrize("signed", [False, True])
+def test_comparison_of_the_widest_numbers_on_one_grid(signed):
     m = Module("far")
-    a = m.input("a", Intervals.of([-(1 << 50)], [1 << 50], [-40]))[0]
-    b = m.input("b", Intervals.of([-(1 << 50)], [1 << 50], [10]))[0]
+    most = (1 << 11) - 1
+    a = m.input("a", Intervals.of([-most * signed], [most], [-40]))[0]
+    b = m.input("b", Intervals.of([-(1 << 61) * signed], [(1 << 61) - 1], [10]))[0]
     m.output("y", [m.less(a, b), m.less(b, a), m.equal(a, b)])
-    pairs = [(0, 0), (0, 1), (0, -1), (1, 1 << 50), (-1, -(1 << 50)), (1, 5), (-1, -5)]
+    pairs = [(0, 0), (0, 1), (1, 1 << 50), (1, (1 << 50) - 1), (1, (1 << 50) + 1)]
+    pairs += [(2047, (1 << 61) - 1), (1, 5)] + [(-p, -r) for p, r in pairs if signed]
     q = np.array(pairs, np.int64)
     y = Engine(m, cache=False).run({"a": q[:, :1], "b": q[:, 1:]})["y"]
     numbers = [(p << 50, r) for p, r in pairs]
     assert y.tolist() == [[p < r, r < p, p == r] for p, r in numbers]
+
+
+def test_comparison_of_numbers_that_share_no_grid_wrong():
+    m = Module("far")
+    a = m.input("a", Intervals.of([0], [1 << 50], [-40]))[0]
+    b = m.input("b", Intervals.of([0], [1 << 50], [10]))[0]
+    for compare in (m.less, m.equal):
+        with pytest.raises(FormatError, match="wider than we compute with"):
+            compare(a, b)
 
 
 @pytest.mark.parametrize("bits", [1, 4, 5, 6, 7, 8, 9])

@@ -88,12 +88,9 @@ def _less(w: Writer, s: int) -> str:
         return _against(w, b, "gt", _floor(m.lo[a], m.frac[b] - m.frac[a]))
     if m.is_constant(b):  # a < c where a is less than c, its ceiling on the grid of a
         return _against(w, a, "lt", -_floor(-m.lo[b], m.frac[a] - m.frac[b]))
-    common = _common(m, a, b)
-    if common is not None:
-        lane, sign, frac = common
-        x, y = w.get(a, lane, frac), w.get(b, lane, frac)
-        return w.do(f"icmp {sign}lt {w.type(lane)} {x}, {y}")
-    return _less_far(w, a, b)
+    lane, sign, frac = _common(m, a, b)
+    x, y = w.get(a, lane, frac), w.get(b, lane, frac)
+    return w.do(f"icmp {sign}lt {w.type(lane)} {x}, {y}")
 
 
 def _saturated(w: Writer, t: Threshold) -> str:
@@ -109,22 +106,6 @@ def _saturated(w: Writer, t: Threshold) -> str:
     return w.do(f"icmp {'slt' if t.below else 'sgt'} {kind} {total}, {limit}")
 
 
-def _less_far(w: Writer, a: int, b: int) -> str:
-    """Compare numbers that no machine integer holds on one grid: floor the finer one.
-
-    With a on the coarser grid, a < b is a <= floor(b - 1 step); with b on it, floor(a) < b.
-    """
-    m = w.module
-    if m.frac[a] > m.frac[b]:
-        x, y = w.get(a, 64, m.frac[b]), w.get(b, 64, m.frac[b])
-        return w.do(f"icmp slt {w.type(64)} {x}, {y}")
-    before = w.binary("sub", 64, w.get(b, 64, m.frac[b]), w.splat(1, 64))
-    count = w.splat(min(m.frac[b] - m.frac[a], 63), 64)
-    return w.do(
-        f"icmp sle {w.type(64)} {w.get(a, 64, m.frac[a])}, {w.binary('ashr', 64, before, count)}"
-    )
-
-
 def _equal(w: Writer, s: int) -> str:
     m, a, b = w.module, w.module.a[s], w.module.b[s]
     if m.is_constant(a) or m.is_constant(b):
@@ -133,25 +114,9 @@ def _equal(w: Writer, s: int) -> str:
         if shift < 0 and m.lo[constant] & ((1 << -shift) - 1):
             return w.splat(0, BIT)
         return _against(w, other, "eq", _floor(m.lo[constant], shift))
-    common = _common(m, a, b)
-    if common is not None:
-        lane, _, frac = common
-        x, y = w.get(a, lane, frac), w.get(b, lane, frac)
-        return w.do(f"icmp eq {w.type(lane)} {x}, {y}")
-    return _equal_far(w, a, b)
-
-
-def _equal_far(w: Writer, a: int, b: int) -> str:
-    """Compare on the coarser grid, and the finer number's bits below it with zero."""
-    m = w.module
-    coarse, fine = (a, b) if m.frac[a] < m.frac[b] else (b, a)
-    wide = w.type(64)
-    x, y = w.get(coarse, 64, m.frac[coarse]), w.get(fine, 64, m.frac[coarse])
-    above = w.do(f"icmp eq {wide} {x}, {y}")
-    mask = w.splat((1 << min(m.frac[fine] - m.frac[coarse], 63)) - 1, 64)
-    rest = w.binary("and", 64, w.get(fine, 64, m.frac[fine]), mask)
-    below = w.do(f"icmp eq {wide} {rest}, {w.splat(0, 64)}")
-    return w.binary("and", BIT, above, below)
+    lane, _, frac = _common(m, a, b)
+    x, y = w.get(a, lane, frac), w.get(b, lane, frac)
+    return w.do(f"icmp eq {w.type(lane)} {x}, {y}")
 
 
 def _against(w: Writer, s: int, relation: str, threshold: int) -> str:
@@ -170,14 +135,16 @@ def _against(w: Writer, s: int, relation: str, threshold: int) -> str:
     return w.do(f"icmp {sign}{relation} {w.type(lane)} {w.own(s)}, {w.splat(threshold, lane)}")
 
 
-def _common(m: Module, a: int, b: int) -> tuple[int, str, int] | None:
-    """Return the lane, the sign and the grid on which two signals can be compared."""
+def _common(m: Module, a: int, b: int) -> tuple[int, str, int]:
+    """Return the lane, the sign and the grid on which two signals are compared.
+
+    There is one: `Module.aligned` refuses numbers that do not fit 62 bits on one grid.
+    """
     frac = max(m.frac[a], m.frac[b])
     lo = min(m.lo[o] << (frac - m.frac[o]) for o in (a, b))
     hi = max(m.hi[o] << (frac - m.frac[o]) for o in (a, b))
-    need = bits_of(lo, hi)
-    lane = next((width for width in WIDTHS if width >= need), None)
-    return None if lane is None else (lane, "s" if lo < 0 else "u", frac)
+    lane = next(width for width in WIDTHS if width >= bits_of(lo, hi))
+    return lane, "s" if lo < 0 else "u", frac
 
 
 def _floor(q: int, shift: int) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gatewright.base import Diagnostics, VerificationError
-from gatewright.hw.cells import NONE, Kind
+from gatewright.hw.cells import NO_RESET, NONE, Kind
 from gatewright.hw.module import Module
 
 ARITY = {
@@ -19,7 +19,8 @@ def check(module: Module) -> None:
 
     Raises:
         VerificationError: an operand is missing or comes later than its reader (a combinational
-            loop), a register is not connected, a range is empty, a port names no signal.
+            loop), a register is not connected or resets to what it cannot hold, a range is empty, a
+            table is not there, an instance does not fit its module, a port names no signal.
     """
     seen: set[int] = set()
     todo = [module]
@@ -52,15 +53,39 @@ def _check_one(m: Module) -> None:
             raise _fail(m, s, "its range is empty")
         present = [o for o in (m.a[s], m.b[s], m.c[s]) if o != NONE]
         if kind == Kind.REG:
-            if m.a[s] == NONE:
-                raise _fail(m, s, "a register has no input")
-            if any(not 0 <= o < len(m) for o in present):
-                raise _fail(m, s, "an operand does not exist")
+            _check_register(m, s, present)
             continue
         if len(present) != ARITY[Kind(kind)]:
             raise _fail(m, s, f"it has {len(present)} operands")
+        if kind == Kind.INSTANCE:
+            _check_instance(m, s)
+        elif kind == Kind.TABLE:
+            number, column = divmod(m.imm[s], 1 << 20)
+            if number >= len(m.tables) or column >= m.tables[number].words.shape[1]:
+                raise _fail(m, s, "its table does not exist")
         if any(not 0 <= o < s for o in m.operands(s)):
             raise _fail(m, s, "an operand comes later than its reader")
     for name, port in (*m.inputs.items(), *m.outputs.items()):
         if any(not 0 <= s < len(m) for s in port):
             raise VerificationError(f"port {name} of {m.name} names a signal that is not there")
+
+
+def _check_register(m: Module, s: int, present: list[int]) -> None:
+    if m.a[s] == NONE:
+        raise _fail(m, s, "a register has no input")
+    if any(not 0 <= o < len(m) for o in present):
+        raise _fail(m, s, "an operand does not exist")
+    if m.imm[s] != NO_RESET and not m.lo[s] <= m.imm[s] <= m.hi[s]:
+        raise _fail(m, s, "a register resets to a value outside its range")
+
+
+def _check_instance(m: Module, s: int) -> None:
+    number, output = m.imm[s] >> 32, m.imm[s] & 0xFFFFFFFF
+    if number >= len(m.instances):
+        raise _fail(m, s, "its instance does not exist")
+    instance = m.instances[number]
+    inputs, outputs = (
+        sum(map(len, p.values())) for p in (instance.module.inputs, instance.module.outputs)
+    )
+    if len(instance.inputs) != inputs or output >= outputs:
+        raise _fail(m, s, "an instance does not fit the ports of its module")

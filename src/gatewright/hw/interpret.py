@@ -35,9 +35,10 @@ class Simulator:
 
     def __post_init__(self) -> None:
         self.children = [Simulator(i.module, self.batch, self.check) for i in self.module.instances]
+        self._is_clocked = [i.module.is_sequential for i in self.module.instances]
         for s, kind in enumerate(self.module.kind):
             if kind == Kind.REG:
-                self.state[s] = np.zeros(self.batch, np.int64) + _safe_start(self.module, s)
+                self.state[s] = np.full(self.batch, _safe_start(self.module, s), np.int64)
 
     def reset(self) -> None:
         """Put every register that has a reset value to it."""
@@ -64,14 +65,14 @@ class Simulator:
         """
         values = self._settle(inputs)
         self._clock(values)
-        return {
-            name: np.stack([values[s] for s in signals], axis=1) if signals else _empty(self.batch)
-            for name, signals in self.module.outputs.items()
-        }
+        return self._outputs(values)
 
     def peek(self, inputs: Mapping[str, Ints]) -> dict[str, Ints]:
         """Return the outputs of a cycle without a clock edge."""
-        values = self._settle(inputs)
+        return self._outputs(self._settle(inputs))
+
+    def _outputs(self, values: list[Ints]) -> dict[str, Ints]:
+        """Gather the output ports."""
         return {
             name: np.stack([values[s] for s in signals], axis=1) if signals else _empty(self.batch)
             for name, signals in self.module.outputs.items()
@@ -126,7 +127,7 @@ class Simulator:
         """Take the clock edge."""
         m = self.module
         for number, child in enumerate(self.children):
-            if child.module.is_sequential:
+            if self._is_clocked[number]:
                 child.step(self._child_inputs(number, values))
         following: dict[int, Ints] = {}
         for s in self.state:
@@ -141,6 +142,7 @@ class Simulator:
 
 def evaluate(module: Module, inputs: Mapping[str, Ints], check: bool = True) -> dict[str, Ints]:
     """Run a circuit without state on a batch; see `Simulator.step`."""
+    assert not module.is_sequential, "a circuit with state needs a `Simulator`"
     batch = len(next(iter(inputs.values()))) if inputs else 1
     return Simulator(module, batch, check).peek(inputs)
 
@@ -151,7 +153,7 @@ def _empty(batch: int) -> Ints:
 
 def _safe_start(module: Module, s: int) -> int:
     """Return what a register holds before reset: anything legal, not zero where it can be."""
-    return module.hi[s]
+    return module.hi[s] or module.lo[s]
 
 
 def _check_range(module: Module, s: int, value: Ints) -> None:

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 from gatewright.base import FormatError
 from gatewright.hw.cells import NO_RESET, NONE, Kind, Table
-from gatewright.num import Fixed, Intervals
+from gatewright.num import MAX_WIDTH, Fixed, Intervals
 
-LIMIT = 1 << 62
+LIMIT = 1 << MAX_WIDTH
 Range = tuple[int, int, int]
 """Smallest integer, largest integer, binary point."""
 
@@ -113,15 +113,13 @@ class Module:
     ) -> int:
         """Append a cell and return its signal; an equal cell that is there already is returned."""
         lo, hi, frac = rng
-        if lo < -LIMIT or hi >= LIMIT:
+        if hi >= (LIMIT if lo >= 0 else LIMIT >> 1) or lo < -(LIMIT >> 1):
             raise self._too_wide(kind.name.lower(), lo, hi)
-        key = (kind, a, b, c, imm, lo, hi, frac)
-        if kind not in (Kind.REG, Kind.INPUT, Kind.INSTANCE):
-            known = self._known.get(key)
-            if known is not None:
-                return known
         signal = len(self.kind)
-        self._known[key] = signal
+        if kind not in (Kind.REG, Kind.INPUT, Kind.INSTANCE):
+            known = self._known.setdefault((kind, a, b, c, imm, lo, hi, frac), signal)
+            if known != signal:
+                return known
         for column, value in zip(
             (self.kind, self.a, self.b, self.c, self.imm, self.lo, self.hi, self.frac),
             (int(kind), a, b, c, imm, lo, hi, frac),
@@ -135,7 +133,7 @@ class Module:
             "a signal would be wider than we compute with",
             place=self.origin or self.name,
             found=f"{what} of range {lo}..{hi}",
-            supported="62 bits",
+            supported=f"{MAX_WIDTH} bits, sign included",
             remedy="quantize the layer's inputs or weights to fewer bits",
         )
 
@@ -155,7 +153,7 @@ class Module:
     def input(self, name: str, types: Intervals) -> list[int]:
         """Add an input port; return a signal per element."""
         assert name not in self.inputs, f"port {name} is there already"
-        base = len(self.input_signals)
+        base = sum(map(len, self.inputs.values()))
         triples = zip(types.lo.ravel(), types.hi.ravel(), types.frac.ravel(), strict=True)
         signals = [
             self.row(Kind.INPUT, (int(lo), int(hi), int(f)), imm=base + i)
@@ -172,7 +170,7 @@ class Module:
     # ---- arithmetic
 
     def aligned(self, a: int, b: int) -> tuple[Range, Range]:
-        """Return both ranges on the finer of the two grids.
+        """Return both ranges on the finer of the two grids; zero is on every grid.
 
         Raises:
             FormatError: there an operand would not fit 62 bits, so that no engine could compare it.
@@ -183,8 +181,14 @@ class Module:
                 raise self._too_wide("two numbers on one grid", lo, hi)
         return left, right
 
-    def add(self, a: int, b: int) -> int:
-        """Return a + b, exactly."""
+    def _moved(self, a: int, frac: int) -> int:
+        """Return `a`; a zero that stands on a finer grid than `2**-frac` is moved to it."""
+        if self.frac[a] <= frac:
+            return a
+        return self.row(Kind.CONST, (0, 0, frac))
+
+    def add(self, a: int, b: int, within: tuple[int, int] | None = None) -> int:
+        """Return a + b, exactly; `within` is as in `sub`."""
         (alo, ahi, f), (blo, bhi, _) = self.aligned(a, b)
         if alo == ahi and blo == bhi:
             return self.constant(alo + blo, f)
@@ -192,10 +196,16 @@ class Module:
             return b
         if (blo, bhi) == (0, 0):
             return a
-        return self.row(Kind.ADD, (alo + blo, ahi + bhi, f), min(a, b), max(a, b))
+        lo, hi = _narrowed(alo + blo, ahi + bhi, within)
+        if lo == hi:
+            return self.constant(lo, f)
+        return self.row(Kind.ADD, (lo, hi, f), min(a, b), max(a, b))
 
     def sub(self, a: int, b: int, within: tuple[int, int] | None = None) -> int:
-        """Return a - b, exactly; `within` states a narrower range that the caller can prove."""
+        """Return a - b, exactly.
+
+        `within` states a narrower range that the caller can prove, in units of the finer grid.
+        """
         (alo, ahi, f), (blo, bhi, _) = self.aligned(a, b)
         if a == b:
             return self.constant(0)
@@ -203,10 +213,10 @@ class Module:
             return self.constant(alo - blo, f)
         if (blo, bhi) == (0, 0):
             return a
-        lo, hi = alo - bhi, ahi - blo
-        if within is not None:
-            lo, hi = max(lo, within[0]), min(hi, within[1])
-        return self.row(Kind.SUB, (lo, hi, f), a, b)
+        lo, hi = _narrowed(alo - bhi, ahi - blo, within)
+        if lo == hi:
+            return self.constant(lo, f)
+        return self.row(Kind.SUB, (lo, hi, f), self._moved(a, f), b)
 
     def neg(self, a: int) -> int:
         """Return -a."""
@@ -220,10 +230,12 @@ class Module:
                 if self.lo[constant] == 0:
                     return self.constant(0)
                 return self.shift(other, -self.frac[constant])
-        corners = [x * y for x in (alo, ahi) for y in (blo, bhi)]
-        low = 0 if a == b and alo < 0 < ahi else min(corners)
         if self.is_constant(a) and self.is_constant(b):
             return self.constant(alo * blo, af + bf)
+        corners = (
+            [alo * alo, ahi * ahi] if a == b else [x * y for x in (alo, ahi) for y in (blo, bhi)]
+        )
+        low = 0 if a == b and alo < 0 < ahi else min(corners)
         return self.row(Kind.MUL, (low, max(corners), af + bf), min(a, b), max(a, b))
 
     def shift(self, a: int, bits: int) -> int:
@@ -283,18 +295,17 @@ class Module:
     def select(self, condition: int, a: int, b: int, within: tuple[int, int] | None = None) -> int:
         """Return a where the condition is 1, else b.
 
-        `within` states a narrower range that the caller can prove, in units of the finer of the two
-        grids.
+        `within` states a narrower range that the caller can prove, in units of the finer grid.
         """
         if self.is_constant(condition):
             return a if self.lo[condition] else b
         if a == b:
             return a
         (alo, ahi, f), (blo, bhi, _) = self.aligned(a, b)
-        lo, hi = min(alo, blo), max(ahi, bhi)
-        if within is not None:
-            lo, hi = max(lo, within[0]), min(hi, within[1])
-        return self.row(Kind.SELECT, (lo, hi, f), condition, a, b)
+        lo, hi = _narrowed(min(alo, blo), max(ahi, bhi), within)
+        if lo == hi:
+            return self.constant(lo, f)
+        return self.row(Kind.SELECT, (lo, hi, f), condition, self._moved(a, f), self._moved(b, f))
 
     # ---- bits
 
@@ -373,13 +384,18 @@ class Module:
     ) -> dict[str, list[int]]:
         """Use a module; return its output signals, port by port.
 
-        Every signal must fit the range of the port element it feeds.
+        Every signal must fit the range of the port element it feeds, and stand on its grid or a
+        coarser one.
         """
         assert list(inputs) == list(module.inputs), "ports of an instance do not match its module"
         flat = [s for port in inputs.values() for s in port]
-        for outer, inner in zip(flat, module.input_signals, strict=True):
+        inner_signals = module.input_signals
+        assert len(flat) == len(inner_signals), "a port has another number of elements"
+        for outer, inner in zip(flat, inner_signals, strict=True):
             (olo, ohi, _), (ilo, ihi, _) = _common(self.range(outer), module.range(inner))
             assert ilo <= olo <= ohi <= ihi, "a signal does not fit the port it feeds"
+            on_grid = self.frac[outer] <= module.frac[inner] or self.is_constant(outer)
+            assert on_grid, "a signal is off the grid of the port it feeds"
         number = len(self.instances)
         self.instances.append(Instance(module, name or f"u_{module.name}", tuple(flat)))
         result: dict[str, list[int]] = {}
@@ -397,8 +413,17 @@ class Module:
         self.names.setdefault(s, name)
 
 
+def _narrowed(lo: int, hi: int, within: tuple[int, int] | None) -> tuple[int, int]:
+    """Return the part of a range that is also in another."""
+    return (lo, hi) if within is None else (max(lo, within[0]), min(hi, within[1]))
+
+
 def _common(a: Range, b: Range) -> tuple[Range, Range]:
-    """Return two ranges on the finer of their grids."""
+    """Return two ranges on the finer of their grids; zero is on every grid."""
+    if a[0] == a[1] == 0:
+        return (0, 0, b[2]), b
+    if b[0] == b[1] == 0:
+        return a, (0, 0, a[2])
     f = max(a[2], b[2])
     return (
         (a[0] << (f - a[2]), a[1] << (f - a[2]), f),
