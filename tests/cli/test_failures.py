@@ -145,9 +145,14 @@ def test_progress_is_shown_on_a_terminal_only(monkeypatch):
     monkeypatch.setattr(sys, "stderr", screen)
     with Terminal().progress() as tell:
         tell("layer [bold]\x1b", 1, 3)
-        time.sleep(0.15)
-    assert "layer [bold]\\x1b" in screen.getvalue()
-    assert "1/3" in screen.getvalue()
+        time.sleep(0.25)
+        assert "layer [bold]\\x1b" in screen.getvalue()
+        assert "1/3" in screen.getvalue()
+        tell("endless", 0, 0)
+        time.sleep(0.25)
+        _, _, after = screen.getvalue().rpartition("endless")
+        assert after
+        assert "/" not in after
     with Terminal(quiet=True).progress() as tell:
         assert tell is None
     monkeypatch.setattr(sys, "stderr", io.StringIO())

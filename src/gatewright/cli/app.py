@@ -12,14 +12,13 @@ from typer.main import get_command
 
 from gatewright._version import __version__
 from gatewright.cli.commands import COMMANDS
-from gatewright.cli.failures import INTERRUPTED, explain, interrupted, print_traceback
+from gatewright.cli.failures import BAD_INPUT, INTERRUPTED, explain, interrupted, print_traceback
 from gatewright.cli.terminal import Terminal, flush, prepare_streams
 
 NAME = "gatewright"
 
 app = typer.Typer(
     name=NAME,
-    no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Exit status: 0; 1, the answer is no; 2, bad input; 3, a defect of Gatewright.",
@@ -45,7 +44,7 @@ def gatewright(
 
 
 for command in COMMANDS:
-    app.command(no_args_is_help=False)(command)
+    app.command()(command)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -62,7 +61,7 @@ def main(arguments: list[str] | None = None) -> int:
     prepare_streams()
     try:
         with _ended_cleanly():
-            status = _run(words)
+            status = _run(words) if words else _show_help()
         if status == INTERRUPTED:
             terminal.fail(interrupted())
     except (Exception, KeyboardInterrupt) as error:
@@ -78,6 +77,12 @@ def _run(words: list[str]) -> int:
     """Call the command that the words name; commands return their exit status."""
     status: Any = get_command(app).main(words, prog_name=NAME, standalone_mode=False)
     return int(status or 0)
+
+
+def _show_help() -> int:
+    """Help whoever gave no command; a script that forgot it must not think that all is well."""
+    _run(["--help"])
+    return BAD_INPUT
 
 
 def _asks_for_json(words: list[str]) -> bool:

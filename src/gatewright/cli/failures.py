@@ -68,7 +68,7 @@ def _usage(error: Any) -> Failure:
     context = getattr(error, "ctx", None)
     command = context.command_path if context is not None else "gatewright"
     remedy = f"see `{command} --help`"
-    what = str(error.format_message()).strip() or "no command was given"
+    what = str(error.format_message()).strip()
     return Failure(
         f"{what}\n  remedy:    {remedy}",
         {"kind": "usage", "what": what, "remedy": remedy},

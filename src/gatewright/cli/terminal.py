@@ -6,6 +6,7 @@ import json
 import math
 import os
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -88,25 +89,39 @@ class Terminal:
         if self.quiet or not sys.stderr.isatty():
             yield None
             return
-        from rich.progress import (
-            BarColumn,
-            MofNCompleteColumn,
-            SpinnerColumn,
-            TextColumn,
-            TimeElapsedColumn,
-        )
+        from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
         from rich.progress import Progress as Bars
 
         text = TextColumn("{task.description}", markup=False)
-        columns = (SpinnerColumn(), text, BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        count = TextColumn("{task.fields[count]}", markup=False)
+        columns = (SpinnerColumn(), text, BarColumn(), count, TimeElapsedColumn())
         with Bars(*columns, console=_console(sys.stderr), transient=True) as bars:
-            task = bars.add_task("start", total=None)
+            bars.add_task("start", total=None, count="")
 
             def tell(what: str, done: int, total: int) -> None:
-                name = printable(what, 40)
-                bars.update(task, description=name, completed=done, total=total or None)
+                name, count = printable(what, 40), f"{done}/{total}" if total else ""
+                (task,) = bars.tasks
+                if (task.total is None) != (total == 0):  # a known total cannot become unknown
+                    bars.remove_task(task.id)
+                    bars.add_task(name, total=total or None, completed=done, count=count)
+                    return
+                known = total or None
+                bars.update(task.id, description=name, completed=done, total=known, count=count)
 
-            yield tell
+            with _one_at_a_time(tell) as told:
+                yield told
+
+
+@contextmanager
+def _one_at_a_time(tell: Progress) -> Iterator[Progress]:
+    """Let several threads tell of their progress."""
+    lock = threading.Lock()
+
+    def told(what: str, done: int, total: int) -> None:
+        with lock:
+            tell(what, done, total)
+
+    yield told
 
 
 def plain(value: Any) -> Any:

@@ -104,6 +104,8 @@ def compile(
                 "--name": name,
             },
         )
+        if progress:
+            progress("write design", 0, 0)
         design.save(output, replace=force)
     _tell(terminal, design, output, data)
     for choice in design.planned.choices:
