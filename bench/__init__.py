@@ -1,0 +1,1 @@
+"""Measure Gatewright against its own targets and against da4ml and alkaid."""

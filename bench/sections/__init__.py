@@ -1,0 +1,29 @@
+"""The measurements, in the order of the table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from bench.context import Bench
+from bench.record import Row
+from bench.sections import (
+    compilation,
+    emulation,
+    keywords,
+    latency,
+    quantization,
+    sharing,
+    synthesis,
+    taggers,
+)
+
+SECTIONS: dict[str, Callable[[Bench], list[Row]]] = {
+    "taggers": taggers.run,
+    "keywords": keywords.run,
+    "quantization": quantization.run,
+    "emulation": emulation.run,
+    "compilation": compilation.run,
+    "sharing": sharing.run,
+    "synthesis": synthesis.run,
+    "latency": latency.run,
+}
