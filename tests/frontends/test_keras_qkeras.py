@@ -185,6 +185,7 @@ def test_rules_of_data_quantizers(activation, x, y, tmp_path):
         ("quantized_bits(8,0,use_stochastic_rounding=1)", "use_stochastic_rounding = 1"),
         ("quantized_bits(8,0,qnoise_factor=0.5)", "qnoise_factor = 0.5"),
         ("quantized_po2(4)", "quantized_po2 is not handled for data"),
+        ("ternary(threshold='auto')", "threshold = 'auto'"),
         ("quantized_relu(4,0,negative_slope=0.3)", "no power of two"),
         ("quantized_relu(quantized_bits(6, 2), 0)", "QKeras drops the arguments"),
     ],
@@ -202,6 +203,12 @@ def test_data_quantizers_that_are_refused(activation, expected, tmp_path):
 def test_auto_scale_of_an_empty_channel_is_not_finite(tmp_path):
     with pytest.raises(ModelError, match="makes weights that are not finite"):
         read_keras(kernel_file(tmp_path, "quantized_bits(4,0,alpha='auto')", [[0.0, 1.0]]))
+
+
+def test_threshold_along_with_an_automatic_scale(tmp_path):
+    """A kernel's alpha=None becomes "auto_po2", so that QKeras itself refuses the threshold."""
+    with pytest.raises(UnsupportedError, match="takes no threshold along with an automatic scale"):
+        read_keras(kernel_file(tmp_path, "ternary(threshold=0.4)", [[1.0]]))
 
 
 def test_power_of_two_next_to_a_tie(tmp_path):

@@ -193,7 +193,7 @@ def _check_numbers(site: Site, attribute: str, kind: str, values: Mapping[str, A
             )
     for name, value in values.items():
         is_number = value is None or (isinstance(value, int | float) and abs(value) < 1e30)
-        if not is_number and name not in ("alpha", "log2_rounding", "threshold", "var_name"):
+        if not is_number and name not in ("alpha", "log2_rounding", "var_name"):
             raise _parameter(site, attribute, kind, f"{name} = {value!r}", "numbers")
     alpha = values.get("alpha")
     number = (

@@ -211,13 +211,14 @@ def _ternary(w: Weight) -> Quantized:
     """Take the sign of weights of at least the threshold, else 0."""
     alpha, threshold = w.spec["alpha"], w.spec["threshold"]
     if not isinstance(alpha, str):
-        if isinstance(threshold, str):
-            raise w.site.unsupported(
-                "a threshold is no number", w.attribute, threshold, "a number", "set a number"
-            )
         least = DEFAULT_THRESHOLD if threshold is None else np.float32(threshold)
         codes = np.sign(w.x) * (np.abs(w.x) >= least)
         return Quantized.scaled(codes, np.float32(1.0 if alpha is None else alpha))
+    if threshold is not None:
+        raise w.site.unsupported(
+            "QKeras takes no threshold along with an automatic scale",
+            w.attribute, f"threshold {threshold}", "one of the two", "set alpha to a number",
+        )  # fmt: skip
     power = alpha == "auto_po2"
     axes = w.channels if w.channels is not None else (0,)
     scale = (np.float32(2) * np.abs(w.x).max(axes, keepdims=True) / np.float32(3)).astype(
@@ -258,7 +259,7 @@ def _relu_po2(w: Weight) -> Quantized:
 def _power(w: Weight, x: Floats, bits: int) -> Reals:
     """Return powers of two with exponents of `bits` bits; less than epsilon is the smallest."""
     most, rounding = w.spec["max_value"], w.spec["log2_rounding"]
-    if rounding not in ("rnd", "floor") or isinstance(most, str):
+    if rounding not in ("rnd", "floor"):
         raise w.site.unsupported(
             "a rounding of logarithms is not handled",
             w.attribute, rounding, "rnd or floor", "train with one of these",
