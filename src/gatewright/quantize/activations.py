@@ -60,6 +60,7 @@ def choose_format(
     sensitivity: Reals,
     price: Reals,
     clip_price: float,
+    extremes: tuple[Reals, Reals],
     bounds: tuple[Reals, Reals] | None,
 ) -> SiteFormat:
     """Return formats that make error plus price of the bits small.
@@ -69,9 +70,10 @@ def choose_format(
         sensitivity: (rows, elements), cost of a squared error.
         price: (elements,), cost of a bit.
         clip_price: cost of limiting a bit that could overflow.
+        extremes: (low, high) seen on more rows than these; they count as one more row.
         bounds: (low, high) that the values cannot pass, where known: no limiter is needed there.
     """
-    low, high = x.min(0), x.max(0)
+    low, high = extremes
     signed = low < 0 if bounds is None else bounds[0] < 0
     magnitude = np.maximum(high, -low)
     top = _choose_top(x, sensitivity, price, clip_price, magnitude, bounds)
@@ -90,7 +92,7 @@ def _choose_top(
     bounds: tuple[Reals, Reals] | None,
 ) -> Ints:
     """Choose the top bit: the error of clipping against bits and limiters saved."""
-    widest = covering(magnitude)
+    widest, felt = covering(magnitude), sensitivity.mean(0)
     best, least = widest, np.full(len(widest), np.inf)
     tops = [widest - k for k in range(CLIPS)]
     if bounds is not None:
@@ -99,7 +101,9 @@ def _choose_top(
     for top in tops:
         limit = np.ldexp(1.0, top.astype(np.int32))
         over = np.maximum(np.abs(x) - limit, 0)
-        cost = (sensitivity * over * over).mean(0) + price * (top - widest)
+        beyond = np.maximum(magnitude - limit, 0)
+        cost = (sensitivity * over * over).mean(0) + felt * beyond * beyond / len(x)
+        cost = cost + price * (top - widest)
         if bounds is not None:
             cost = cost + np.where(top >= sure, 0.0, clip_price)
         best = np.where(cost < least, top, best)

@@ -24,7 +24,9 @@ from gatewright.quantize.search import Candidate, Progress, Search
 from gatewright.quantize.sensitivity import sensitivities
 from gatewright.quantize.structure import Structure, analyse
 
-MOST_TIGHTENINGS = 8
+MOST_LOOKS = 6
+"""Models that may be tried on the report's data; where none is within the tolerance, the first is
+given, and a note."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,7 +144,7 @@ def _quantize(
     check_rules(structure, formats)
     judge, final = _judges(structure.graph, data)
     search = Search(
-        structure, _material(structure, data.fit, seed), judge, tolerance, formats, progress
+        structure, _material(structure, data, seed), judge, tolerance, formats, progress
     )
     best, looks = _confirmed(search, final)
     outputs = integer_outputs(best.built.graph, data.report)
@@ -195,23 +197,30 @@ def _judges(graph: Graph, data: Calibration) -> tuple[Judge, Judge]:
     return Judge(graph, data.choice, temperature), Judge(graph, data.report, temperature)
 
 
-def _material(structure: Structure, part: Part, seed: int) -> Material:
+def _material(structure: Structure, data: Calibration, seed: int) -> Material:
     """Run the real model on the data to fit and learn what matters."""
-    real = run_real(structure.graph, encode(structure.graph, part.inputs))
+    graph, part = structure.graph, data.fit
+    real = run_real(graph, encode(graph, part.inputs))
     rng = np.random.default_rng(seed)
-    return Material(
-        part.inputs, real, sensitivities(structure.graph, real, part.labels is not None, rng)
-    )
+    found = sensitivities(graph, real, part.labels is not None, rng)
+    extremes = {name: (x.min(0), x.max(0)) for name, x in real.items()}
+    for other in (data.choice, data.report):
+        for name, x in run_real(graph, encode(graph, other.inputs)).items():
+            low, high = extremes[name]
+            extremes[name] = np.minimum(low, x.min(0)), np.maximum(high, x.max(0))
+    return Material(part.inputs, real, found, extremes)
 
 
 def _confirmed(search: Search, final: Judge) -> tuple[Candidate, int]:
-    """Search; where the report's data disagree, go on with lower prices."""
-    best = search.run()
-    for looks in range(1, MOST_TIGHTENINGS + 1):
-        if final.score(best.built.graph).loss <= search.tolerance:
-            return best, looks
-        best = search.tighter(best)
-    return best, MOST_TIGHTENINGS
+    """Search; where the report's data disagree, go on with lower prices for a while."""
+    found = search.run()
+    trial = found
+    for looks in range(1, MOST_LOOKS + 1):
+        if final.score(trial.built.graph).loss <= search.tolerance:
+            return trial, looks
+        if looks < MOST_LOOKS:
+            trial = search.tighter(trial)
+    return found, MOST_LOOKS
 
 
 def integer_outputs(graph: Graph, part: Part) -> dict[str, np.ndarray]:
@@ -230,9 +239,8 @@ def integer_outputs(graph: Graph, part: Part) -> dict[str, np.ndarray]:
         q = np.rint(np.ldexp(x, i.type.frac.astype(np.int32))).astype(np.int64)
         encoded[i.name] = FixedArray(q, i.type.frac)
     integers = {name: value.value for name, value in evaluate(graph, encoded).items()}
-    exact = all(node.op.exact_real for node in graph.nodes)
     for o in graph.outputs:
-        if exact and not np.array_equal(integers[o.value], floats[o.value]):
+        if not np.array_equal(integers[o.value], floats[o.value]):
             wrong = int((integers[o.value] != floats[o.value]).sum())
             raise VerificationError(
                 "the quantized model gives other numbers on integers than on floats",

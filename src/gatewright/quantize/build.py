@@ -45,7 +45,6 @@ ADDRESS_BITS = 12
 ADDRESS_PRICE = 12.0
 """LUTs that a bit of such an address costs at least."""
 
-SOFTMAX_BITS = 8
 UNKNOWN_WIDTH = 8.0
 """Bits taken for a value whose type is not known: behind a quantizer not streamlined yet."""
 
@@ -147,7 +146,8 @@ class _Build:
         if s is None:
             s = np.zeros_like(self.material.real[name])
         s = _rows(s)
-        return np.asarray(s + SENSITIVITY_FLOOR * s.mean(0), np.float64)
+        # What never mattered on these rows may matter on the next: one part in as many rows.
+        return np.asarray(s + SENSITIVITY_FLOOR * s.mean(0) + s.mean() / len(s), np.float64)
 
     def _format(
         self, site: Site, x: Reals, bounds: tuple[Reals, Reals] | None, fixed: Fixed | None
@@ -166,12 +166,20 @@ class _Build:
             lut = self.prices.lut * self.prices.site.get(site.value, 1.0)
             sensitivity = self._sensitivity(site.value)
             limiter = np.inf if site.is_output and bounds is not None else 6 * lut
-            chosen = choose_format(rows, sensitivity, lut * per_bit, limiter, bounds)
+            extremes = self._extremes(site.value, rows)
+            chosen = choose_format(rows, sensitivity, lut * per_bit, limiter, extremes, bounds)
             if site.is_address:
                 most = ADDRESS_BITS - chosen.signed - chosen.top
                 chosen = replace(chosen, frac=np.minimum(chosen.frac, most))
         self.sites[site.value] = chosen
         return chosen
+
+    def _extremes(self, value: str, rows: Reals) -> tuple[Reals, Reals]:
+        """Return the smallest and largest values to be expected, by the last axis."""
+        low, high = self.material.extremes[value]
+        n = rows.shape[1]
+        low, high = low.reshape(-1, n).min(0), high.reshape(-1, n).max(0)
+        return np.minimum(low, rows.min(0)), np.maximum(high, rows.max(0))
 
     def _quantize(self, node: Node, site: Site) -> None:
         """Put a quantizer behind a node."""
@@ -232,7 +240,7 @@ class _Build:
 
     def _softmax_bits(self, node: Node) -> int:
         fixed = self.formats.find("activation", node.layer, node.name)
-        return SOFTMAX_BITS if fixed is None else max(fixed.frac, 1)
+        return self.prices.softmax if fixed is None else max(fixed.frac, 1)
 
     def _round_constants(self, node: Node, inputs: tuple[str, ...]) -> Op:
         """Return the operation with its constants rounded."""
@@ -269,7 +277,7 @@ class _Build:
         fixed = self.formats.find("weight", node.layer, node.name)
         x = _rows(self.values[source])
         width = self._width(source, x)
-        live = (x != x[:1]).any(0)
+        live = width > 0
         target = _rows(self.material.real[node.name])
         quadratic = fit(
             np.where(live, x, 0.0), target, self._sensitivity(node.name), op.weight, op.bias, RIDGE

@@ -39,6 +39,7 @@ class Calibration:
             f"{self.fit.size} of {self.samples} calibration samples for ranges and rounding",
             f"{self.choice.size} others to choose the formats",
             f"{self.report.size} others for the loss reported",
+            "of all of these the extremes, which the ranges take into account",
         )
 
 

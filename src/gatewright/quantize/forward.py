@@ -7,12 +7,14 @@ from collections.abc import Mapping
 import numpy as np
 
 from gatewright.ir import Graph, Op, Reals
-from gatewright.num import Overflow, Rounding
-from gatewright.ops import Quantize
+from gatewright.num import FixedArray, Overflow, Rounding
+from gatewright.ops import Quantize, Softmax
 
 
 def apply(op: Op, *x: Reals) -> Reals:
-    """Compute an operation on floats; the same numbers as `op.real`."""
+    """Compute an operation on floats; once it has formats, as on integers."""
+    if isinstance(op, Softmax) and op.formats is not None:
+        return op.evaluate(FixedArray.exact(x[0])).value
     quick = isinstance(op, Quantize) and op.overflow is Overflow.SAT
     if not (isinstance(op, Quantize) and quick and op.rounding in (Rounding.TRN, Rounding.RND)):
         return op.real(*x)

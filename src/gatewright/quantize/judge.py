@@ -17,6 +17,9 @@ from gatewright.quantize.sensitivity import score_value
 
 ACCURACY, ERROR = "accuracy", "relative output error"
 
+IMAGINED_CHANGE = 0.05
+"""Difference of two classes' probabilities where an answer changes, as is common."""
+
 
 @dataclass(frozen=True)
 class Score:
@@ -116,11 +119,11 @@ class Judge:
         # tolerance is left to the chance of the sample on which a user counts again.
         n = len(answers)
         counted = (self.answers == self.part.labels) != (answers == self.part.labels)
-        smooth = float(change.mean() + np.sqrt((change**2).sum() + 0.01) / n)
+        expected = float(change.mean())
+        smooth = expected + float(np.sqrt((change**2).sum() + IMAGINED_CHANGE**2) / n)
         loss = self.real - accuracy
-        return Score(
-            accuracy, loss, max(2 * smooth, loss - float(np.sqrt(counted.sum() + 1) / n)), smooth
-        )
+        veto = loss - float(np.sqrt(counted.sum() + 1) / n)
+        return Score(accuracy, loss, max(expected + smooth, veto), smooth)
 
 
 def relative_error(real: dict[str, Reals], other: dict[str, Reals]) -> float:

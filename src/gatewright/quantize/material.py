@@ -18,11 +18,13 @@ class Material:
         inputs: calibration rows by input.
         real: every value of the real model on them.
         sensitivity: of every value, the cost of a squared error, per row and element.
+        extremes: of every value, smallest and largest per element, on more rows than these.
     """
 
     inputs: dict[str, Reals]
     real: dict[str, Reals]
     sensitivity: dict[str, Reals]
+    extremes: dict[str, tuple[Reals, Reals]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,12 +33,19 @@ class Prices:
 
     Attributes:
         lut: the price of one LUT everywhere.
-        weight: factors by node; site: factors by value.
+        weight: factors by node.
+        site: factors by value.
+        softmax: bits behind the point that a softmax in the firmware gives.
     """
 
     lut: float
     weight: Mapping[str, float] = field(default_factory=dict)
     site: Mapping[str, float] = field(default_factory=dict)
+    softmax: int = 8
+
+    def at(self, lut: float) -> Prices:
+        """Return prices with another price of a LUT."""
+        return replace(self, lut=lut)
 
     def scaled(self, group: str, name: str, factor: float) -> Prices:
         """Return prices with one more factor."""

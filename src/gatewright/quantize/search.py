@@ -8,7 +8,7 @@ correct what the model of errors and costs cannot know, by the circuit's solved 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -65,7 +65,9 @@ class Search:
         Raises:
             OptionError: no price is low enough, as formats fixed by the user are too coarse.
         """
-        best = self.bisect(Prices(START))
+        # A softmax's last bit should be below what may be lost.
+        bits = int(np.clip(np.ceil(np.log2(2 / self.tolerance)), 6, 14))
+        best = self.bisect(Prices(START, softmax=bits))
         weights = sum(node.op.multiplications() for node in self.structure.graph.nodes)
         if weights <= REFINED_WEIGHTS:
             best = self.refine(best)
@@ -73,8 +75,8 @@ class Search:
 
     def tighter(self, last: Candidate) -> Candidate:
         """Return the next model with a lower price."""
-        prices = Prices(last.prices.lut / 1.4, last.prices.weight, last.prices.site)
-        return self.attempt(prices)
+        finer = replace(last.prices, softmax=min(last.prices.softmax + 1, 14))
+        return self.attempt(finer.at(last.prices.lut / 1.4))
 
     def attempt(self, prices: Prices) -> Candidate:
         """Quantize at given prices."""
@@ -106,7 +108,7 @@ class Search:
         while low is None or high is None:
             if lut < FINEST:
                 raise self._hopeless()
-            candidate = self.attempt(Prices(lut, prices.weight, prices.site))
+            candidate = self.attempt(prices.at(lut))
             if self.good(candidate):
                 low = candidate
                 if lut > 1:
@@ -117,7 +119,7 @@ class Search:
                 lut /= step
         while high.prices.lut / low.prices.lut > CLOSE:
             middle = self._between(low, high)
-            candidate = self.attempt(Prices(middle, prices.weight, prices.site))
+            candidate = self.attempt(prices.at(middle))
             low, high = (candidate, high) if self.good(candidate) else (low, candidate)
         return low
 

@@ -19,6 +19,9 @@ from gatewright.quantize.gradient import Reverse
 MOST_PROBES = 8
 """Roots pulled back for each row; wider outputs are probed with as many random signs."""
 
+LEAST_VARIANCE = 1e-3
+"""Of a probability: nearer to 0 or 1 its errors count no more."""
+
 
 def score_value(graph: Graph, output: Output) -> str:
     """Return the value before a softmax, sigmoid or argmax that the firmware ends with."""
@@ -97,4 +100,8 @@ def sensitivities(
             for name, g in reverse.gradients({value: root}).items():
                 square = 0.5 * g * g
                 total[name] = total[name] + square if name in total else square
+        if output.value != value and output.value not in total:
+            # The divergence of probabilities, in an error of the probability itself.
+            p = np.clip(values[output.value], 0, 1)
+            total[output.value] = 0.5 / np.maximum(p * (1 - p), LEAST_VARIANCE)
     return total

@@ -76,7 +76,8 @@ def fit(
         mean[k] = weighted.sum(0)
         second = weighted.T @ x - np.outer(mean[k], mean[k])
         diagonal = np.diag(second)
-        floor = np.maximum(diagonal, 1e-6 * max(float(diagonal.max(initial=0)), 1e-12))
+        # An input that hardly moved on these rows may move on the next.
+        floor = np.maximum(diagonal, max(float(diagonal.mean()) / rows, 1e-12))
         second[np.diag_indices(n_in)] = diagonal + ridge * floor + (floor - diagonal)
         centre = weights @ residual[:, columns]
         first = weighted.T @ residual[:, columns] - np.outer(mean[k], centre)
