@@ -288,7 +288,8 @@ class _Rebuild:
         """Return a signal delayed to a label."""
         m, own = self.m, self.schedule.label[s]
         if m.is_constant(s):
-            return self.new.constant(m.lo[s], m.frac[s])
+            # As it stands: a zero may have been put on the grid of the sum that reads it.
+            return self.new.row(Kind.CONST, m.range(s), imm=m.imm[s])
         if m.kind[s] in WIRING and label > own:
             source = self.at(m.a[s], label)
             return self.new.shift(source, m.imm[s])
