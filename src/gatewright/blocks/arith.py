@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from gatewright.hw import Module
 
@@ -45,13 +46,42 @@ def signed_digits(q: int) -> list[tuple[int, int]]:
 
 
 def multiply_constant(m: Module, a: int, q: int, frac: int = 0) -> int:
-    """Return `a * q * 2**-frac` as shifts, additions and subtractions."""
-    if q == 0:
-        return m.constant(0)
-    digits = signed_digits(q)
-    positive = [m.shift(a, e - frac) for e, d in digits if d > 0]
-    negative = [m.shift(a, e - frac) for e, d in digits if d < 0]
-    return signed_sum(m, positive, negative)
+    """Return `a * q * 2**-frac` as shifts, additions and subtractions.
+
+    Every partial sum is a multiple of `a`, from which its range is stated: the interval of a
+    difference of two multiples would be too wide.
+    """
+    if q == 0 or m.is_constant(a):
+        return m.constant(m.lo[a] * q, m.frac[a] + frac)
+    level = [_Multiple(m.shift(a, e - frac), 1 << e, d) for e, d in signed_digits(q)]
+    while len(level) > 1:
+        pairs = zip(level[::2], level[1::2], strict=False)
+        rest = level[-1:] if len(level) % 2 else []
+        level = [_join(m, a, frac, *pair) for pair in pairs] + rest
+    (total,) = level
+    return total.signal if total.sign > 0 else m.neg(total.signal)
+
+
+class _Multiple(NamedTuple):
+    """A signal that holds `factor` times the multiplicand, to be added or subtracted."""
+
+    signal: int
+    factor: int
+    sign: int
+
+
+def _join(m: Module, a: int, frac: int, x: _Multiple, y: _Multiple) -> _Multiple:
+    """Add or subtract two multiples of `a * 2**-frac`."""
+    same = x.sign == y.sign
+    if not same and x.sign < 0:
+        x, y = y, x
+    factor = x.factor + y.factor if same else x.factor - y.factor
+    (_, _, point), _ = m.aligned(x.signal, y.signal)
+    drop = m.frac[a] + frac - point  # the zeros at the end of every multiple
+    ends = (factor * m.lo[a] >> drop, factor * m.hi[a] >> drop)
+    build = m.add if same else m.sub
+    signal = build(x.signal, y.signal, within=(min(ends), max(ends)))
+    return _Multiple(signal, factor, x.sign)
 
 
 def multiply(m: Module, a: int, b: int) -> int:
@@ -65,13 +95,12 @@ def multiply(m: Module, a: int, b: int) -> int:
 def signed_sum(m: Module, positive: Sequence[int], negative: Sequence[int] = ()) -> int:
     """Return the sum of some signals less the sum of others, as a tree of adders.
 
-    The two narrowest terms are joined first, so that carries stay short. Differences are formed
+    On each level neighbours in size are joined, so that carries stay short. Differences are formed
     where both kinds are left, and only a sum with no positive term at all is negated.
     """
-    terms = [(s, True) for s in positive] + [(s, False) for s in negative]
-    if not terms:
+    level = [(s, True) for s in positive] + [(s, False) for s in negative]
+    if not level:
         return m.constant(0)
-    level = terms
     while len(level) > 1:
         level.sort(key=lambda term: (m.width(term[0]) - m.frac[term[0]], term[0]))
         paired = []
@@ -89,7 +118,7 @@ def signed_sum(m: Module, positive: Sequence[int], negative: Sequence[int] = ())
 
 
 def reduce_tree(m: Module, signals: Sequence[int], join: Callable[[Module, int, int], int]) -> int:
-    """Join signals pairwise, level by level, with an associative operation."""
+    """Join signals (one at least) pairwise, level by level, with an associative operation."""
     level = list(signals)
     while len(level) > 1:
         joined = [join(m, level[i], level[i + 1]) for i in range(0, len(level) - 1, 2)]

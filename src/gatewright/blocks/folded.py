@@ -14,7 +14,10 @@ import numpy as np
 from gatewright.base import OptionError
 from gatewright.blocks.arith import signed_sum
 from gatewright.hw import Bus, Module, Range, Table
-from gatewright.num import Fixed, Intervals, Ints
+from gatewright.num import Fixed, Intervals, Ints, require_exact
+
+FAR = 1 << 40
+"""Further than any binary point."""
 
 
 @dataclass(frozen=True)
@@ -77,9 +80,14 @@ def folded_matmul(
 
     `x.valid` marks an input; the result's `valid` marks the cycle from which the result stands
     until the next one is ready. Sets the module's latency and interval.
+
+    Raises:
+        OptionError: the reuse factor exceeds the number of products.
+        FormatError: a sum would not fit 62 bits.
     """
     n_in, n_out = matrix.shape
     fold = Folding.choose(n_in, n_out, reuse)
+    kinds = _result_types(m.intervals(x.flat), matrix, matrix_frac, bias, bias_frac)
     count, active, last = _sequencer(m, x.valid, fold.steps)
     ring = _ring(m, x, fold)
     rom = _Rom(m, count, matrix, matrix_frac, bias, bias_frac, fold)
@@ -87,11 +95,9 @@ def folded_matmul(
     for j in range(fold.group):
         products = [m.mul(ring[i], rom.weight(i, j)) for i in range(fold.lanes)]
         total = signed_sum(m, products)
-        sums.append(
-            _accumulator(m, total, rom, j, active, _partial_range(m, x, matrix, j, fold, rom))
-        )
+        bounds = _partial_range(m, x, j, fold, rom)
+        sums.append(_accumulator(m, total, rom, j, active, bounds))
     done = m.and_(active, rom.last_turn)
-    kinds = _result_types(m.intervals(x.flat), matrix, matrix_frac, bias, bias_frac)
     outputs = []
     for o in range(n_out):
         group, j = divmod(o, fold.group)
@@ -155,10 +161,8 @@ def _captured(m: Module, s: int, valid: int, name: str) -> int:
 
 def _union(m: Module, signals: list[int]) -> Range:
     """Return the range that holds every one of some signals."""
-    kinds = m.intervals(signals)
-    frac = kinds.frac.max()
-    lo, hi = kinds.aligned(frac)
-    return int(lo.min()), int(hi.max()), int(frac)
+    frac, lo, hi = _on_one_grid(m.intervals(signals))
+    return int(lo.min()), int(hi.max()), frac
 
 
 class _Rom:
@@ -215,19 +219,15 @@ class _Rom:
         return self._field(self.fold.multipliers + self.fold.group + 2)
 
 
-def _partial_range(
-    m: Module, x: Bus, matrix: Ints, lane: int, fold: Folding, rom: _Rom
-) -> tuple[int, int]:
-    """Return bounds of every partial sum in an accumulator, on its grid.
+def _partial_range(m: Module, x: Bus, lane: int, fold: Folding, rom: _Rom) -> Range:
+    """Return bounds of every partial sum in an accumulator.
 
     Partial sums start from the bias and grow turn by turn, so the bound is over all turns and all
     outputs that share the accumulator.
     """
     flat = x.flat + [m.constant(0)] * (fold.lanes * fold.turns - len(x.flat))
-    kinds = m.intervals(flat)
-    frac = max(int(kinds.frac.max()) + rom.matrix_frac, rom.bias_frac)
-    point = int(kinds.frac.max())
-    lo, hi = kinds.aligned(point)
+    point, lo, hi = _on_one_grid(m.intervals(flat))
+    frac = max(point + rom.matrix_frac, rom.bias_frac)
     lo, hi = (v.reshape(fold.turns, fold.lanes) for v in (lo, hi))
     scale = frac - point - rom.matrix_frac
     lows, highs = [0], [0]
@@ -239,24 +239,31 @@ def _partial_range(
         bias = int(rom.bias[group * fold.turns, lane]) << (frac - rom.bias_frac)
         lows += [bias, bias + int(low.min())]
         highs += [bias, bias + int(high.max())]
-    return min(lows), max(highs)
+    return min(lows), max(highs), frac
 
 
-def _accumulator(
-    m: Module, total: int, rom: _Rom, lane: int, active: int, bounds: tuple[int, int]
-) -> int:
+def _on_one_grid(kinds: Intervals) -> tuple[int, Ints, Ints]:
+    """Return the finest grid of those that are not zero, and all ranges on it."""
+    point = int(kinds.frac.max(initial=-FAR, where=(kinds.lo != 0) | (kinds.hi != 0)))
+    if point == -FAR:
+        point = 0
+    return point, *kinds.aligned(point)
+
+
+def _accumulator(m: Module, total: int, rom: _Rom, lane: int, active: int, bounds: Range) -> int:
     """Add each step's sum to the partial result; return the result before its register.
 
     Between inferences garbage passes the adder, so its sum is wrapped to the accumulator's width;
     in an inference it never wraps (`bounds`).
     """
     bias = rom.bias_of(lane)
-    frac = max(m.frac[total], m.frac[bias])
-    frac = max(frac, rom.bias_frac)
-    fold = rom.fold
-    if fold.turns == 1:
+    if rom.fold.turns == 1:
         return m.add(total, bias)
-    width = Fixed.holding(bounds[0], bounds[1], frac)
+    low, high, point = bounds
+    frac = max(m.frac[total], m.frac[bias])
+    # All partial sums stand on the terms' grid, which constant weights can make a coarser one.
+    down, up = max(point - frac, 0), max(frac - point, 0)
+    width = Fixed.holding(low << up >> down, high << up >> down, frac)
     register = m.register((width.low, width.high, frac))
     m.label(register, f"acc_{lane}")
     start = m.select(rom.first_turn, bias, register)
@@ -269,10 +276,11 @@ def _result_types(
     x: Intervals, matrix: Ints, matrix_frac: int, bias: Ints, bias_frac: int
 ) -> list[Range]:
     """Return the exact range of each output."""
-    point = int(x.frac.max())
-    lo, hi = x.aligned(point)
+    point, lo, hi = _on_one_grid(x)
     frac = max(point + matrix_frac, bias_frac)
     up, bias_up = frac - point - matrix_frac, frac - bias_frac
+    most = np.maximum(np.abs(lo), np.abs(hi)).astype(float) @ np.abs(matrix).astype(float)
+    require_exact(np.ldexp(most, up) + np.ldexp(np.abs(bias).astype(float), bias_up))
     positive, negative = np.maximum(matrix, 0), np.minimum(matrix, 0)
     low = ((lo @ positive + hi @ negative) << up) + (bias << bias_up)
     high = ((hi @ positive + lo @ negative) << up) + (bias << bias_up)

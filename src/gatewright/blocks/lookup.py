@@ -1,4 +1,4 @@
-"""Functions of one signal by table: every code that can occur has its answer stored."""
+"""Functions of one signal by table: every number that can occur has its answer stored."""
 
 from __future__ import annotations
 
@@ -35,12 +35,19 @@ def lookup(
     """Return `function(q) * 2**-frac` for the integer `q` of the signal `a`.
 
     The table is addressed by the two's complement code; codes that cannot occur repeat the nearest
-    answer, so that the stored range stays tight.
+    answer, so that the stored range stays tight. A narrow range far from zero is addressed by its
+    distance from the smallest number instead.
+
+    Raises:
+        UnsupportedError: the signal has more than 2**16 numbers.
     """
-    lo, hi, _ = m.range(a)
+    lo, hi, point = m.range(a)
     answers = function(codes_of(lo, hi))
     if lo == hi:
         return m.constant(int(answers[0]), frac)
+    if m.width(a) > MAX_INDEX_BITS:
+        a = m.sub(a, m.constant(lo, point), within=(0, hi - lo))
+        lo, hi = 0, hi - lo
     width = m.width(a)
     code = np.arange(1 << width, dtype=np.int64)
     value = np.where(code >= 1 << (width - 1), code - (1 << width), code) if lo < 0 else code

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from gatewright.blocks.arith import clip
 from gatewright.hw import Module
-from gatewright.num import Fixed, Overflow, Rounding
+from gatewright.num import Fixed, Overflow, Rounding, round_shift
 
 
 def round_to(m: Module, a: int, frac: int, rounding: Rounding) -> int:
@@ -14,14 +16,19 @@ def round_to(m: Module, a: int, frac: int, rounding: Rounding) -> int:
     of the old one (`step`); what is added depends on the sign or on the bit that stays lowest.
     """
     drop = m.frac[a] - frac
-    if drop <= 0 or (m.is_constant(a) and (m.lo[a] & ((1 << drop) - 1)) == 0):
-        return m.floor(a, frac)
+    if drop <= 0:
+        return a
+    low, high = round_shift(np.asarray([m.lo[a], m.hi[a]]), drop, rounding).tolist()
+    if low == high:
+        return m.constant(low, frac)  # rounding never falls: all between the ends do the same
     old = m.frac[a]
     half, step, unit = 1 << (drop - 1), 1, 1 << drop
     nearest_below = half - step  # a tie stays below the next integer
 
     def plus(addend: int) -> int:
-        return m.floor(m.add(a, addend), frac)
+        # The interval alone forgets that the addend depends on `a`.
+        within = low << drop, (high << drop) + unit - step
+        return m.floor(m.add(a, addend, within), frac)
 
     if rounding is Rounding.TRN:
         return m.floor(a, frac)
@@ -57,17 +64,9 @@ def overflow_to(m: Module, a: int, to: Fixed, mode: Overflow) -> int:
         return m.wrap(a, to)
     if mode is Overflow.SAT_ZERO:
         bad = m.or_(m.less(a, m.constant(low, to.frac)), m.less(m.constant(to.high, to.frac), a))
-        zero = m.constant(0)
         within = (min(max(lo << up, low), 0), max(min(hi << up, to.high), 0))
-        inside = m.wrap(a, to)
-        return m.select(bad, zero, inside, within=_on_grid(m, within, to.frac, inside))
+        return m.select(bad, m.constant(0), m.wrap(a, to), within=within)
     return clip(m, a, (low, to.frac), (to.high, to.frac))
-
-
-def _on_grid(m: Module, within: tuple[int, int], frac: int, s: int) -> tuple[int, int]:
-    """Express a range in units of the grid of a signal."""
-    drop = frac - m.frac[s]
-    return (within[0] >> drop, within[1] >> drop) if drop > 0 else within
 
 
 def quantize(m: Module, a: int, to: Fixed, rounding: Rounding, mode: Overflow) -> int:
