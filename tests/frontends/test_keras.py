@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from keras_bounds import float32_bounds
 from keras_files import (
     answers,
     called,
@@ -20,6 +19,7 @@ from keras_files import (
 
 from gatewright.frontends.keras import read_keras
 from gatewright.ir import run_real
+from gatewright.ops.rounding_error import float_bounds
 
 MODELS = [
     f"{version}_{build}"
@@ -44,7 +44,7 @@ def test_answers_of_keras_within_float32(stem, suffix, tmp_path):
     inputs, expected = answers(stem)
     assert {i.name for i in graph.inputs} == set(inputs)
     assert len(graph.outputs) == len(expected)
-    values, bounds = float32_bounds(graph, inputs)
+    values, bounds = float_bounds(graph, inputs)
     for output, y in zip(graph.outputs, expected, strict=True):
         error, bound = np.abs(values[output.value] - y), bounds[output.value]
         assert values[output.value].shape == y.shape

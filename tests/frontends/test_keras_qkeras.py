@@ -6,19 +6,19 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from keras_bounds import float32_bounds
 from keras_files import DATA, answers, layer, recorded, sequential, start, write_keras
 
 from gatewright.base import GatewrightError, ModelError, UnsupportedError
 from gatewright.frontends.keras import read_keras
 from gatewright.ir import run_real
 from gatewright.ops import Affine, Dense, Quantize
+from gatewright.ops.rounding_error import float_bounds
 
 STEMS = ["qkeras_kernels", "qkeras_biases", "qkeras_data", "qkeras_network"]
 
 
 def agree(graph, inputs, expected):
-    values, bounds = float32_bounds(graph, inputs)
+    values, bounds = float_bounds(graph, inputs)
     for output, y in zip(graph.outputs, expected, strict=True):
         error, bound = np.abs(values[output.value] - y), bounds[output.value]
         assert (error <= bound + 2.0**-22).all(), (output.name, error.max(), bound.max())
