@@ -14,7 +14,7 @@ from gatewright._version import __version__
 from gatewright.base import GatewrightError
 
 if TYPE_CHECKING:
-    from gatewright.flow import Design, compile  # noqa: A004
+    from gatewright.flow import Design, compile
     from gatewright.flow import load_design as load
 
 __all__ = ["Design", "GatewrightError", "__version__", "compile", "load"]

@@ -1,4 +1,4 @@
-"""Every operation, format and plan: reference, netlist, emulator and simulated RTL agree bit for bit.
+"""Every operation, format and plan: reference, netlist, emulator and RTL agree bit for bit.
 
 Cases are found by the stem of an operation's file: an operation without `tests/ops/cases/<stem>.py`
 fails here.
@@ -16,7 +16,15 @@ from gatewright.arch import find_device
 from gatewright.emit import emit_verilog
 from gatewright.engine import Engine
 from gatewright.flow.host import corner_codes
-from gatewright.flow.verify import data_ports, first_difference, pack_ports, reference, rtl_design, to_ports, unpack_ports
+from gatewright.flow.verify import (
+    data_ports,
+    first_difference,
+    pack_ports,
+    reference,
+    rtl_design,
+    to_ports,
+    unpack_ports,
+)
 from gatewright.hw import Module, check, evaluate, run_stream
 from gatewright.ir import Graph, Plan, infer
 from gatewright.ir import evaluate as evaluate_graph
@@ -61,7 +69,10 @@ def samples(case: Case) -> dict[str, FixedArray]:
     codes = [corner_codes(t, rng, case.samples) for t in case.inputs]
     count = min(len(c) for c in codes)
     # The last of each are random: pair random with random, whatever the number of corners.
-    return {f"x{i}": FixedArray(c[-count:], t.frac) for i, (c, t) in enumerate(zip(codes, case.inputs, strict=True))}
+    return {
+        f"x{i}": FixedArray(c[-count:], t.frac)
+        for i, (c, t) in enumerate(zip(codes, case.inputs, strict=True))
+    }
 
 
 def circuit(case: Case, reuse: int):
@@ -121,8 +132,13 @@ def test_emulator_agrees_with_the_reference(chunk):
     top, feed, expected = Module("all"), {}, {}
     for number, case in enumerate(chunk):
         graph, netlist = circuit(case, 1)
-        inputs = {name: FixedArray(x.q[: case.samples], x.frac) for name, x in samples(case).items()}
-        ports = {"valid_in": np.ones((case.samples, 1), np.int64), **to_ports(graph, netlist, inputs)}
+        inputs = {
+            name: FixedArray(x.q[: case.samples], x.frac) for name, x in samples(case).items()
+        }
+        ports = {
+            "valid_in": np.ones((case.samples, 1), np.int64),
+            **to_ports(graph, netlist, inputs),
+        }
         signals = {}
         for port, codes in ports.items():
             signals[port] = top.input(f"{port}_{number}", netlist.intervals(netlist.inputs[port]))
@@ -137,7 +153,9 @@ def test_emulator_agrees_with_the_reference(chunk):
         assert first_difference({port: codes}, found) == "", case.name
 
 
-@pytest.mark.parametrize("pair", [p for p in PLANNED if p[1] > 1 or p[0].name.startswith("dense")], ids=label)
+@pytest.mark.parametrize(
+    "pair", [p for p in PLANNED if p[1] > 1 or p[0].name.startswith("dense")], ids=label
+)
 def test_interpreter_counts_the_cycles_that_are_stated(pair):
     case, reuse = pair
     graph, netlist = circuit(case, reuse)
@@ -171,7 +189,10 @@ def test_simulated_rtl_agrees_with_the_reference(chunk):
         module = pipeline(netlist, Clock((10.0, 2.5)[number % 2], device.delay))
         inputs = samples(case)
         wanted = reference(graph, module, inputs)
-        if not any(q.size and module.intervals(data_ports(module, True)[p]).width.any() for p, q in wanted.items()):
+        if not any(
+            q.size and module.intervals(data_ports(module, True)[p]).width.any()
+            for p, q in wanted.items()
+        ):
             continue  # a constant zero: no wires to look at
         if not any(module.intervals(s).width.any() for s in data_ports(module).values()):
             continue
@@ -179,7 +200,9 @@ def test_simulated_rtl_agrees_with_the_reference(chunk):
         rng = np.random.default_rng(case.seed)
         count = len(next(iter(wanted.values())))
         designs.append(rtl_design(module, module.name, emit_verilog(module)))
-        stimuli.append(Stimulus(pack_ports(module, ports), rng.integers(0, 3, count) + module.interval - 1))
+        stimuli.append(
+            Stimulus(pack_ports(module, ports), rng.integers(0, 3, count) + module.interval - 1)
+        )
         expected.append((label((case, reuse)), module, wanted))
     responses = simulate(designs, stimuli, drain=200)
     for (name, module, wanted), response in zip(expected, responses, strict=True):

@@ -93,7 +93,9 @@ def _read_file(path: Path) -> Graph:
         )
     if not path.is_file():
         found = "a folder" if path.is_dir() else "nothing there"
-        raise FileError("the model cannot be read", place=str(path), found=found, supported="a file")
+        raise FileError(
+            "the model cannot be read", place=str(path), found=found, supported="a file"
+        )
     reader = FILES.get(path.suffix.lower())
     if reader is None:
         raise UnsupportedError(

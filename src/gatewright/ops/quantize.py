@@ -101,9 +101,9 @@ class Quantize(Unary):
         return quantize(m, a, fmt, self.rounding, self.overflow)
 
 
-def _up_half(x: Reals, rest: Reals, above: bool | NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Whether to round up to the nearest integer, ties as `above` says."""
-    return (rest > 0.5) | ((rest == 0.5) & above)
+def _nearest(rest: Reals, tie_rises: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Whether the nearest integer is the one above, ties as told."""
+    return np.asarray((rest > 0.5) | ((rest == 0.5) & tie_rises))
 
 
 ROUND_UP: dict[Rounding, Callable[[Reals, Reals, Reals], NDArray[np.bool_]]] = {
@@ -111,8 +111,8 @@ ROUND_UP: dict[Rounding, Callable[[Reals, Reals, Reals], NDArray[np.bool_]]] = {
     Rounding.CEIL: lambda x, floor, rest: rest > 0,
     Rounding.AWAY: lambda x, floor, rest: (rest > 0) & (x > 0),
     Rounding.RND: lambda x, floor, rest: rest >= 0.5,
-    Rounding.RND_ZERO: lambda x, floor, rest: _up_half(x, rest, x < 0),
-    Rounding.RND_INF: lambda x, floor, rest: _up_half(x, rest, x > 0),
+    Rounding.RND_ZERO: lambda x, floor, rest: _nearest(rest, x < 0),
+    Rounding.RND_INF: lambda x, floor, rest: _nearest(rest, x > 0),
     Rounding.RND_MIN_INF: lambda x, floor, rest: rest > 0.5,
 }
 """Where the floor is one too low, by mode; TRN is the floor itself, RND_CONV is `np.rint`."""

@@ -70,7 +70,9 @@ class Formats:
 def unary_cases(stem: str, ops: dict[str, Op], formats: Formats | None = None) -> list[Case]:
     """Every operation on every type."""
     types = (formats or Formats()).all()
-    return [Case(f"{stem}-{label}-{name}", op, (t,)) for label, op in ops.items() for name, t in types]
+    return [
+        Case(f"{stem}-{label}-{name}", op, (t,)) for label, op in ops.items() for name, t in types
+    ]
 
 
 def binary_cases(stem: str, op: Op) -> list[Case]:

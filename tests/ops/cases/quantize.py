@@ -2,7 +2,12 @@ from gatewright.num import Overflow, Rounding
 from gatewright.ops import Quantize
 from tests.ops.cases.common import Case, Formats, unary_cases, uniform
 
-TARGETS = {"s5.2": (True, 5, 2), "u4.1": (False, 4, 1), "coarse": (True, 3, -2), "none": (True, 0, 0)}
+TARGETS = {
+    "s5.2": (True, 5, 2),
+    "u4.1": (False, 4, 1),
+    "coarse": (True, 3, -2),
+    "none": (True, 0, 0),
+}
 TYPES = Formats(shape=(2,), names=("fixed<8,4>", "ufixed<6,2>", "fixed<5,8>", "ufixed<4,-2>"))
 
 CASES = unary_cases(
@@ -19,7 +24,9 @@ CASES = unary_cases(
 CASES.append(
     Case(
         "quantize-elements",
-        Quantize.to([True, False, True], [4, 3, 0], [1, -1, 0], Rounding.RND_CONV, Overflow.SAT_SYM),
+        Quantize.to(
+            [True, False, True], [4, 3, 0], [1, -1, 0], Rounding.RND_CONV, Overflow.SAT_SYM
+        ),
         (uniform("fixed<9,4>", 2, 3),),
     )
 )
