@@ -24,7 +24,6 @@ from gatewright.ops import (
     Minimum,
     Multiply,
     Quantize,
-    Relu,
     Softmax,
     Subtract,
 )
@@ -33,8 +32,8 @@ from gatewright.quantize.digits import digits_of
 SOLVED_DIGITS = 12_000
 """Digits of a matrix up to which it is solved."""
 
-LIMITER = 1.5
-"""LUTs for each bit that is limited."""
+LIMITER = 0.7
+"""LUTs for each bit that is limited; part of it merges with a ReLU before."""
 
 SHARING = 0.62
 """Adders left of each digit once terms are shared, as the solver finds on trained layers."""
@@ -44,10 +43,14 @@ def layer_costs(
     graph: Graph, types: Mapping[str, Intervals], solved: bool = True
 ) -> dict[str, float]:
     """Return the estimated LUTs of each node."""
-    return {
-        node.name: node_cost(node, [types[n] for n in node.inputs], types[node.name], solved)
-        for node in graph.nodes
-    }
+    readers = graph.readers()
+    costs = {}
+    for node in graph.nodes:
+        kind, after = types[node.name], readers[node.name]
+        if isinstance(node.op, Clip) and len(after) == 1 and isinstance(after[0].op, Quantize):
+            kind = types[after[0].name]  # bits that are dropped behind a ReLU are never made
+        costs[node.name] = node_cost(node, [types[n] for n in node.inputs], kind, solved)
+    return costs
 
 
 def node_cost(node: Node, x: list[Intervals], y: Intervals, solved: bool) -> float:
@@ -56,7 +59,7 @@ def node_cost(node: Node, x: list[Intervals], y: Intervals, solved: bool) -> flo
     if isinstance(op, Dense):
         return dense_cost(op, x[0], solved)
     bits = float(y.width.sum())
-    if isinstance(op, Relu | Clip):
+    if isinstance(op, Clip):
         return 0.0 if (x[0].lo >= 0).all() and getattr(op, "high", None) is None else bits
     if isinstance(op, Quantize):
         return quantize_cost(op, x[0], y)
