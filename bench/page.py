@@ -46,7 +46,7 @@ def environment(command: str, seconds: float) -> dict[str, Any]:
         "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "processor": processor(),
         "processors": os.cpu_count(),
-        "system": f"{platform.system()} {platform.release()}, Python {platform.python_version()}",
+        "system": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
         "load": [round(v, 2) for v in load],
         "versions": versions,
         "command": command,

@@ -212,6 +212,21 @@ def test_bench_mlp_is_the_network_of_the_file(shared_data):
     np.testing.assert_array_equal(values.value, mlp.answers)
 
 
+def test_the_network_of_the_cold_start_is_the_same(shared_data):
+    from bench import cold
+
+    class Traced(np.ndarray):
+        def quantize(self, *kif):
+            assert kif == (1, 3, 4)
+            return self
+
+        def relu(self, i, f):
+            return np.mod(np.floor(np.maximum(self, 0) * 2.0**f) / 2.0**f, 2.0**i)
+
+    mlp = material.bench_mlp()
+    np.testing.assert_array_equal(cold.network(mlp.x[:500].view(Traced)), mlp.answers[:500])
+
+
 @pytest.mark.parametrize("letter", "ab")
 def test_the_hgq_taggers_order_of_classes(letter, shared_data):
     from gatewright.frontends import read_model
