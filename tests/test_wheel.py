@@ -1,4 +1,4 @@
-"""The built wheel, alone in an environment of its own, holds all that the demo needs at run time."""
+"""The built wheel, alone in an environment of its own, holds all that the demo needs."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def run(*command: str, cwd: Path) -> str:
 
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory) -> Path:
-    """A fresh environment with the wheel; its dependencies come from the one that runs the tests."""
+    """A fresh environment with the wheel; its dependencies come from the tests' own."""
     pytest.importorskip("build", reason="needs the `build` package of the dev extra")
     folder = tmp_path_factory.mktemp("wheel")
     source = folder / "source"
