@@ -67,14 +67,14 @@ DEFAULT = "xcvu13p"
 
 
 def find_device(name: str) -> Device:
-    """Return the device of a name or of a full part number.
+    """Return the device of a name or of a full part number, in any case.
 
     Raises:
         OptionError: it is not known.
     """
     wanted = name.lower()
     for device in DEVICES:
-        if wanted in (device.name, device.part):
+        if wanted in (device.name, device.part.lower()):
             return device
     known = [device.name for device in DEVICES]
     close = difflib.get_close_matches(wanted, known, 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -15,11 +16,12 @@ from gatewright.hw import Kind, Module, Packing, Simulator
 from gatewright.hw import evaluate as interpret
 from gatewright.ir import Graph, evaluate
 from gatewright.num import FixedArray, Ints, Rounding, round_shift
-from gatewright.passes.netlist import modules
+from gatewright.passes.netlist import Clock, DelayModel, modules, pipeline
 from gatewright.tools.rtl import RtlDesign, RtlPort
 from gatewright.tools.verilator import Stimulus, simulate, versions
 
 CONTROL = ("valid_in", "valid_out")
+NO_HURRY = Clock(math.inf, DelayModel(0.0, 0.0, 0.0, 0.0, 0.0, "no time passes"))
 INTERPRETER_BUDGET = 3_000_000
 """Cells times cycles that the interpreter is asked to work through for a design with state."""
 
@@ -158,11 +160,16 @@ def check_netlist(netlist: Module, inputs: Codes, wanted: Codes) -> Check:
 
 
 def _check_state_machine(module: Module, inputs: Codes, wanted: Codes) -> Check:
-    """Run copies of a circuit with state side by side, a sample each, cycle by cycle."""
+    """Run copies of a circuit with state side by side, a sample each, cycle by cycle.
+
+    What goes past a folded layer has to wait for it: registers are placed, for a clock so slow that
+    it asks for none.
+    """
     method = "interpreter of cells, cycle by cycle"
-    latency = sum(m.latency for m in modules(module))
+    module = pipeline(module, NO_HURRY)
+    latency = module.latency
     cells = sum(len(m) for m in modules(module))
-    if cells * (latency + 2) > INTERPRETER_BUDGET:
+    if cells * (latency + 1) > INTERPRETER_BUDGET:
         return Check(
             "netlist", method, 0, "not run",
             f"{cells:,} cells x {latency:,} cycles are too many; the simulated RTL covers them",
@@ -173,7 +180,7 @@ def _check_state_machine(module: Module, inputs: Codes, wanted: Codes) -> Check:
     simulator.reset()
     zeros = {port: np.zeros_like(q) for port, q in part.items()}
     answers: dict[str, Ints] | None = None
-    for cycle in range(latency + 2):
+    for cycle in range(latency + 1):
         given = part if cycle == 0 else zeros
         valid = np.full((count, 1), int(cycle == 0), np.int64)
         out = simulator.step({"valid_in": valid, **given})

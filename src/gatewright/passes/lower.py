@@ -39,25 +39,26 @@ def group_nodes(graph: Graph, plans: Mapping[str, Plan]) -> list[Group]:
     quantizes, so that the registers between the two hold the narrow numbers.
     """
     readers = graph.readers()
-    groups: list[Group] = []
+    runs: list[tuple[str, Plan, dict[str, Node]]] = []
     for node in graph.nodes:
         plan = plans.get(node.name, PARALLEL)
         layer = node.layer or node.name
-        last = groups[-1] if groups else None
-        joins = last is not None and (last.layer == layer or _narrows(node, last, readers))
-        if last and joins and last.plan.is_parallel and plan.is_parallel:
-            groups[-1] = Group(last.layer, (*last.nodes, node), plan)
-        else:
-            groups.append(Group(layer, (node,), plan))
-    return groups
+        if runs and plan.is_parallel and runs[-1][1].is_parallel:
+            last, _, members = runs[-1]
+            if last == layer or _narrows(node, members, readers):
+                members[node.name] = node
+                continue
+        runs.append((layer, plan, {node.name: node}))
+    return [Group(layer, tuple(members.values()), plan) for layer, plan, members in runs]
 
 
-def _narrows(node: Node, last: Group, readers: Mapping[str, list[Node]]) -> bool:
-    """Whether a node is a quantizer that alone reads a result of the group before it."""
-    if not isinstance(node.op, Quantize) or last.is_wiring:
+def _narrows(node: Node, members: Mapping[str, Node], readers: Mapping[str, list[Node]]) -> bool:
+    """Whether a node is a quantizer that alone reads a result of the run before it."""
+    if not isinstance(node.op, Quantize):
         return False
     (source,) = node.inputs
-    return source in {n.name for n in last.nodes} and len(readers[source]) == 1
+    alone = source in members and len(readers[source]) == 1
+    return alone and not all(member.op.wiring for member in members.values())
 
 
 def lower(
@@ -80,7 +81,9 @@ class _Lowering:
     def __init__(self, graph: Graph, plans: Mapping[str, Plan], progress: Progress | None) -> None:
         self.graph, self.plans, self.progress = graph, plans, progress
         self.namer = Namer()
-        self.top = Module(self.namer.name(graph.name, "model"), graph.source, note=f"model {graph.name}")
+        self.top = Module(
+            self.namer.name(graph.name, "model"), graph.source, note=f"model {graph.name}"
+        )
         self.values: dict[str, Bus] = {}
         self.readers = graph.readers()
         self.outputs = {o.value for o in graph.outputs}
@@ -119,7 +122,9 @@ class _Lowering:
     def _module(self, group: Group) -> None:
         """Build a group as a module of its own and instance it."""
         kinds = " + ".join(dict.fromkeys(node.op.kind for node in group.nodes))
-        module = Module(self.namer.name(group.layer, "layer"), group.layer, note=f"{kinds}, {group.plan}")
+        module = Module(
+            self.namer.name(group.layer, "layer"), group.layer, note=f"{kinds}, {group.plan}"
+        )
         own = {node.name for node in group.nodes}
         outside = dict.fromkeys(n for node in group.nodes for n in node.inputs if n not in own)
         feeds: dict[str, list[int]] = {}
@@ -135,6 +140,8 @@ class _Lowering:
             with located(self.graph, node):
                 buses = [inner[name] for name in node.inputs]
                 inner[node.name] = node.op.lower(module, *buses, plan=group.plan)
+        for kernel in dict.fromkeys(instance.module for instance in module.instances):
+            kernel.name = self.namer.name(kernel.name, "kernel")
         results = [n for n in group.nodes if n.name in self.outputs or self._read_outside(n, own)]
         if not group.plan.is_parallel:
             module.output(VALID_OUT, [inner[results[-1].name].valid])
@@ -161,7 +168,11 @@ class _Lowering:
         return Bus(signals, valid, bus.layout)
 
     def _collect(
-        self, found: dict[str, list[int]], results: list[Node], inner: Mapping[str, Bus], outside: list[str]
+        self,
+        found: dict[str, list[int]],
+        results: list[Node],
+        inner: Mapping[str, Bus],
+        outside: list[str],
     ) -> None:
         """Make the instance's outputs known in the top module."""
         valid = max(self.values[name].valid for name in outside)
@@ -176,5 +187,3 @@ class _Lowering:
 def _constants_as_such(m: Module, signals: list[int]) -> list[int]:
     """Replace signals that can only have one value by constants."""
     return [m.constant(m.lo[s], m.frac[s]) if m.is_constant(s) else s for s in signals]
-
-

@@ -97,12 +97,20 @@ def _adder_bits(m: Module, s: int) -> float:
 
 
 def resources(top: Module) -> dict[str, tuple[Resources, int]]:
-    """Return, by module name, its own resources and how many instances there are of it in all."""
-    found: dict[str, tuple[Resources, int]] = {}
+    """Return, by module name, its own resources and how many instances there are of it in all.
+
+    Of modules that share a name (`lower` makes none) one is shown; `total_resources` counts all.
+    """
+    return {module.name: (own_resources(module), count) for module, count in _counted(top)}
+
+
+def _counted(top: Module) -> list[tuple[Module, int]]:
+    """Return every module under `top` and how many instances there are of it, users first."""
+    found: list[tuple[Module, int]] = []
     counts = {id(top): 1}
     for module in reversed(modules(top)):
         count = counts[id(module)]
-        found[module.name] = own_resources(module), count
+        found.append((module, count))
         for instance in module.instances:
             counts[id(instance.module)] = counts.get(id(instance.module), 0) + count
     return found
@@ -129,6 +137,6 @@ def modules(top: Module) -> list[Module]:
 def total_resources(top: Module) -> Resources:
     """Return the estimate for the whole design."""
     total = Resources()
-    for own, count in resources(top).values():
-        total = total + own * count
+    for module, count in _counted(top):
+        total = total + own_resources(module) * count
     return total

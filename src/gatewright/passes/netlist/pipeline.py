@@ -15,7 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from gatewright.base import OptionError
-from gatewright.hw import NO_RESET, NONE, Kind, Module
+from gatewright.hw import NO_RESET, NONE, Instance, Kind, Module
 from gatewright.passes.netlist.delay import DelayModel, cell_delay
 from gatewright.passes.netlist.loops import in_order
 
@@ -44,11 +44,13 @@ class Schedule:
         label: cycles after the inputs.
         arrival: nanoseconds after the clock edge at which a signal settles.
         children: the pipelined module of each instance.
+        uses: the instances of each module, by its `id`.
     """
 
     label: list[int]
     arrival: list[float]
-    children: list[Module] = field(default_factory=list)
+    children: list[Module]
+    uses: dict[int, list[Instance]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,6 +93,8 @@ class _Pipeliner:
     def _schedule(self, m: Module, arrivals: list[float]) -> Schedule:
         size = len(m)
         schedule = Schedule([0] * size, [0.0] * size, [None] * len(m.instances))  # type: ignore[list-item]
+        for instance in m.instances:
+            schedule.uses.setdefault(id(instance.module), []).append(instance)
         results: dict[int, tuple[int, list[float]]] = {}
         for members in in_order(m):
             s = members[0]
@@ -189,7 +193,7 @@ class _Pipeliner:
         ]
         key = id(instance.module)
         if key not in self.done:
-            worst = self._worst_use(m, instance.module, settle, schedule)
+            worst = self._worst_use(instance.module, settle, schedule)
             self.done[key] = (instance.module, self.run(instance.module, worst), worst)
         _, result, assumed = self.done[key]
         if any(own > granted + 1e-9 for own, granted in zip(settle, assumed, strict=True)):
@@ -197,17 +201,13 @@ class _Pipeliner:
         schedule.children[number] = result.module
         return label + result.module.latency, result.out_arrival
 
-    def _worst_use(
-        self, m: Module, child: Module, settle: list[float], schedule: Schedule
-    ) -> list[float]:
-        """Return the latest arrivals over the uses of a module whose feeds are placed already."""
-        ready = (
-            max(o for i in m.instances if i.module is child for o in i.inputs[:1]) if settle else 0
-        )
+    def _worst_use(self, child: Module, settle: list[float], schedule: Schedule) -> list[float]:
+        """Return the latest arrivals over the uses of a module that are fed in the first cycle.
+
+        Uses that turn out to be fed later than that get a register in front.
+        """
         worst = list(settle)
-        for other in m.instances:
-            if other.module is not child or any(o > ready for o in other.inputs):
-                continue
+        for other in schedule.uses[id(child)]:
             if any(schedule.label[o] for o in other.inputs):
                 continue
             worst = [max(w, schedule.arrival[o]) for w, o in zip(worst, other.inputs, strict=True)]
@@ -230,9 +230,8 @@ class _Rebuild:
         m, new = self.m, self.new
         for port, signals in m.inputs.items():
             fresh = new.input(port, m.intervals(signals))
-            self.signal.update(zip(signals, fresh, strict=True))
-            if port == "valid_in":
-                self.control.update(fresh)
+            for s, signal in zip(signals, fresh, strict=True):
+                self._keep(s, signal, control=port == "valid_in")
         late: list[int] = []
         for s, kind in enumerate(m.kind):
             if kind == Kind.INPUT:
@@ -288,8 +287,8 @@ class _Rebuild:
         """Return a signal delayed to a label."""
         m, own = self.m, self.schedule.label[s]
         if m.is_constant(s):
-            # As it stands: a zero may have been put on the grid of the sum that reads it.
-            return self.new.row(Kind.CONST, m.range(s), imm=m.imm[s])
+            # On its own grid, whatever cell it comes from: the cells that read it count on that.
+            return self.new.row(Kind.CONST, m.range(s), imm=m.lo[s])
         if m.kind[s] in WIRING and label > own:
             source = self.at(m.a[s], label)
             return self.new.shift(source, m.imm[s])
