@@ -19,7 +19,7 @@ import numpy as np
 
 from bench.record import MissingError
 from gatewright.ir import Graph, Node
-from gatewright.num import Intervals
+from gatewright.num import Intervals, Overflow, Rounding
 from gatewright.ops import Dense, Quantize, Relu
 
 DEPTH = {"hard_dc": 2}
@@ -49,20 +49,48 @@ def ports(kind: Intervals) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 def replay(graph: Graph, x: Any) -> Any:
     """Apply a graph's operations to a peer's traced array.
 
+    A ReLU and the quantizer that alone reads it become the peers' one operation for both, as their
+    users write it: that is up to a tenth cheaper in their own estimate than one after the other.
+
     Raises:
         MissingError: the graph holds what this translation does not know.
     """
-    values = {graph.inputs[0].name: x}
+    values, readers = {graph.inputs[0].name: x}, graph.readers()
+    done: set[str] = set()
     for node in graph.nodes:
-        values[node.name] = _apply(node, values[node.inputs[0]])
+        source, after = values[node.inputs[0]], readers[node.name]
+        if node.name in done:
+            values[node.name] = source
+        elif _is_relu(node) and len(after) == 1 and _cuts_unsigned(after[0]):
+            cut = after[0].op
+            width, frac = (np.broadcast_to(v, source.shape) for v in (cut.width, cut.frac))
+            values[node.name] = source.relu(width - frac, frac, cut.rounding.name)
+            done.add(after[0].name)
+        else:
+            values[node.name] = _apply(node, source)
     return values[graph.outputs[0].value]
+
+
+def _is_relu(node: Node) -> bool:
+    return isinstance(node.op, Relu) and node.op.low == 0 and node.op.high is None
+
+
+def _cuts_unsigned(node: Node) -> bool:
+    """Whether a node quantizes in the one way that the peers' ReLU can do as well."""
+    op = node.op
+    return (
+        isinstance(op, Quantize)
+        and not op.signed.any()
+        and op.overflow is Overflow.WRAP
+        and op.rounding in (Rounding.TRN, Rounding.RND)
+    )
 
 
 def _apply(node: Node, x: Any) -> Any:
     op = node.op
     if isinstance(op, Dense):
         return x @ op.weight + op.bias
-    if isinstance(op, Relu) and op.low == 0 and op.high is None:
+    if _is_relu(node):
         return x.relu()
     if isinstance(op, Quantize):
         signed, width, frac = (np.broadcast_to(v, x.shape) for v in (op.signed, op.width, op.frac))
