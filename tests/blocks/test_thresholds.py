@@ -131,3 +131,11 @@ def test_the_cheapest_circuit_is_built():
     assert kinds(irregular, 20)["cells"] < 60
     assert kinds(np.sort(rng.integers(1, 60, 7)), 6)["tables"] == 1
     assert kinds(np.arange(1, 256) * 4096, 20)["tables"] == 0
+
+
+def test_a_constant_zero_is_on_the_grid_of_any_thresholds():
+    m = Module("zero")
+    found = block.threshold_code(
+        m, m.constant(0), np.asarray([-3, 0, 2]), -1, first=5, step=2, falling=False
+    )
+    assert found == m.constant(9)

@@ -193,6 +193,22 @@ def test_branches_of_different_latency_meet_in_time(slow_first):
     streams(g, pipeline(m, Clock(4.0, DELAY)))
 
 
+def test_what_no_output_depends_on_is_left_out():
+    """A layer of its own, and a part of a layer, before and behind what is read."""
+    g = graph(
+        [("h", dense(3, 3), "x", "one"), ("dead", Relu(high=1.0), "h", "one"),
+         ("deader", dense(3, 2), "dead", "two"), ("y", Relu(), "h", "three")],
+        "y",
+    )  # fmt: skip
+    m = agrees(g)
+    assert [i.module.origin for i in m.instances] == ["one", "three"]
+    assert m.instances[0].module.note == "dense, parallel"
+    streams(g, pipeline(m, Clock(2.0, DELAY)))
+    wrong = graph([("h", dense(2, 2), "x", "dead"), ("y", Relu(), "x")], "y")
+    with pytest.raises(ModelError, match="does not fit its matrix"):
+        lower(wrong)
+
+
 def test_an_input_that_is_an_output():
     g = graph([("r", Relu(), "x", "act")], "x r")
     m = agrees(g)

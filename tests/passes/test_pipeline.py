@@ -169,6 +169,16 @@ def test_a_shared_module_is_pipelined_once_and_fits_every_use(uses, wide, period
     fits(built, period)
 
 
+def test_an_instance_that_nothing_reads_is_left_out():
+    child = Module("sink")
+    child.input("x", Intervals.of([0], [7], 0))
+    m = Module("top")
+    (a,) = m.input("x", Intervals.of([0], [7], 0))
+    m.instance(child, {"x": [a]})
+    m.output("y", [a])
+    assert pipeline(m, Clock(2.0, MODEL)).instances == []
+
+
 def test_instances_are_named_as_before():
     built = pipeline(shared(2, True), Clock(3.0, MODEL))
     assert [i.name for i in built.instances] == ["u0", "v0", "u1", "v1"]

@@ -29,7 +29,8 @@ def threshold_code(
     Thresholds are integers in units of `2**-frac`, the grid of `a` or a finer one, and never fall.
     """
     lo, hi, point = m.range(a)
-    lo, hi = lo << (frac - point), hi << (frac - point)
+    if lo or hi:  # zero is on every grid, whichever it was written on
+        lo, hi = lo << (frac - point), hi << (frac - point)
     if falling:
         lo, hi = -hi, -lo
     reachable = thresholds[(thresholds > lo) & (thresholds <= hi)]

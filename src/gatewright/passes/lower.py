@@ -71,10 +71,20 @@ def lower(
         plans: the plan of each node that is not parallel, by node name.
         progress: told of each layer.
 
-    The top module has ports `valid_in`, one per input, `valid_out`, one per output.
+    What no output depends on is left out. The top module has ports `valid_in`, one per input,
+    `valid_out`, one per output.
     """
     infer(graph)  # every error of the graph at once, before any work
-    return _Lowering(graph, plans or {}, progress).run()
+    return _Lowering(_live(graph), plans or {}, progress).run()
+
+
+def _live(graph: Graph) -> Graph:
+    """Return the graph without operations that no output depends on."""
+    read = {o.value for o in graph.outputs}
+    for node in reversed(graph.nodes):
+        if node.name in read:
+            read.update(node.inputs)
+    return graph.with_nodes(node for node in graph.nodes if node.name in read)
 
 
 class _Lowering:

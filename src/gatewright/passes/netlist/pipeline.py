@@ -43,13 +43,14 @@ class Schedule:
     Attributes:
         label: cycles after the inputs.
         arrival: nanoseconds after the clock edge at which a signal settles.
-        children: the pipelined module of each instance.
+        children: the pipelined module of each instance; None for one that nothing reads, which is
+            left out.
         uses: the instances of each module, by its `id`.
     """
 
     label: list[int]
     arrival: list[float]
-    children: list[Module]
+    children: list[Module | None]
     uses: dict[int, list[Instance]] = field(default_factory=dict)
 
 
@@ -87,12 +88,13 @@ class _Pipeliner:
             for s in m.output_signals
         ]
         built.latency = depth + m.latency
-        built.interval = max([m.interval, *(c.interval for c in schedule.children)])
+        intervals = [child.interval for child in schedule.children if child is not None]
+        built.interval = max([m.interval, *intervals])
         return Pipelined(built, out_arrival)
 
     def _schedule(self, m: Module, arrivals: list[float]) -> Schedule:
         size = len(m)
-        schedule = Schedule([0] * size, [0.0] * size, [None] * len(m.instances))  # type: ignore[list-item]
+        schedule = Schedule([0] * size, [0.0] * size, [None] * len(m.instances))
         for instance in m.instances:
             schedule.uses.setdefault(id(instance.module), []).append(instance)
         results: dict[int, tuple[int, list[float]]] = {}
@@ -273,6 +275,7 @@ class _Rebuild:
         number, index = self.m.imm[s] >> 32, self.m.imm[s] & 0xFFFFFFFF
         if number not in self.outputs:
             old, child = self.m.instances[number], self.schedule.children[number]
+            assert child is not None, "an instance was not placed"
             start = self.schedule.label[s] - child.latency
             feeds = iter([self.at(o, start) for o in old.inputs])
             ports = {p: [next(feeds) for _ in signals] for p, signals in child.inputs.items()}
