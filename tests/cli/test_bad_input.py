@@ -192,6 +192,9 @@ def test_damaged_data(refuse, tmp_path):
     save(tmp_path / "cut.npy", samples())
     (tmp_path / "cut.npy").write_bytes((tmp_path / "cut.npy").read_bytes()[:-8])
     refuse(model, "--calibrate", tmp_path / "cut.npy", texts=["damaged", "cut.npy"])
+    head = b"\x93NUMPY\x01\x00\x0f\x00{'descr': '<f8'\n"  # ends amid the description
+    (tmp_path / "head.npy").write_bytes(head)
+    refuse(model, "--calibrate", tmp_path / "head.npy", texts=["damaged", "head.npy"])
     refuse(model, "--calibrate", tmp_path / "none.npy", texts=["cannot be read", "no such file"])
     refuse(model, "--calibrate", tmp_path, texts=["cannot be read", "a folder"])
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import tokenize
 import zipfile
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -144,7 +146,10 @@ def _read(path: Path, chosen: str | None) -> Arrays:
         raise FileError(
             "the data cannot be read", place=str(path), found=error.strerror or str(error)
         ) from None
-    except (ValueError, EOFError, KeyError, zipfile.BadZipFile, SyntaxError) as error:
+    except (
+        ValueError, EOFError, KeyError, zipfile.BadZipFile, SyntaxError, zlib.error,
+        tokenize.TokenError, NotImplementedError, RuntimeError,
+    ) as error:  # fmt: skip
         pickled = "allow_pickle" in str(error)
         raise FileError(
             "the file holds Python objects, which are never loaded"

@@ -18,9 +18,9 @@ from gatewright.flow.options import Options
 from gatewright.frontends import read_model
 from gatewright.frontends.compare import SourceCheck, compare_with_source
 from gatewright.ir import Graph, Input, Reals, evaluate, infer, run_real
-from gatewright.num import Fixed, FixedArray, Intervals, Overflow, Rounding
+from gatewright.num import Fixed, Intervals, Overflow, Rounding
 from gatewright.ops import Quantize, ScaledQuantize
-from gatewright.passes.graph import host_input, streamline
+from gatewright.passes.graph import host_input, prune, streamline
 from gatewright.passes.lower import lower
 from gatewright.passes.netlist import Clock, pipeline
 from gatewright.quantize import Formats, Quantized, quantize
@@ -142,7 +142,7 @@ def _to_integers(
         )
         graph = quantized.graph
     steps.end()
-    return graph, quantized
+    return prune(graph), quantized  # what no output needs is no part of the firmware
 
 
 def _formats(formats: Mapping[str, str], input_format: str | None) -> Formats:
@@ -300,11 +300,8 @@ def _as_model_sees(source: Graph, graph: Graph, inputs: dict[str, Reals]) -> dic
 def _metrics(source: Graph, design: Design, data: dict[str, Reals]) -> dict[str, Any]:
     """Return how model and firmware do on the calibration data."""
     model = run_real(source, data)
-    predicted = design.predict(data)
-    first = source.outputs[0]
-    firmware = (
-        predicted if isinstance(predicted, np.ndarray) else predicted[design.graph.outputs[0].name]
-    )
+    first, own = source.outputs[0], design.graph.outputs[0]
+    firmware = decode(own, design.predict_codes(data)[own.name])
     theirs = model[first.value]
     facts: dict[str, Any] = {"samples": len(theirs)}
     scale = float(np.sqrt(np.mean(theirs**2))) or 1.0
@@ -317,8 +314,3 @@ def _metrics(source: Graph, design: Design, data: dict[str, Reals]) -> dict[str,
             facts["accuracy_model"] = float((original == design.labels).mean())
             facts["accuracy_firmware"] = float((ours == design.labels).mean())
     return facts
-
-
-def read_codes(graph: Graph, q: Mapping[str, np.ndarray]) -> dict[str, FixedArray]:
-    """Return stored integers as inputs of a graph."""
-    return {i.name: FixedArray(q[i.name], i.type.frac) for i in graph.inputs if i.type is not None}

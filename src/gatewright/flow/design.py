@@ -16,15 +16,14 @@ import numpy as np
 from gatewright.arch import Planned
 from gatewright.emit import emit_verilog, top_name
 from gatewright.engine import Engine
-from gatewright.flow.host import Data, as_inputs, corner_codes, decode, encode
+from gatewright.flow.golden import Golden, compare_golden
+from gatewright.flow.host import Data, answers, as_inputs, corner_codes, encode
 from gatewright.flow.options import Options
 from gatewright.flow.verify import (
-    Check,
     Codes,
     RtlRun,
     Verification,
     check_engine,
-    check_golden,
     check_netlist,
     check_rtl,
     data_ports,
@@ -61,6 +60,7 @@ class Design:
         timings: seconds of each step.
         sources: emitted Verilog by file name, as emitted or as read from disk.
         golden: stored golden vectors (inputs, outputs by port) of a design read from disk.
+        golden_text: the same as the files say that the test bench plays.
     """
 
     graph: Graph
@@ -73,7 +73,8 @@ class Design:
     facts_of_model: dict[str, Any] = field(default_factory=dict)
     timings: dict[str, float] = field(default_factory=dict)
     sources: dict[str, str] = field(default_factory=dict)
-    golden: tuple[Codes, Codes] | None = None
+    golden: Golden | None = None
+    golden_text: Golden | None = None
     verification: Verification | None = None
     synthesis: SynthesisResult | None = None
     progress: Progress | None = None
@@ -133,11 +134,9 @@ class Design:
             An array, or a dictionary by output name where there are several.
 
         Raises:
-            DataError: the data do not fit the model's inputs.
+            DataError: the data do not fit the model's inputs, or float64 cannot hold an answer.
         """
-        values = self.predict_codes(x)
-        answers = {o.name: decode(o, values[o.name]) for o in self.graph.outputs}
-        return next(iter(answers.values())) if len(answers) == 1 else answers
+        return answers(self.graph, self.predict_codes(x))
 
     def predict_codes(self, x: Data) -> dict[str, FixedArray]:
         """Return the integers that the firmware answers, with their binary points, by output name.
@@ -187,9 +186,7 @@ class Design:
         inputs = as_inputs(self.graph, x)
         ports = to_ports(self.graph, self.module, encode(self.graph, inputs))
         run = self.simulate_codes(ports, gaps)
-        values = self._numbers(self.module, run.outputs)
-        answers = {o.name: decode(o, values[o.name]) for o in self.graph.outputs}
-        return next(iter(answers.values())) if len(answers) == 1 else answers
+        return answers(self.graph, self._numbers(self.module, run.outputs))
 
     def simulate_codes(self, ports: Codes, gaps: np.ndarray | None = None) -> RtlRun:
         """Run the RTL on integers, port by port; see `simulate`."""
@@ -244,7 +241,8 @@ class Design:
                 check_engine(self.engine, ports, wanted),
             ]
             if self.golden is not None:
-                checks += self._check_golden(self.golden)
+                golden = self.golden, self.golden_text
+                checks.append(compare_golden(self.graph, self.module, *golden))
             if rtl:
                 checks.append(
                     check_rtl(
@@ -254,16 +252,6 @@ class Design:
         self.verification = Verification(tuple(checks))
         self.verification.raise_if_failed()
         return self.verification
-
-    def _check_golden(self, golden: tuple[Codes, Codes]) -> list[Check]:
-        """Compare stored golden vectors with the reference."""
-        inputs, outputs = golden
-        names = dict(zip(data_ports(self.module), self.graph.inputs, strict=True))
-        codes = {}
-        for port, i in names.items():
-            assert i.type is not None
-            codes[i.name] = FixedArray(inputs[port].reshape(-1, *i.shape), i.type.frac)
-        return [check_golden(reference(self.graph, self.module, codes), outputs)]
 
     def golden_vectors(self) -> tuple[Codes, Codes]:
         """Return the vectors written with the design: inputs and reference outputs by port."""

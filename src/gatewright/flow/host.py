@@ -10,6 +10,9 @@ from gatewright.base import DataError, Place
 from gatewright.ir import Graph, Input, Output, Reals, infer
 from gatewright.num import FixedArray, Intervals, Ints
 
+EXACT = 2.0**53
+"""From here on float64 no longer tells every integer from the next."""
+
 Data = np.ndarray | Mapping[str, np.ndarray]
 """One array where a model has one input, else an array for each by name."""
 
@@ -44,7 +47,12 @@ def as_inputs(graph: Graph, data: Data) -> dict[str, Reals]:
 
 def _checked(graph: Graph, i: Input, array: np.ndarray) -> Reals:
     place = Place(graph.source, i.name)
-    x = np.asarray(array)
+    try:
+        x = np.asarray(array)
+    except ValueError:
+        raise DataError(
+            "data are not an array", place=place, found="rows of different lengths"
+        ) from None
     if x.dtype.kind not in "fiub":
         raise DataError(
             "data are not numbers", place=place, found=x.dtype, supported="floats or integers"
@@ -53,7 +61,14 @@ def _checked(graph: Graph, i: Input, array: np.ndarray) -> Reals:
         raise DataError(
             "data have the wrong shape", place=place, found=x.shape, supported=("samples", *i.shape)
         )
-    x = x.astype(np.float64)
+    whole, x = x.dtype.kind in "iu", x.astype(np.float64)
+    if whole and np.abs(x).max(initial=0.0) >= EXACT:
+        raise DataError(
+            "data hold integers too large to be exact in float64",
+            place=place,
+            found=f"{np.abs(x).max():.17g}",
+            supported="integers below 2**53",
+        )
     bad = ~np.isfinite(x)
     if bad.any():
         first = tuple(int(v) for v in np.argwhere(bad)[0])
@@ -87,7 +102,7 @@ def _encode_one(graph: Graph, i: Input, x: Reals) -> FixedArray:
         raise DataError(
             "an input value is not one of the firmware's input numbers",
             place=Place(graph.source, i.name),
-            found=f"{x[first]!r} at index {first}",
+            found=f"{float(x[first])!r} at index {first}",
             supported=f"{i.type.fixed(*first[1:])} with values {i.type.low_value[first[1:]]} "
             f"to {i.type.high_value[first[1:]]}",
         )
@@ -95,11 +110,33 @@ def _encode_one(graph: Graph, i: Input, x: Reals) -> FixedArray:
 
 
 def decode(output: Output, value: FixedArray) -> Reals:
-    """Return the model's numbers for the firmware's."""
+    """Return the model's numbers for the firmware's, as near as float64 comes to them."""
     y = value.value
     for op in output.decode:
         y = op.real(y)
     return y
+
+
+def answers(graph: Graph, values: Mapping[str, FixedArray]) -> Reals | dict[str, Reals]:
+    """Return what a user is told: an array, or arrays by output name where there are several.
+
+    Raises:
+        DataError: float64 cannot hold an answer of the firmware.
+    """
+    numbers = {}
+    for o in graph.outputs:
+        q = values[o.name].q
+        lost = q != q.astype(np.float64).astype(np.int64)
+        if lost.any():
+            raise DataError(
+                "the firmware's answer has more bits than float64 can hold",
+                place=Place(graph.source, o.name),
+                found=int(q[lost].flat[0]),
+                supported="53 bits",
+                remedy="take the integers: Design.predict_codes, or `gatewright predict --raw`",
+            )
+        numbers[o.name] = decode(o, values[o.name])
+    return next(iter(numbers.values())) if len(numbers) == 1 else numbers
 
 
 def corner_codes(kind: Intervals, rng: np.random.Generator, count: int) -> Ints:
@@ -108,14 +145,14 @@ def corner_codes(kind: Intervals, rng: np.random.Generator, count: int) -> Ints:
     Corners: all lowest, all highest, zero where it can be, alternating ends, and for each of up to
     64 elements that one alone at either end.
     """
-    lo, hi = kind.lo, kind.hi
+    lo, hi = np.asarray(kind.lo), np.asarray(kind.hi)
     zero = np.clip(np.zeros_like(lo), lo, hi)
     parity = np.arange(lo.size).reshape(lo.shape) % 2 == 0
     rows = [lo, hi, zero, np.where(parity, lo, hi), np.where(parity, hi, lo)]
     for k in range(min(lo.size, 64)):
         index = np.unravel_index(k, lo.shape) if lo.ndim else ()
         for end in (lo, hi):
-            row = zero.copy()
+            row = np.array(zero)  # of a scalar, too, an array
             row[index] = end[index]
             rows.append(row)
     uniform = rng.integers(lo, hi + 1, (count, *lo.shape))

@@ -8,7 +8,7 @@ import json
 import os
 import shutil
 import tempfile
-import zipfile
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,19 +18,28 @@ import numpy as np
 from gatewright._version import __version__
 from gatewright.base import FileError
 from gatewright.emit import emit_project
+from gatewright.flow.disk import (
+    DESCRIPTION,
+    FORMAT,
+    changed_files,
+    from_disk,
+    read_arrays,
+    read_description,
+    read_file,
+    read_rtl,
+)
+from gatewright.flow.golden import ARRAYS as GOLDEN
+from gatewright.flow.golden import read_golden, read_golden_text
 from gatewright.flow.options import Options
 from gatewright.flow.results import RESULTS, results_of, take_results
-from gatewright.flow.verify import Codes
+from gatewright.ir import Graph
+from gatewright.num import FixedArray
 from gatewright.ops.serialize import dump, load
 
 if TYPE_CHECKING:
     from gatewright.flow.design import Design, Progress
 
-FORMAT = 1
-DESCRIPTION, FACTS, ARRAYS = "design.json", "facts.json", "model.npz"
-GOLDEN, CALIBRATION = "vectors/golden.npz", "calibration.npz"
-MOST_BYTES = 1 << 30
-"""Largest file of a design that is read."""
+FACTS, ARRAYS, CALIBRATION = "facts.json", "model.npz", "calibration.npz"
 
 CALIBRATION_NUMBERS = 4_000_000
 """Calibration inputs beyond this many numbers are cut when a design is saved."""
@@ -172,13 +181,38 @@ def _project_files(design: Design) -> dict[str, bytes]:
 
 
 def _calibration(design: Design) -> dict[str, np.ndarray]:
-    arrays: dict[str, np.ndarray] = {}
-    for name, codes in design.calibration.items():
-        per_sample = max(1, int(np.prod(codes.q.shape[1:])))
-        arrays[f"x:{name}"] = codes.q[: max(1, CALIBRATION_NUMBERS // per_sample)]
+    """Return as many samples of every input as are kept, and their labels."""
+    per_sample = sum(max(1, int(np.prod(c.q.shape[1:]))) for c in design.calibration.values())
+    count = max(1, CALIBRATION_NUMBERS // per_sample)
+    arrays = {f"x:{name}": codes.q[:count] for name, codes in design.calibration.items()}
     if design.labels is not None:
-        arrays["labels"] = design.labels[: len(next(iter(arrays.values())))]
+        arrays["labels"] = design.labels[:count]
     return arrays
+
+
+def _stored_calibration(
+    path: Path, graph: Graph
+) -> tuple[dict[str, FixedArray], np.ndarray | None]:
+    """Read what `_calibration` wrote; every input must have its samples, in its range.
+
+    Raises:
+        FileError: the file is damaged.
+    """
+    stored = read_arrays(path)
+    codes, counts = {}, set()
+    for i in graph.inputs:
+        assert i.type is not None
+        q = stored.get(f"x:{i.name}", np.zeros(0))
+        if q.dtype != np.int64 or q.shape[1:] != i.shape or not i.type.contains(q).all():
+            raise FileError(
+                "calibration data do not fit the design", place=str(path), found=f"input {i.name}"
+            )
+        codes[i.name] = FixedArray(q, i.type.frac)
+        counts.add(len(q))
+    labels = stored.get("labels")
+    if len(counts) != 1 or (labels is not None and labels.shape != (*counts,)):
+        raise FileError("calibration data differ in length", place=str(path))
+    return codes, labels
 
 
 def _bytes(content: str | bytes) -> bytes:
@@ -201,34 +235,44 @@ def load_design(folder: str | Path, *, progress: Progress | None = None) -> Desi
     Raises:
         FileError: the folder is no design, or a file is missing or damaged.
     """
-    from gatewright.flow.compile import read_codes, rebuild
+    from gatewright.flow.compile import rebuild
 
     folder = Path(folder)
-    description = _description(folder)
-    arrays = _read_npz(folder / ARRAYS)
-    graph = load(description["graph"], arrays)
+    description = read_description(folder)
+    arrays = read_arrays(folder / ARRAYS)
     options = Options.of(description["clock_mhz"], description["device"], description["reuse"])
-    design = rebuild(graph, options, progress)
-    design.sources = {p.name: _read(p).decode() for p in sorted((folder / "rtl").glob("*.v"))}
-    if not design.sources:
-        raise FileError("a design has no RTL", place=str(folder / "rtl"))
-    golden = _read_npz(folder / GOLDEN)
-    design.golden = _golden_part(golden, "in"), _golden_part(golden, "out")
+    with from_disk(folder):
+        graph = load(description["graph"], arrays)
+        design = rebuild(graph, options, progress)
+    _same_as_written(design, description, folder)
+    design.sources = read_rtl(folder)
+    design.golden = read_golden(folder, design.module)
+    design.golden_text = read_golden_text(folder, design.module)
     if (folder / CALIBRATION).is_file():
-        stored = _read_npz(folder / CALIBRATION)
-        design.calibration = read_codes(
-            graph, {k[2:]: v for k, v in stored.items() if k.startswith("x:")}
-        )
-        design.labels = stored.get("labels")
+        design.calibration, design.labels = _stored_calibration(folder / CALIBRATION, graph)
     design.facts_of_model = dict(description["facts_of_model"])
     design.timings = {
         **description["timings"],
         **{f"rebuild: {k}": v for k, v in design.timings.items()},
     }
-    design.facts_of_model["changed_files"] = _changed(folder, description["sha256"])
+    design.facts_of_model["changed_files"] = changed_files(folder, description["sha256"])
     if (folder / RESULTS).is_file():
-        take_results(design, folder / RESULTS, _read(folder / RESULTS))
+        take_results(design, folder / RESULTS, read_file(folder / RESULTS))
     return design
+
+
+def _same_as_written(design: Design, description: Mapping[str, Any], folder: Path) -> None:
+    """Refuse a design that this version would build otherwise: its RTL is not the one on disk."""
+    built = {"top": design.name, "latency": design.latency, "interval": design.interval}
+    stated = {name: description.get(name) for name in built}
+    if built != stated:
+        raise FileError(
+            "a design is not what its files say",
+            place=str(folder / DESCRIPTION),
+            found=stated,
+            supported=built,
+            remedy="it was changed, or written by another version: compile the model again",
+        )
 
 
 def save_results(design: Design, folder: str | Path) -> Path:
@@ -238,75 +282,9 @@ def save_results(design: Design, folder: str | Path) -> Path:
         FileError: the folder is no design, or cannot be written.
     """
     path = Path(folder) / RESULTS
-    _description(Path(folder))
+    read_description(Path(folder))
     write_atomically(path, json.dumps(results_of(design), indent=1).encode())
     return path
-
-
-def _golden_part(golden: dict[str, np.ndarray], which: str) -> Codes:
-    return {name.split(":", 1)[1]: q for name, q in golden.items() if name.startswith(which + ":")}
-
-
-def _changed(folder: Path, recorded: dict[str, str]) -> list[str]:
-    """Return files that are not as they were written."""
-    changed = []
-    for name, digest in recorded.items():
-        path = folder / name
-        if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != digest:
-            changed.append(name)
-    return changed
-
-
-def _description(folder: Path) -> dict[str, Any]:
-    path = folder / DESCRIPTION
-    if not path.is_file():
-        raise FileError(
-            "this folder is not a design",
-            place=str(folder),
-            found=f"no {DESCRIPTION}",
-            remedy="give the folder that `gatewright compile -o` wrote",
-        )
-    try:
-        description = json.loads(_read(path))
-        known = description["format"] == FORMAT
-    except (ValueError, KeyError, TypeError):
-        raise FileError("a design's description is damaged", place=str(path)) from None
-    if not known:
-        raise FileError(
-            "a design was written by another version",
-            place=str(path),
-            found=f"format {description['format']}",
-            supported=f"format {FORMAT}",
-            remedy="compile the model again",
-        )
-    needed = {"graph", "clock_mhz", "device", "reuse", "facts_of_model", "timings", "sha256"}
-    if not needed <= set(description) or not isinstance(description["sha256"], dict):
-        raise FileError("a design's description is damaged", place=str(path))
-    return dict(description)
-
-
-def _read(path: Path) -> bytes:
-    """Read a file of a design, not through links and not beyond a size."""
-    try:
-        if path.is_symlink() or path.stat().st_size > MOST_BYTES:
-            raise FileError("a file of the design is a link, or too large", place=str(path))
-        return path.read_bytes()
-    except OSError as error:
-        raise FileError(
-            "a file of the design cannot be read", place=str(path), found=error.strerror
-        ) from None
-
-
-def _read_npz(path: Path) -> dict[str, np.ndarray]:
-    content = _read(path)
-    try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            if sum(info.file_size for info in archive.infolist()) > MOST_BYTES:
-                raise FileError("a file of the design is too large", place=str(path))
-        with np.load(io.BytesIO(content), allow_pickle=False) as data:
-            return {name: data[name] for name in data.files}
-    except (ValueError, OSError, zipfile.BadZipFile, KeyError, EOFError) as error:
-        raise FileError("a file of the design is damaged", place=str(path), found=error) from None
 
 
 def check_report(path: Path) -> Path:

@@ -6,9 +6,12 @@ a flat dictionary of arrays the numbers.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from enum import Enum
-from typing import Any
+from functools import cache
+from types import NoneType, UnionType
+from typing import Any, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 
@@ -19,6 +22,9 @@ from gatewright.ops import OPERATIONS
 from gatewright.ops.softmax import SoftmaxFormats
 
 Arrays = dict[str, np.ndarray]
+
+LARGEST = 1 << 62
+"""Beyond every integer that a graph is made of."""
 
 RECORDS: dict[str, Any] = {
     kind.__name__: kind
@@ -59,13 +65,18 @@ def _dump(value: Any, arrays: Arrays) -> Any:
 def load(data: Any, arrays: Arrays) -> Graph:
     """Return the graph that `dump` wrote.
 
+    Every field must have the type that its record declares, and every number be finite: what
+    comes from a disk may have been changed by anyone.
+
     Raises:
         ModelError: the data are damaged or from another version.
     """
     try:
         graph = _load(data, arrays)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise _damaged(repr(error)) from None
+    except RecursionError:
+        raise _damaged("data nested too deeply") from None
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise _damaged(repr(error)) from error
     if not isinstance(graph, Graph):
         raise _damaged(f"a {type(graph).__name__}")
     return graph
@@ -93,9 +104,71 @@ def _load(data: Any, arrays: Arrays) -> Any:
         return arrays[data["array"]]
     if "map" in data:
         return {key: _load(part, arrays) for key, part in data["map"].items()}
-    kind = RECORDS[data["record"]]
-    state = {name: _load(part, arrays) for name, part in data["fields"].items()}
-    known = {f.name for f in fields(kind)}
-    if set(state) != known:
-        raise _damaged(f"{data['record']} with fields {sorted(state)}")
+    return _record(data["record"], {k: _load(part, arrays) for k, part in data["fields"].items()})
+
+
+def _record(name: str, state: dict[str, Any]) -> Any:
+    """Make a record of fields that are known, and each of the type that is declared."""
+    kind = RECORDS[name]
+    hints = _hints(kind)
+    if set(state) != set(hints):
+        raise _damaged(f"{name} with fields {sorted(state)}")
+    for field, value in state.items():
+        if not _fits(value, hints[field]):
+            raise _damaged(f"{name}.{field} is {_described(value)}")
+    if kind is Intervals:
+        return _intervals(**state)
     return kind(**state)
+
+
+def _intervals(lo: np.ndarray, hi: np.ndarray, frac: np.ndarray) -> Intervals:
+    """Make a type again, whose three arrays must have one shape and no empty range."""
+    if not lo.shape == hi.shape == frac.shape or (lo > hi).any():
+        raise _damaged("Intervals that are empty, or of different shapes")
+    return Intervals.of(lo, hi, frac)
+
+
+@cache
+def _hints(kind: type) -> dict[str, Any]:
+    """Return the declared type of each field."""
+    hints = get_type_hints(kind)
+    return {f.name: hints[f.name] for f in fields(kind)}
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    """Whether a value is of a declared type, and finite."""
+    origin, parts = get_origin(hint), get_args(hint)
+    if origin in (Union, UnionType):
+        return any(_fits(value, part) for part in parts)
+    if origin is tuple:
+        if not isinstance(value, tuple):
+            return False
+        if parts[-1:] == (Ellipsis,):
+            return all(_fits(v, parts[0]) for v in value)
+        return len(value) == len(parts) and all(map(_fits, value, parts))
+    if origin is Mapping:
+        return isinstance(value, dict) and all(_fits(v, parts[1]) for v in value.values())
+    if origin is np.ndarray or hint is np.ndarray:
+        return isinstance(value, np.ndarray) and _array_fits(value, hint)
+    if hint is int:
+        return type(value) is int and abs(value) <= LARGEST
+    if hint is float:
+        return isinstance(value, float) and bool(np.isfinite(value))
+    return isinstance(value, NoneType if hint is None else hint)
+
+
+def _array_fits(value: np.ndarray, hint: Any) -> bool:
+    """Whether an array has the declared kind of elements, all of them numbers in range."""
+    wanted = get_args(get_args(hint)[1])[0] if get_args(hint) else None
+    if value.dtype.kind not in "bif" or (wanted is not None and value.dtype != np.dtype(wanted)):
+        return False
+    if value.dtype.kind == "f":
+        return bool(np.isfinite(value).all())
+    return value.dtype.kind == "b" or bool((np.abs(value.astype(float)) <= LARGEST).all())
+
+
+def _described(value: Any) -> str:
+    """Say briefly what a value is."""
+    if isinstance(value, np.ndarray):
+        return f"an array of {value.dtype}, or of numbers out of range"
+    return f"{value!r:.60} ({type(value).__name__})"
