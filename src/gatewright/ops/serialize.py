@@ -149,6 +149,8 @@ def _fits(value: Any, hint: Any) -> bool:
     if origin is Mapping:
         return isinstance(value, dict) and all(_fits(v, parts[1]) for v in value.values())
     if origin is np.ndarray or hint is np.ndarray:
+        if isinstance(value, float):  # what NumPy makes of arrays without axes
+            value = np.asarray(value)
         return isinstance(value, np.ndarray) and _array_fits(value, hint)
     if hint is int:
         return type(value) is int and abs(value) <= LARGEST
