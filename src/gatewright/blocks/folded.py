@@ -123,12 +123,15 @@ def _sequencer(m: Module, start: int, steps: int) -> tuple[int, int, int]:
     m.label(count, "step")
     at_end = m.equal(count, m.constant(steps - 1))
     last = m.and_(active, at_end)
+    m.label(at_end, "at_end")
+    m.label(last, "last_step")
     goes_on = m.and_(active, m.not_(at_end))
     m.connect(active, m.or_(start, goes_on))
     bits = Fixed.holding(0, steps - 1, 0)
     following = m.wrap(m.add(count, m.constant(1)), bits)
     restart = m.or_(start, at_end)
     following = m.select(restart, m.constant(0), following, within=(0, steps - 1))
+    m.label(following, "step_next")
     m.connect(count, following)
     return count, active, last
 
@@ -189,34 +192,36 @@ class _Rom:
         self.table = Table.of("weights", np.concatenate(words, axis=1), np.asarray(frac))
         self.bias_frac, self.matrix_frac = bias_frac, matrix_frac
 
-    def _field(self, number: int) -> int:
+    def _field(self, number: int, name: str) -> int:
         words = self.table.words[:, number]
         if words.min() == words.max():
             return self.m.constant(int(words[0]), int(self.table.frac[number]))
-        return self.m.table(self.count, self.table, number)
+        signal = self.m.table(self.count, self.table, number)
+        self.m.label(signal, name)
+        return signal
 
     def weight(self, lane: int, output: int) -> int:
         """Return the weight of a multiplier in this step."""
-        return self._field(lane * self.fold.group + output)
+        return self._field(lane * self.fold.group + output, f"w_{lane}_{output}")
 
     def bias_of(self, output: int) -> int:
         """Return the bias of the output that is worked on."""
-        return self._field(self.fold.multipliers + output)
+        return self._field(self.fold.multipliers + output, f"bias_{output}")
 
     @property
     def first_turn(self) -> int:
         """1 in the first step of a group of outputs."""
-        return self._field(self.fold.multipliers + self.fold.group)
+        return self._field(self.fold.multipliers + self.fold.group, "first_turn")
 
     @property
     def last_turn(self) -> int:
         """1 in the last step of a group of outputs."""
-        return self._field(self.fold.multipliers + self.fold.group + 1)
+        return self._field(self.fold.multipliers + self.fold.group + 1, "last_turn")
 
     @property
     def group_number(self) -> int:
         """Which group of outputs is worked on."""
-        return self._field(self.fold.multipliers + self.fold.group + 2)
+        return self._field(self.fold.multipliers + self.fold.group + 2, "group")
 
 
 def _partial_range(m: Module, x: Bus, lane: int, fold: Folding, rom: _Rom) -> Range:
@@ -268,6 +273,8 @@ def _accumulator(m: Module, total: int, rom: _Rom, lane: int, active: int, bound
     m.label(register, f"acc_{lane}")
     start = m.select(rom.first_turn, bias, register)
     following = m.wrap(m.add(start, total), width)
+    m.label(total, f"sum_{lane}")
+    m.label(following, f"acc_{lane}_next")
     m.connect(register, following, active)
     return following
 
