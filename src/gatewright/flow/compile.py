@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, fields, replace
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -25,6 +27,9 @@ from gatewright.passes.lower import lower
 from gatewright.passes.netlist import Clock, pipeline
 from gatewright.quantize import Formats, Quantized, quantize
 from gatewright.quantize.formats import ROLES
+
+SOLVER = "gatewright.blocks.cmvm.kernel"
+"""What loads, or compiles and caches, the solver for constant matrices."""
 
 SOURCE_SAMPLES = 128
 """Calibration samples, and as many random ones, that the source model itself is run on."""
@@ -46,8 +51,18 @@ class _Steps:
             self.progress(what, 0, 0)
 
     def end(self) -> None:
-        """End it."""
-        self.timings[self._name] = time.perf_counter() - self._start
+        """End it; a step that was interrupted by another counts all of its parts."""
+        took = time.perf_counter() - self._start
+        self.timings[self._name] = self.timings.get(self._name, 0.0) + took
+
+    def prepare_solver(self) -> None:
+        """Load the solver; the first time after an installation it is compiled, which one sees."""
+        if SOLVER in sys.modules:
+            return
+        self.begin("prepare the solver (15 s, once)")
+        import_module(SOLVER)
+        self._name = "prepare solver"
+        self.end()
 
 
 def compile(
@@ -132,6 +147,9 @@ def _to_integers(
             raise DataError(
                 "formats were given for a model that is quantized already", found=formats
             )
+        steps.end()
+        steps.prepare_solver()
+        steps.begin("quantize")
         quantized = quantize(
             source,
             data,
@@ -187,6 +205,8 @@ def _build(graph: Graph, options: Options, steps: _Steps) -> Design:
     steps.begin("plan")
     planned = plan(graph, options.reuse)
     steps.end()
+    if any(choice.plan.is_parallel for choice in planned.choices):
+        steps.prepare_solver()
     steps.begin("lower")
     netlist = lower(graph, planned.plans, steps.progress)
     steps.end()
