@@ -96,7 +96,9 @@ def test_all_of_many_errors_are_shown(fail_with):
 def test_signals_leave_nothing_behind(tmp_path, number, status):
     """The command is stopped while it writes."""
     code = (
-        "import sys, time; from pathlib import Path; from gatewright.flow import store\n"
+        "import signal, sys, time; from gatewright.flow import store\n"
+        # A shell's background job, which a test run may be, starts with Ctrl-C ignored.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "def slow(work, folder): print('writing', flush=True); time.sleep(30)\n"
         "store._swap = slow\n" + START
     )
