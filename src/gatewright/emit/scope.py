@@ -83,7 +83,7 @@ class Scope:
 
 def live_rows(m: Module) -> bytearray:
     """Return a mask of the rows that an output depends on, through registers and instances."""
-    live = bytearray(len(m))
+    live, called = bytearray(len(m)), bytearray(len(m.instances))
     a, b, c, kind = m.a, m.b, m.c, m.kind
     todo = m.output_signals
     while todo:
@@ -92,7 +92,10 @@ def live_rows(m: Module) -> bytearray:
             continue
         live[s] = 1
         if kind[s] == INSTANCE:
-            todo.extend(m.instances[m.imm[s] >> 32].inputs)
+            number = m.imm[s] >> 32
+            if not called[number]:  # once, not for each of its outputs
+                todo.extend(m.instances[number].inputs)
+                called[number] = 1
         else:
             todo += (a[s], b[s], c[s])
     return live
