@@ -42,6 +42,7 @@ BATCHES = [
     pytest.param(range(s, s + BATCH), id=f"seeds{s}", marks=[pytest.mark.slow] * (s >= FAST))
     for s in range(0, SLOW, BATCH)
 ]
+BATCHES[0] = pytest.param([*range(FAST), 202], id="seeds0")  # 202: what Verilator 5.48 got wrong
 DELAY = find_device("xcvu13p").delay
 VECTORS = 24
 

@@ -11,7 +11,7 @@ from gatewright.base.errors import ToolError
 from gatewright.tools.cxx_build import Compiler
 from gatewright.tools.process import Progress, in_parallel, steps, write_sources
 from gatewright.tools.rtl import RtlDesign, RtlPort, verilog_files
-from gatewright.tools.verilator_program import COMMON, Verilator, reject
+from gatewright.tools.verilator_program import COMMON, NO_INLINING, Verilator, reject
 
 DRIVER = "driver.hpp"
 # The harness is checked (a port of another width is an error), the design's own style is not.
@@ -30,7 +30,15 @@ def recipe(design: RtlDesign) -> str:
     """Return a hash of the design and of everything that is generated around it."""
     harness = _harness_text(design, _harness_name(design))
     binding = _binding_text(design, 0, "Design")
-    parts = (*MODEL, LINT_ONLY_HARNESS, _main_text(1), driver_text(), harness, binding)
+    parts = (
+        *MODEL,
+        *NO_INLINING,
+        LINT_ONLY_HARNESS,
+        _main_text(1),
+        driver_text(),
+        harness,
+        binding,
+    )
     return content_key(design.digest(), *parts)
 
 

