@@ -296,3 +296,24 @@ def test_a_hostile_name_stays_out_of_the_rtl(model):
     code = "\n".join(line.split("//")[0] for line in text.splitlines())
     assert "`include" not in code
     assert design.name.isidentifier()
+
+
+def test_the_page_of_a_design_lists_its_files(saved):
+    page = (saved / "README.md").read_text()
+    for path in saved.rglob("*"):
+        assert not path.is_file() or f"- `{path.relative_to(saved)}`: " in page
+
+
+def test_a_design_says_nothing_of_where_and_when_it_was_made(tmp_path):
+    """Times and folders stand in `facts.json`; what is handed over is the same each time."""
+    model = tmp_path / "model.onnx"
+    onnx.save(quantized_mlp(), model)
+    design = gw.compile(model)
+    first = design.save(tmp_path / "first")
+    second = gw.compile(model).save(tmp_path / "second")
+    for path in first.rglob("*"):
+        if path.suffix in (".md", ".v", ".hex", ".xdc", ".tcl", ".ys", ".core"):
+            text = path.read_text()
+            assert text == (second / path.relative_to(first)).read_text()
+            assert str(tmp_path) not in text
+    assert "computes model.onnx" in (first / f"rtl/{design.name}.v").read_text()

@@ -28,6 +28,7 @@ def emit_project(
     inputs: Mapping[str, Ints],
     outputs: Mapping[str, Ints],
     facts: Mapping[str, object] | None = None,
+    others: Mapping[str, str] | None = None,
     rtl: Mapping[str, str] | None = None,
 ) -> dict[str, str | bytes]:
     """Return everything that someone needs to use a design, as path to content.
@@ -39,6 +40,7 @@ def emit_project(
         inputs: golden inputs, integers of shape (samples, elements) for each data port.
         outputs: golden outputs, alike.
         facts: further rows for the page; see `fact_rows`.
+        others: files that the caller adds, with what they are, for the page's list.
         rtl: what `emit_verilog` returned for `top`, where it was called already.
 
     Raises:
@@ -62,11 +64,34 @@ def emit_project(
         "scripts/vivado.tcl": emit_vivado(name, files, part),
         f"{name}.core": emit_core(name, files, clock_ns, part),
     }
-    paths = sorted([*project, "README.md"])
+    paths = {path: what_is(path, name) for path in sorted([*project, "README.md"])}
     project["README.md"] = emit_readme(
-        top, clock_ns=clock_ns, part=part, samples=samples, paths=paths, facts=facts or {}
+        top,
+        clock_ns=clock_ns,
+        part=part,
+        samples=samples,
+        paths=paths | dict(others or {}),
+        facts=facts or {},
     )
     return project
+
+
+def what_is(path: str, name: str) -> str:
+    """Return what a file of the hand-over is, for the page's list."""
+    if path == f"rtl/{name}.v":
+        return "top module"
+    known = {
+        "README.md": "this page",
+        f"{name}.core": "description for FuseSoC",
+        f"tb/tb_{name}.v": "self-checking test bench",
+        "vectors/golden.npz": "golden vectors for programs, integers by port",
+        "vectors/inputs.hex": "golden inputs, read by the test bench",
+        "vectors/outputs.hex": "golden outputs, read by the test bench",
+        f"constraints/{name}.xdc": "clock, out of context",
+        "scripts/synth.ys": "synthesis with Yosys",
+        "scripts/vivado.tcl": "synthesis, placement and routing with Vivado",
+    }
+    return known.get(path, "module")
 
 
 def emit_readme(
@@ -75,7 +100,7 @@ def emit_readme(
     clock_ns: float,
     part: str,
     samples: int,
-    paths: list[str],
+    paths: Mapping[str, str],
     facts: Mapping[str, object],
 ) -> str:
     """Return the page that comes with a design."""
@@ -94,7 +119,7 @@ def emit_readme(
         clock_ns=clock_ns,
         part=part,
         samples=samples,
-        paths=paths,
+        paths=dict(paths),
         facts=fact_rows(facts),
         valid="valid_in" in top.inputs,
         generator=generator(),

@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import asdict, fields, replace
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -208,7 +209,9 @@ def _build(graph: Graph, options: Options, steps: _Steps) -> Design:
     if any(choice.plan.is_parallel for choice in planned.choices):
         steps.prepare_solver()
     steps.begin("lower")
-    netlist = lower(graph, planned.plans, steps.progress)
+    # RTL tells which model it computes, not where that stood on someone's disk.
+    named = replace(graph, source=Path(graph.source).name)
+    netlist = lower(named, planned.plans, steps.progress)
     steps.end()
     steps.begin("pipeline")
     module = pipeline(netlist, Clock(options.clock_ns, options.device.delay))

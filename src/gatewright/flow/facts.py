@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gatewright._version import __version__
@@ -183,3 +185,30 @@ def _observed(design: Design) -> dict[str, tuple[float, float]]:
     return {
         name: (float(v.value.min()), float(v.value.max())) for name, v in values.items() if v.q.size
     }
+
+
+def handover(facts: Mapping[str, Any]) -> dict[str, str]:
+    """Return the facts that whoever receives the firmware wants on its first page.
+
+    Only what the model and the options give: two compilations alike write the same page.
+    """
+    model, estimate = facts["model"], facts["estimate"]
+    found = facts["metrics"] or {}
+    rows = {
+        "model": Path(model["source"]).name,
+        "read as": ", ".join(str(value) for value in model["facts"].values()),
+        "resources, estimated": f"{estimate['lut']:,} LUT, {estimate['ff']:,} FF, "
+        f"{estimate['dsp']:,} DSP",
+        "delay model": facts["clock"]["delay_model"],
+    }
+    if "accuracy_model" in found:
+        rows["accuracy of the model"] = f"{found['accuracy_model']:.2%}"
+        rows["accuracy of the firmware"] = (
+            f"{found['accuracy_firmware']:.2%}, both on {found['samples']:,} calibration samples"
+        )
+    check = facts["import_check"]
+    if facts["quantization"] is not None:
+        rows["quantized"] = "from a float model, by Gatewright"
+    elif check is not None:
+        rows["import"] = f"{check['method']}: {check['status']}"
+    return rows | {"command": facts["command"], "versions": f"Gatewright {facts['gatewright']}"}

@@ -28,6 +28,7 @@ from gatewright.flow.disk import (
     read_file,
     read_rtl,
 )
+from gatewright.flow.facts import handover
 from gatewright.flow.golden import ARRAYS as GOLDEN
 from gatewright.flow.golden import read_golden, read_golden_text
 from gatewright.flow.options import Options
@@ -40,6 +41,16 @@ if TYPE_CHECKING:
     from gatewright.flow.design import Design, Progress
 
 FACTS, ARRAYS, CALIBRATION = "facts.json", "model.npz", "calibration.npz"
+
+OTHERS = {
+    DESCRIPTION: "the integer model's structure, options, and a checksum of every file",
+    ARRAYS: "the integer model's numbers",
+    FACTS: "all figures and how each was got",
+    CALIBRATION: "calibration data, where there are any",
+    RESULTS: "what `gatewright verify` and `synth` found, once they ran",
+    "report.html": "what `gatewright report` wrote, once it ran",
+}
+"""Files beside the hand-over, for its page."""
 
 CALIBRATION_NUMBERS = 4_000_000
 """Calibration inputs beyond this many numbers are cut when a design is saved."""
@@ -148,7 +159,8 @@ def _project_files(design: Design) -> dict[str, bytes]:
         part=design.options.device.part,
         inputs=inputs,
         outputs=outputs,
-        facts=facts,
+        facts=handover(facts),
+        others=OTHERS,
         rtl=design.sources,
     )
     files = {name: _bytes(content) for name, content in emitted.items()}
