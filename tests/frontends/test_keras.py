@@ -17,6 +17,7 @@ from keras_files import (
     write_keras,
 )
 
+from gatewright.base import ModelError
 from gatewright.frontends.keras import read_keras
 from gatewright.ir import run_real
 from gatewright.ops.rounding_error import float_bounds
@@ -164,3 +165,28 @@ def test_global_average_of_a_length_that_is_no_power_of_two(tmp_path):
     path = write_keras(tmp_path, sequential(start(3, 2), entry))
     y = run_one(path, [[[1, 2], [3, 4], [5, 9]]])
     np.testing.assert_allclose(y, [[[3, 5]]])
+
+
+def nested_twice(first):
+    """Return a model that uses a nested one twice, whose calls are numbered from `first`."""
+    inner = functional([called(start(2, name="i")), called(layer("ReLU", "r"), "i")], ["i"], ["r"])
+    entry = {**inner, "name": "inner", "module": "keras"}
+    twice = [called(start(2)), called(layer("ELU", "e"), "x"), entry]
+    nodes = [{"args": [tensor("x")], "kwargs": {}}, {"args": [tensor("e")], "kwargs": {}}]
+    twice[2]["inbound_nodes"] = nodes
+    parts = [tensor("inner", first), tensor("inner", first + 1)]
+    return functional([*twice, called(layer("Concatenate", "c"), *parts)], ["x"], ["c"])
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_calls_of_nested_models_are_numbered_from_0_or_1(first, tmp_path):
+    """Keras 3.15 numbers them from 0, others count the call that built the nested model."""
+    y = run_one(write_keras(tmp_path, nested_twice(first)), [[1.0, -1.0]])
+    np.testing.assert_allclose(y, [[1.0, 0.0, 1.0, 0.0]])
+
+
+def test_a_call_of_a_nested_model_that_nothing_reads_is_refused(tmp_path):
+    config = nested_twice(1)
+    config["config"]["layers"][-1] = called(layer("Concatenate", "c"), tensor("inner", 1), "x")
+    with pytest.raises(ModelError, match="2 of 'inner', and 1 are read"):
+        read_keras(write_keras(tmp_path, config))

@@ -100,10 +100,10 @@ class ConfigReader:
             calls = tuple(
                 self._call(node, layer.name) for node in _list(entry.get("inbound_nodes"))
             )
-            first = self._first_call(layer, entry)
-            layers.append(_with_calls(layer, calls, first))
+            layers.append(_with_calls(layer, calls, 0))
         inputs = self._ends(config.get("input_layers"))
         outputs = self._ends(config.get("output_layers"))
+        layers = self._numbered(layers, outputs)
         if not inputs or not outputs or not layers:
             raise self._malformed("a model without layers, inputs or outputs", "an empty list")
         return Model(str(config.get("name", "model")), tuple(layers), inputs, outputs)
@@ -173,22 +173,25 @@ class ConfigReader:
             own = entry["config"] if kind in MODELS else config
             yield entry, Layer(name, kind, _family(entry), own, address, (), 0, built_for)
 
-    def _first_call(self, layer: Layer, entry: Mapping[str, Any]) -> int:
-        """Return 1 where Keras counted the call that built a nested model as its call 0.
+    def _numbered(self, layers: list[Layer], outputs: tuple[tuple[str, Ref], ...]) -> list[Layer]:
+        """Find the number of the first call of each nested model, by which ones are read.
 
-        Both versions do for functional models, Keras 2 also for sequential ones that begin with an
-        input layer.
+        Most versions of Keras count the call that built a nested model as its call 0, which nobody
+        reads; others (3.15 for functional models) begin with the first use. A file holds only
+        calls that are read, so their numbers tell.
         """
-        if layer.kind not in MODELS:
-            return 0
-        if layer.kind != "Sequential":
-            return 1
-        if self.keras >= 3:
-            return 0
-        config = entry["config"]
-        listing = _list(config.get("layers") if isinstance(config, Mapping) else config)
-        first = listing[0] if listing else None
-        return int(isinstance(first, Mapping) and first.get("class_name") == "InputLayer")
+        refs = [ref for _, ref in outputs]
+        refs += [ref for layer in layers for call in layer.calls for ref in call.inputs]
+        result = []
+        for layer in layers:
+            if layer.kind in MODELS:
+                read = {ref.call for ref in refs if ref.layer == layer.name}
+                layer = replace(layer, first_call=int(min(read, default=0) > 0))
+                if len(layer.calls) != len(read):
+                    found = f"{len(layer.calls)} of {layer.name!r}, and {len(read)} are read"
+                    raise self._malformed("calls of a nested model", found)
+            result.append(layer)
+        return result
 
     def _call(self, node: Any, layer: str) -> Call:
         """Read one use of a layer, in the form of Keras 3 (a mapping) or Keras 2 (a list)."""
