@@ -94,9 +94,13 @@ def _network(bench: Bench, name: str, peers: list[Peer]) -> Row:
     if "da4ml" not in totals:
         return Row(what, text, note=note, facts=facts)
     theirs = totals["da4ml"]
-    worse = max(ours.luts / theirs.luts, ours.da4ml_cost / theirs.da4ml_cost)
+    worst = max(
+        ours.luts / theirs.luts,
+        ours.da4ml_cost / theirs.da4ml_cost,
+        ours.da4ml_cost / theirs.own,  # its own figure leaves negated outputs out
+    )
     return Row(
-        what, text, Target("at most 1.1 x da4ml's, by either metric", most=1.1), worse,
+        what, text, Target("at most 1.1 x da4ml's, by every metric", most=1.1), worst,
         ratio="; ".join(
             f"{ratio(ours.luts, totals[p.name].luts, p.name)} "
             f"({ours.da4ml_cost / totals[p.name].da4ml_cost:.3g} by da4ml's metric)"
