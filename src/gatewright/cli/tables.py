@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import shlex
+import shutil
+import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
+from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
@@ -40,7 +46,7 @@ def cycles(count: int) -> str:
 
 def columns(title: str, names: Sequence[str], right: Sequence[str] = (), whole: int = 0) -> Table:
     """Return an empty table: numbers in the columns `right`, the first `whole` never folded."""
-    look: dict[str, Any] = {"box": SIMPLE_HEAD, "pad_edge": False, "padding": (0, 1)}
+    look: dict[str, Any] = {"box": SIMPLE_HEAD, "pad_edge": False, "padding": (0, 1, 0, 0)}
     table = Table(title=title, title_justify="left", title_style="bold", **look)
     for position, name in enumerate(names):
         justify: Any = "right" if name in right else "left"
@@ -127,25 +133,24 @@ def steps(timings: Mapping[str, float]) -> Table:
     return table
 
 
-def ledger(verification: Facts) -> Table:
-    """Return what was compared with the integer reference, and what came out."""
-    names = ("compared with the reference", "how", "vectors", "result", "time", "detail")
+def ledger(verification: Facts) -> Group:
+    """Return what was compared with the integer reference, and what came out; then the details."""
+    names = ("compared with the reference", "how", "vectors", "result", "time")
     table = columns("Verification", names, right=("vectors", "time"))
-    styles = {"exact": GOOD, "failed": BAD}
+    styles, details = {"exact": GOOD, "failed": BAD}, []
     for check in verification["checks"]:
         status = Text(check["status"], styles.get(check["status"], "yellow"))
         took = seconds(check["seconds"]) if check["seconds"] else ""
-        detail = str(check["detail"]).partition("\n")[0]
-        row(
-            table, check["subject"], check["method"], number(check["vectors"]), status, took, detail
-        )
-    return table
+        row(table, check["subject"], check["method"], number(check["vectors"]), status, took)
+        if detail := str(check["detail"]).partition("\n")[0]:
+            details.append(Text(printable(f" {check['subject']}: {detail}", 600), WORD))
+    return Group(table, *details, "")
 
 
 def layers(facts: Facts) -> Table:
     """Return resources layer by layer, estimated and synthesised side by side."""
     synthesis = facts.get("synthesis")
-    names = ["layer", "latency", "LUT est.", "FF est.", "DSP est."]
+    names = ["layer", "cycles", "LUT\nest.", "FF\nest.", "DSP\nest."]
     if synthesis:
         names += ["LUT", "FF", "DSP", "BRAM"]
     title = "Resources, est. = estimated" + (
@@ -172,9 +177,24 @@ def table_row(
     row(table, name, number(latency), *cells)
 
 
-def next_steps(*lines: tuple[str, str]) -> Table:
-    """Return commands that may follow, with what they are for."""
-    table = Table.grid(padding=(0, 2))
-    for command, purpose in lines:
-        table.add_row(Text("  " + command, "cyan"), Text(purpose))
-    return table
+def next_steps(*lines: tuple[str, str]) -> Group:
+    """Return commands that may follow, with what they are for; each can be copied as one line."""
+    commands = [line.replace("gatewright", program(), 1) for line, _ in lines]
+    width = max(map(len, commands))
+    texts = [
+        Text.assemble(("  " + command.ljust(width), "cyan"), ("  # " + purpose, WORD))
+        for command, (_, purpose) in zip(commands, lines, strict=True)
+    ]
+    for text in texts:
+        text.no_wrap, text.overflow = True, "ignore"
+    return Group(*texts)
+
+
+def program() -> str:
+    """Return how the user calls this program: by name, or by its path where it is not on PATH."""
+    called = Path(sys.argv[0])
+    if called.name != "gatewright" or shutil.which("gatewright"):
+        return "gatewright"
+    path = called.absolute()
+    inside = path.is_relative_to(Path.cwd())
+    return shlex.quote(os.path.relpath(path) if inside else str(path))

@@ -44,7 +44,7 @@ class Terminal:
         with _pipe_may_close(sys.stdout):
             console = _console(sys.stdout)
             for part in parts:
-                console.print(part)
+                console.print(part, crop=False)  # commands to copy may be longer than a line
             sys.stdout.flush()
 
     def answer(self, facts: Mapping[str, Any]) -> None:

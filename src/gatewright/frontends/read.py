@@ -103,5 +103,6 @@ def _read_file(path: Path) -> Graph:
             place=str(path),
             found=path.suffix or "no ending",
             supported=", ".join(FILES),
+            remedy="give the file its format's ending, or export the model to ONNX",
         )
     return reader(path)

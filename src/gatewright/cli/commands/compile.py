@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -25,6 +25,9 @@ FORMAT_HELP = (
     "Fix a number format: 'PATTERN.ROLE=FORMAT', as in 'dense_*.weight=fixed<6,1>'; roles are "
     "weight, bias, activation, input. May be repeated."
 )
+
+BETTER_THAN_GUESSING = 1.2
+"""Accuracy times the number of classes below which a model is as good as guessing."""
 
 
 def compile(
@@ -108,6 +111,8 @@ def compile(
             progress("write design", 0, 0)
         design.save(output, replace=force)
     _tell(terminal, design, output, data)
+    for doubt in doubts(design.facts()):
+        terminal.note(doubt)
     for choice in design.planned.choices:
         if reuse is not None and choice.plan.reuse < reuse:
             terminal.note(
@@ -176,6 +181,24 @@ def command(
     for pattern, form in rules.items():
         words += ["--format", f"{pattern}={form}"]
     return shlex.join(str(word) for word in words)
+
+
+def doubts(facts: Mapping[str, Any]) -> list[str]:
+    """Return what suggests that a compilation, although correct, is not what the user wants."""
+    found, estimate, texts = facts["metrics"] or {}, facts["estimate"], []
+    classes = facts["model"]["outputs"][0]["shape"][-1:] or [1]
+    accuracy = found.get("accuracy_model")
+    if accuracy is not None and accuracy * classes[0] < BETTER_THAN_GUESSING:
+        texts.append(
+            f"the model itself is right on only {accuracy:.2%} of the calibration samples, no "
+            f"better than guessing one of {classes[0]} classes: are they prepared as in training, "
+            f"and the labels in the model's order?"
+        )
+    if not any(estimate[kind] for kind in ("lut", "ff", "dsp")):
+        texts.append(
+            "the circuit holds no logic: its outputs are constant, or copies of its inputs"
+        )
+    return texts
 
 
 def _tell(terminal: Terminal, design: Design, output: Path, data: Data | None) -> None:

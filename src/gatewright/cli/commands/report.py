@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -21,6 +22,7 @@ def report(
     quiet: Quiet = False,
 ) -> int:
     """Write the report: one page that needs nothing else, and the same facts as JSON."""
+    from gatewright.cli.tables import program
     from gatewright.flow import load_design
 
     terminal = Terminal(json, quiet)
@@ -31,8 +33,9 @@ def report(
         page = design.report(folder / "report.html" if output is None else output)
     terminal.answer({"report": page, "facts": design.facts()})
     terminal.show(f"Report: {page}", f"Facts:  {page.with_suffix('.json')}")
+    told, name = shlex.quote(str(folder)), program()
     if design.verification is None:
-        terminal.note(f"the design was not verified yet: gatewright verify {folder}")
+        terminal.note(f"the design was not verified yet: {name} verify {told}")
     if design.synthesis is None:
-        terminal.note(f"the design was not synthesised yet: gatewright synth {folder}")
+        terminal.note(f"the design was not synthesised yet: {name} synth {told}")
     return 0
