@@ -196,7 +196,7 @@ def handover(facts: Mapping[str, Any]) -> dict[str, str]:
     found = facts["metrics"] or {}
     rows = {
         "model": Path(model["source"]).name,
-        "read as": ", ".join(str(value) for value in model["facts"].values()),
+        "read as": ", ".join(f"{key} {value}" for key, value in model["facts"].items()),
         "resources, estimated": f"{estimate['lut']:,} LUT, {estimate['ff']:,} FF, "
         f"{estimate['dsp']:,} DSP",
         "delay model": facts["clock"]["delay_model"],
