@@ -66,3 +66,12 @@ def test_doubts():
     assert "one of 5 classes" in guessing
     (empty,) = doubts({**facts(0.66, lut=0), "metrics": None})
     assert "no logic" in empty
+
+
+def test_what_the_import_was_compared_with():
+    ran = {"method": "ONNX (float64)", "vectors": 256}
+    not_run = {"method": "onnxruntime", "vectors": 0}
+    found = tables.imports({"source_checks": [ran, not_run], "import_check": None})
+    assert found == [("import", "agrees with ONNX (float64)", "256 vectors")]
+    ((_, told, _),) = tables.imports({"source_checks": [not_run], "import_check": None})
+    assert told == "not compared"

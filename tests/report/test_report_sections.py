@@ -184,10 +184,20 @@ def test_metrics_that_are_new_are_shown_too(facts):
     assert "0.93125" in page
 
 
-def test_the_ledger_holds_the_import_check_first(facts):
+def test_the_ledger_holds_the_import_first(facts):
+    ran = {"method": "ONNX (float64)", "vectors": 256, "worst": 1.9e-15, "share": 0.00013}
+    facts["source_checks"] = [
+        {**ran, "detail": ""},
+        {**ran, "method": "Keras (float32)", "vectors": 0, "detail": "it is not installed"},
+    ]
     lines = ledger_of(facts)
-    assert lines[0].subject == "import of the model"
-    assert len(lines) == 1 + len(facts["verification"]["checks"])
+    assert [line.subject for line in lines[:3]] == 2 * ["import of the model"] + [
+        "integers of the model"
+    ]
+    assert (lines[0].status, lines[0].state) == ("within rounding", "exact")
+    assert lines[0].detail == "largest difference 1.9e-15, 0.01% of its bound"
+    assert (lines[1].status, lines[1].detail) == ("not run", "it is not installed")
+    assert len(lines) == 3 + len(facts["verification"]["checks"])
 
 
 @pytest.mark.parametrize(

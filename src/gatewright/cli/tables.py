@@ -63,9 +63,19 @@ def row(table: Table, *cells: str | Text) -> None:
 def summary(facts: Facts, title: str) -> Table:
     """Return what a compilation gave: metric, latency, resources."""
     table = columns(title, ("figure", "value", "how it was got"))
-    for line in [*metrics(facts), *timing(facts), *totals(facts)]:
+    for line in [*imports(facts), *metrics(facts), *timing(facts), *totals(facts)]:
         row(table, *line)
     return table
+
+
+def imports(facts: Facts) -> list[tuple[str, str, str]]:
+    """Return what the import was compared with; that nothing could be run is said too."""
+    found = [c for c in facts.get("source_checks") or () if c["vectors"]]
+    lines = [("import", f"agrees with {c['method']}", f"{c['vectors']:,} vectors") for c in found]
+    own = facts.get("import_check") or {}
+    if own.get("vectors"):
+        lines.append(("import", f"{own['status']}: {own['method']}", f"{own['vectors']:,} vectors"))
+    return lines or [("import", "not compared", "the source model cannot be run here")]
 
 
 def metrics(facts: Facts) -> list[tuple[str, str, str]]:

@@ -22,17 +22,33 @@ class Line:
     seconds: str
 
 
-STATES = {"exact": "exact", "equal": "exact", "failed": "failed"}
+WITHIN = "within rounding"
+"""Of floats: the two differ by no more than a bound derived for every operation."""
+
+STATES = {"exact": "exact", "equal": "exact", WITHIN: "exact", "failed": "failed"}
 
 
 def ledger_of(facts: Mapping[str, Any]) -> list[Line]:
-    """Return the ledger: the import check first, as everything else rests on it."""
-    lines = []
+    """Return the ledger: the checks of the import first, as everything else rests on them."""
+    lines = [_line(_of_source(check)) for check in facts.get("source_checks") or ()]
     imported = facts.get("import_check")
     if imported:
-        lines.append(_line({"subject": "import of the model", "detail": "", **imported}))
+        lines.append(_line({"subject": "integers of the model", "detail": "", **imported}))
     verification = facts.get("verification") or {}
     return lines + [_line(check) for check in verification.get("checks", ())]
+
+
+def _of_source(check: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a run of the source model itself as a check among the others."""
+    ran = bool(check["vectors"])
+    found = f"largest difference {check['worst']:.1e}, {check['share']:.2%} of its bound"
+    return {
+        "subject": "import of the model",
+        "method": check["method"],
+        "vectors": check["vectors"],
+        "status": WITHIN if ran else "not run",
+        "detail": found if ran else check["detail"],
+    }
 
 
 def _line(check: Mapping[str, Any]) -> Line:
