@@ -317,3 +317,15 @@ def test_a_design_says_nothing_of_where_and_when_it_was_made(tmp_path):
             assert text == (second / path.relative_to(first)).read_text()
             assert str(tmp_path) not in text
     assert "computes model.onnx" in (first / f"rtl/{design.name}.v").read_text()
+
+
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [("torch_jit_export", "tagger_v2"), ("functional_3", "tagger_v2"), ("b", "b")],
+)
+def test_a_model_without_a_name_of_its_own_has_its_files(given, name, tmp_path):
+    model = quantized_mlp()
+    model.graph.name = given
+    onnx.save(model, tmp_path / "tagger_v2.onnx")
+    assert gw.compile(tmp_path / "tagger_v2.onnx").name == name
+    assert gw.compile(tmp_path / "tagger_v2.onnx", name="mine").name == "mine"

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import sys
-import time
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, fields, replace
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +16,7 @@ from gatewright.base import DataError, VerificationError
 from gatewright.flow.design import Design, Progress
 from gatewright.flow.host import Data, as_inputs, decode, encode
 from gatewright.flow.options import Options
+from gatewright.flow.steps import Steps
 from gatewright.frontends import read_model
 from gatewright.frontends.compare import SourceCheck, compare_with_source
 from gatewright.ir import Graph, Input, Reals, evaluate, infer, run_real
@@ -29,41 +28,17 @@ from gatewright.passes.netlist import Clock, pipeline
 from gatewright.quantize import Formats, Quantized, quantize
 from gatewright.quantize.formats import ROLES
 
-SOLVER = "gatewright.blocks.cmvm.kernel"
-"""What loads, or compiles and caches, the solver for constant matrices."""
+EVERYONES_NAME = re.compile(
+    r"(functional|sequential|model|graph|main_graph|torch[-_]jit[-_]export|tf2onnx)?([-_]?\d+)?",
+    re.I,
+)
+"""What frameworks call a model that was not given a name."""
 
 SOURCE_SAMPLES = 128
 """Calibration samples, and as many random ones, that the source model itself is run on."""
 
 REPLAY_SAMPLES = 500
 """Random samples for the comparison after import where no calibration data are given."""
-
-
-class _Steps:
-    """Times of the steps, and who is told of them."""
-
-    def __init__(self, progress: Progress | None) -> None:
-        self.progress, self.timings, self._start = progress, dict[str, float](), time.perf_counter()
-
-    def begin(self, what: str) -> None:
-        """Start a step."""
-        self._name, self._start = what, time.perf_counter()
-        if self.progress:
-            self.progress(what, 0, 0)
-
-    def end(self) -> None:
-        """End it; a step that was interrupted by another counts all of its parts."""
-        took = time.perf_counter() - self._start
-        self.timings[self._name] = self.timings.get(self._name, 0.0) + took
-
-    def prepare_solver(self) -> None:
-        """Load the solver; the first time after an installation it is compiled, which one sees."""
-        if SOLVER in sys.modules:
-            return
-        self.begin("prepare the solver (15 s, once)")
-        import_module(SOLVER)
-        self._name = "prepare solver"
-        self.end()
 
 
 def compile(
@@ -93,18 +68,18 @@ def compile(
         reuse: reuse factor (cycles each multiplier serves); None lets size decide.
         formats: number formats by layer pattern, `{"dense_*.weight": "fixed<6,1>"}`.
         input_format: format of the input where the model does not quantize it.
-        name: name of the top module; by default the model's.
+        name: name of the top module; by default the model's, or its file's where the model only
+            has the name that its framework gives to all.
         progress: called with (what, done, total).
 
     Raises:
         GatewrightError: bad input or an impossible option; nothing has been written.
     """
     options = Options.of(clock, device, reuse)
-    steps = _Steps(progress)
+    steps = Steps(progress)
     steps.begin("read model")
     source = read_model(model)
-    if name:
-        source = replace(source, name=name)
+    source = replace(source, name=name or _own_name(source.name, model))
     data = None if calibration is None else as_inputs(source, calibration)
     steps.end()
     graph, quantized = _to_integers(source, data, labels, tolerance, formats, input_format, steps)
@@ -124,6 +99,13 @@ def compile(
     return design
 
 
+def _own_name(name: str, model: Any) -> str:
+    """Return a name that tells one model from another."""
+    if isinstance(model, str | Path) and EVERYONES_NAME.fullmatch(name):
+        return Path(model).stem
+    return name
+
+
 def _to_integers(
     source: Graph,
     data: dict[str, Reals] | None,
@@ -131,7 +113,7 @@ def _to_integers(
     tolerance: float | None,
     formats: Mapping[str, str] | None,
     input_format: str | None,
-    steps: _Steps,
+    steps: Steps,
 ) -> tuple[Graph, Quantized | None]:
     """Return the integer graph, by the model's own quantizers or by quantizing it."""
     steps.begin("quantize")
@@ -201,7 +183,7 @@ def _with_input_format(graph: Graph, fmt: Fixed) -> Graph:
     return replace(graph, inputs=tuple(inputs))
 
 
-def _build(graph: Graph, options: Options, steps: _Steps) -> Design:
+def _build(graph: Graph, options: Options, steps: Steps) -> Design:
     """Plan, lower, pipeline and emit an integer graph."""
     steps.begin("plan")
     planned = plan(graph, options.reuse)
@@ -227,7 +209,7 @@ def _build(graph: Graph, options: Options, steps: _Steps) -> Design:
 
 def rebuild(graph: Graph, options: Options, progress: Progress | None = None) -> Design:
     """Build a design again from its integer graph, as `compile` did."""
-    return _build(graph, options, _Steps(progress))
+    return _build(graph, options, Steps(progress))
 
 
 def random_reals(graph: Graph, count: int, seed: int = 0) -> dict[str, Reals]:
