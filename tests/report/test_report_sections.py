@@ -190,7 +190,8 @@ def test_the_ledger_holds_the_import_first(facts):
         {**ran, "detail": ""},
         {**ran, "method": "Keras (float32)", "vectors": 0, "detail": "it is not installed"},
     ]
-    lines = ledger_of(facts)
+    replayed = {"method": "replay", "vectors": 500, "status": "equal"}
+    lines = ledger_of({**facts, "import_check": replayed})
     assert [line.subject for line in lines[:3]] == 2 * ["import of the model"] + [
         "integers of the model"
     ]
@@ -198,6 +199,8 @@ def test_the_ledger_holds_the_import_first(facts):
     assert lines[0].detail == "largest difference 1.9e-15, 0.01% of its bound"
     assert (lines[1].status, lines[1].detail) == ("not run", "it is not installed")
     assert len(lines) == 3 + len(facts["verification"]["checks"])
+    assert facts["quantization"]
+    assert len(ledger_of(facts)) == len(lines) - 1  # a float model has no integers of its own
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,8 @@ def ledger_of(facts: Mapping[str, Any]) -> list[Line]:
     """Return the ledger: the checks of the import first, as everything else rests on them."""
     lines = [_line(_of_source(check)) for check in facts.get("source_checks") or ()]
     imported = facts.get("import_check")
-    if imported:
+    # A float model has no integers of its own; what quantization lost stands under accuracy.
+    if imported and (imported.get("vectors") or not facts.get("quantization")):
         lines.append(_line({"subject": "integers of the model", "detail": "", **imported}))
     verification = facts.get("verification") or {}
     return lines + [_line(check) for check in verification.get("checks", ())]
