@@ -7,7 +7,9 @@ import pytest
 from onnx_models import model, node
 
 import gatewright as gw
-from gatewright.base import DataError
+from gatewright.base import DataError, OptionError
+from gatewright.num import Fixed, Overflow, Rounding
+from gatewright.ops import Quantize
 
 QUANT = {"signed": 1, "narrow": 0, "rounding_mode": "ROUND", "domain": "qonnx.custom_op.general"}
 NUMBERS = {"s": np.float32(0.25), "z": np.float32(0), "b": np.float32(6)}
@@ -78,3 +80,109 @@ def test_denormals_and_negative_zero():
     design = gw.compile(quantized([node("Relu", "xq", "y")], {"x": (3,)}))
     x = np.asarray([[-0.0, 5e-324, -1e-300]])
     np.testing.assert_array_equal(design.predict(x), np.zeros((1, 3)))
+
+
+@pytest.fixture(scope="module")
+def small():
+    return quantized([node("Relu", "xq", "y")], {"x": (3,)})
+
+
+@pytest.mark.parametrize("reuse", [None, 2])
+def test_no_sample_gives_no_answer(reuse):
+    w = np.arange(8).reshape(4, 2) / 4
+    design = gw.compile(quantized([node("MatMul", "xq w", "y")], {"x": (4,)}, w=w), reuse=reuse)
+    assert design.predict(np.zeros((0, 4))).shape == (0, 2)
+
+
+def test_calibration_without_samples_is_refused(small):
+    with pytest.raises(DataError, match="hold no sample"):
+        gw.compile(small, calibration=np.zeros((0, 3)))
+
+
+@pytest.mark.parametrize(
+    ("labels", "text"),
+    [
+        (np.zeros(3, int), "do not match"),
+        (np.eye(3)[[0, 1, 2, 0]], r"do not match(.|\n)*argmax"),
+        (["a"] * 4, "no class numbers"),
+        ([0.5] * 4, "no class numbers"),
+        ([0, 1, np.nan, 2], "no class numbers"),
+        ([0, -1, 2, 1], "negative"),
+    ],
+)
+def test_labels_that_are_no_classes(small, labels, text):
+    with pytest.raises(DataError, match=text):
+        gw.compile(small, calibration=np.zeros((4, 3)), labels=labels)
+
+
+def test_labels_count(small):
+    x = np.eye(3)
+    design = gw.compile(small, calibration=x, labels=[[0], [1], [0]])
+    assert design.facts_of_model["metrics"]["accuracy_firmware"] == pytest.approx(2 / 3)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "text"),
+    [
+        ({"labels": [0]}, DataError, "labels were given without calibration data"),
+        ({"tolerance": 0.1}, OptionError, "quantized already"),
+        ({"input_format": "fixed<8,4>"}, OptionError, "the model quantizes itself"),
+        ({"reuse": 1.5}, OptionError, "reuse factor is impossible"),
+        ({"reuse": "2"}, OptionError, "reuse factor is impossible"),
+        ({"reuse": True}, OptionError, "reuse factor is impossible"),
+        ({"reuse": float("nan")}, OptionError, "reuse factor is impossible"),
+        ({"device": 5}, OptionError, "device"),
+    ],
+)
+def test_options_that_would_do_nothing_are_refused(small, options, error, text):
+    with pytest.raises(error, match=text):
+        gw.compile(small, **options)
+
+
+def test_a_reuse_factor_of_numpy():
+    w = np.arange(8).reshape(4, 2) / 4
+    mlp = quantized([node("MatMul", "xq w", "y")], {"x": (4,)}, w=w)
+    assert gw.compile(mlp, reuse=np.int64(2)).interval == 2
+
+
+def test_numbers_of_threads_samples_and_seeds(small):
+    design = gw.compile(small)
+    x = np.random.default_rng(0).normal(0, 3, (500, 3))
+    np.testing.assert_array_equal(design.predict(x, threads=1), design.predict(x, threads=3))
+    for call in (
+        lambda: design.predict(x, threads=0),
+        lambda: design.verify(random=-1, rtl=False),
+        lambda: design.verify(seed=-1, rtl=False),
+    ):
+        with pytest.raises(OptionError, match="impossible"):
+            call()
+
+
+def test_masked_data_are_refused(small):
+    x = np.ma.masked_array(np.zeros((2, 3)), mask=[[0, 0, 1], [0, 0, 0]])
+    with pytest.raises(DataError, match="masked"):
+        gw.compile(small).predict(x)
+
+
+def test_wrapping_quantizers_on_numbers_past_float64s_integers():
+    """A large float is a multiple of every small power of two, so that it wraps to 0."""
+    for bits in (1, 2, 8):
+        op = Quantize.to_format(Fixed(True, bits, 0), Rounding.TRN, Overflow.WRAP)
+        x = np.asarray([2.0**61, -(2.0**61), 2.0**53 + 2, 1e300, -1e300, 2.0 ** (bits - 1)])
+        np.testing.assert_array_equal(
+            op.real(x),
+            [0, 0, 2 if bits > 2 else -2 if bits == 2 else 0, 0, 0, -(2.0 ** (bits - 1))],
+        )
+        fine = Quantize.to_format(Fixed(True, bits, 60), Rounding.TRN, Overflow.WRAP)
+        np.testing.assert_array_equal(fine.real(np.asarray([1e308])), [0])
+
+
+def test_many_samples_of_several_inputs_are_kept_together(tmp_path, monkeypatch):
+    monkeypatch.setattr("gatewright.flow.store.CALIBRATION_NUMBERS", 60)
+    two = quantized(
+        [node("Relu", "xq", "y"), node("Relu", "vq", "u")], {"x": (3,), "v": (1,)}, ("y", "u")
+    )
+    design = gw.compile(two, calibration={"x": np.ones((40, 3)), "v": np.ones((40, 1))})
+    again = gw.load(design.save(tmp_path / "design"))
+    assert {len(codes.q) for codes in again.calibration.values()} == {15}
+    again.verify(random=5, rtl=False)

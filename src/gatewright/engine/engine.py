@@ -81,12 +81,15 @@ class Engine:
         self.rate = 0.0
         self.compile_seconds = time.perf_counter() - start
 
-    def run(self, inputs: Mapping[str, NDArray[np.integer[Any]]]) -> dict[str, Ints]:
+    def run(
+        self, inputs: Mapping[str, NDArray[np.integer[Any]]], *, threads: int | None = None
+    ) -> dict[str, Ints]:
         """Run a batch.
 
         Args:
             inputs: for each port, integers `q` of the numbers `q * 2**-frac`, of shape (batch,
                 elements) and of any integer type (8-bit rows are read fastest).
+            threads: how many to use for this batch, the engine's own number unless given.
 
         Returns:
             For each output port, int64 of shape (batch, elements).
@@ -95,13 +98,15 @@ class Engine:
             DataError: a port is missing or unknown, an array has the wrong shape or type, a value
                 is outside the range of its element.
         """
-        return self._run(inputs, narrow=False)
+        return self._run(inputs, narrow=False, threads=threads)
 
     def run_raw(self, inputs: Mapping[str, NDArray[np.integer[Any]]]) -> dict[str, Array]:
         """Do as `run`, but return each port in the narrow integer type that it is computed in."""
         return self._run(inputs, narrow=True)
 
-    def _run(self, inputs: Mapping[str, Array], narrow: bool) -> dict[str, Array]:
+    def _run(
+        self, inputs: Mapping[str, Array], narrow: bool, threads: int | None = None
+    ) -> dict[str, Array]:
         start = time.perf_counter()
         arrays = accept(self.module, inputs)
         batch = len(next(iter(arrays.values()))) if arrays else 1
@@ -110,15 +115,17 @@ class Engine:
             for port in self._program.top.outputs
         }
         blocks, rest = divmod(batch, self.block)
-        self._run_blocks(arrays, outputs, blocks)
+        self._run_blocks(arrays, outputs, blocks, threads or self.threads)
         if rest:
             self._run_rest(arrays, outputs, blocks * self.block)
         self.rate = batch / max(time.perf_counter() - start, 1e-9)
         return outputs
 
-    def _run_blocks(self, arrays: dict[str, Array], outputs: dict[str, Array], blocks: int) -> None:
+    def _run_blocks(
+        self, arrays: dict[str, Array], outputs: dict[str, Array], blocks: int, threads: int
+    ) -> None:
         """Run whole blocks, on several threads where there are enough."""
-        workers = min(self.threads, max(blocks // LEAST_BLOCKS, 1))
+        workers = min(threads, max(blocks // LEAST_BLOCKS, 1))
         if workers == 1:
             self._run_part(arrays, outputs, 0, blocks)
             return

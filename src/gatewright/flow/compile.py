@@ -10,17 +10,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from gatewright.arch import plan
-from gatewright.base import DataError, VerificationError
+from gatewright.base import DataError, OptionError, Place, VerificationError
 from gatewright.flow.design import Design, Progress
-from gatewright.flow.host import Data, as_inputs, decode, encode
+from gatewright.flow.host import Data, as_inputs, as_labels, decode, encode
 from gatewright.flow.options import Options
 from gatewright.flow.steps import Steps
 from gatewright.frontends import read_model
 from gatewright.frontends.compare import SourceCheck, compare_with_source
 from gatewright.ir import Graph, Input, Reals, evaluate, infer, run_real
-from gatewright.num import Fixed, Intervals, Overflow, Rounding
+from gatewright.num import Fixed, Intervals, Ints, Overflow, Rounding
 from gatewright.ops import Quantize, ScaledQuantize
 from gatewright.passes.graph import host_input, prune, streamline
 from gatewright.passes.lower import lower
@@ -45,7 +46,7 @@ def compile(
     model: Any,
     *,
     calibration: Data | None = None,
-    labels: np.ndarray | None = None,
+    labels: ArrayLike | None = None,
     tolerance: float | None = None,
     clock: str | float = "200 MHz",
     device: str = "xcvu13p",
@@ -79,10 +80,11 @@ def compile(
     steps = Steps(progress)
     steps.begin("read model")
     source = read_model(model)
-    source = replace(source, name=name or _own_name(source.name, model))
+    source = replace(source, name=str(name or _own_name(source.name, model)))
     data = None if calibration is None else as_inputs(source, calibration)
+    classes = _check_data(data, labels)
     steps.end()
-    graph, quantized = _to_integers(source, data, labels, tolerance, formats, input_format, steps)
+    graph, quantized = _to_integers(source, data, classes, tolerance, formats, input_format, steps)
     facts: dict[str, Any] = {"model": dict(source.facts), "source": source.source}
     if quantized is not None:
         facts["quantization"] = quantization_facts(quantized)
@@ -94,9 +96,24 @@ def compile(
     design.facts_of_model = facts
     if data is not None:
         design.calibration = encode(graph, data)
-        design.labels = None if labels is None else np.asarray(labels)
+        design.labels = classes
         facts["metrics"] = _metrics(source, design, data)
     return design
+
+
+def _check_data(data: dict[str, Reals] | None, labels: ArrayLike | None) -> Ints | None:
+    """Refuse calibration data without samples, and labels that do not belong to them."""
+    if data is None:
+        if labels is not None:
+            raise DataError(
+                "labels were given without calibration data",
+                remedy="give the inputs that they belong to",
+            )
+        return None
+    samples = len(next(iter(data.values())))
+    if samples == 0:
+        raise DataError("the calibration data hold no sample", supported="1 or more")
+    return None if labels is None else as_labels(labels, samples)
 
 
 def _own_name(name: str, model: Any) -> str:
@@ -109,7 +126,7 @@ def _own_name(name: str, model: Any) -> str:
 def _to_integers(
     source: Graph,
     data: dict[str, Reals] | None,
-    labels: np.ndarray | None,
+    labels: Ints | None,
     tolerance: float | None,
     formats: Mapping[str, str] | None,
     input_format: str | None,
@@ -119,7 +136,8 @@ def _to_integers(
     steps.begin("quantize")
     graph = source
     if input_format is not None:
-        graph = _with_input_format(graph, Fixed.parse(input_format))
+        _check_input_format(source, input_format)
+        graph = _with_input_format(graph, Fixed.parse(str(input_format)))
     if any(isinstance(node.op, ScaledQuantize) for node in graph.nodes):
         graph = streamline(graph)
     graph = host_input(graph)
@@ -142,6 +160,13 @@ def _to_integers(
             progress=steps.progress,
         )
         graph = quantized.graph
+    elif tolerance is not None:
+        raise OptionError(
+            "a tolerance was given for a model that is quantized already",
+            found=tolerance,
+            supported="models whose formats are to be chosen",
+            remedy="leave the tolerance out: such a model is built exactly as it is",
+        )
     steps.end()
     return prune(graph), quantized  # what no output needs is no part of the firmware
 
@@ -170,6 +195,21 @@ def _is_integer(graph: Graph) -> bool:
         getattr(node.op, "out", ...) is None or getattr(node.op, "formats", ...) is None
         for node in graph.nodes
     )
+
+
+def _check_input_format(source: Graph, given: str) -> None:
+    """Refuse a format for inputs that the model quantizes itself."""
+    scaled = any(isinstance(node.op, ScaledQuantize) for node in source.nodes)
+    typed = host_input(streamline(source) if scaled else source)
+    own = [i.name for i in typed.inputs if i.type is not None]
+    if own:
+        raise OptionError(
+            "an input format was given for an input that the model quantizes itself",
+            place=Place(source.source, own[0]),
+            found=given,
+            supported="models that take real numbers as they are",
+            remedy="leave the input format out",
+        )
 
 
 def _with_input_format(graph: Graph, fmt: Fixed) -> Graph:

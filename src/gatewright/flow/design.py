@@ -18,7 +18,7 @@ from gatewright.emit import emit_verilog, top_name
 from gatewright.engine import Engine
 from gatewright.flow.golden import Golden, compare_golden
 from gatewright.flow.host import Data, answers, as_inputs, corner_codes, encode
-from gatewright.flow.options import Options
+from gatewright.flow.options import Options, check_count
 from gatewright.flow.verify import (
     Codes,
     RtlRun,
@@ -136,24 +136,32 @@ class Design:
         Raises:
             DataError: the data do not fit the model's inputs, or float64 cannot hold an answer.
         """
-        return answers(self.graph, self.predict_codes(x))
+        return answers(self.graph, self.predict_codes(x, threads=threads))
 
-    def predict_codes(self, x: Data) -> dict[str, FixedArray]:
+    def predict_codes(self, x: Data, *, threads: int | None = None) -> dict[str, FixedArray]:
         """Return the integers that the firmware answers, with their binary points, by output name.
+
+        Args:
+            x: real inputs as for `predict`.
+            threads: processors to use; by default all.
 
         Raises:
             DataError: the data do not fit the model's inputs.
         """
-        return self._emulate(encode(self.graph, as_inputs(self.graph, x)))
+        check_count("number of threads", threads, least=1)
+        return self._emulate(encode(self.graph, as_inputs(self.graph, x)), threads)
 
-    def _emulate(self, codes: Mapping[str, FixedArray]) -> dict[str, FixedArray]:
+    def _emulate(
+        self, codes: Mapping[str, FixedArray], threads: int | None
+    ) -> dict[str, FixedArray]:
         """Return the firmware's outputs as numbers."""
         if self.engine is None:
             values = evaluate(self.graph, codes)
             return {o.name: values[o.value] for o in self.graph.outputs}
         ports = to_ports(self.graph, self.netlist, codes)
         count = len(next(iter(ports.values())))
-        found = self.engine.run({"valid_in": np.ones((count, 1), np.int8), **ports})
+        ports["valid_in"] = np.ones((count, 1), np.int8)
+        found = self.engine.run(ports, threads=threads)
         return self._numbers(self.netlist, found)
 
     def _numbers(self, module: Module, found: Codes) -> dict[str, FixedArray]:
@@ -230,8 +238,11 @@ class Design:
 
         Raises:
             VerificationError: two of them differ; the message says where.
+            OptionError: a negative number of samples or seed.
             ToolError: Verilator fails. A missing compiler is noted in the ledger instead.
         """
+        check_count("number of random samples", random, least=0)
+        check_count("seed", seed, least=0)
         with self.timed("verify"):
             vectors = self.vectors(random, seed)
             ports = to_ports(self.graph, self.module, vectors)

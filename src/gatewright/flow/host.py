@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from gatewright.base import DataError, Place
 from gatewright.ir import Graph, Input, Output, Reals, infer
@@ -47,6 +48,10 @@ def as_inputs(graph: Graph, data: Data) -> dict[str, Reals]:
 
 def _checked(graph: Graph, i: Input, array: np.ndarray) -> Reals:
     place = Place(graph.source, i.name)
+    if np.ma.is_masked(array):
+        raise DataError(
+            "data hold masked values", place=place, remedy="fill or remove what is masked"
+        )
     try:
         x = np.asarray(array)
     except ValueError:
@@ -79,6 +84,31 @@ def _checked(graph: Graph, i: Input, array: np.ndarray) -> Reals:
             remedy="remove or replace NaN and infinite values",
         )
     return x
+
+
+def as_labels(labels: ArrayLike, samples: int) -> Ints:
+    """Return the class of each sample, checked.
+
+    Raises:
+        DataError: they are not one whole number from 0 for each sample.
+    """
+    array = np.asarray(labels)
+    if array.ndim == 2 and array.shape[1] == 1:
+        array = array[:, 0]
+    if array.shape != (samples,):
+        raise DataError(
+            "labels do not match the calibration data",
+            found=f"shape {array.shape}",
+            supported=f"shape ({samples},), a class number each",
+            remedy="for one-hot labels give labels.argmax(1)" if array.ndim == 2 else "",
+        )
+    if array.dtype.kind not in "fiub" or not (np.isfinite(array) & (array == array // 1)).all():
+        raise DataError(
+            "labels are no class numbers", found=array.dtype, supported="integers from 0"
+        )
+    if array.size and array.min() < 0:
+        raise DataError("a label is negative", found=array.min(), supported="classes from 0")
+    return array.astype(np.int64)
 
 
 def encode(graph: Graph, inputs: Mapping[str, Reals]) -> dict[str, FixedArray]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+import numpy as np
+
 from gatewright.arch import DEFAULT, Device, find_device
 from gatewright.base import OptionError
 
@@ -45,6 +47,21 @@ def parse_clock(clock: str | float) -> float:
     return mhz
 
 
+def check_count(what: str, number: int | None, least: int | None = None) -> int | None:
+    """Return a whole number (NumPy's too) as Python's, or None.
+
+    Raises:
+        OptionError: it is none, or below `least`.
+    """
+    if number is None:
+        return None
+    whole = isinstance(number, int | np.integer) and not isinstance(number, bool)
+    if not whole or (least is not None and number < least):
+        supported = "a whole number" if least is None else f"whole numbers from {least}"
+        raise OptionError(f"the {what} is impossible", found=repr(number), supported=supported)
+    return int(number)
+
+
 @dataclass(frozen=True)
 class Options:
     """How to build.
@@ -63,8 +80,12 @@ class Options:
     def of(
         cls, clock: str | float = "200 MHz", device: str = DEFAULT, reuse: int | None = None
     ) -> Options:
-        """Check what a user gave."""
-        return cls(parse_clock(clock), find_device(device), reuse)
+        """Check what a user gave.
+
+        Raises:
+            OptionError: the clock or the device is not known, or the reuse factor no number.
+        """
+        return cls(parse_clock(clock), find_device(str(device)), check_count("reuse factor", reuse))
 
     @property
     def clock_ns(self) -> float:

@@ -88,13 +88,15 @@ def data_ports(module: Module, outputs: bool = False) -> dict[str, list[int]]:
     return {name: signals for name, signals in ports.items() if name not in CONTROL}
 
 
+def _rows(q: Ints) -> Ints:
+    """Return the elements of each sample side by side, also where there is no sample."""
+    return q.reshape(len(q), math.prod(q.shape[1:]))
+
+
 def to_ports(graph: Graph, module: Module, inputs: Mapping[str, FixedArray]) -> Codes:
     """Return the integers of each input port of the top module."""
     names = data_ports(module)
-    return {
-        port: inputs[i.name].q.reshape(len(inputs[i.name].q), -1)
-        for port, i in zip(names, graph.inputs, strict=True)
-    }
+    return {port: _rows(inputs[i.name].q) for port, i in zip(names, graph.inputs, strict=True)}
 
 
 def reference(graph: Graph, module: Module, inputs: Mapping[str, FixedArray]) -> Codes:
@@ -107,7 +109,7 @@ def reference(graph: Graph, module: Module, inputs: Mapping[str, FixedArray]) ->
         kinds = module.intervals(signals)
         value = values[o.value]
         frac = np.broadcast_to(value.frac, value.q.shape[1:]).ravel()
-        q = value.q.reshape(len(value.q), -1)
+        q = _rows(value.q)
         answers[port] = round_shift(q, frac - kinds.frac, Rounding.TRN)
         back = round_shift(answers[port], kinds.frac - frac, Rounding.TRN)
         if (back != q).any() or not kinds.contains(answers[port]).all():

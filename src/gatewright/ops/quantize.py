@@ -133,7 +133,10 @@ def overflow_real(q: Reals, low: Reals, high: Reals, mode: Overflow) -> Reals:
     """Bring integers held in floats into limits."""
     if mode is Overflow.WRAP:
         span = high - low + 1
-        return np.asarray(np.mod(q - low, span) + low, np.float64)
+        # Past float64's range a number is a multiple of every span. The first remainder is exact
+        # for any float, which q - low is not for those beyond 2**53.
+        inside = np.mod(np.where(np.isinf(q), 0.0, q), span)
+        return np.asarray(np.mod(inside - low, span) + low, np.float64)
     if mode is Overflow.SAT_ZERO:
         return np.where((q < low) | (q > high), 0.0, q)
     return np.clip(q, low, high)
@@ -143,6 +146,7 @@ def quantize_real(x: Reals, op: Quantize) -> Reals:
     """Apply a quantizer to floats."""
     kind = op.format
     frac = kind.frac.astype(np.int32)
-    q = round_real(np.ldexp(np.asarray(x, np.float64), frac), op.rounding)
+    with np.errstate(over="ignore", invalid="ignore"):  # what is out of range is brought into it
+        q = round_real(np.ldexp(np.asarray(x, np.float64), frac), op.rounding)
     low, high = kind.lo.astype(np.float64), kind.hi.astype(np.float64)
     return np.ldexp(overflow_real(q, low, high, op.overflow), -frac)
