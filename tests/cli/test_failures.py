@@ -99,7 +99,7 @@ def test_signals_leave_nothing_behind(tmp_path, number, status):
         "import signal, sys, time; from gatewright.flow import store\n"
         # A shell's background job, which a test run may be, starts with Ctrl-C ignored.
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-        "def slow(work, folder): print('writing', flush=True); time.sleep(30)\n"
+        "def slow(*_): print('writing', flush=True); time.sleep(30)\n"
         "store._swap = slow\n" + START
     )
     from tests.cli.cli_models import quantized, write

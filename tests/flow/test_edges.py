@@ -178,7 +178,7 @@ def test_wrapping_quantizers_on_numbers_past_float64s_integers():
 
 
 def test_many_samples_of_several_inputs_are_kept_together(tmp_path, monkeypatch):
-    monkeypatch.setattr("gatewright.flow.store.CALIBRATION_NUMBERS", 60)
+    monkeypatch.setattr("gatewright.flow.calibration.CALIBRATION_NUMBERS", 60)
     two = quantized(
         [node("Relu", "xq", "y"), node("Relu", "vq", "u")], {"x": (3,), "v": (1,)}, ("y", "u")
     )

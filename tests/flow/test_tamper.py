@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import shutil
+import threading
 import zipfile
 
 import numpy as np
@@ -13,6 +14,7 @@ from flow_models import quantized_mlp
 
 import gatewright as gw
 from gatewright.base import FileError, GatewrightError, ModelError, VerificationError
+from gatewright.flow import save_results
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +70,10 @@ INPUT = ("graph", "fields", "inputs", 0, "fields")
         (("sha256",), {"/etc/hostname": ""}),
         (("sha256",), {"../other": ""}),
         (("facts_of_model",), []),
+        (("facts_of_model", "model"), 5),
+        (("facts_of_model", "metrics"), "x"),
+        (("facts_of_model", "import_check"), [[1]]),
+        (("facts_of_model", "source_checks"), ["x"]),
         (("latency",), 3),
         (("top",), "other"),
     ],
@@ -242,3 +248,53 @@ def test_changed_calibration_is_refused(copy, change):
     np.savez_compressed(copy / "calibration.npz", **arrays)
     with pytest.raises(FileError, match="calibration data"):
         gw.load(copy)
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (("verification", "checks"), 5),
+        (("verification", "checks", 0, "vectors"), "many"),
+        (("verification", "checks", 0, "status"), "exact, truly"),
+        (("verification", "checks", 0, "detail"), None),
+        (("timings",), 5),
+        (("synthesis",), {"total": 5}),
+    ],
+)
+def test_changed_results_are_refused(copy, path, value):
+    design = gw.load(copy)
+    design.verify(random=5, rtl=False)
+    kept = json.loads(save_results(design, copy).read_text())
+    put(kept, path, value)
+    (copy / "results.json").write_text(json.dumps(kept))
+    with pytest.raises(FileError, match="results kept with a design are damaged"):
+        gw.load(copy)
+
+
+def test_results_nested_without_end_are_refused(copy):
+    (copy / "results.json").write_text("[" * 200_000)
+    with pytest.raises(FileError, match="results kept with a design are damaged"):
+        gw.load(copy)
+
+
+@pytest.mark.parametrize("replace", [False, True])
+def test_of_several_writers_at_once_one_wins_and_nothing_stays(saved, tmp_path, replace):
+    design = gw.load(saved)
+    told: list[str] = []
+
+    def write() -> None:
+        try:
+            design.save(tmp_path / "d", replace=replace)
+            told.append("written")
+        except FileError as error:
+            told.append(error.what)
+
+    writers = [threading.Thread(target=write) for _ in range(6)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    assert [p.name for p in tmp_path.iterdir()] == ["d"]
+    others = "written" if replace else "the output folder holds a design already"
+    assert sorted(told) == sorted(["written", *[others] * 5])
+    gw.load(tmp_path / "d")

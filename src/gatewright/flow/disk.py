@@ -29,6 +29,12 @@ FIELDS: dict[str, type | tuple[type, ...]] = {
 }  # fmt: skip
 """What a description must hold, and of which type."""
 
+FACTS: dict[str, type | tuple[type, ...]] = {
+    "model": dict, "source": str, "command": str, "quantization": (dict, type(None)),
+    "metrics": (dict, type(None)), "import_check": (dict, type(None)), "source_checks": list,
+}  # fmt: skip
+"""Types of what a description tells of the model, where it does."""
+
 FOREIGN = re.compile(
     r"(?P<comment>//(?!\s*(?:synopsys|synthesis|verilator|pragma|translate|cadence|coverage))[^\n]*)"
     r"|(?P<legal>\$signed\b|`default_nettype (?:none|wire)\b)"
@@ -158,9 +164,13 @@ def read_description(folder: Path) -> dict[str, Any]:
 
 def _wrong_inside(description: Mapping[str, Any]) -> list[str]:
     """Return the fields whose own fields are wrong."""
-    wrong = []
+    wrong: list[str] = []
     if not all(type(seconds) in (int, float) for seconds in description["timings"].values()):
         wrong.append("timings")
+    facts = description["facts_of_model"]
+    wrong += [f for f, kind in FACTS.items() if f in facts and not isinstance(facts[f], kind)]
+    if not all(isinstance(check, dict) for check in facts.get("source_checks") or []):
+        wrong.append("source_checks")
     for name, digest in description["sha256"].items():
         path = PurePosixPath(name)
         if path.is_absolute() or ".." in path.parts or not isinstance(digest, str):

@@ -64,18 +64,29 @@ def take_results(design: Design, path: Path, content: bytes) -> bool:
             return False
         verification, synthesis = kept["verification"], kept["synthesis"]
         if verification is not None:
-            checks = tuple(Check(**check) for check in verification["checks"])
+            checks = tuple(_check(check) for check in verification["checks"])
             design.verification = Verification(checks)
         if synthesis is not None:
             design.synthesis = _synthesis(synthesis)
         design.timings.update({str(name): float(s) for name, s in kept["timings"].items()})
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise FileError(
             "the results kept with a design are damaged",
             place=str(path),
             remedy="remove the file; verify and synthesise again",
         ) from None
     return True
+
+
+def _check(facts: dict[str, Any]) -> Check:
+    check = Check(**facts)
+    texts = (check.subject, check.method, check.status, check.detail)
+    numbers = type(check.vectors) is int and isinstance(check.seconds, int | float)
+    if not numbers or not all(isinstance(text, str) for text in texts):
+        raise TypeError("a check of other types")
+    if check.status not in ("exact", "not run", "failed"):
+        raise ValueError(check.status)
+    return check
 
 
 def _synthesis(facts: dict[str, Any]) -> SynthesisResult:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import json
@@ -18,6 +19,7 @@ import numpy as np
 from gatewright._version import __version__
 from gatewright.base import FileError
 from gatewright.emit import emit_project
+from gatewright.flow.calibration import CALIBRATION, calibration_arrays, read_calibration
 from gatewright.flow.disk import (
     DESCRIPTION,
     FORMAT,
@@ -33,14 +35,12 @@ from gatewright.flow.golden import ARRAYS as GOLDEN
 from gatewright.flow.golden import read_golden, read_golden_text
 from gatewright.flow.options import Options
 from gatewright.flow.results import RESULTS, results_of, take_results
-from gatewright.ir import Graph
-from gatewright.num import FixedArray
 from gatewright.ops.serialize import dump, load
 
 if TYPE_CHECKING:
     from gatewright.flow.design import Design, Progress
 
-FACTS, ARRAYS, CALIBRATION = "facts.json", "model.npz", "calibration.npz"
+FACTS, ARRAYS = "facts.json", "model.npz"
 
 OTHERS = {
     DESCRIPTION: "the integer model's structure, options, and a checksum of every file",
@@ -52,8 +52,9 @@ OTHERS = {
 }
 """Files beside the hand-over, for its page."""
 
-CALIBRATION_NUMBERS = 4_000_000
-"""Calibration inputs beyond this many numbers are cut when a design is saved."""
+TAKEN = (errno.ENOTEMPTY, errno.EEXIST)
+MOST_TRIES = 20
+"""Tries to replace a folder that others replace at the same time."""
 
 
 def save(design: Design, folder: Path, replace: bool) -> Path:
@@ -70,7 +71,7 @@ def save(design: Design, folder: Path, replace: bool) -> Path:
             target = work / name
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(content)
-        _swap(work, folder)
+        _swap(work, folder, replace)
     except OSError as error:
         raise FileError(
             "the design could not be written",
@@ -134,19 +135,34 @@ def _check_writable(folder: Path) -> None:
             )
 
 
-def _swap(work: Path, folder: Path) -> None:
-    """Put the finished folder in the place of what is there."""
-    if not folder.exists():
-        work.replace(folder)
-        return
-    old = work.with_name(work.name + ".old")
-    folder.replace(old)
-    try:
-        work.replace(folder)
-    except OSError:
-        old.replace(folder)
-        raise
-    shutil.rmtree(old, ignore_errors=True)
+def _swap(work: Path, folder: Path, replace: bool) -> None:
+    """Put the finished folder in its place, also where others write to the same one just now.
+
+    A folder can only be renamed onto an empty one, so that of several writers one is first; another
+    that may replace moves what is there aside, and tries again.
+    """
+    for _ in range(MOST_TRIES):
+        try:
+            work.rename(folder)
+            return
+        except OSError as error:
+            if error.errno not in TAKEN:
+                raise
+        check_target(folder, replace)
+        old = work.with_name(work.name + ".old")
+        with suppress(FileNotFoundError):  # another writer was faster
+            folder.rename(old)
+        try:
+            work.rename(folder)
+            return
+        except OSError as error:
+            with suppress(OSError):  # where nobody put another in its place, it comes back
+                old.rename(folder)
+            if error.errno not in TAKEN:
+                raise
+        finally:
+            shutil.rmtree(old, ignore_errors=True)
+    work.rename(folder)
 
 
 def _project_files(design: Design) -> dict[str, bytes]:
@@ -170,7 +186,7 @@ def _project_files(design: Design) -> dict[str, bytes]:
         {f"{k}:{p}": q for k, part in (("in", inputs), ("out", outputs)) for p, q in part.items()}
     )
     if design.calibration:
-        files[CALIBRATION] = _npz(_calibration(design))
+        files[CALIBRATION] = _npz(calibration_arrays(design.calibration, design.labels))
     files[FACTS] = json.dumps(facts, indent=1).encode()
     description = {
         "format": FORMAT,
@@ -190,41 +206,6 @@ def _project_files(design: Design) -> dict[str, bytes]:
     }
     files[DESCRIPTION] = json.dumps(description, indent=1).encode()
     return files
-
-
-def _calibration(design: Design) -> dict[str, np.ndarray]:
-    """Return as many samples of every input as are kept, and their labels."""
-    per_sample = sum(max(1, int(np.prod(c.q.shape[1:]))) for c in design.calibration.values())
-    count = max(1, CALIBRATION_NUMBERS // per_sample)
-    arrays = {f"x:{name}": codes.q[:count] for name, codes in design.calibration.items()}
-    if design.labels is not None:
-        arrays["labels"] = design.labels[:count]
-    return arrays
-
-
-def _stored_calibration(
-    path: Path, graph: Graph
-) -> tuple[dict[str, FixedArray], np.ndarray | None]:
-    """Read what `_calibration` wrote; every input must have its samples, in its range.
-
-    Raises:
-        FileError: the file is damaged.
-    """
-    stored = read_arrays(path)
-    codes, counts = {}, set()
-    for i in graph.inputs:
-        assert i.type is not None
-        q = stored.get(f"x:{i.name}", np.zeros(0))
-        if q.dtype != np.int64 or q.shape[1:] != i.shape or not i.type.contains(q).all():
-            raise FileError(
-                "calibration data do not fit the design", place=str(path), found=f"input {i.name}"
-            )
-        codes[i.name] = FixedArray(q, i.type.frac)
-        counts.add(len(q))
-    labels = stored.get("labels")
-    if len(counts) != 1 or (labels is not None and labels.shape != (*counts,)):
-        raise FileError("calibration data differ in length", place=str(path))
-    return codes, labels
 
 
 def _bytes(content: str | bytes) -> bytes:
@@ -261,7 +242,7 @@ def load_design(folder: str | Path, *, progress: Progress | None = None) -> Desi
     design.golden = read_golden(folder, design.module)
     design.golden_text = read_golden_text(folder, design.module)
     if (folder / CALIBRATION).is_file():
-        design.calibration, design.labels = _stored_calibration(folder / CALIBRATION, graph)
+        design.calibration, design.labels = read_calibration(folder / CALIBRATION, graph)
     design.facts_of_model = dict(description["facts_of_model"])
     design.timings = {
         **description["timings"],
