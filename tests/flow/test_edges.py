@@ -108,6 +108,7 @@ def test_calibration_without_samples_is_refused(small):
         ([0.5] * 4, "no class numbers"),
         ([0, 1, np.nan, 2], "no class numbers"),
         ([0, -1, 2, 1], "negative"),
+        ([0, 1, 2, 3], "names no class of the model"),
     ],
 )
 def test_labels_that_are_no_classes(small, labels, text):
@@ -132,6 +133,7 @@ def test_labels_count(small):
         ({"reuse": True}, OptionError, "reuse factor is impossible"),
         ({"reuse": float("nan")}, OptionError, "reuse factor is impossible"),
         ({"device": 5}, OptionError, "device"),
+        ({"formats": ["x"], "calibration": np.eye(3)}, OptionError, "by layer pattern"),
     ],
 )
 def test_options_that_would_do_nothing_are_refused(small, options, error, text):

@@ -13,15 +13,16 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from gatewright.arch import plan
-from gatewright.base import DataError, OptionError, Place, VerificationError
+from gatewright.base import DataError, OptionError, VerificationError
 from gatewright.flow.design import Design, Progress
-from gatewright.flow.host import Data, as_inputs, as_labels, decode, encode
+from gatewright.flow.given import check_data, check_input_format, with_input_format
+from gatewright.flow.host import Data, as_inputs, decode, encode
 from gatewright.flow.options import Options
 from gatewright.flow.steps import Steps
 from gatewright.frontends import read_model
 from gatewright.frontends.compare import SourceCheck, compare_with_source
-from gatewright.ir import Graph, Input, Reals, evaluate, infer, run_real
-from gatewright.num import Fixed, Intervals, Ints, Overflow, Rounding
+from gatewright.ir import Graph, Reals, evaluate, infer, run_real
+from gatewright.num import Fixed, Ints
 from gatewright.ops import Quantize, ScaledQuantize
 from gatewright.passes.graph import host_input, prune, streamline
 from gatewright.passes.lower import lower
@@ -82,7 +83,7 @@ def compile(
     source = read_model(model)
     source = replace(source, name=str(name or _own_name(source.name, model)))
     data = None if calibration is None else as_inputs(source, calibration)
-    classes = _check_data(data, labels)
+    classes = check_data(data, labels)
     steps.end()
     graph, quantized = _to_integers(source, data, classes, tolerance, formats, input_format, steps)
     facts: dict[str, Any] = {"model": dict(source.facts), "source": source.source}
@@ -99,21 +100,6 @@ def compile(
         design.labels = classes
         facts["metrics"] = _metrics(source, design, data)
     return design
-
-
-def _check_data(data: dict[str, Reals] | None, labels: ArrayLike | None) -> Ints | None:
-    """Refuse calibration data without samples, and labels that do not belong to them."""
-    if data is None:
-        if labels is not None:
-            raise DataError(
-                "labels were given without calibration data",
-                remedy="give the inputs that they belong to",
-            )
-        return None
-    samples = len(next(iter(data.values())))
-    if samples == 0:
-        raise DataError("the calibration data hold no sample", supported="1 or more")
-    return None if labels is None else as_labels(labels, samples)
 
 
 def _own_name(name: str, model: Any) -> str:
@@ -136,8 +122,8 @@ def _to_integers(
     steps.begin("quantize")
     graph = source
     if input_format is not None:
-        _check_input_format(source, input_format)
-        graph = _with_input_format(graph, Fixed.parse(str(input_format)))
+        check_input_format(source, input_format)
+        graph = with_input_format(graph, Fixed.parse(str(input_format)))
     if any(isinstance(node.op, ScaledQuantize) for node in graph.nodes):
         graph = streamline(graph)
     graph = host_input(graph)
@@ -173,6 +159,12 @@ def _to_integers(
 
 def _formats(formats: Mapping[str, str], input_format: str | None) -> Formats:
     """Read `{"dense_*.weight": "fixed<6,1>"}`; a rule without a role is about the activation."""
+    if not isinstance(formats, Mapping):
+        raise OptionError(
+            "formats are given by layer pattern",
+            found=formats,
+            supported='a dictionary such as {"dense_*.weight": "fixed<6,1>"}',
+        )
     rules = [("*", "input", input_format)] if input_format else []
     for key, fmt in formats.items():
         pattern, dot, role = key.rpartition(".")
@@ -195,32 +187,6 @@ def _is_integer(graph: Graph) -> bool:
         getattr(node.op, "out", ...) is None or getattr(node.op, "formats", ...) is None
         for node in graph.nodes
     )
-
-
-def _check_input_format(source: Graph, given: str) -> None:
-    """Refuse a format for inputs that the model quantizes itself."""
-    scaled = any(isinstance(node.op, ScaledQuantize) for node in source.nodes)
-    typed = host_input(streamline(source) if scaled else source)
-    own = [i.name for i in typed.inputs if i.type is not None]
-    if own:
-        raise OptionError(
-            "an input format was given for an input that the model quantizes itself",
-            place=Place(source.source, own[0]),
-            found=given,
-            supported="models that take real numbers as they are",
-            remedy="leave the input format out",
-        )
-
-
-def _with_input_format(graph: Graph, fmt: Fixed) -> Graph:
-    """Quantize the inputs that take real numbers, on the host, to a format that the user gave."""
-    op = Quantize.to_format(fmt, Rounding.RND, Overflow.SAT)
-    inputs: list[Input] = []
-    for i in graph.inputs:
-        if i.type is None:
-            i = replace(i, type=Intervals.format(fmt, i.shape), encode=(*i.encode, op))
-        inputs.append(i)
-    return replace(graph, inputs=tuple(inputs))
 
 
 def _build(graph: Graph, options: Options, steps: Steps) -> Design:
@@ -356,6 +322,12 @@ def _metrics(source: Graph, design: Design, data: dict[str, Reals]) -> dict[str,
         ours, original = firmware.argmax(1), theirs.argmax(1)
         facts["same_class"] = float((ours == original).mean())
         if design.labels is not None:
+            if design.labels.max() >= theirs.shape[1]:
+                raise DataError(
+                    "a label names no class of the model",
+                    found=int(design.labels.max()),
+                    supported=f"0 to {theirs.shape[1] - 1}",
+                )
             facts["accuracy_model"] = float((original == design.labels).mean())
             facts["accuracy_firmware"] = float((ours == design.labels).mean())
     return facts

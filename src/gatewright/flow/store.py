@@ -9,8 +9,8 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -59,8 +59,16 @@ MOST_TRIES = 20
 
 def save(design: Design, folder: Path, replace: bool) -> Path:
     """Write a design into a folder that appears only when it is complete."""
-    check_target(folder, replace)
+    with _alone(folder):  # looked at before the work is done, and again before writing
+        check_target(folder, replace)
     files = _project_files(design)
+    with _alone(folder):
+        return _write(files, folder, replace)
+
+
+def _write(files: dict[str, bytes], folder: Path, replace: bool) -> Path:
+    """Write files beside a folder, and put them in its place."""
+    check_target(folder, replace)
     folder = folder.absolute()
     work: Path | None = None
     try:
@@ -83,6 +91,25 @@ def save(design: Design, folder: Path, replace: bool) -> Path:
         if work is not None and work.exists():
             shutil.rmtree(work, ignore_errors=True)
     return folder
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Let one writer at a time work beside a folder, where the system can tell them apart."""
+    anchor = folder.absolute().parent
+    while not anchor.exists():
+        anchor = anchor.parent
+    handle = None
+    with suppress(ImportError, OSError):  # not on every system, nor on every disk: then `_swap`
+        import fcntl
+
+        handle = os.open(anchor, os.O_RDONLY)
+        fcntl.flock(handle, fcntl.LOCK_EX)
+    try:
+        yield
+    finally:
+        if handle is not None:
+            os.close(handle)
 
 
 def check_target(folder: Path, replace: bool) -> None:
@@ -148,7 +175,8 @@ def _swap(work: Path, folder: Path, replace: bool) -> None:
         except OSError as error:
             if error.errno not in TAKEN:
                 raise
-        check_target(folder, replace)
+        with suppress(FileNotFoundError):  # another writer has moved it aside
+            check_target(folder, replace)
         old = work.with_name(work.name + ".old")
         with suppress(FileNotFoundError):  # another writer was faster
             folder.rename(old)
