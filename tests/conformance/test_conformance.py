@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from gatewright.arch import find_device
+from gatewright.base import ToolError
 from gatewright.emit import emit_verilog
 from gatewright.engine import Engine
 from gatewright.flow.host import corner_codes
@@ -174,7 +175,7 @@ def test_interpreter_counts_the_cycles_that_are_stated(pair):
 def _needs_compiler() -> None:
     try:
         find_compiler()
-    except Exception as error:
+    except ToolError as error:
         pytest.skip(f"RTL cannot be simulated: {error}")
 
 
