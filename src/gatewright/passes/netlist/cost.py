@@ -16,7 +16,8 @@ class Resources:
         lut: lookup tables; an adder takes one for each bit of its result that both operands reach.
         ff: flip-flops, counted exactly from the registers (before any are merged or made into
             shift registers by synthesis).
-        dsp: multipliers of two variables that a DSP would take.
+        dsp: 0: a product of two variables is counted in LUTs, as synthesis without DSP blocks
+            builds it.
     """
 
     lut: float = 0.0
