@@ -276,7 +276,7 @@ def test_damaged_designs_are_refused(saved, tmp_path, damage):
     if damage == "json":
         description.write_bytes(description.read_bytes()[:-100])
     elif damage == "format":
-        description.write_text(description.read_text().replace('"format": 1', '"format": 99', 1))
+        description.write_text(description.read_text().replace('"format": 2', '"format": 99', 1))
     elif damage == "npz":
         (copy / "model.npz").write_bytes((copy / "model.npz").read_bytes()[:200])
     elif damage == "missing":

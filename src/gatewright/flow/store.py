@@ -26,7 +26,8 @@ from gatewright.ops.serialize import dump, load
 if TYPE_CHECKING:
     from gatewright.flow.design import Design, Progress
 
-FORMAT = 1
+FORMAT = 2
+ASKED = "latency_asked"
 DESCRIPTION, FACTS, ARRAYS = "design.json", "facts.json", "model.npz"
 GOLDEN, CALIBRATION = "vectors/golden.npz", "calibration.npz"
 MOST_BYTES = 1 << 30
@@ -157,6 +158,7 @@ def _project_files(design: Design) -> dict[str, bytes]:
         "clock_mhz": design.options.clock_mhz,
         "device": design.options.device.name,
         "reuse": design.options.reuse,
+        ASKED: design.options.latency,
         "top": design.name,
         "latency": design.latency,
         "interval": design.interval,
@@ -207,7 +209,7 @@ def load_design(folder: str | Path, *, progress: Progress | None = None) -> Desi
     description = _description(folder)
     arrays = _read_npz(folder / ARRAYS)
     graph = load(description["graph"], arrays)
-    options = Options.of(description["clock_mhz"], description["device"], description["reuse"])
+    options = Options.of(*(description[k] for k in ("clock_mhz", "device", "reuse", ASKED)))
     design = rebuild(graph, options, progress)
     design.sources = {p.name: _read(p).decode() for p in sorted((folder / "rtl").glob("*.v"))}
     if not design.sources:
@@ -279,7 +281,7 @@ def _description(folder: Path) -> dict[str, Any]:
             supported=f"format {FORMAT}",
             remedy="compile the model again",
         )
-    needed = {"graph", "clock_mhz", "device", "reuse", "facts_of_model", "timings", "sha256"}
+    needed = {"graph", "clock_mhz", "device", "reuse", ASKED, "facts_of_model", "timings", "sha256"}
     if not needed <= set(description) or not isinstance(description["sha256"], dict):
         raise FileError("a design's description is damaged", place=str(path))
     return dict(description)

@@ -2,13 +2,14 @@
 
 from gatewright.passes.netlist.cost import Resources, modules, resources, total_resources
 from gatewright.passes.netlist.delay import Clock, DelayModel, cell_delay
-from gatewright.passes.netlist.pipeline import pipeline
+from gatewright.passes.netlist.pipeline import least_latency, pipeline
 
 __all__ = [
     "Clock",
     "DelayModel",
     "Resources",
     "cell_delay",
+    "least_latency",
     "modules",
     "pipeline",
     "resources",

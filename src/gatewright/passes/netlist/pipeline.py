@@ -19,7 +19,7 @@ from gatewright.passes.netlist.rebuild import Rebuild
 from gatewright.passes.netlist.retime import WORK, retime
 from gatewright.passes.netlist.schedule import Schedule, Scheduler
 
-__all__ = ["MOST_CYCLES", "Clock", "pipeline"]
+__all__ = ["MOST_CYCLES", "Clock", "least_latency", "pipeline"]
 
 MOST_CYCLES = 4096
 """Longest latency that can be asked for."""
@@ -47,6 +47,11 @@ def pipeline(
     if effort > 0:
         retime(schedule, clock.budget, effort)
     return _rebuild(schedule, {})
+
+
+def least_latency(top: Module, clock: Clock) -> int:
+    """Return the fewest cycles from input to output that a clock allows."""
+    return Scheduler(clock).run(top, [0.0] * len(top.input_signals)).latency
 
 
 def _pad(schedule: Schedule, clock: Clock, latency: int) -> None:

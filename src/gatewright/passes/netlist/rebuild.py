@@ -10,6 +10,30 @@ WIRING = (Kind.SHIFT,)
 """Cells that are made again behind a register instead of being registered."""
 
 
+def live_cells(m: Module) -> list[bool]:
+    """Tell which cells something reads: an output, an instance or a register, in the end.
+
+    What can only have one value is written as a constant wherever it is read, and so its cell is
+    not live, nor what stands before it for its sake.
+    """
+    live = [False] * len(m)
+    todo = [s for s, kind in enumerate(m.kind) if kind in (Kind.REG, Kind.INPUT, Kind.INSTANCE)]
+    todo += m.output_signals
+    for s in todo:
+        live[s] = True
+    for instance in m.instances:
+        todo.extend(instance.inputs)
+    while todo:
+        s = todo.pop()
+        if m.is_constant(s) and m.kind[s] != Kind.REG:
+            live[s] = m.kind[s] in (Kind.INPUT, Kind.INSTANCE)
+            continue
+        live[s] = True
+        if m.kind[s] != Kind.INSTANCE:
+            todo.extend(o for o in m.operands(s) if not live[o])
+    return live
+
+
 class Rebuild:
     """Write a scheduled module out again, with registers between labels.
 
@@ -39,8 +63,9 @@ class Rebuild:
             if port == "valid_in":
                 self.control.update(fresh)
         late: list[int] = []
+        live = live_cells(m)
         for s, kind in enumerate(m.kind):
-            if kind == Kind.INPUT:
+            if kind == Kind.INPUT or not live[s]:
                 continue
             if kind == Kind.REG:
                 register = new.register(m.range(s), None if m.imm[s] == NO_RESET else m.imm[s])
@@ -94,7 +119,7 @@ class Rebuild:
         m, own = self.m, self.labels[s]
         if m.is_constant(s):
             # As it stands: a zero may have been put on the grid of the sum that reads it.
-            return self.new.row(Kind.CONST, m.range(s), imm=m.imm[s])
+            return self.new.row(Kind.CONST, m.range(s), imm=m.lo[s])
         if m.kind[s] in WIRING and label > own:
             source = self.at(m.a[s], label)
             return self.new.shift(source, m.imm[s])

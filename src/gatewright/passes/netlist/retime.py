@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from gatewright.hw import Kind, Module
-from gatewright.passes.netlist.rebuild import WIRING
+from gatewright.passes.netlist.rebuild import WIRING, live_cells
 from gatewright.passes.netlist.schedule import Schedule
 
 HELD = 1 << 60
@@ -50,13 +50,14 @@ class Retimed:
 
 @dataclass(eq=False)
 class _Place:
-    """Where the signals of one module stand in the program."""
+    """Where the signals of one module stand in the program: variables and points."""
 
     schedule: Schedule
     entry: int
+    exit: int
     node: list[int]
     point: list[int]
-    exit: int = -1
+    live: list[bool] = field(default_factory=list)
     children: dict[int, _Place] = field(default_factory=dict)
 
 
@@ -173,9 +174,10 @@ class _Program:
     def module(self, schedule: Schedule, entry: int, feeds: list[int], leave: int) -> _Place:
         """Add a module; `feeds` are the points of its input signals."""
         m, base = schedule.module, self.x[entry]
-        place = _Place(schedule, entry, [CONSTANT] * len(m), [CONSTANT] * len(m), leave)
+        nothing = [CONSTANT] * len(m)
+        place = _Place(schedule, entry, leave, nothing, nothing.copy(), live_cells(m))
         for s, kind in enumerate(m.kind):
-            if kind == Kind.CONST:
+            if not place.live[s]:
                 continue
             if kind == Kind.INPUT:
                 if not m.is_constant(s):
@@ -194,15 +196,13 @@ class _Program:
     def _cell(self, place: _Place, s: int, base: int) -> None:
         """Add a cell; one that is made again behind registers is its operand."""
         m, schedule = place.schedule.module, place.schedule
-        if m.kind[s] in WIRING and not m.is_constant(s):
+        if m.kind[s] in WIRING:
             place.node[s], place.point[s] = place.node[m.a[s]], place.point[m.a[s]]
             return
         node = place.node[s] = self.variable(base + schedule.label[s])
         reads = [o for o in m.operands(s) if not m.is_constant(o)]
         for o in reads:
             self.arc(place.node[o], node)
-        if m.is_constant(s):
-            return  # written as a constant: it takes no time
         place.point[s] = self.point(node, [place.point[o] for o in reads], schedule.delay[s])
 
     def _instance(self, place: _Place, s: int, base: int) -> None:
@@ -223,11 +223,10 @@ class _Program:
             for o, settle in zip(inputs, child.granted, strict=True):
                 self.deadline(entry, place.point[o], settle)
             points = [self.point(leave, [], t) for t in child.out_arrival]
-            place.children[number] = _Place(child, entry, [], points, leave)
+            place.children[number] = _Place(child, entry, leave, [], points)
             return
         feeds = [
-            CONSTANT if m.is_constant(o) else self.point(entry, [place.point[o]], 0.0)
-            for o in inputs
+            self.point(entry, [] if m.is_constant(o) else [place.point[o]], 0.0) for o in inputs
         ]
         place.children[number] = self.module(child, entry, feeds, leave)
 
@@ -244,7 +243,7 @@ class _Program:
         m = place.schedule.module
         readers: dict[int, set[int]] = {}
         for s, kind in enumerate(m.kind):
-            if kind in WIRING or kind == Kind.INSTANCE:
+            if kind in WIRING or kind == Kind.INSTANCE or not place.live[s]:
                 continue
             for o in m.operands(s):
                 readers.setdefault(_source(m, o), set()).add(place.node[s])
