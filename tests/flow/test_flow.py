@@ -296,3 +296,65 @@ def test_a_hostile_name_stays_out_of_the_rtl(model):
     code = "\n".join(line.split("//")[0] for line in text.splitlines())
     assert "`include" not in code
     assert design.name.isidentifier()
+
+
+@pytest.fixture(scope="module")
+def padded(model, x, parallel):
+    return gw.compile(
+        model, calibration=x, clock="300 MHz", name="tagger", latency=parallel.latency + 5
+    )
+
+
+def test_a_latency_is_kept_and_counted_in_simulation(parallel, padded):
+    needs_compiler()
+    assert padded.latency == parallel.latency + 5
+    assert padded.verify(random=100).verified
+    assert padded.facts()["latency"] == {
+        "cycles": parallel.latency + 5,
+        "ns": pytest.approx((parallel.latency + 5) * 1e3 / 300),
+        "status": "simulated",
+        "asked": parallel.latency + 5,
+        "least": parallel.latency,
+    }
+
+
+def test_a_latency_outlives_retraining(padded, x):
+    retrained = gw.compile(
+        quantized_mlp(seed=3), calibration=x, clock="300 MHz", latency=padded.latency
+    )
+    assert retrained.latency == padded.latency
+
+
+def test_a_latency_is_saved(padded, tmp_path):
+    loaded = gw.load(padded.save(tmp_path / "design"))
+    assert loaded.options.latency == loaded.latency == padded.latency
+    assert loaded.sources == padded.sources
+
+
+def test_a_folded_design_takes_a_latency(model, x, folded):
+    needs_compiler()
+    design = gw.compile(
+        model, calibration=x, reuse=4, device="xc7z020", clock="100 MHz",
+        latency=folded.latency + 3,
+    )  # fmt: skip
+    assert design.latency == folded.latency + 3
+    assert design.verify(random=50).verified
+
+
+def test_a_latency_that_is_too_short_names_the_least(model, x, parallel):
+    with pytest.raises(OptionError) as error:
+        gw.compile(model, calibration=x, clock="300 MHz", latency=0)
+    assert "the latency is too short for this circuit" in str(error.value)
+    assert f"ask for {parallel.latency} cycles or more" in str(error.value)
+
+
+@pytest.mark.parametrize("latency", [-1, 2.5, "4", True])
+def test_a_latency_that_is_no_number_of_cycles(model, x, latency):
+    with pytest.raises(OptionError) as error:
+        gw.compile(model, calibration=x, latency=latency)
+    assert str(error.value) == (
+        "the latency is no number of cycles\n"
+        f"  found:     {latency!r}\n"
+        "  supported: a whole number of clock cycles, 0 or more\n"
+        "  remedy:    one cycle is 5 ns at this clock"
+    )

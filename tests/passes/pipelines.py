@@ -98,9 +98,7 @@ def _settle(m: Module, model: DelayModel, feeds: list[float]) -> tuple[list[floa
             number = m.imm[s] >> 32
             if number not in children:
                 instance = m.instances[number]
-                inner, deep = _settle(
-                    instance.module, model, [arrival[o] for o in instance.inputs]
-                )
+                inner, deep = _settle(instance.module, model, [arrival[o] for o in instance.inputs])
                 worst = max(worst, deep)
                 children[number] = [inner[o] for o in instance.module.output_signals]
             arrival.append(children[number][m.imm[s] & 0xFFFFFFFF])

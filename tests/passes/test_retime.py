@@ -1,4 +1,4 @@
-"""Registers are as few as they can be, for the least latency or the one asked for; nothing else changes."""
+"""Registers are as few as the latency allows, and nothing else changes."""
 
 import random
 

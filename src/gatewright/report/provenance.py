@@ -49,7 +49,8 @@ def _latency(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
     latency = facts["latency"]
     if "asked" not in latency:
         return []
-    return [("Latency asked for", f"{latency['asked']} cycles; the circuit needs {latency['least']}")]
+    text = f"{latency['asked']} cycles; the circuit needs {latency['least']}"
+    return [("Latency asked for", text)]
 
 
 def _plain(value: Any) -> str:

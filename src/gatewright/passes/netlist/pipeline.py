@@ -25,9 +25,7 @@ MOST_CYCLES = 4096
 """Longest latency that can be asked for."""
 
 
-def pipeline(
-    top: Module, clock: Clock, latency: int | None = None, effort: int = WORK
-) -> Module:
+def pipeline(top: Module, clock: Clock, latency: int | None = None, effort: int = WORK) -> Module:
     """Return the circuit with registers for a clock, as few of them as the latency allows.
 
     Args:

@@ -90,7 +90,7 @@ def _levels(
 def _advance(arcs: Array, x: Array, level: Array, current: Array, u: int) -> int:
     """Return the next arc out of a node to the level after it: 2 k, or 2 k + 1 backwards, or -1."""
     while current[u, OUT] >= 0:
-        k = current[u, OUT]
+        k: int = current[u, OUT]
         v = arcs[k, HEAD]
         if level[v] == level[u] + 1 and x[v] - x[u] == arcs[k, BOUND]:
             return 2 * k
@@ -141,9 +141,7 @@ def _drain(
 
 
 @njit()
-def _origin(
-    i: int, x: Array, var: Array, delay: Array, worst: Array, budget: float
-) -> int:
+def _origin(i: int, x: Array, var: Array, delay: Array, worst: Array, budget: float) -> int:
     """Return the last node from which the path to `i` is too long, going back along the worst."""
     total = delay[i]
     u = i
@@ -158,7 +156,7 @@ def _check(
     x: Array, var: Array, delay: Array, start: Array, before: Array, budget: float,
     arrival: Array, worst: Array, pairs: Array,
 ) -> int:  # fmt: skip
-    """Compute arrival times; write the pairs of nodes that a register must part; return how many."""
+    """Compute arrival times; write the pairs that a register must part; return how many."""
     count = 0
     for i in range(len(var)):
         latest, chosen = 0.0, -1
