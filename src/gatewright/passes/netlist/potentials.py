@@ -141,14 +141,30 @@ def _drain(
 
 
 @njit()
-def _origin(i: int, x: Array, var: Array, delay: Array, worst: Array, budget: float) -> int:
-    """Return the last node from which the path to `i` is too long, going back along the worst."""
-    total = delay[i]
-    u = i
+def _origin(i: int, p: int, x: Array, var: Array, delay: Array, worst: Array, budget: float) -> int:
+    """Return the last node from which the path by `p` to `i` is too long, back along the worst."""
+    total = delay[i] + delay[p]
+    u = p
     while worst[u] >= 0 and (total <= budget + EPSILON or var[u] == var[i]):
         u = worst[u]
         total += delay[u]
     return u
+
+
+@njit()
+def _late(
+    i: int, behind: int, x: Array, var: Array, delay: Array, start: Array, before: Array,
+    budget: float, arrival: Array, worst: Array, pairs: Array, count: int,
+) -> int:  # fmt: skip
+    """Write a pair for each predecessor `behind` cycles before `i` that settles too late for it."""
+    for j in range(start[i], start[i + 1]):
+        p = before[j]
+        late = arrival[p] + delay[i] > budget + EPSILON
+        if late and arrival[p] > 0 and x[var[p]] + behind == x[var[i]]:
+            pairs[count, 0] = var[_origin(i, p, x, var, delay, worst, budget)]
+            pairs[count, 1] = var[i]
+            count += 1
+    return count
 
 
 @njit()
@@ -167,11 +183,21 @@ def _check(
         worst[i] = chosen
         arrival[i] = latest + delay[i]
         if chosen >= 0 and arrival[i] > budget + EPSILON:
-            pairs[count, 0] = var[_origin(i, x, var, delay, worst, budget)]
-            pairs[count, 1] = var[i]
-            count += 1
+            count = _late(i, 0, x, var, delay, start, before, budget, arrival, worst, pairs, count)
             worst[i] = -1
             arrival[i] = delay[i]  # as if the register were there: what follows is judged by itself
+    return count
+
+
+@njit()
+def _met(
+    x: Array, var: Array, delay: Array, start: Array, before: Array, budget: float,
+    arrival: Array, worst: Array, pairs: Array,
+) -> int:  # fmt: skip
+    """Write the pairs that keep a cell from the cycle before its own; return how many."""
+    count = 0
+    for i in range(len(var)):
+        count = _late(i, 1, x, var, delay, start, before, budget, arrival, worst, pairs, count)
     return count
 
 
@@ -227,8 +253,13 @@ def maximise(
     excess = gain.copy()
     level, queue, path = np.empty(n, np.int64), np.empty(n, np.int64), np.empty(n + 1, np.int64)
     arrival, worst = np.empty(len(var)), np.empty(len(var), np.int64)
-    pairs = np.empty((len(var), 2), np.int64)
+    pairs = np.empty((len(before), 2), np.int64)
     done, moves, asked = 0, 0, used
+    if _check(x, var, delay, start, before, budget, arrival, worst, pairs):
+        return done, moves, 0, False  # not feasible: leave it as it is
+    count = _met(x, var, delay, start, before, budget, arrival, worst, pairs)
+    arcs = _with_pairs(arcs, first, used, pairs, count)
+    used += count
     while done < work:
         reached, found, seen = _levels(arcs, first, x, excess, level, queue)
         done += seen + n
