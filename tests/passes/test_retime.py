@@ -10,6 +10,8 @@ from gatewright.base import OptionError
 from gatewright.hw import VALID_IN, VALID_OUT, Kind, Module, check, evaluate, run_stream
 from gatewright.num import Fixed, Intervals
 from gatewright.passes.netlist import Clock, least_latency, pipeline
+from gatewright.passes.netlist.retime import retime
+from gatewright.passes.netlist.schedule import Scheduler
 
 PERIODS = (0.9, 1.3, 2.0, 3.5)
 SEEDS = range(12)
@@ -150,3 +152,12 @@ def test_a_latency_beyond_all_use_is_refused():
     with pytest.raises(OptionError, match="the latency is too long") as error:
         pipeline(circuit(1), clocked(2.0), 5000)
     assert "delay the answers outside of the design" in str(error.value)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_the_search_ends_in_an_optimum_and_finds_nothing_more(seed):
+    top, clock = circuit(seed, 30), clocked(1.1)
+    schedule = Scheduler(clock).run(top, [0.0] * len(top.input_signals))
+    assert retime(schedule, clock.budget).optimal
+    again = retime(schedule, clock.budget)
+    assert (again.optimal, again.moves) == (True, 0)
