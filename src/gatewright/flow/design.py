@@ -53,7 +53,7 @@ class Design:
         graph: the integer model; `evaluate` on it is the reference.
         netlist: the circuit before registers were placed (what the emulator compiles).
         module: the circuit with registers (what is emitted).
-        options: clock, device, reuse factor.
+        options: clock, device, reuse factor, latency.
         planned: the plan of each operation that multiplies.
         calibration: encoded calibration inputs by input name, or nothing.
         facts_of_model: source, framework, import check, quantization: plain data for the report.

@@ -1,14 +1,15 @@
 """Passes over circuits, a file each."""
 
 from gatewright.passes.netlist.cost import Resources, modules, resources, total_resources
-from gatewright.passes.netlist.delay import DelayModel, cell_delay
-from gatewright.passes.netlist.pipeline import Clock, pipeline
+from gatewright.passes.netlist.delay import Clock, DelayModel, cell_delay
+from gatewright.passes.netlist.pipeline import least_latency, pipeline
 
 __all__ = [
     "Clock",
     "DelayModel",
     "Resources",
     "cell_delay",
+    "least_latency",
     "modules",
     "pipeline",
     "resources",

@@ -29,6 +29,19 @@ class DelayModel:
     source: str
 
 
+@dataclass(frozen=True)
+class Clock:
+    """A clock period in nanoseconds and the delay model it is met under."""
+
+    period: float
+    model: DelayModel
+
+    @property
+    def budget(self) -> float:
+        """Time for logic between two registers."""
+        return self.period - self.model.register
+
+
 def cell_delay(m: Module, s: int, model: DelayModel) -> float:
     """Return the delay from the operands of a cell to its result, in nanoseconds."""
     kind = m.kind[s]
