@@ -246,7 +246,7 @@ class _Bench:
         script += mapping(self.family, self.flow, self.nodsp)
         script.append(f"tee -q -o {name}.json stat -json")
         if names is None and self.netlist:
-            script.append("write_json netlist.json")
+            script += ["blackbox =A:whitebox", "write_json netlist.json"]
         self.yosys(name, script, "synthesis with Yosys failed")
         statistics = json.loads((self.work / f"{name}.json").read_text())["modules"]
         if names is None:
