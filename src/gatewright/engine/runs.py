@@ -99,9 +99,10 @@ def write_run(plan: Plan, shared: Shared, position: int) -> tuple[list[str], set
     starts = [_start(moves) for moves in all_moves]
     callee = f"@m{child.number}"
     calls = {f"declare void {callee}(ptr, ptr, ptr, ptr)"}
+    rows: list[tuple[int, ...]] = []
     if all(start is not None for start in starts):
         found = [start for start in starts if start is not None]
-        rows = [(*start, result) for start, result in zip(found, results, strict=True)]
+        rows += [(*start, result) for start, result in zip(found, results, strict=True)]
         inside = _direct()
     else:
         rows, inside = _gathered(shared, plan.feeds[position], all_moves, results, calls)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,7 +67,7 @@ class Tables:
             )
         return self.add(np.asarray(values, np.int64).astype(f"<i{bits // 8}"))
 
-    def add(self, values: NDArray[np.integer]) -> int:  # type: ignore[type-arg]
+    def add(self, values: NDArray[np.integer[Any]]) -> int:
         """Return the offset of some values, at the start of a cache line."""
         data = values.tobytes()
         key = (len(data), data if len(data) <= ALIGN else hashlib.sha256(data).digest())
