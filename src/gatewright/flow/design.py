@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -16,6 +16,7 @@ import numpy as np
 from gatewright.arch import Planned
 from gatewright.emit import emit_verilog, top_name
 from gatewright.engine import Engine
+from gatewright.flow.encoder import encode_fast
 from gatewright.flow.golden import Golden, compare_golden
 from gatewright.flow.host import Data, answers, as_inputs, corner_codes, encode
 from gatewright.flow.options import Options, check_count
@@ -149,20 +150,13 @@ class Design:
             DataError: the data do not fit the model's inputs.
         """
         check_count("number of threads", threads, least=1)
-        return self._emulate(encode(self.graph, as_inputs(self.graph, x)), threads)
-
-    def _emulate(
-        self, codes: Mapping[str, FixedArray], threads: int | None
-    ) -> dict[str, FixedArray]:
-        """Return the firmware's outputs as numbers."""
         if self.engine is None:
-            values = evaluate(self.graph, codes)
+            values = evaluate(self.graph, encode(self.graph, as_inputs(self.graph, x)))
             return {o.name: values[o.value] for o in self.graph.outputs}
-        ports = to_ports(self.graph, self.netlist, codes)
+        ports = to_ports(self.graph, self.netlist, encode_fast(self.graph, x, threads))
         count = len(next(iter(ports.values())))
         ports["valid_in"] = np.ones((count, 1), np.int8)
-        found = self.engine.run(ports, threads=threads)
-        return self._numbers(self.netlist, found)
+        return self._numbers(self.netlist, self.engine.run(ports, threads=threads))
 
     def _numbers(self, module: Module, found: Codes) -> dict[str, FixedArray]:
         """Give the integers of output ports their binary points and shapes."""
