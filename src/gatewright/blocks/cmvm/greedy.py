@@ -17,12 +17,15 @@ from gatewright.blocks.cmvm.layout import (
     ADDER,
     BITS,
     COL,
+    COST_UNIT,
     COUNT,
     EXP,
     FIRST,
     LEVEL,
     LEVEL_GAP,
     NEG,
+    NEG_A,
+    NEG_B,
     NEXT,
     NODE_COLUMNS,
     OP,
@@ -30,9 +33,12 @@ from gatewright.blocks.cmvm.layout import (
     POW,
     PREV,
     RANDOM,
+    SHIFT_A,
+    SHIFT_B,
     SLOT,
     SPAN,
-    TOP,
+    A,
+    B,
 )
 from gatewright.blocks.cmvm.pairs import (
     change,
@@ -49,10 +55,11 @@ from gatewright.blocks.cmvm.terms import (
     ONE,
     ZERO,
     Int,
-    adder_bits,
+    adder_cost,
     estimated_top,
-    level_gap,
     make_node,
+    overlap_of,
+    room_taken,
     with_room,
 )
 
@@ -60,17 +67,13 @@ from gatewright.blocks.cmvm.terms import (
 @njit()
 def score(table: Any, key: Int, count: Int, weights: Any, seed: Int) -> Int:
     """Return the priority of a pattern that occurs `count` times: greater is better."""
-    first, second, distance, opposite = unpack(key)
-    shift_a, shift_b = max(-distance, 0), max(distance, 0)
-    low_a, low_b = table[first, EXP] + shift_a, table[second, EXP] + shift_b
-    top_a, top_b = table[first, TOP] + shift_a, table[second, TOP] + shift_b
-    overlap = max(min(top_a, top_b) - max(low_a, low_b), 0)
-    neg_a = 1 if opposite != 0 and low_a > low_b else 0
-    top = estimated_top(table, first, second, shift_a, shift_b, neg_a, opposite - neg_a)
-    bits = adder_bits(table, first, second, shift_a, shift_b, neg_a, opposite - neg_a, top)
-    value = weights[OVERLAP] * overlap + weights[BITS] * bits + weights[ADDER]
-    value *= count - weights[FIRST]
-    value += weights[SPAN] * (top - min(low_a, low_b))
+    first, second, distance, _ = unpack(key)
+    sa, sb = max(-distance, 0), max(distance, 0)
+    bits = adder_cost(table, first, second, sa, sb) / COST_UNIT
+    value = weights[OVERLAP] * overlap_of(table, first, second, sa, sb) + weights[BITS] * bits
+    value = (value + weights[ADDER]) * (count - weights[FIRST])
+    top = estimated_top(table, first, second, sa, sb)
+    value += weights[SPAN] * (top - min(table[first, EXP] + sa, table[second, EXP] + sb))
     value -= weights[LEVEL_GAP] * abs(table[first, LEVEL] - table[second, LEVEL])
     scrambled = mixed(key ^ (seed << 3)) & 0xFFFF
     value *= 1.0 + weights[RANDOM] * scrambled / 65536.0
@@ -174,11 +177,8 @@ def occurrences(digits: Any, head: Any, marks: Any, key: Int, found: Any) -> Int
 
 
 @njit()
-def within_depth(digits: Any, table: Any, found: Any, number: Int, room: Any) -> Int:
-    """Keep the occurrences whose merging leaves every column room for a tree (see `level_gap`)."""
-    if number == 0:
-        return 0
-    cost = level_gap(table, digits[found[0, 0], OP], digits[found[0, 1], OP])
+def within_depth(digits: Any, cost: float, found: Any, number: Int, room: Any) -> Int:
+    """Keep the occurrences whose columns have room for a tree afterwards (see `room_taken`)."""
     if cost == 0.0:
         return number
     kept = 0
@@ -192,40 +192,31 @@ def within_depth(digits: Any, table: Any, found: Any, number: Int, room: Any) ->
 
 
 @njit()
-def give_room_back(digits: Any, table: Any, found: Any, number: Int, room: Any) -> None:
+def give_room_back(digits: Any, cost: float, found: Any, number: Int, room: Any) -> None:
     """Undo `within_depth` for occurrences that are not merged after all."""
     for k in range(number):
-        column = digits[found[k, 0], COL]
-        room[column] += level_gap(table, digits[found[k, 0], OP], digits[found[k, 1], OP])
+        room[digits[found[k, 0], COL]] += cost
 
 
 @njit()
-def oriented(
-    digits: Any, table: Any, key: Int, found: Any, number: Int, positives: Any, spec: Any
-) -> None:
-    """Choose the signs of the node for a pattern: the cheaper, then the one more often positive.
+def oriented(digits: Any, key: Int, found: Any, number: Int, positives: Any, spec: Any) -> None:
+    """Choose the signs of the node for a pattern: what leaves the columns positive terms.
 
-    A column left without a positive term must negate its sum, which costs about the node's width.
+    A column without a positive term must negate its sum. Then the sign that occurs more often.
     """
     first, second, distance, opposite = unpack(key)
-    sa, sb = max(-distance, 0), max(distance, 0)
-    spec[0], spec[1], spec[2], spec[3], spec[4], spec[5] = first, second, sa, sb, 0, opposite
+    spec[A], spec[B], spec[NEG_A], spec[NEG_B] = first, second, 0, opposite
+    spec[SHIFT_A], spec[SHIFT_B] = max(-distance, 0), max(distance, 0)
     if opposite == 0:
         return
-    top_plain = estimated_top(table, first, second, sa, sb, ZERO, ONE)
-    top_turned = estimated_top(table, first, second, sa, sb, ONE, ZERO)
-    plain = adder_bits(table, first, second, sa, sb, ZERO, ONE, top_plain)
-    turned = adder_bits(table, first, second, sa, sb, ONE, ZERO, top_turned)
-    width = top_plain - min(table[first, EXP] + sa, table[second, EXP] + sb)
-    negative = 0
+    negative, lost = 0, 0
     for k in range(number):
         is_negative = digits[found[k, 0], NEG]
         negative += is_negative
         if positives[digits[found[k, 0], COL]] == 1:
-            plain += is_negative * width
-            turned += (1 - is_negative) * width
-    if turned < plain or (turned == plain and 2 * negative > number):
-        spec[4], spec[5] = 1, 0
+            lost += 2 * is_negative - 1
+    if lost > 0 or (lost == 0 and 2 * negative > number):
+        spec[NEG_A], spec[NEG_B] = 1, 0
 
 
 @njit()
@@ -271,7 +262,7 @@ def replace(
         remove(digits, head, items, starts, sizes, two)
         count_pairs(digits, items, start, sizes[column], two, -ONE, counts, used)
         digits[one, POW] = min(digits[one, POW], digits[two, POW])
-        digits[one, NEG] ^= spec[4]
+        digits[one, NEG] ^= spec[NEG_A]
         positives[column] += 1 - digits[one, NEG]
         digits[one, OP] = node
         fresh, n_fresh = count_new_pairs(
@@ -317,17 +308,19 @@ def eliminate(
             size += 1
             continue
         number = occurrences(digits, head, marks, key, found)
-        number = within_depth(digits, table, found, number, room)
+        spec[A], spec[B], distance, _ = unpack(key)
+        taken = room_taken(table, spec[A], spec[B], max(-distance, 0), max(distance, 0))
+        number = within_depth(digits, taken, found, number, room)
         current = score(table, key, number, weights, seed)
         if number < 2 or (current < priority and size > 0 and current < heap[0, 0]):
-            give_room_back(digits, table, found, number, room)
+            give_room_back(digits, taken, found, number, room)
             if number >= 2:
                 heap = push(heap, size, current, key)
                 size += 1
             continue
         node = n_leaf + made
-        oriented(digits, table, key, found, number, positives, spec)
-        forms = with_room(forms, form_end, table[spec[0], COUNT] + table[spec[1], COUNT])
+        oriented(digits, key, found, number, positives, spec)
+        forms = with_room(forms, form_end, table[spec[A], COUNT] + table[spec[B], COUNT])
         form_end = make_node(table, forms, nodes, n_leaf, node, spec, form_end)
         if form_end < 0:
             return -1, forms, 0

@@ -7,16 +7,18 @@ once and compiles nothing. Only this entry is cached: the functions it calls are
 from __future__ import annotations
 
 import zlib
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numba import njit
+from numba import config, njit
 
+from gatewright.base.cache import cache_folder
 from gatewright.blocks.cmvm.greedy import eliminate
 from gatewright.blocks.cmvm.layout import COL, LEVEL, NODE_COLUMNS, OP, SLOT, TERM_COLUMNS
 from gatewright.blocks.cmvm.terms import Int, copy_rows
-from gatewright.blocks.cmvm.trees import add_up, total_bits
+from gatewright.blocks.cmvm.trees import add_up, total_cost
 
 SIGNATURE = "(int64[:,::1], int64[:,::1], int64, int64, int64, float64[::1], int64, int64)"
 PARTS = ("layout.py", "terms.py", "pairs.py", "greedy.py", "trees.py")
@@ -32,10 +34,28 @@ def _fingerprint() -> int:
     return zlib.crc32(b"".join((folder / part).read_bytes() for part in PARTS))
 
 
+def _jit(function: Any) -> Any:
+    """Compile with numba's cache on disk, in our own cache folder where numba finds none.
+
+    Numba looks for a writable place beside the source or below the home folder, and raises where
+    there is none, as for a package owned by root that runs without a home. Where nothing can be
+    written the function is compiled in every process.
+    """
+    with suppress(RuntimeError):
+        return njit(SIGNATURE, cache=True)(function)
+    before, config.CACHE_DIR = config.CACHE_DIR, str(cache_folder() / "numba")
+    try:
+        return njit(SIGNATURE, cache=True)(function)
+    except (RuntimeError, OSError):
+        return njit(SIGNATURE)(function)
+    finally:
+        config.CACHE_DIR = before
+
+
 def _compiled(sources: int) -> Any:
     """Compile the entry, or load it from the cache on disk."""
 
-    @njit(SIGNATURE, cache=True)
+    @_jit
     def attempt(
         leaves: Any, digits: Any, n_columns: Int, powers: Int, depth: Int, weights: Any, seed: Int,
         share: Int,
@@ -43,7 +63,7 @@ def _compiled(sources: int) -> Any:
         """Solve one problem in one way.
 
         Args:
-            leaves: The operand table's rows of the inputs and constants, each its own linear form.
+            leaves: The operand table's rows of the inputs, each its own linear form.
             digits: The digit table, sorted by column.
             n_columns: Number of outputs.
             powers: One more than the greatest power of a digit.
@@ -53,7 +73,7 @@ def _compiled(sources: int) -> Any:
             share: 0: adder trees only. 1: eliminate common subexpressions first.
 
         Returns:
-            (adder bits or -1 where a value would not fit, operand table, node table, outputs)
+            (cost or -1 where a value would not fit, operand table, node table, outputs)
         """
         _ = sources
         n_leaf, n_digits = leaves.shape[0], digits.shape[0]
@@ -99,7 +119,7 @@ def _compiled(sources: int) -> Any:
             )  # fmt: skip
         if made < 0:
             return np.int64(-1), table, nodes, outputs
-        cost = total_bits(table, nodes, made)
+        cost = total_cost(table, nodes, made)
         return cost, table[: n_leaf + made], nodes[:made], outputs
 
     return attempt

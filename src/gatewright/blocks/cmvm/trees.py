@@ -9,6 +9,7 @@ from numba import njit
 
 from gatewright.blocks.cmvm.layout import (
     COUNT,
+    EXP,
     LEVEL,
     NEG,
     NEG_A,
@@ -22,19 +23,17 @@ from gatewright.blocks.cmvm.layout import (
     TERM_NEG,
     TERM_OP,
     TERM_POW,
-    TOP,
     A,
     B,
 )
 from gatewright.blocks.cmvm.pairs import change, count_of, new_table, pack, pair_key
 from gatewright.blocks.cmvm.terms import (
-    ONE,
     ZERO,
     Int,
-    adder_bits,
+    adder_cost,
     estimated_top,
-    level_gap,
     make_node,
+    room_taken,
     with_room,
 )
 
@@ -51,7 +50,6 @@ def pair_cost(table: Any, terms: Any, i: Int, j: Int, known: Any) -> Int:
     """
     a, b = terms[i, TERM_OP], terms[j, TERM_OP]
     distance = terms[j, TERM_POW] - terms[i, TERM_POW]
-    opposite = terms[i, TERM_NEG] ^ terms[j, TERM_NEG]
     level = max(table[a, LEVEL], table[b, LEVEL])
     key = pair_key(
         a, terms[i, TERM_POW], terms[i, TERM_NEG], b, terms[j, TERM_POW], terms[j, TERM_NEG]
@@ -59,14 +57,17 @@ def pair_cost(table: Any, terms: Any, i: Int, j: Int, known: Any) -> Int:
     if count_of(known, key) != 0:
         return level
     sa, sb = max(-distance, 0), max(distance, 0)
-    top = estimated_top(table, a, b, sa, sb, ZERO, opposite)
-    bits = adder_bits(table, a, b, sa, sb, ZERO, opposite, top)
-    if opposite != 0:
-        turned = estimated_top(table, a, b, sa, sb, ONE, ZERO)
-        bits = min(bits, adder_bits(table, a, b, sa, sb, ONE, ZERO, turned))
-        top = min(top, turned)
+    top = estimated_top(table, a, b, sa, sb)
     height = top + min(terms[i, TERM_POW], terms[j, TERM_POW]) + TOP_BIAS
-    return (((height << 16) + level) << 16) + bits
+    return (((height << 16) + level) << 16) + adder_cost(table, a, b, sa, sb)
+
+
+@njit()
+def term_room(table: Any, terms: Any, i: Int, j: Int) -> float:
+    """Return what adding terms `i` and `j` takes from the room (see `room_taken`)."""
+    distance = terms[j, TERM_POW] - terms[i, TERM_POW]
+    sa, sb = max(-distance, 0), max(distance, 0)
+    return room_taken(table, terms[i, TERM_OP], terms[j, TERM_OP], sa, sb)
 
 
 @njit()
@@ -122,7 +123,7 @@ def cheapest_pair(table: Any, terms: Any, costs: Any, partner: Any, size: Int, r
         if best < 0:
             return lowest_pair(table, terms, partner, size)
         other = partner[best]
-        if level_gap(table, terms[best, TERM_OP], terms[other, TERM_OP]) <= room:
+        if term_room(table, terms, best, other) <= room:
             return best
         costs[best, other] = costs[other, best] = NEVER
         for i in (best, other):
@@ -131,16 +132,15 @@ def cheapest_pair(table: Any, terms: Any, costs: Any, partner: Any, size: Int, r
 
 @njit()
 def choose_signs(table: Any, spec: Any, sign_a: Int, sign_b: Int, keep_positive: bool) -> Int:
-    """Set the signs of a node for two terms; return the sign of the term it becomes."""
-    spec[NEG_A] = spec[NEG_B] = 0
+    """Set the signs of a node for two terms; return the sign of the term it becomes.
+
+    The coarser one is subtracted: bits of the finer one that pass below it need no inverter.
+    """
     if sign_a == sign_b:
+        spec[NEG_A] = spec[NEG_B] = 0
         return sign_a
-    a, b, sa, sb = spec[A], spec[B], spec[SHIFT_A], spec[SHIFT_B]
-    cost_plus = adder_bits(table, a, b, sa, sb, sign_a, sign_b,
-                           estimated_top(table, a, b, sa, sb, sign_a, sign_b))  # fmt: skip
-    cost_minus = adder_bits(table, a, b, sa, sb, sign_b, sign_a,
-                            estimated_top(table, a, b, sa, sb, sign_b, sign_a))  # fmt: skip
-    negative = 1 if cost_minus < cost_plus and not keep_positive else 0
+    a_is_finer = table[spec[A], EXP] + spec[SHIFT_A] <= table[spec[B], EXP] + spec[SHIFT_B]
+    negative = ZERO if keep_positive else (sign_a if a_is_finer else sign_b)
     spec[NEG_A], spec[NEG_B] = sign_a ^ negative, sign_b ^ negative
     return negative
 
@@ -226,7 +226,7 @@ def sum_column(
         node = n_leaf + made
         a, b = terms[i, TERM_OP], terms[j, TERM_OP]
         forms = with_room(forms, form_end, table[a, COUNT] + table[b, COUNT])
-        room -= level_gap(table, a, b)
+        room -= term_room(table, terms, i, j)
         end = merge_terms(
             table, forms, nodes, n_leaf, node, form_end, terms, i, j, positives, known
         )
@@ -282,11 +282,10 @@ def add_up(
 
 
 @njit()
-def total_bits(table: Any, nodes: Any, made: Int) -> Int:
-    """Return the adder bits of all nodes."""
+def total_cost(table: Any, nodes: Any, made: Int) -> Int:
+    """Return the cost of all nodes in units of 1 / COST_UNIT LUT."""
     total = np.int64(0)
-    n_leaf = table.shape[0] - nodes.shape[0]
     for k in range(made):
-        n, top = nodes[k], table[n_leaf + k, TOP]
-        total += adder_bits(table, n[A], n[B], n[SHIFT_A], n[SHIFT_B], n[NEG_A], n[NEG_B], top)
+        n = nodes[k]
+        total += adder_cost(table, n[A], n[B], n[SHIFT_A], n[SHIFT_B])
     return total
