@@ -11,10 +11,10 @@ OPERAND_COLUMNS = 7
 A, B, SHIFT_A, SHIFT_B, NEG_A, NEG_B = range(6)
 NODE_COLUMNS = 6
 
-# Digits: operand, power, sign, output column, place in the column's list, links of the list of
-# digits of the same operand (-1 ends it).
-OP, POW, NEG, COL, SLOT, NEXT, PREV = range(7)
-DIGIT_COLUMNS = 7
+# Weights of a column: operand, output column, weight, number of digits that some shortest
+# form has, place in the column's list, links of the list of the operand's entries (-1 ends it).
+ENTRY_OP, ENTRY_COL, ENTRY_WEIGHT, ENTRY_WAYS, ENTRY_SLOT, ENTRY_NEXT, ENTRY_PREV = range(7)
+ENTRY_COLUMNS = 7
 
 # Outputs and terms of a column: operand (-1: none), power, sign.
 TERM_OP, TERM_POW, TERM_NEG = range(3)

@@ -9,11 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gatewright.blocks.cmvm.graph import AdderGraph
+from gatewright.blocks.cmvm.layout import NODE_COLUMNS
 from gatewright.blocks.cmvm.problem import Problem, as_integers, check, normal_form
 from gatewright.blocks.cmvm.tables import Answer, Tables, graph, tables, too_wide
 
 UNLIMITED_DEPTH = 900
 MEMO_SIZE = 512
+NO_NODES = np.zeros((0, NODE_COLUMNS), np.int64)
 
 
 @dataclass(frozen=True)
@@ -130,7 +132,7 @@ def _solve(problem: Problem, effort: int, extra: int | None) -> tuple[Tables, An
     best = None
     for way in _ways(effort, laid.pairs):
         cost, operands, nodes, outputs = attempt(
-            laid.leaves, laid.digits, problem.matrix.shape[1], laid.powers, depth, way.weights(),
+            laid.leaves, NO_NODES, laid.values, problem.matrix.shape[1], depth, way.weights(),
             way.seed, int(way.share),
         )  # fmt: skip
         if cost >= 0 and (best is None or cost < best.cost):

@@ -8,30 +8,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gatewright.base import FormatError
-from gatewright.blocks.cmvm.csd import digit_list
+from gatewright.blocks.cmvm.csd import count_digits
 from gatewright.blocks.cmvm.graph import AdderGraph
 from gatewright.blocks.cmvm.layout import (
-    COL,
     COST_UNIT,
     COUNT,
-    DIGIT_COLUMNS,
     EXP,
     HALF,
     HI,
     LEVEL,
     LO,
-    NEG,
     NEG_A,
     NEG_B,
-    OP,
     OPERAND_COLUMNS,
-    POW,
     SHIFT_A,
     SHIFT_B,
     START,
-    TERM_NEG,
-    TERM_OP,
-    TERM_POW,
     TOP,
     A,
     B,
@@ -48,30 +40,27 @@ class Tables:
 
     Attributes:
         leaves: Operand table of the live inputs.
-        digits: Digit table, sorted by column.
+        values: Rows (operand, column, weight), sorted by column.
     """
 
     leaves: Table
-    digits: Table
+    values: Table
 
-    @property
-    def powers(self) -> int:
-        """Return one more than the greatest power of a digit."""
-        return int(self.digits[:, POW].max(initial=0)) + 1
+    def digits(self) -> Table:
+        """Return the number of signed digits of every row of `values`."""
+        return count_digits(self.values[:, 2])
 
     @property
     def pairs(self) -> int:
         """Return the work: the pairs of digits that share a column, both orders."""
-        if not len(self.digits):
-            return 0
-        return int((np.bincount(self.digits[:, COL]) ** 2).sum())
+        return int((np.bincount(self.values[:, 1], self.digits()) ** 2).sum())
 
     def least_depth(self) -> int:
         """Return the least level at which every column can be summed (Kraft)."""
-        if not len(self.digits):
+        if not len(self.values):
             return 0
-        levels = self.leaves[self.digits[:, OP], LEVEL]
-        return int(np.ceil(np.log2(np.bincount(self.digits[:, COL], 2.0**levels).max())))
+        weight = self.digits() * 2.0 ** self.leaves[self.values[:, 0], LEVEL]
+        return int(np.ceil(np.log2(np.bincount(self.values[:, 1], weight).max())))
 
 
 @dataclass(frozen=True)
@@ -88,17 +77,16 @@ class Answer:
 
 
 def tables(problem: Problem) -> Tables:
-    """Lay a problem out: a digit of weight w is ±operand * 2**power."""
+    """Lay a problem out."""
     leaves = np.zeros((len(problem.inputs), OPERAND_COLUMNS), np.int64)
     leaves[:, LO], leaves[:, HI] = problem.lo, problem.hi
     leaves[:, EXP], leaves[:, LEVEL] = -problem.frac, problem.level
     widths = [width_of(lo, hi) for lo, hi in leaves[:, [LO, HI]].tolist()]
     leaves[:, TOP] = leaves[:, EXP] + np.array(widths, dtype=np.int64)
     leaves[:, START], leaves[:, COUNT] = np.arange(len(leaves)), 1
-    row, column, power, negative = digit_list(problem.matrix)
-    digits = np.zeros((len(row), DIGIT_COLUMNS), np.int64)
-    digits[:, [OP, POW, NEG, COL]] = np.stack([row, power, negative, column], axis=1)
-    return Tables(leaves, digits)
+    column, row = np.nonzero(problem.matrix.T)
+    values = np.stack([row, column, problem.matrix[row, column]], axis=1).astype(np.int64)
+    return Tables(leaves, np.ascontiguousarray(values))
 
 
 @dataclass(frozen=True)

@@ -7,16 +7,16 @@ from typing import Any
 import numpy as np
 from numba import njit
 
+from gatewright.blocks.cmvm.greedy import digit_count, remember
 from gatewright.blocks.cmvm.layout import (
     COUNT,
+    ENTRY_OP,
+    ENTRY_WEIGHT,
     EXP,
     LEVEL,
-    NEG,
     NEG_A,
     NEG_B,
     NODE_COLUMNS,
-    OP,
-    POW,
     SHIFT_A,
     SHIFT_B,
     TERM_COLUMNS,
@@ -26,7 +26,7 @@ from gatewright.blocks.cmvm.layout import (
     A,
     B,
 )
-from gatewright.blocks.cmvm.pairs import change, count_of, new_table, pack, pair_key
+from gatewright.blocks.cmvm.pairs import count_of, pack, pair_key
 from gatewright.blocks.cmvm.terms import (
     ZERO,
     Int,
@@ -182,22 +182,25 @@ def merge_terms(
 
 
 @njit()
-def remember(nodes: Any, n_leaf: Int, node: Int, known: Any, used: Any) -> None:
-    """Enter a node into the table of known patterns, under its number plus one."""
-    spec = nodes[node - n_leaf]
-    key = pack(spec[A], spec[B], spec[SHIFT_B] - spec[SHIFT_A], spec[NEG_A] ^ spec[NEG_B])
-    if count_of(known, key) == 0:
-        change(known, key, node + 1, used)
-
-
-@njit()
-def column_terms(digits: Any, items: Any, start: Int, size: Int) -> Any:
-    """Return the terms (operand, power, sign) of a column."""
-    terms = np.empty((size, TERM_COLUMNS), np.int64)
-    for k in range(size):
-        digit = items[start + k]
-        terms[k, TERM_OP], terms[k, TERM_POW] = digits[digit, OP], digits[digit, POW]
-        terms[k, TERM_NEG] = digits[digit, NEG]
+def column_terms(entries: Any, items: Any, start: Int, size: Int) -> Any:
+    """Return the terms (operand, power, sign) of a column: its weights' canonical signed digits."""
+    number = 0
+    for k in range(start, start + size):
+        number += digit_count(entries[items[k], ENTRY_WEIGHT])
+    terms = np.empty((number, TERM_COLUMNS), np.int64)
+    number = 0
+    for k in range(start, start + size):
+        weight = entries[items[k], ENTRY_WEIGHT]
+        half = abs(weight) >> 1
+        tripled = abs(weight) + half
+        power = 0
+        while (tripled | half) >> power != 0:
+            if (tripled ^ half) >> power & 1 != 0:
+                terms[number, TERM_OP], terms[number, TERM_POW] = entries[items[k], ENTRY_OP], power
+                sign = half >> power & 1
+                terms[number, TERM_NEG] = 1 - sign if weight < 0 else sign
+                number += 1
+            power += 1
     return terms
 
 
@@ -252,25 +255,18 @@ def sum_column(
 
 @njit()
 def add_up(
-    table: Any, forms: Any, nodes: Any, n_leaf: Int, made: Int, form_end: Int, digits: Any,
-    items: Any, starts: Any, sizes: Any, room: Any, outputs: Any,
+    table: Any, forms: Any, nodes: Any, n_leaf: Int, made: Int, form_end: Int, known: Any,
+    used: Any, entries: Any, items: Any, starts: Any, sizes: Any, room: Any, outputs: Any,
 ) -> Int:  # fmt: skip
     """Build an adder tree for every column; return the number of nodes, -1 where one is too wide.
 
     `outputs` receives (operand or -1, power, sign) of each column.
     """
-    used = np.zeros(1, np.int64)
-    capacity = 64
-    while capacity < 4 * nodes.shape[0]:
-        capacity *= 2
-    known = new_table(capacity)
-    for node in range(made):
-        remember(nodes, n_leaf, n_leaf + node, known, used)
     for column in range(sizes.shape[0]):
         outputs[column, TERM_OP] = -1
         if sizes[column] == 0:
             continue
-        terms = column_terms(digits, items, starts[column], sizes[column])
+        terms = column_terms(entries, items, starts[column], sizes[column])
         made, form_end, forms = sum_column(
             table, forms, nodes, n_leaf, made, form_end, terms, room[column], known, used
         )
