@@ -58,8 +58,7 @@ class Circuit:
 
     Attributes:
         lut, ff: LUT sites and registers that Yosys counts.
-        routed: LUT sites and the positions of carry chains whose LUT only passes a signal on, which
-            silicon needs and Yosys does not count.
+        filled: LUT sites, with those that silicon takes and Yosys does not count.
         period: the longest path in nanoseconds under the delay model; latency: times the stages.
     """
 
@@ -67,7 +66,7 @@ class Circuit:
     result: SynthesisResult
     lut: int
     ff: int
-    routed: int
+    filled: int
     period: float
     latency: float
 
@@ -78,7 +77,7 @@ class Circuit:
         assert netlist is not None
         period = netlist.longest(model).nanoseconds
         return cls(
-            job, result, total.lut_sites, total.ff, total.lut_sites + netlist.carry_routes,
+            job, result, total.lut_sites, total.ff, total.lut_sites + netlist.hidden_luts,
             period, period * job.stages,
         )  # fmt: skip
 
@@ -172,7 +171,7 @@ MEASURES = {
     "LUT": ("lut", MEAN, WORST),
     "FF": ("ff", 1.0, 1.0),
     "ns": ("latency", 1.0, 1.0),
-    "LUT with carry positions": ("routed", None, None),
+    "LUT in silicon": ("filled", None, None),
 }
 """What is compared: the attribute, the bound on the geometric mean, the bound on each."""
 
@@ -183,7 +182,7 @@ def _row(name: str, tools: list[str], found: Found) -> Row:
         circuit = found[name, tool]
         job, result = circuit.job, circuit.result
         texts.append(
-            f"{tool} {circuit.lut:,} LUT ({circuit.routed:,} with carry positions), "
+            f"{tool} {circuit.lut:,} LUT ({circuit.filled:,} in silicon), "
             f"{circuit.ff:,} FF, {job.stages} x {circuit.period:.2f} ns"
         )
         again = ", now from the cache" if result.cached else ""
@@ -200,7 +199,7 @@ def _row(name: str, tools: list[str], found: Found) -> Row:
     )
     facts = {
         tool: {
-            "counts": asdict(circuit.result.total), "carry_positions": circuit.routed,
+            "counts": asdict(circuit.result.total), "in_silicon": circuit.filled,
             "stages": circuit.job.stages, "period_ns": circuit.period,
             "estimate": circuit.job.estimate, "cached": circuit.result.cached,
         }
@@ -240,6 +239,6 @@ def _against_better(names: list[str], tools: list[str], found: Found) -> list[Ro
 HOW = {
     "ns": "stages times the longest path of the synthesised netlist, all under the delay model of "
     "the default device: LUTs, carry chains, an average net behind each; nothing is placed",
-    "LUT with carry positions": "a carry chain's position without a LUT in front of it still takes "
-    "one in silicon, as a route; Yosys does not count it",
+    "LUT in silicon": "what Yosys counts, and the LUTs that it does not: a carry chain's position "
+    "without logic in front of it takes one as a route, an inverter in front of a register takes one",
 }

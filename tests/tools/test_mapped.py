@@ -36,7 +36,18 @@ def test_a_path_of_luts_between_registers():
     path = netlist.longest(MODEL)
     assert path.nanoseconds == pytest.approx(100 + 1 + 1 + 0.1)
     assert (path.luts, path.chains) == (2, 0)
-    assert netlist.carry_routes == 0
+    assert netlist.hidden_luts == 0
+
+
+def test_an_inverter_is_a_lut_only_where_none_can_absorb_it():
+    netlist = by_hand(
+        start=("FDRE", {"D": [9], "Q": [2]}),
+        invert=("INV", {"I": [2], "O": [3]}),
+        logic=("LUT2", {"I0": [3], "I1": [2], "O": [4]}),
+        other=("INV", {"I": [4], "O": [5]}),
+        end=("FDRE", {"D": [5], "Q": [6]}),
+    )
+    assert netlist.hidden_luts == 1
 
 
 def test_an_adder_counts_the_luts_that_only_pass_a_signal(tmp_path):
@@ -46,7 +57,7 @@ def test_an_adder_counts_the_luts_that_only_pass_a_signal(tmp_path):
     )
     netlist = found.netlist
     assert netlist is not None
-    assert (found.total.lut, netlist.carry_routes) == (4, 4)
+    assert (found.total.lut, netlist.hidden_luts) == (4, 4)
     path = netlist.longest(MODEL)
     # The carry that becomes bit 12 has passed the eight positions below it.
     assert path.nanoseconds == pytest.approx(100 + 10 + 8 * 0.01)
@@ -67,7 +78,7 @@ def test_a_netlist_is_kept_and_a_result_without_one_is_made_again(tmp_path):
     kept.write_bytes(b"damaged")
     repaired = synthesize(*arguments, flow="fast", per_module=False, netlist=True, cache=cache)
     assert not repaired.cached
-    assert repaired.netlist.carry_routes == made.netlist.carry_routes
+    assert repaired.netlist.hidden_luts == made.netlist.hidden_luts
 
 
 def test_a_cell_without_a_model_is_refused():

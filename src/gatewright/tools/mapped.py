@@ -1,9 +1,9 @@
 """Read a netlist of Xilinx primitives: how long its longest path is, what its carry chains take.
 
 Yosys counts a LUT where logic is; a position of a carry chain whose S pin is a plain signal has
-none. In silicon that pin comes from the LUT of the same position, so the LUT is taken all the same
-(UG574, "CLB carry logic"): `carry_routes` counts those, and `lut + carry_routes` is what a device
-fills. Paths are timed by the constants of a `DelayModel`, the same for everybody's netlist; wires
+none, and nowhere an inverter. In silicon that pin comes from the LUT of the same position, so the
+LUT is taken all the same (UG574, "CLB carry logic"), and an inverter that no LUT absorbs is one:
+`hidden_luts` counts those, and `lut + hidden_luts` is what a device fills. Paths are timed by the constants of a `DelayModel`, the same for everybody's netlist; wires
 longer than the model's average are not seen, because nothing is placed.
 """
 
@@ -87,17 +87,23 @@ class Mapped:
             )
 
     @property
-    def carry_routes(self) -> int:
-        """Positions of carry chains whose LUT only passes a signal on."""
-        logic = {
-            bit for kind, pins in self.cells if kind in LUTS or kind == "INV" for bit in pins["O"]
-        }
-        return sum(
+    def hidden_luts(self) -> int:
+        """LUTs that silicon takes and Yosys does not count.
+
+        A position of a carry chain whose S pin no LUT drives takes its own LUT as a route, or as
+        an inverter. An inverter in front of a register or a port is a LUT; one in front of a LUT,
+        or of DI, is part of that LUT.
+        """
+        logic = {bit for kind, pins in self.cells if kind in LUTS for bit in pins["O"]}
+        inverted = {bit for kind, pins in self.cells if kind == "INV" for bit in pins["O"]}
+        routes = sum(
             isinstance(bit, int) and bit not in logic
             for kind, pins in self.cells
             if kind in CHAIN
             for bit in pins["S"]
         )
+        kept = {bit for kind, pins in self.cells if kind in STARTS for bit in pins["D"]}
+        return routes + len(inverted & (kept | set(self.outputs)))
 
     def longest(self, model: DelayModel) -> Path:
         """Return the longest path under a delay model."""
