@@ -239,6 +239,6 @@ def _against_better(names: list[str], tools: list[str], found: Found) -> list[Ro
 HOW = {
     "ns": "stages times the longest path of the synthesised netlist, all under the delay model of "
     "the default device: LUTs, carry chains, an average net behind each; nothing is placed",
-    "LUT in silicon": "what Yosys counts, and the LUTs that it does not: a carry chain's position "
-    "without logic in front of it takes one as a route, an inverter in front of a register takes one",
+    "LUT in silicon": "what Yosys counts, and the LUTs that it does not: one as a route into each "
+    "position of a carry chain without logic in front of it, one for an inverter before a register",
 }

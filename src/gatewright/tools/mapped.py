@@ -3,8 +3,9 @@
 Yosys counts a LUT where logic is; a position of a carry chain whose S pin is a plain signal has
 none, and nowhere an inverter. In silicon that pin comes from the LUT of the same position, so the
 LUT is taken all the same (UG574, "CLB carry logic"), and an inverter that no LUT absorbs is one:
-`hidden_luts` counts those, and `lut + hidden_luts` is what a device fills. Paths are timed by the constants of a `DelayModel`, the same for everybody's netlist; wires
-longer than the model's average are not seen, because nothing is placed.
+`hidden_luts` counts those, and `lut + hidden_luts` is what a device fills. Paths are timed by the
+constants of a `DelayModel`, the same for everybody's netlist; wires longer than the model's average
+are not seen, because nothing is placed.
 """
 
 from __future__ import annotations
