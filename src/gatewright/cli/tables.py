@@ -101,7 +101,20 @@ def timing(facts: Facts) -> list[tuple[str, str, str]]:
     return [
         ("latency", f"{cycles(latency['cycles'])}, {at}", str(latency["status"])),
         ("II", f"{cycles(interval['cycles'])}, {ns:.4g} ns", str(interval["status"])),
+        *reached(clock),
     ]
+
+
+def reached(clock: Facts) -> list[tuple[str, str, str]]:
+    """Return the clock that the slowest path allows, with the error that is known for it."""
+    if "fmax_mhz" not in clock:
+        return []
+    found = clock["calibration"]
+    if found is None:
+        return [("fmax", f"{clock['fmax_mhz']:.0f} MHz", "estimated, not calibrated")]
+    band = f"{100 * found['low']:+.0f} %/{100 * found['high']:+.0f} %"
+    return [("fmax", f"{clock['fmax_mhz']:.0f} MHz ({band})",
+             f"estimated; error of {found['points']} {found['source']}")]  # fmt: skip
 
 
 def totals(facts: Facts) -> list[tuple[str, str, str]]:

@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from gatewright.arch import Planned
+from gatewright.arch import Path as SlowPath
+from gatewright.arch import Planned, critical_path
 from gatewright.emit import emit_verilog, top_name
 from gatewright.engine import Engine
 from gatewright.flow.golden import Golden, compare_golden
@@ -35,7 +36,7 @@ from gatewright.flow.verify import (
 from gatewright.hw import Kind, Module
 from gatewright.ir import Graph, evaluate, infer
 from gatewright.num import FixedArray
-from gatewright.passes.netlist import modules
+from gatewright.passes.netlist import modules, total_resources
 from gatewright.tools.yosys import SynthesisResult, synthesize
 
 Progress = Callable[[str, int, int], None]
@@ -105,6 +106,21 @@ class Design:
     def is_folded(self) -> bool:
         """Whether multipliers are reused over several cycles."""
         return any(Kind.REG in m.kind for m in modules(self.netlist))
+
+    @cached_property
+    def slowest_path(self) -> SlowPath:
+        """The slowest path between registers, under the device's delay model: an estimate.
+
+        Its `fmax` is the clock that the design is expected to reach, in MHz; how far measured
+        clocks were from such estimates is in `options.device.calibration`.
+        """
+        luts = total_resources(self.module).lut
+        return critical_path(self.module, self.options.device.delay, luts)
+
+    @property
+    def timing(self) -> str:
+        """The estimated clock and its error, for people."""
+        return f"estimated fmax {self.options.device.fmax_text(self.slowest_path.fmax)}"
 
     @contextmanager
     def timed(self, step: str) -> Iterator[None]:

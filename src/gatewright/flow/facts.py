@@ -35,7 +35,9 @@ def facts_of(design: Design) -> dict[str, Any]:
             "ff": device.ff, "dsp": device.dsp, "bram": device.bram,
         },
         "clock": {"mhz": design.options.clock_mhz, "ns": design.options.clock_ns,
-                  "delay_model": device.delay.source, "status": "estimated"},
+                  "delay_model": device.delay.source, "status": "estimated",
+                  "fmax_mhz": round(design.slowest_path.fmax, 1), "fmax": design.timing,
+                  "calibration": asdict(device.calibration) if device.calibration else None},
         "latency": {"cycles": design.latency, "ns": design.latency_ns,
                     "status": _cycle_status(design)},
         "interval": {"cycles": design.interval, "status": _cycle_status(design)},
@@ -199,6 +201,7 @@ def handover(facts: Mapping[str, Any]) -> dict[str, str]:
         "read as": ", ".join(f"{key} {value}" for key, value in model["facts"].items()),
         "resources, estimated": f"{estimate['lut']:,} LUT, {estimate['ff']:,} FF, "
         f"{estimate['dsp']:,} DSP",
+        "clock, estimated": facts["clock"]["fmax"],
         "delay model": facts["clock"]["delay_model"],
     }
     if "accuracy_model" in found:

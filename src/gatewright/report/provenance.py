@@ -38,6 +38,7 @@ def provenance_of(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("Python", f"{host.get('python', 'unknown')} on {host.get('machine', 'unknown')}"),
         ("Device", f"{device['name']}, part {device['part']}, family {device['family']}"),
         ("Clock asked for", clock_text(facts)),
+        ("Clock reached", str(facts["clock"].get("fmax", "not estimated"))),
         ("Delay model", str(facts["clock"].get("delay_model", "unknown"))),
     ]
     return rows + _synthesis(facts)
