@@ -62,6 +62,15 @@ def test_every_point_has_an_origin_and_a_path(family):
             assert row["terms"]["spread"] == pytest.approx((row["lut"] / 1000) ** 0.5, abs=1e-4)
 
 
+@pytest.mark.parametrize("family", FAMILIES)
+def test_what_the_model_is_wrong_for_is_kept_with_its_error(family):
+    data = measured(family)
+    rows = data.get("outside", [])
+    off = deviations(points_of({"points": rows}), data["constants"]) if rows else []
+    assert [row["off"] for row in rows] == [round(float(e), 3) for e in off]
+    assert family == "ultrascale_plus" or rows
+
+
 def test_a_moved_point_moves_constants_and_band():
     data = json.loads(json.dumps(measured("ultrascale_plus")))
     data["points"][0]["period"] *= 1.2

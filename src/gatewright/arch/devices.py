@@ -10,6 +10,8 @@ from gatewright.base import OptionError
 from gatewright.passes.netlist import DelayModel
 
 ULTRASCALE_PLUS, ON_ULTRASCALE_PLUS = calibrated("ultrascale_plus")
+ECP5_6, ON_ECP5_6 = calibrated("ecp5_6")
+ECP5_8, ON_ECP5_8 = calibrated("ecp5_8")
 ULTRASCALE = DelayModel(
     lut=0.38, carry=0.58, carry_bit=0.010, mux=0.15, register=0.25,
     source="constants of the order of UltraScale -2, not calibrated on routed designs",
@@ -25,7 +27,7 @@ class Device:
     """A part.
 
     Attributes:
-        family: the name Yosys gives its family: xc7, xcu, xcup.
+        family: the name Yosys gives its family: xc7, xcu, xcup, ecp5.
         lut, ff, dsp: how many there are; bram: blocks of 36 kbit; uram: blocks of 288 kbit.
         delay: how long cells take; `delay.sized` makes it that of a design.
         calibration: what the delays were fitted to and their error; None where they are a guess.
@@ -65,8 +67,15 @@ DEVICES: tuple[Device, ...] = (
            SERIES_7, "MP7, phase-1 trigger"),
     Device("xc7z020", "xc7z020clg400-1", "xc7", 53200, 106400, 220, 140, 0,
            SERIES_7, "Pynq-Z2"),
+    Device("lfe5u-25f", "LFE5U-25F-6BG381C", "ecp5", 24288, 24288, 28, 28, 0,
+           ECP5_6, "ULX3S, placed and routed by open tools", ON_ECP5_6),
+    Device("lfe5u-85f", "LFE5U-85F-6BG381C", "ecp5", 83640, 83640, 156, 104, 0,
+           ECP5_6, "ULX3S 85F, placed and routed by open tools", ON_ECP5_6),
+    Device("lfe5um5g-45f", "LFE5UM5G-45F-8BG381C", "ecp5", 43848, 43848, 72, 54, 0,
+           ECP5_8, "Versa ECP5-5G, placed and routed by open tools", ON_ECP5_8),
 )  # fmt: skip
-"""Resource counts from AMD's product tables (DS890, DS891, DS180, DS190)."""
+"""Resource counts from AMD's product tables (DS890, DS891, DS180, DS190) and Lattice's for ECP5
+(FPGA-DS-02012: LUT4, 18x18 multipliers, blocks of 18 kbit counted half)."""
 
 DEFAULT = "xcvu13p"
 

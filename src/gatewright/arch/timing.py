@@ -57,10 +57,11 @@ START = _Arrival(0.0, (0.0,) * len(CELLS))
 
 def unit_models(lut_inputs: int) -> list[DelayModel]:
     """Return a model for each of `CELLS`, which counts 1 while all others count 0."""
-    lut, carry, carry_bit, mux = ([float(i == k) for i in range(4)] for k in range(4))
+    kinds = range(len(CELLS))
+    rows = [[float(i == k) for i in kinds] for k in kinds]
     return [
-        DelayModel(*counts, register=0.0, source="", lut_inputs=lut_inputs)
-        for counts in (lut, carry, carry_bit, mux)
+        DelayModel(lut, carry, bit, mux, register=0.0, source="", lut_inputs=lut_inputs)
+        for lut, carry, bit, mux in rows
     ]
 
 

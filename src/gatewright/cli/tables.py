@@ -117,6 +117,20 @@ def reached(clock: Facts) -> list[tuple[str, str, str]]:
              f"estimated; error of {found['points']} {found['source']}")]  # fmt: skip
 
 
+def routed(facts: Facts) -> Text:
+    """Say which clock place and route reached, beside the estimate."""
+    found = facts["routing"]
+    taken = found["lut"] - found["harness_lut"], found["ff"] - found["harness_ff"]
+    share = 100 * found["lut"] / found["available"]["lut"]
+    text = (
+        f" routed: {found['fmax_mhz']:.1f} MHz for {facts['clock']['mhz']:g} MHz asked for "
+        f"({facts['clock']['fmax']}); {number(taken[0])} LUT4, {number(taken[1])} FF, "
+        f"{share:.0f} % of the part with the harness; seed {found['seed']}, {found['version']}, "
+        f"{found['cpu_seconds']:.0f} CPU s"
+    )
+    return Text(printable(text, 600), WORD)
+
+
 def totals(facts: Facts) -> list[tuple[str, str, str]]:
     """Return the design's resources: synthesised where that was done, else estimated."""
     device, estimate, synthesis = facts["device"], facts["estimate"], facts.get("synthesis")

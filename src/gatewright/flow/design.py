@@ -37,6 +37,7 @@ from gatewright.hw import Kind, Module
 from gatewright.ir import Graph, evaluate, infer
 from gatewright.num import FixedArray
 from gatewright.passes.netlist import modules, total_resources
+from gatewright.tools.nextpnr import RoutingResult, route
 from gatewright.tools.yosys import SynthesisResult, synthesize
 
 Progress = Callable[[str, int, int], None]
@@ -78,6 +79,7 @@ class Design:
     golden_text: Golden | None = None
     verification: Verification | None = None
     synthesis: SynthesisResult | None = None
+    routing: RoutingResult | None = None
     progress: Progress | None = None
 
     # ---- what is known at once
@@ -308,6 +310,28 @@ class Design:
                 progress=self.progress,
             )
         return self.synthesis
+
+    def route(self, *, seed: int = 1, nodsp: bool = True) -> RoutingResult:
+        """Place and route with nextpnr for an ECP5 device: a clock that was found, not estimated.
+
+        Args:
+            seed: of the placement; clocks vary with it by about 7 %.
+            nodsp: keep products out of DSP blocks.
+
+        Raises:
+            OptionError: the device is no ECP5.
+            ToolError: Yosys or nextpnr is missing or fails, or the design is too large.
+        """
+        with self.timed("place and route"):
+            self.routing = route(
+                self._rtl,
+                self.options.device.part,
+                target_mhz=min(self.options.clock_mhz, 1000.0),
+                seed=seed,
+                nodsp=nodsp,
+                progress=self.progress,
+            )
+        return self.routing
 
     # ---- telling
 

@@ -44,6 +44,7 @@ def facts_of(design: Design) -> dict[str, Any]:
         "estimate": {"lut": round(total.lut), "ff": total.ff, "dsp": total.dsp,
                      "status": "estimated"},
         "synthesis": _synthesis(design),
+        "routing": asdict(design.routing) | {"status": "routed"} if design.routing else None,
         "layers": _layers(design),
         "tensors": _tensors(design, types),
         "plan": [

@@ -10,10 +10,11 @@ from __future__ import annotations
 import importlib.metadata
 import importlib.util
 import json
+import re
 import sys
 import time
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,9 +34,8 @@ from gatewright.tools.rtl import RtlDesign, verilog_files
 from gatewright.tools.yosys import yosys_version
 
 FORMAT = "routing 1"  # changes when the harness, a script or the way of counting changes
-DEVICES = ("25k", "45k", "85k", "um5g-25k", "um5g-45k", "um5g-85k")
-"""Names that nextpnr gives the parts: LFE5U-25F, -45F, -85F, and LFE5UM5G-."""
-SPEEDS = (6, 7, 8)
+PART = re.compile(r"LFE5U(M|M5G|)-(25|45|85)F-([678])BG381[CI]")
+"""Parts that nextpnr places for, in the package CABGA381."""
 HARNESS = "gatewright_harness"
 YOSYS_WORKER = Path(__file__).with_name("yosys_worker.py")
 WORKER = Path(__file__).with_name("nextpnr_worker.py")
@@ -71,6 +71,16 @@ class RoutingResult:
     version: str
     cached: bool = field(default=False, compare=False)
 
+    @classmethod
+    def of(cls, facts: Mapping[str, Any]) -> RoutingResult:
+        """Read back what `asdict` gave; raise `TypeError`, `KeyError` or `ValueError` if not."""
+        path = [(str(kind), float(delay)) for kind, delay in facts["path"]]
+        result = cls(**{**facts, "path": path})
+        numbers = (result.fmax_mhz, result.lut, result.ff, result.speed, result.seed)
+        if not all(isinstance(number, int | float) for number in numbers):
+            raise TypeError("a routing of other types")
+        return result
+
     @property
     def period_ns(self) -> float:
         """Return the shortest clock period."""
@@ -90,8 +100,7 @@ def nextpnr_version() -> str:
 
 def route(
     design: RtlDesign,
-    device: str = "85k",
-    speed: int = 6,
+    part: str,
     *,
     target_mhz: float = 200.0,
     seed: int = 1,
@@ -106,9 +115,10 @@ def route(
     strives for; a target that is missed is no error.
 
     Raises `ToolError` where Yosys or nextpnr is missing, refuses the design (as too large for the
-    part) or takes longer than `timeout` seconds; `OptionError` for an unknown part or speed grade.
+    part) or takes longer than `timeout` seconds; `OptionError` for a part that is no ECP5.
     """
-    _check(device, speed, target_mhz)
+    device, speed = part_options(part)
+    _check(target_mhz)
     versions = f"{nextpnr_version()}, {yosys_version()}"
     store = cache if cache is not None else Cache()
     options = f"{device} {speed} {target_mhz:g} {seed} {nodsp}"
@@ -173,13 +183,24 @@ endmodule
 """
 
 
-def _check(device: str, speed: int, target_mhz: float) -> None:
-    if device not in DEVICES or speed not in SPEEDS:
+def part_options(part: str) -> tuple[str, int]:
+    """Return nextpnr's name of a part and its speed grade.
+
+    Raises `OptionError` for a part that is no ECP5, or in another package.
+    """
+    match = PART.fullmatch(part.upper())
+    if match is None:
         raise OptionError(
-            "unknown ECP5 part or speed grade",
-            found=f"{device}, -{speed}",
-            supported=f"{', '.join(DEVICES)}; -6, -7, -8",
+            "no open tool places and routes for this part",
+            found=part,
+            supported="Lattice ECP5 in CABGA381, as LFE5U-85F-6BG381C",
+            remedy="use a device lfe5u-..., or the vendor's tool and scripts/vivado.tcl",
         )
+    kind = {"": "", "M": "um-", "M5G": "um5g-"}[match[1]]
+    return f"{kind}{match[2]}k", int(match[3])
+
+
+def _check(target_mhz: float) -> None:
     if not 1 <= target_mhz <= 1000:
         raise OptionError(
             "the clock to route for is impossible",
@@ -196,7 +217,8 @@ def _synthesize(work: Path, design: RtlDesign, nodsp: bool, timeout: float) -> f
         f"synth_ecp5 -top {HARNESS} -json design.json" + (" -nodsp" if nodsp else ""),
     ]
     (work / "synthesis.ys").write_text("\n".join(script) + "\n")
-    command = [sys.executable, "-P", YOSYS_WORKER, "synthesis.ys", "synthesis.done"]
+    command: list[str | Path] = [sys.executable, "-P", YOSYS_WORKER, "synthesis.ys"]
+    command.append("synthesis.done")
     done = _run(work, command, "Yosys (synth_ecp5)", timeout)
     if done.status != 0 or not (work / "design.json").is_file():
         found = error_lines(done.text, r"ERROR:|Error|not found", limit=1).replace("src/", "")
@@ -252,9 +274,8 @@ def _slowest(paths: list[dict[str, Any]]) -> list[tuple[str, float]]:
 
 
 def _from_json(value: Any) -> RoutingResult | None:
-    """Read back what `asdict` wrote; None where an older layout or nothing was found."""
+    """Read back what was kept; None where an older layout or nothing was found."""
     try:
-        facts = {**value, "cached": True, "path": [(str(k), float(d)) for k, d in value["path"]]}
-        return RoutingResult(**facts)
+        return replace(RoutingResult.of(value), cached=True)
     except (TypeError, KeyError, ValueError):
         return None

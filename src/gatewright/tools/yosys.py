@@ -1,4 +1,4 @@
-"""Synthesise emitted Verilog with Yosys for Xilinx devices, and count what it takes."""
+"""Synthesise emitted Verilog with Yosys for Xilinx and ECP5 devices, and count what it takes."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ from gatewright.tools.yosys_plan import (
 
 __all__ = ["Counts", "Family", "Flow", "SynthesisResult", "synthesize", "yosys_version"]
 
-Family = Literal["xc7", "xcu", "xcup"]
+Family = Literal["xc7", "xcu", "xcup", "ecp5"]
 Flow = Literal["full", "fast"]
 
 FORMAT = "synthesis 1"  # changes when a script or the way of counting changes
@@ -285,9 +285,13 @@ class _Bench:
 def mapping(family: str, flow: str, nodsp: bool) -> list[str]:
     """Return the commands that map a design to a family.
 
-    The fast flow is `synth_xilinx` up to its step `map_luts`, and that step with `abc -luts` where
-    the full one has abc9.
+    For Xilinx the fast flow is `synth_xilinx` up to its step `map_luts`, and that step with
+    `abc -luts` where the full one has abc9.
     """
+    if family == "ecp5":
+        return [
+            "synth_ecp5" + (" -noabc9" if flow == "fast" else "") + (" -nodsp" if nodsp else "")
+        ]
     options = f"-family {family} -flatten -noiopad -noclkbuf" + (" -nodsp" if nodsp else "")
     if flow == "full":
         return [f"synth_xilinx {options}"]

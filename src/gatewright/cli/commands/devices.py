@@ -7,7 +7,6 @@ from dataclasses import asdict
 from gatewright.cli.parameters import Json, Quiet
 from gatewright.cli.terminal import Terminal
 
-
 RESOURCES = ("LUT", "FF", "DSP", "BRAM", "URAM")
 
 
