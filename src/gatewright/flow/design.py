@@ -18,7 +18,7 @@ from gatewright.arch import Planned, critical_path
 from gatewright.emit import emit_verilog, top_name
 from gatewright.engine import Engine
 from gatewright.flow.golden import Golden, compare_golden
-from gatewright.flow.host import Data, answers, as_inputs, corner_codes, encode
+from gatewright.flow.host import Data, answers, as_inputs, encode, input_vectors
 from gatewright.flow.options import Options, check_count
 from gatewright.flow.verify import (
     Codes,
@@ -111,11 +111,7 @@ class Design:
 
     @cached_property
     def slowest_path(self) -> SlowPath:
-        """The slowest path between registers, under the device's delay model: an estimate.
-
-        Its `fmax` is the clock that the design is expected to reach, in MHz; how far measured
-        clocks were from such estimates is in `options.device.calibration`.
-        """
+        """The slowest path under the device's delays; its `fmax` is the estimated clock in MHz."""
         luts = total_resources(self.module).lut
         return critical_path(self.module, self.options.device.delay, luts)
 
@@ -229,22 +225,7 @@ class Design:
 
     def vectors(self, random: int = 1000, seed: int = 0) -> dict[str, FixedArray]:
         """Return what the design is verified on: calibration, corners, random codes."""
-        rng = np.random.default_rng(seed)
-        result = {}
-        for i in self.graph.inputs:
-            assert i.type is not None
-            codes = corner_codes(i.type, rng, random)
-            result[i.name] = codes
-        # Inputs of several ports may differ in their number of corners: cut to the least.
-        count = min(len(c) for c in result.values())
-        stacked = {}
-        for i in self.graph.inputs:
-            assert i.type is not None
-            known = self.calibration.get(i.name)
-            parts = [] if known is None else [known.q]
-            q = np.concatenate([*parts, result[i.name][:count]])
-            stacked[i.name] = FixedArray(q, i.type.frac)
-        return stacked
+        return input_vectors(self.graph, self.calibration, random, seed)
 
     def verify(self, *, random: int = 1000, seed: int = 0, rtl: bool = True) -> Verification:
         """Compare reference, netlist, emulator, simulated RTL and golden vectors.
