@@ -13,6 +13,7 @@ from bench.sections import (
     latency,
     quantization,
     sharing,
+    solver,
     synthesis,
     taggers,
 )
@@ -23,7 +24,11 @@ SECTIONS: dict[str, Callable[[Bench], list[Row]]] = {
     "quantization": quantization.run,
     "emulation": emulation.run,
     "compilation": compilation.run,
+    "solver": solver.run,
     "sharing": sharing.run,
     "synthesis": synthesis.run,
     "latency": latency.run,
 }
+
+CIRCUITS = ("emulation", "compilation", "solver", "sharing", "synthesis")
+"""Sections that hold the circuits, and the speed of making them, against other compilers."""

@@ -309,7 +309,7 @@ def test_damaged_designs_are_refused(saved, tmp_path, damage):
     if damage == "json":
         description.write_bytes(description.read_bytes()[:-100])
     elif damage == "format":
-        description.write_text(description.read_text().replace('"format": 1', '"format": 99', 1))
+        description.write_text(description.read_text().replace('"format": 2', '"format": 99', 1))
     elif damage == "npz":
         (copy / "model.npz").write_bytes((copy / "model.npz").read_bytes()[:200])
     elif damage == "missing":
@@ -362,3 +362,65 @@ def test_a_model_without_a_name_of_its_own_has_its_files(given, name, tmp_path):
     onnx.save(model, tmp_path / "tagger_v2.onnx")
     assert gw.compile(tmp_path / "tagger_v2.onnx").name == name
     assert gw.compile(tmp_path / "tagger_v2.onnx", name="mine").name == "mine"
+
+
+@pytest.fixture(scope="module")
+def padded(model, x, parallel):
+    return gw.compile(
+        model, calibration=x, clock="300 MHz", name="tagger", latency=parallel.latency + 5
+    )
+
+
+def test_a_latency_is_kept_and_counted_in_simulation(parallel, padded):
+    needs_compiler()
+    assert padded.latency == parallel.latency + 5
+    assert padded.verify(random=100).verified
+    assert padded.facts()["latency"] == {
+        "cycles": parallel.latency + 5,
+        "ns": pytest.approx((parallel.latency + 5) * 1e3 / 300),
+        "status": "simulated",
+        "asked": parallel.latency + 5,
+        "least": parallel.latency,
+    }
+
+
+def test_a_latency_outlives_retraining(padded, x):
+    retrained = gw.compile(
+        quantized_mlp(seed=3), calibration=x, clock="300 MHz", latency=padded.latency
+    )
+    assert retrained.latency == padded.latency
+
+
+def test_a_latency_is_saved(padded, tmp_path):
+    loaded = gw.load(padded.save(tmp_path / "design"))
+    assert loaded.options.latency == loaded.latency == padded.latency
+    assert loaded.sources == padded.sources
+
+
+def test_a_folded_design_takes_a_latency(model, x, folded):
+    needs_compiler()
+    design = gw.compile(
+        model, calibration=x, reuse=4, device="xc7z020", clock="100 MHz",
+        latency=folded.latency + 3,
+    )  # fmt: skip
+    assert design.latency == folded.latency + 3
+    assert design.verify(random=50).verified
+
+
+def test_a_latency_that_is_too_short_names_the_least(model, x, parallel):
+    with pytest.raises(OptionError) as error:
+        gw.compile(model, calibration=x, clock="300 MHz", latency=0)
+    assert "the latency is too short for this circuit" in str(error.value)
+    assert f"ask for {parallel.latency} cycles or more" in str(error.value)
+
+
+@pytest.mark.parametrize("latency", [-1, 2.5, "4", True])
+def test_a_latency_that_is_no_number_of_cycles(model, x, latency):
+    with pytest.raises(OptionError) as error:
+        gw.compile(model, calibration=x, latency=latency)
+    assert str(error.value) == (
+        "the latency is no number of cycles\n"
+        f"  found:     {latency!r}\n"
+        "  supported: a whole number of clock cycles, 0 or more\n"
+        "  remedy:    one cycle is 5 ns at this clock"
+    )

@@ -98,6 +98,8 @@ def timing(facts: Facts) -> list[tuple[str, str, str]]:
     latency, interval, clock = facts["latency"], facts["interval"], facts["clock"]
     ns = interval["cycles"] * clock["ns"]
     at = f"{latency['ns']:.4g} ns at {clock['mhz']:g} MHz"
+    if "asked" in latency:
+        at += f", as asked for (the circuit needs {latency['least']})"
     return [
         ("latency", f"{cycles(latency['cycles'])}, {at}", str(latency["status"])),
         ("II", f"{cycles(interval['cycles'])}, {ns:.4g} ns", str(interval["status"])),

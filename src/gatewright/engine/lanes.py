@@ -12,12 +12,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from gatewright.engine.text import BIT
 from gatewright.engine.threshold import Threshold, threshold
 from gatewright.hw import Kind, Module
 
 WIDTHS = (8, 16, 32, 64)
-BIT = 1
-"""Lane of a signal that is kept as a vector of single bits: the result of a comparison."""
 
 ALL = 1 << 30
 """Bits that a reader asks for that needs the number itself."""

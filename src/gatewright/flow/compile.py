@@ -26,7 +26,7 @@ from gatewright.num import Fixed, Ints
 from gatewright.ops import Quantize, ScaledQuantize
 from gatewright.passes.graph import host_input, prune, streamline
 from gatewright.passes.lower import lower
-from gatewright.passes.netlist import Clock, pipeline, total_resources
+from gatewright.passes.netlist import pipeline, total_resources
 from gatewright.quantize import Formats, Quantized, quantize
 from gatewright.quantize.formats import ROLES
 
@@ -52,6 +52,7 @@ def compile(
     clock: str | float = "200 MHz",
     device: str = "xcvu13p",
     reuse: int | None = None,
+    latency: int | None = None,
     formats: Mapping[str, str] | None = None,
     input_format: str | None = None,
     name: str | None = None,
@@ -68,6 +69,8 @@ def compile(
         clock: what registers are placed for: `400 MHz`, `2.5 ns`, or a number of MHz.
         device: a part from `gatewright devices`.
         reuse: reuse factor (cycles each multiplier serves); None lets size decide.
+        latency: cycles from input to answer, a contract that retraining keeps: registers fill up
+            what the circuit does not need. None takes the fewest that the clock allows.
         formats: number formats by layer pattern, `{"dense_*.weight": "fixed<6,1>"}`.
         input_format: format of the input where the model does not quantize it.
         name: name of the top module; by default the model's, or its file's where the model only
@@ -77,7 +80,7 @@ def compile(
     Raises:
         GatewrightError: bad input or an impossible option; nothing has been written.
     """
-    options = Options.of(clock, device, reuse)
+    options = Options.of(clock, device, reuse, latency)
     steps = Steps(progress)
     steps.begin("read model")
     source = read_model(model)
@@ -202,8 +205,8 @@ def _build(graph: Graph, options: Options, steps: Steps) -> Design:
     netlist = lower(named, planned.plans, steps.progress)
     steps.end()
     steps.begin("pipeline")
-    delay = options.device.delay.sized(total_resources(netlist).lut)
-    module = pipeline(netlist, Clock(options.clock_ns, delay))
+    clock = options.clock_for(total_resources(netlist).lut)
+    module = pipeline(netlist, clock, options.latency)
     steps.end()
     design = Design(
         graph, netlist, module, options, planned, timings=steps.timings, progress=steps.progress

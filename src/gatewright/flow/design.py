@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -17,6 +17,7 @@ from gatewright.arch import Path as SlowPath
 from gatewright.arch import Planned, critical_path
 from gatewright.emit import emit_verilog, top_name
 from gatewright.engine import Engine
+from gatewright.flow.encoder import encode_fast
 from gatewright.flow.golden import Golden, compare_golden
 from gatewright.flow.host import Data, answers, as_inputs, encode, input_vectors
 from gatewright.flow.options import Options, check_count
@@ -55,7 +56,7 @@ class Design:
         graph: the integer model; `evaluate` on it is the reference.
         netlist: the circuit before registers were placed (what the emulator compiles).
         module: the circuit with registers (what is emitted).
-        options: clock, device, reuse factor.
+        options: clock, device, reuse factor, latency.
         planned: the plan of each operation that multiplies.
         calibration: encoded calibration inputs by input name, or nothing.
         facts_of_model: source, framework, import check, quantization: plain data for the report.
@@ -163,20 +164,13 @@ class Design:
             DataError: the data do not fit the model's inputs.
         """
         check_count("number of threads", threads, least=1)
-        return self._emulate(encode(self.graph, as_inputs(self.graph, x)), threads)
-
-    def _emulate(
-        self, codes: Mapping[str, FixedArray], threads: int | None
-    ) -> dict[str, FixedArray]:
-        """Return the firmware's outputs as numbers."""
         if self.engine is None:
-            values = evaluate(self.graph, codes)
+            values = evaluate(self.graph, encode(self.graph, as_inputs(self.graph, x)))
             return {o.name: values[o.value] for o in self.graph.outputs}
-        ports = to_ports(self.graph, self.netlist, codes)
+        ports = to_ports(self.graph, self.netlist, encode_fast(self.graph, x, threads))
         count = len(next(iter(ports.values())))
         ports["valid_in"] = np.ones((count, 1), np.int8)
-        found = self.engine.run(ports, threads=threads)
-        return self._numbers(self.netlist, found)
+        return self._numbers(self.netlist, self.engine.run(ports, threads=threads))
 
     def _numbers(self, module: Module, found: Codes) -> dict[str, FixedArray]:
         """Give the integers of output ports their binary points and shapes."""

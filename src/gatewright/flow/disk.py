@@ -18,14 +18,14 @@ import numpy as np
 
 from gatewright.base import FileError, ModelError
 
-FORMAT = 1
+FORMAT = 2
 DESCRIPTION = "design.json"
 MOST_BYTES = 1 << 30
 """Largest file of a design that is read."""
 
 FIELDS: dict[str, type | tuple[type, ...]] = {
     "graph": dict, "clock_mhz": (int, float), "device": str, "reuse": (int, type(None)),
-    "facts_of_model": dict, "timings": dict, "sha256": dict,
+    "latency_asked": (int, type(None)), "facts_of_model": dict, "timings": dict, "sha256": dict,
 }  # fmt: skip
 """What a description must hold, and of which type."""
 

@@ -13,7 +13,7 @@ from gatewright.hw import NONE, Kind, Module
 from gatewright.ir import describe, evaluate, infer
 from gatewright.num import Intervals
 from gatewright.passes.lower import group_nodes
-from gatewright.passes.netlist import resources, total_resources
+from gatewright.passes.netlist import least_latency, resources, total_resources
 
 if TYPE_CHECKING:
     from gatewright.flow.design import Design
@@ -39,7 +39,7 @@ def facts_of(design: Design) -> dict[str, Any]:
                   "fmax_mhz": round(design.slowest_path.fmax, 1), "fmax": design.timing,
                   "calibration": asdict(device.calibration) if device.calibration else None},
         "latency": {"cycles": design.latency, "ns": design.latency_ns,
-                    "status": _cycle_status(design)},
+                    "status": _cycle_status(design), **_contract(design)},
         "interval": {"cycles": design.interval, "status": _cycle_status(design)},
         "estimate": {"lut": round(total.lut), "ff": total.ff, "dsp": total.dsp,
                      "status": "estimated"},
@@ -68,6 +68,15 @@ def _cycle_status(design: Design) -> str:
     return (
         "simulated" if design.verification and design.verification.verified else "from the circuit"
     )
+
+
+def _contract(design: Design) -> dict[str, int]:
+    """Return the latency that was asked for, if any, and the least that the clock allows."""
+    asked = design.options.latency
+    if asked is None:
+        return {}
+    clock = design.options.clock_for(total_resources(design.netlist).lut)
+    return {"asked": asked, "least": least_latency(design.netlist, clock)}
 
 
 def _model(design: Design, types: dict[str, Intervals]) -> dict[str, Any]:

@@ -24,6 +24,21 @@ def as_inputs(graph: Graph, data: Data) -> dict[str, Reals]:
     Raises:
         DataError: something is missing, unknown, of the wrong shape, or not a finite number.
     """
+    arrays = as_arrays(graph, data, finite=True)
+    return {name: array.astype(np.float64, copy=False) for name, array in arrays.items()}
+
+
+def as_arrays(graph: Graph, data: Data, finite: bool = False) -> dict[str, np.ndarray]:
+    """Return arrays of numbers by input name, checked: shape, number of samples.
+
+    Args:
+        graph: the model.
+        data: as users give it.
+        finite: check the values, too, which takes a float64 array of them; that is returned.
+
+    Raises:
+        DataError: something is missing, unknown or of the wrong shape.
+    """
     names = [i.name for i in graph.inputs]
     if not isinstance(data, Mapping):
         if len(names) != 1:
@@ -37,7 +52,9 @@ def as_inputs(graph: Graph, data: Data) -> dict[str, Reals]:
         raise DataError(
             "the inputs given are not those of the model", found=sorted(data), supported=names
         )
-    arrays = {i.name: _checked(graph, i, data[i.name]) for i in graph.inputs}
+    arrays = {i.name: _shaped(graph, i, data[i.name]) for i in graph.inputs}
+    if finite:
+        arrays = {i.name: _finite(graph, i, arrays[i.name]) for i in graph.inputs}
     if len({len(a) for a in arrays.values()}) > 1:
         raise DataError(
             "the inputs differ in their number of samples",
@@ -46,7 +63,7 @@ def as_inputs(graph: Graph, data: Data) -> dict[str, Reals]:
     return arrays
 
 
-def _checked(graph: Graph, i: Input, array: np.ndarray) -> Reals:
+def _shaped(graph: Graph, i: Input, array: np.ndarray) -> np.ndarray:
     place = Place(graph.source, i.name)
     if np.ma.is_masked(array):
         raise DataError(
@@ -66,7 +83,12 @@ def _checked(graph: Graph, i: Input, array: np.ndarray) -> Reals:
         raise DataError(
             "data have the wrong shape", place=place, found=x.shape, supported=("samples", *i.shape)
         )
-    whole, x = x.dtype.kind in "iu", x.astype(np.float64)
+    return x
+
+
+def _finite(graph: Graph, i: Input, array: np.ndarray) -> Reals:
+    place = Place(graph.source, i.name)
+    whole, x = array.dtype.kind in "iu", array.astype(np.float64)
     if whole and np.abs(x).max(initial=0.0) >= EXACT:
         raise DataError(
             "data hold integers too large to be exact in float64",
@@ -124,7 +146,8 @@ def _encode_one(graph: Graph, i: Input, x: Reals) -> FixedArray:
     assert i.type is not None
     for op in i.encode:
         x = op.real(x)
-    scaled = np.ldexp(x, np.broadcast_to(i.type.frac, x.shape).astype(np.int32))
+    with np.errstate(over="ignore"):  # infinite is out of range as well
+        scaled = np.ldexp(x, np.broadcast_to(i.type.frac, x.shape).astype(np.int32))
     q = np.rint(scaled)
     off = (q != scaled) | (q < i.type.lo) | (q > i.type.hi)
     if off.any():
@@ -156,7 +179,9 @@ def answers(graph: Graph, values: Mapping[str, FixedArray]) -> Reals | dict[str,
     numbers = {}
     for o in graph.outputs:
         q = values[o.name].q
-        lost = q != q.astype(np.float64).astype(np.int64)
+        lost = np.asarray(False)
+        if q.size and not -EXACT < q.min() <= q.max() < EXACT:
+            lost = q != q.astype(np.float64).astype(np.int64)
         if lost.any():
             raise DataError(
                 "the firmware's answer has more bits than float64 can hold",

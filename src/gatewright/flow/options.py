@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from numbers import Integral
 
 import numpy as np
 
 from gatewright.arch import DEFAULT, Device, find_device
 from gatewright.base import OptionError
+from gatewright.passes.netlist import Clock
 
 SLOWEST, FASTEST = 1.0, 1500.0
 """Clocks in MHz that any supported part could be run at."""
@@ -70,22 +72,43 @@ class Options:
         clock_mhz: clock that registers are placed for.
         device: the part, for its delay model and resources.
         reuse: reuse factor of every layer that can be folded; None lets size decide.
+        latency: cycles from input to answer; None takes the fewest that the clock allows.
     """
 
     clock_mhz: float
     device: Device
     reuse: int | None = None
+    latency: int | None = None
 
     @classmethod
     def of(
-        cls, clock: str | float = "200 MHz", device: str = DEFAULT, reuse: int | None = None
+        cls,
+        clock: str | float = "200 MHz",
+        device: str = DEFAULT,
+        reuse: int | None = None,
+        latency: int | None = None,
     ) -> Options:
         """Check what a user gave.
 
         Raises:
-            OptionError: the clock or the device is not known, or the reuse factor no number.
+            OptionError: a clock or a device is not known, the reuse factor is no number, or the
+                latency no number of cycles.
         """
-        return cls(parse_clock(clock), find_device(str(device)), check_count("reuse factor", reuse))
+        reuse = check_count("reuse factor", reuse)
+        options = cls(parse_clock(clock), find_device(str(device)), reuse, latency)
+        is_count = isinstance(latency, Integral) and not isinstance(latency, bool)
+        if latency is not None and not (is_count and latency >= 0):
+            raise OptionError(
+                "the latency is no number of cycles",
+                found=repr(latency),
+                supported="a whole number of clock cycles, 0 or more",
+                remedy=f"one cycle is {options.clock_ns:g} ns at this clock",
+            )
+        return options
+
+    def clock_for(self, luts: float) -> Clock:
+        """Return the clock, with the device's delays in a design of so many LUTs."""
+        return Clock(self.clock_ns, self.device.delay.sized(luts))
 
     @property
     def clock_ns(self) -> float:

@@ -222,6 +222,7 @@ def _project_files(design: Design) -> dict[str, bytes]:
         "clock_mhz": design.options.clock_mhz,
         "device": design.options.device.name,
         "reuse": design.options.reuse,
+        "latency_asked": design.options.latency,
         "top": design.name,
         "latency": design.latency,
         "interval": design.interval,
@@ -261,7 +262,8 @@ def load_design(folder: str | Path, *, progress: Progress | None = None) -> Desi
     folder = Path(folder)
     description = read_description(folder)
     arrays = read_arrays(folder / ARRAYS)
-    options = Options.of(description["clock_mhz"], description["device"], description["reuse"])
+    asked = (description[k] for k in ("clock_mhz", "device", "reuse", "latency_asked"))
+    options = Options.of(*asked)
     with from_disk(folder):
         graph = load(description["graph"], arrays)
         design = rebuild(graph, options, progress)

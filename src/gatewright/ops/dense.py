@@ -69,6 +69,10 @@ class Dense(Op):
         weight, bias = FixedArray.exact(self.weight), FixedArray.exact(self.bias)
         return weight.q, int(weight.frac), bias.q, int(bias.frac)
 
+    def at_row(self, index: tuple[int, ...]) -> Op | None:
+        """Return the operation itself: one matrix for all rows."""
+        return self
+
     def infer(self, *x: Intervals) -> Intervals:
         """Return the exact range of each sum, on the finest grid that its own products need."""
         kind = x[0]
@@ -120,26 +124,9 @@ class Dense(Op):
         if not plan.is_parallel:
             return self._lower_folded(module, bus, rows, shape, plan)
         signals: list[int] = []
-        kernels: dict[bytes, Module] = {}
         for row in rows.tolist():
-            if len(rows) == 1:
-                signals += constant_matmul(module, row, weight, weight_frac, bias, bias_frac)
-                continue
-            kinds = module.intervals(row)
-            key = kinds.lo.tobytes() + kinds.hi.tobytes() + kinds.frac.tobytes()
-            if key not in kernels:
-                kernels[key] = self._kernel(module, kinds, len(kernels))
-            signals += module.instance(kernels[key], {"x": row})["y"]
+            signals += constant_matmul(module, row, weight, weight_frac, bias, bias_frac)
         return bus.with_signals(signals, shape)
-
-    def _kernel(self, module: Module, kinds: Intervals, number: int) -> Module:
-        """Return a module for one row, to be used for every row of the same types."""
-        weight, weight_frac, bias, bias_frac = self._integers()
-        name = f"{module.name}_row" + (f"_{number + 1}" if number else "")
-        kernel = Module(name, module.origin, note="one row of the layer's input")
-        x = kernel.input("x", kinds)
-        kernel.output("y", constant_matmul(kernel, x, weight, weight_frac, bias, bias_frac))
-        return kernel
 
     def _lower_folded(
         self, module: Module, bus: Bus, rows: Ints, shape: tuple[int, ...], plan: Plan

@@ -38,10 +38,20 @@ def provenance_of(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("Python", f"{host.get('python', 'unknown')} on {host.get('machine', 'unknown')}"),
         ("Device", f"{device['name']}, part {device['part']}, family {device['family']}"),
         ("Clock asked for", clock_text(facts)),
+        *_latency(facts),
         ("Clock reached", str(facts["clock"].get("fmax", "not estimated"))),
         ("Delay model", str(facts["clock"].get("delay_model", "unknown"))),
     ]
     return rows + _synthesis(facts) + _routing(facts)
+
+
+def _latency(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return the latency that the design was padded to."""
+    latency = facts["latency"]
+    if "asked" not in latency:
+        return []
+    text = f"{latency['asked']} cycles; the circuit needs {latency['least']}"
+    return [("Latency asked for", text)]
 
 
 def _plain(value: Any) -> str:

@@ -143,3 +143,29 @@ def _parameter(text: str) -> str:
     if match[2] and match[4][0] == "1":
         value -= 1 << len(match[4])
     return f"{match[1]}={value}"
+
+
+def mapping(family: str, flow: str, nodsp: bool) -> list[str]:
+    """Return the commands that map a design to a family.
+
+    For Xilinx the fast flow is `synth_xilinx` up to its step `map_luts`, and that step with
+    `abc -luts` where the full one has abc9.
+    """
+    if family == "ecp5":
+        fast = " -noabc9" if flow == "fast" else ""
+        return [f"synth_ecp5{fast}" + (" -nodsp" if nodsp else "")]
+    options = f"-family {family} -flatten -noiopad -noclkbuf" + (" -nodsp" if nodsp else "")
+    if flow == "full":
+        return [f"synth_xilinx {options}"]
+    return [
+        f"synth_xilinx {options} -run begin:map_luts",
+        "opt_expr -mux_undef -noclkinv",
+        "abc -luts 2:2,3,6:5",
+        "clean",
+        "xilinx_srl -fixed -minlen 3",
+        "techmap -map +/xilinx/lut_map.v -map +/xilinx/cells_map.v -D LUT_WIDTH=6",
+        "xilinx_dffopt",
+        "opt_lut_ins -tech xilinx",
+        "clean",
+        "hierarchy -check",
+    ]

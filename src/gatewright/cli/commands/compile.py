@@ -48,6 +48,12 @@ def compile(
         int | None,
         typer.Option(metavar="N", help="Cycles each multiplier serves; by default size decides."),
     ] = None,
+    latency: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", help="Cycles from input to answer; by default the fewest at the clock."
+        ),
+    ] = None,
     tolerance: Annotated[
         float | None,
         typer.Option(
@@ -75,7 +81,7 @@ def compile(
 
     terminal = Terminal(json, quiet)
     flow.check_target(output, force)
-    flow.Options.of(clock, device, reuse)
+    flow.Options.of(clock, device, reuse, latency)
     rules = parse_rules(format or [])
     data = read_calibration(model, calibrate, labels)
     with terminal.progress() as progress:
@@ -87,6 +93,7 @@ def compile(
             clock=clock,
             device=device,
             reuse=reuse,
+            latency=latency,
             formats=rules or None,
             input_format=input_format,
             name=name,
@@ -102,6 +109,7 @@ def compile(
                 "--clock": clock,
                 "--device": device,
                 "--reuse": reuse,
+                "--latency": latency,
                 "--tolerance": tolerance,
                 "--input-format": input_format,
                 "--name": name,

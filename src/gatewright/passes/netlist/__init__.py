@@ -1,8 +1,8 @@
 """Passes over circuits, a file each."""
 
 from gatewright.passes.netlist.cost import Resources, modules, resources, total_resources
-from gatewright.passes.netlist.delay import DelayModel, cell_delay, growth
-from gatewright.passes.netlist.pipeline import Clock, pipeline
+from gatewright.passes.netlist.delay import Clock, DelayModel, cell_delay, growth
+from gatewright.passes.netlist.pipeline import least_latency, pipeline
 
 __all__ = [
     "Clock",
@@ -10,6 +10,7 @@ __all__ = [
     "Resources",
     "cell_delay",
     "growth",
+    "least_latency",
     "modules",
     "pipeline",
     "resources",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gatewright.hw import Kind, Module
+from gatewright.hw import NO_RESET, NONE, Kind, Module
 from gatewright.passes.netlist.delay import is_sign_test
 
 
@@ -13,33 +13,83 @@ class Resources:
     """Estimated resources.
 
     Attributes:
-        lut: lookup tables; an adder takes one for each bit of its result that both operands reach.
-        ff: flip-flops, counted exactly from the registers (before any are merged or made into
-            shift registers by synthesis).
+        lut: lookup tables, those used as shift registers included; an adder takes one for each bit
+            of its result that both operands reach.
+        ff: flip-flops: the registers outside of shift registers (before synthesis merges any).
         dsp: 0: a product of two variables is counted in LUTs, as synthesis without DSP blocks
             builds it.
+        srl: lookup tables used as shift registers.
     """
 
     lut: float = 0.0
     ff: int = 0
     dsp: int = 0
+    srl: int = 0
 
     def __add__(self, other: Resources) -> Resources:
-        return Resources(self.lut + other.lut, self.ff + other.ff, self.dsp + other.dsp)
+        return Resources(
+            self.lut + other.lut, self.ff + other.ff, self.dsp + other.dsp, self.srl + other.srl
+        )
 
     def __mul__(self, times: int) -> Resources:
-        return Resources(self.lut * times, self.ff * times, self.dsp * times)
+        return Resources(self.lut * times, self.ff * times, self.dsp * times, self.srl * times)
 
 
 def own_resources(m: Module) -> Resources:
     """Return what a module's own cells take, its instances aside."""
-    lut, ff = 0.0, 0
+    lut, ff, srl = 0.0, 0, 0
     for s, kind in enumerate(m.kind):
-        if kind == Kind.REG:
-            ff += m.width(s)
-        elif kind not in FREE:
+        if kind != Kind.REG and kind not in FREE:
             lut += cell_luts(m, s)
-    return Resources(lut, ff)
+    for run in register_runs(m):
+        single, shifting = run_cost(len(run))
+        ff += single * m.width(run[0])
+        srl += shifting * m.width(run[0])
+    return Resources(lut + srl, ff, 0, srl)
+
+
+def register_runs(m: Module) -> list[list[int]]:
+    """Split the registers into runs, each read by the next one only; all but few are runs of one.
+
+    A register with a reset or an enable is a run of its own: a shift register has no reset.
+    """
+    if Kind.REG not in m.kind:
+        return []
+    readers = [0] * len(m)
+    for s in range(len(m)):
+        for o in m.operands(s) if m.kind[s] != Kind.INSTANCE else ():
+            readers[o] += 1
+    for o in (*m.output_signals, *(o for i in m.instances for o in i.inputs)):
+        readers[o] += 1
+    plain = [
+        k == Kind.REG and m.imm[s] == NO_RESET and m.b[s] == NONE for s, k in enumerate(m.kind)
+    ]
+    follower: dict[int, int] = {}
+    for s in range(len(m)):
+        a = m.a[s]
+        if plain[s] and plain[a] and readers[a] == 1 and m.range(s) == m.range(a):
+            follower[a] = s
+    inner = set(follower.values())
+    runs = []
+    for s, kind in enumerate(m.kind):
+        if kind == Kind.REG and s not in inner:
+            run = [s]
+            while run[-1] in follower:
+                run.append(follower[run[-1]])
+            runs.append(run)
+    return runs
+
+
+def run_cost(length: int) -> tuple[int, int]:
+    """Return the flip-flops and the shift registers that a run takes for each bit.
+
+    Yosys maps runs of three and more to SRL16E and SRLC32E (`xilinx_srl -minlen 3`), as the
+    vendor's tool does; one register left over after 16 or 32 stays a flip-flop.
+    """
+    if length < 3:
+        return length, 0
+    whole, rest = divmod(length, 32)
+    return int(rest in (1, 17)), whole + (rest > 1)
 
 
 FREE = (Kind.CONST, Kind.INPUT, Kind.SHIFT, Kind.WRAP, Kind.SLICE, Kind.CONCAT, Kind.INSTANCE)

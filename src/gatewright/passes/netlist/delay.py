@@ -43,6 +43,19 @@ def growth(luts: float) -> float:
     return math.sqrt(max(luts, 0.0) / 1000.0)
 
 
+@dataclass(frozen=True)
+class Clock:
+    """A clock period in nanoseconds and the delay model it is met under."""
+
+    period: float
+    model: DelayModel
+
+    @property
+    def budget(self) -> float:
+        """Time for logic between two registers."""
+        return self.period - self.model.register
+
+
 def cell_delay(m: Module, s: int, model: DelayModel) -> float:
     """Return the delay from the operands of a cell to its result, in nanoseconds."""
     kind = m.kind[s]

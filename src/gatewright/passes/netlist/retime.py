@@ -1,0 +1,307 @@
+"""Choose labels that need the fewest register bits, for the latency that was found or asked for.
+
+The circuit is taken as one program: a variable for the label of each cell, one for the inputs and
+one for the outputs of each module that is used once, so that registers between two layers go where
+the numbers are narrowest. A signal of w bits whose readers lie up to d cycles later costs w * d:
+its registers are shared by all of them. This is minimum-area register placement (Leiserson and
+Saxe 1991), the dual of a minimum cost flow, solved exactly by `potentials`.
+
+A module that is used several times, or that holds registers of its own, stays as it was scheduled
+and is a box here: its outputs follow its inputs by a fixed number of cycles, and its inputs have to
+settle as early as they were granted to. The inside of a box without state is a program of its own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from gatewright.hw import Kind, Module
+from gatewright.passes.netlist.rebuild import WIRING, live_cells
+from gatewright.passes.netlist.schedule import Schedule
+
+HELD = 1 << 60
+"""Loss that no gain outweighs."""
+
+WORK = 400_000_000
+"""Arcs that the search may look at, a second or two; then the best labels so far are taken."""
+
+CONSTANT = -1
+"""In place of a node where a signal never changes."""
+
+
+@dataclass(frozen=True)
+class Retimed:
+    """How a search went.
+
+    Attributes:
+        cells: variables of the program.
+        moves: steps from the earliest labels.
+        paths: constraints of the clock that were met on the way.
+        optimal: whether no placement with fewer register bits exists, or the work ran out.
+    """
+
+    cells: int
+    moves: int
+    paths: int
+    optimal: bool
+
+
+@dataclass(eq=False)
+class _Place:
+    """Where the signals of one module stand in the program: variables and points."""
+
+    schedule: Schedule
+    entry: int
+    exit: int
+    node: list[int]
+    point: list[int]
+    live: list[bool] = field(default_factory=list)
+    children: dict[int, _Place] = field(default_factory=dict)
+
+
+def retime(schedule: Schedule, budget: float, work: int = WORK) -> Retimed:
+    """Move the labels of a schedule to the optimum, in place; its depth stays.
+
+    Args:
+        schedule: earliest labels; a greater `depth` than they need leaves room for more registers.
+        budget: nanoseconds of logic between two registers.
+        work: limit of the search.
+    """
+    uses = _uses(schedule)
+    total = Retimed(0, 0, 0, True)
+    for number, part in enumerate(_programs(schedule, uses)):
+        program = _Program(budget, uses)
+        place = program.whole(part, free=number == 0)
+        found = program.solve(work)
+        program.write(place)
+        total = Retimed(
+            total.cells + found.cells,
+            total.moves + found.moves,
+            total.paths + found.paths,
+            total.optimal and found.optimal,
+        )
+    return total
+
+
+def _uses(top: Schedule) -> dict[int, int]:
+    """Count the instances of each module."""
+    uses: dict[int, int] = {}
+    todo, seen = [top], {id(top)}
+    while todo:
+        for child in todo.pop().placed:
+            uses[id(child)] = uses.get(id(child), 0) + 1
+            if id(child) not in seen:
+                seen.add(id(child))
+                todo.append(child)
+    return uses
+
+
+def _has_state(m: Module) -> bool:
+    return bool(m.latency) or Kind.REG in m.kind
+
+
+def _is_box(schedule: Schedule, uses: dict[int, int]) -> bool:
+    return uses[id(schedule)] > 1 or _has_state(schedule.module)
+
+
+def _programs(top: Schedule, uses: dict[int, int]) -> list[Schedule]:
+    """Return the schedules that are programs of their own: the top and the boxes without state."""
+    found: list[Schedule] = []
+    todo, seen = [top], {id(top)}
+    while todo:
+        schedule = todo.pop()
+        if (schedule is top or _is_box(schedule, uses)) and not _has_state(schedule.module):
+            found.append(schedule)
+        for child in schedule.placed:
+            if id(child) not in seen:
+                seen.add(id(child))
+                todo.append(child)
+    return found
+
+
+class _Program:
+    """The program of one circuit: variables, arcs, gains, and the points of its timing graph."""
+
+    def __init__(self, budget: float, uses: dict[int, int]) -> None:
+        self.budget, self.uses = budget, uses
+        self.x: list[int] = []
+        self.gain: list[int] = []
+        self.arcs: list[tuple[int, int, int, int, int, int]] = []
+        self.var: list[int] = []
+        self.delay: list[float] = []
+        self.start: list[int] = [0]
+        self.before: list[int] = []
+
+    def whole(self, schedule: Schedule, free: bool) -> _Place:
+        """Take a circuit whose inputs and outputs have their cycles.
+
+        `free`: nothing follows its outputs in their cycle; else they settle as early as they did.
+        """
+        entry = self.variable(0, -HELD)
+        points = [self.point(entry, [], t) for t in schedule.granted]
+        deadlines = schedule.out_arrival
+        place = self.module(schedule, entry, points, self.variable(schedule.depth, -HELD))
+        if not free:
+            for s, settle in zip(schedule.module.output_signals, deadlines, strict=True):
+                self.deadline(place.exit, place.point[s], settle)
+        return place
+
+    def variable(self, x: int, gain: int = 0) -> int:
+        """Add a variable at its least value."""
+        self.x.append(x)
+        self.gain.append(gain)
+        return len(self.x) - 1
+
+    def arc(self, u: int, v: int, bound: int = 0) -> None:
+        """Ask x[v] - x[u] >= bound."""
+        self.arcs.append((u, v, bound, 0, 0, 0))
+
+    def point(self, var: int, before: list[int], delay: float) -> int:
+        """Add a point of the timing graph, with the label of a variable."""
+        self.var.append(var)
+        self.delay.append(delay)
+        self.before += before
+        self.start.append(len(self.before))
+        return len(self.var) - 1
+
+    def deadline(self, var: int, point: int, settle: float) -> None:
+        """Ask that a signal that is read in a cycle settles in time for what follows."""
+        if point != CONSTANT:
+            self.point(var, [point], self.budget - settle)
+
+    def module(self, schedule: Schedule, entry: int, feeds: list[int], leave: int) -> _Place:
+        """Add a module; `feeds` are the points of its input signals."""
+        m, base = schedule.module, self.x[entry]
+        nothing = [CONSTANT] * len(m)
+        place = _Place(schedule, entry, leave, nothing, nothing.copy(), live_cells(m))
+        for s, kind in enumerate(m.kind):
+            if not place.live[s]:
+                continue
+            if kind == Kind.INPUT:
+                if not m.is_constant(s):
+                    place.node[s], place.point[s] = entry, feeds[m.imm[s]]
+            elif kind == Kind.INSTANCE:
+                self._instance(place, s, base)
+                child = place.children[m.imm[s] >> 32]
+                place.node[s] = child.exit
+                if not m.is_constant(s):
+                    place.point[s] = self._out(child, m.imm[s])
+            else:
+                self._cell(place, s, base)
+        self._cost(place)
+        return place
+
+    def _cell(self, place: _Place, s: int, base: int) -> None:
+        """Add a cell; one that is made again behind registers is its operand."""
+        m, schedule = place.schedule.module, place.schedule
+        if m.kind[s] in WIRING:
+            place.node[s], place.point[s] = place.node[m.a[s]], place.point[m.a[s]]
+            return
+        node = place.node[s] = self.variable(base + schedule.label[s])
+        reads = [o for o in m.operands(s) if not m.is_constant(o)]
+        for o in reads:
+            self.arc(place.node[o], node)
+        place.point[s] = self.point(node, [place.point[o] for o in reads], schedule.delay[s])
+
+    def _instance(self, place: _Place, s: int, base: int) -> None:
+        """Add an instance, open or as a box, where its first output `s` is met."""
+        number = place.schedule.module.imm[s] >> 32
+        if number in place.children:
+            return
+        m, child = place.schedule.module, place.schedule.children[number]
+        assert child is not None, "an instance was not placed"
+        inputs = m.instances[number].inputs
+        live = [o for o in inputs if not m.is_constant(o)]
+        end = base + place.schedule.label[s]
+        entry, leave = self.variable(end - child.latency), self.variable(end)
+        for o in live:
+            self.arc(place.node[o], entry)
+        self.arc(entry, leave, child.latency if _is_box(child, self.uses) else 0)
+        if _is_box(child, self.uses):
+            self.arc(leave, entry, -child.latency)
+            for o, settle in zip(inputs, child.granted, strict=True):
+                self.deadline(entry, place.point[o], settle)
+            points = [self.point(leave, [], t) for t in child.out_arrival]
+            place.children[number] = _Place(child, entry, leave, [], points)
+            return
+        feeds = [
+            self.point(entry, [] if m.is_constant(o) else [place.point[o]], 0.0) for o in inputs
+        ]
+        place.children[number] = self.module(child, entry, feeds, leave)
+
+    def _out(self, child: _Place, imm: int) -> int:
+        """Return the point of an output of an instance in the module around it."""
+        index = imm & 0xFFFFFFFF
+        if not child.node:
+            return child.point[index]
+        inner = child.point[child.schedule.module.output_signals[index]]
+        return self.point(child.exit, [inner], 0.0)
+
+    def _cost(self, place: _Place) -> None:
+        """Charge each signal for the registers up to its latest reader."""
+        m = place.schedule.module
+        readers: dict[int, set[int]] = {}
+        for s, kind in enumerate(m.kind):
+            if kind in WIRING or kind == Kind.INSTANCE or not place.live[s]:
+                continue
+            for o in m.operands(s):
+                readers.setdefault(_source(m, o), set()).add(place.node[s])
+        for number, child in place.children.items():
+            for o in m.instances[number].inputs:
+                readers.setdefault(_source(m, o), set()).add(child.entry)
+        for o in m.output_signals:
+            if not m.is_constant(o):
+                self.arc(place.node[o], place.exit)
+                readers.setdefault(_source(m, o), set()).add(place.exit)
+        for s, found in readers.items():
+            if not m.is_constant(s):
+                self._charge(place.node[s], m.width(s), sorted(found))
+
+    def _charge(self, node: int, width: int, readers: list[int]) -> None:
+        last = readers[0]
+        if len(readers) > 1:
+            last = self.variable(max(self.x[r] for r in readers))
+            for r in readers:
+                self.arc(r, last)
+        self.gain[node] += width
+        self.gain[last] -= width
+
+    def solve(self, work: int) -> Retimed:
+        """Move the variables to the optimum, or as near as the work allows."""
+        from gatewright.passes.netlist.potentials import maximise  # here: numba loads where needed
+
+        x = np.array(self.x, np.int64)
+        _, moves, paths, optimal = maximise(
+            x,
+            np.array(self.gain, np.int64),
+            np.array(self.arcs, np.int64).reshape(-1, 6),
+            np.array(self.var, np.int64),
+            np.array(self.delay, np.float64),
+            np.array(self.start, np.int64),
+            np.array(self.before, np.int64),
+            self.budget,
+            work,
+        )
+        self.x = x.tolist()
+        return Retimed(len(x), moves, paths, optimal)
+
+    def write(self, place: _Place) -> None:
+        """Put the labels into the schedules."""
+        todo = [place]
+        while todo:
+            place = todo.pop()
+            if not place.node:
+                continue
+            schedule, base = place.schedule, self.x[place.entry]
+            schedule.label = [0 if n == CONSTANT else self.x[n] - base for n in place.node]
+            schedule.depth = self.x[place.exit] - base
+            todo.extend(place.children.values())
+
+
+def _source(m: Module, s: int) -> int:
+    """Return what stands before cells that are made again behind registers."""
+    while m.kind[s] in WIRING:
+        s = m.a[s]
+    return s

@@ -1,0 +1,201 @@
+"""Label signals as early as the clock allows: the least latency that any placement can have.
+
+Every signal gets a *label*: the number of clock cycles by which it is later than the module's
+inputs. A cell starts a new cycle where it would end past the clock period. Label and arrival time,
+compared in this order, are the least possible for each signal by induction over the circuit, and so
+is the latency. Cells on a loop through a register share one label, because a loop must not get
+longer. All outputs of a module leave in one cycle.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from gatewright.base import OptionError
+from gatewright.hw import Instance, Kind, Module
+from gatewright.passes.netlist.delay import Clock, cell_delay
+from gatewright.passes.netlist.loops import in_order
+
+
+@dataclass(eq=False)
+class Schedule:
+    """Labels and arrival times of one module's signals.
+
+    Attributes:
+        module: the module without registers.
+        granted: when its inputs settle in their cycle, in nanoseconds.
+        label: cycles after the inputs.
+        arrival: nanoseconds after the clock edge at which a signal settles.
+        delay: nanoseconds from the operands of a cell to its result.
+        children: the schedule of each instance; instances of one module share one. None for one
+            that nothing reads, which is left out.
+        uses: the instances of each module, by its `id`.
+        depth: label of the outputs.
+    """
+
+    module: Module
+    granted: list[float]
+    label: list[int]
+    arrival: list[float]
+    delay: list[float]
+    children: list[Schedule | None] = field(default_factory=list)
+    uses: dict[int, list[Instance]] = field(default_factory=dict)
+    depth: int = 0
+
+    @property
+    def placed(self) -> list[Schedule]:
+        """Return the children that there are."""
+        return [child for child in self.children if child is not None]
+
+    @property
+    def latency(self) -> int:
+        """Cycles from the inputs to the outputs, those of a state machine included."""
+        return self.depth + self.module.latency
+
+    @property
+    def out_arrival(self) -> list[float]:
+        """When each output settles in the cycle of the outputs."""
+        m = self.module
+        return [
+            self.arrival[s] if self.label[s] == self.depth and not m.is_constant(s) else 0.0
+            for s in m.output_signals
+        ]
+
+
+class Scheduler:
+    """Schedule a circuit for a clock, each module once."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+        self.done: dict[int, Schedule] = {}
+
+    def run(self, m: Module, granted: list[float]) -> Schedule:
+        """Schedule a module whose inputs settle at `granted` in their cycle.
+
+        Raises:
+            OptionError: a single cell or a loop takes longer than the period allows.
+        """
+        size = len(m)
+        delay = [cell_delay(m, s, self.clock.model) for s in range(size)]
+        schedule = Schedule(m, granted, [0] * size, [0.0] * size, delay)
+        schedule.children = [None] * len(m.instances)
+        for instance in m.instances:
+            schedule.uses.setdefault(id(instance.module), []).append(instance)
+        results: dict[int, tuple[int, list[float]]] = {}
+        for members in in_order(m):
+            s = members[0]
+            kind = m.kind[s]
+            if len(members) > 1 or kind == Kind.REG:
+                self._place_loop(m, members, schedule)
+            elif kind == Kind.INPUT:
+                schedule.arrival[s] = granted[m.imm[s]]
+            elif kind == Kind.INSTANCE:
+                number, index = m.imm[s] >> 32, m.imm[s] & 0xFFFFFFFF
+                if number not in results:
+                    results[number] = self._place_instance(m, number, schedule)
+                label, settle = results[number]
+                schedule.label[s], schedule.arrival[s] = label, settle[index]
+            elif kind != Kind.CONST:
+                self._place_cell(m, s, schedule)
+        outputs = [schedule.label[s] for s in m.output_signals if not m.is_constant(s)]
+        schedule.depth = max(outputs, default=0)
+        return schedule
+
+    def _inputs(self, m: Module, operands: list[int], schedule: Schedule) -> tuple[int, float]:
+        """Return the latest label of some operands and when the last of them settles in it."""
+        live = [o for o in operands if not m.is_constant(o)]
+        label = max((schedule.label[o] for o in live), default=0)
+        settle = max((schedule.arrival[o] for o in live if schedule.label[o] == label), default=0.0)
+        return label, settle
+
+    def _place_cell(self, m: Module, s: int, schedule: Schedule) -> None:
+        label, start = self._inputs(m, m.operands(s), schedule)
+        delay = schedule.delay[s]
+        if start + delay > self.clock.budget and delay > 0:
+            self._require(m, s, delay)
+            label, start = label + 1, 0.0
+        schedule.label[s], schedule.arrival[s] = label, start + delay
+
+    def _require(self, m: Module, s: int, delay: float) -> None:
+        """Refuse a clock that not even a single cell can meet."""
+        if delay <= self.clock.budget:
+            return
+        kind, width = Kind(m.kind[s]).name.lower(), m.width(s)
+        least = delay + self.clock.model.register
+        raise OptionError(
+            "the clock is too fast for this circuit",
+            place=m.origin or m.name,
+            found=f"{1e3 / self.clock.period:.0f} MHz; {kind} of {width} bits needs {least:.2f} ns",
+            supported=f"up to {1e3 / least:.0f} MHz (estimated)",
+            remedy="choose a slower clock, or narrower numbers in this layer",
+        )
+
+    def _place_loop(self, m: Module, members: list[int], schedule: Schedule) -> None:
+        """Give all cells of a loop one label, the first in which every path fits the clock."""
+        inside = set(members)
+        outer = [o for s in members for o in m.operands(s) if o not in inside]
+        label, _ = self._inputs(m, outer, schedule)
+        for attempt in (label, label + 1):
+            worst = self._settle_loop(m, members, inside, attempt, schedule)
+            if worst[0] <= self.clock.budget:
+                return
+        self._require(m, worst[1], worst[0])
+
+    def _settle_loop(
+        self, m: Module, members: list[int], inside: set[int], label: int, schedule: Schedule
+    ) -> tuple[float, int]:
+        """Compute arrivals in a loop at a label; return the latest and its cell."""
+        worst, cell = 0.0, members[0]
+        for s in members:
+            schedule.label[s] = label
+            if m.kind[s] == Kind.REG:
+                schedule.arrival[s] = 0.0
+        # Registers come last: what they read has settled by then.
+        for s in sorted(members, key=lambda s: (m.kind[s] == Kind.REG, s)):
+            reads = m.operands(s)
+            start = max(
+                (
+                    schedule.arrival[o]
+                    for o in reads
+                    if schedule.label[o] == label and not m.is_constant(o)
+                ),
+                default=0.0,
+            )
+            if m.kind[s] == Kind.REG:
+                end = start
+            else:
+                end = start + schedule.delay[s]
+                schedule.arrival[s] = end
+            if end > worst:
+                worst, cell = end, s
+        return worst, cell
+
+    def _place_instance(
+        self, m: Module, number: int, schedule: Schedule
+    ) -> tuple[int, list[float]]:
+        instance = m.instances[number]
+        label, _ = self._inputs(m, list(instance.inputs), schedule)
+        settle = [
+            schedule.arrival[o] if schedule.label[o] == label and not m.is_constant(o) else 0.0
+            for o in instance.inputs
+        ]
+        key = id(instance.module)
+        if key not in self.done:
+            worst = self._worst_use(instance.module, settle, schedule)
+            self.done[key] = self.run(instance.module, worst)
+        child = schedule.children[number] = self.done[key]
+        if any(own > granted + 1e-9 for own, granted in zip(settle, child.granted, strict=True)):
+            label += 1  # a register in front makes the module's assumption hold
+        return label + child.latency, child.out_arrival
+
+    def _worst_use(self, child: Module, settle: list[float], schedule: Schedule) -> list[float]:
+        """Return the latest arrivals over the uses of a module that are fed in the first cycle.
+
+        Uses that turn out to be fed later than that get a register in front.
+        """
+        worst = list(settle)
+        for other in schedule.uses[id(child)]:
+            if any(schedule.label[o] for o in other.inputs):
+                continue
+            worst = [max(w, schedule.arrival[o]) for w, o in zip(worst, other.inputs, strict=True)]
+        return [min(w, self.clock.budget) for w in worst]
