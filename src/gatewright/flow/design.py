@@ -113,7 +113,7 @@ class Design:
     @cached_property
     def slowest_path(self) -> SlowPath:
         """The slowest path under the device's delays; its `fmax` is the estimated clock in MHz."""
-        luts = total_resources(self.module).lut
+        luts = total_resources(self.netlist).lut  # as registers were placed
         return critical_path(self.module, self.options.device.delay, luts)
 
     @property
