@@ -136,7 +136,9 @@ def _jobs(bench: Bench, name: str, peers: list[Peer]) -> list[Job]:
 
 def _as_deep(bench: Bench, name: str, stages: int) -> tuple[Design, float]:
     """Return our design in so many cycles, at the fastest clock that allows them."""
-    netlist, model = bench.design(name).netlist, bench.design(name).options.device.delay
+    netlist = bench.design(name).netlist
+    # The delays that `rebuild` places registers for: those of a design of this size.
+    model = bench.design(name).options.device.delay.sized(total_resources(netlist).lut)
     clock = FASTEST
     while stages and _cycles(netlist, Clock(1e3 / clock, model)) > stages:
         clock /= STEP

@@ -13,12 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from gatewright.arch import Planned
+from gatewright.arch import Path as SlowPath
+from gatewright.arch import Planned, critical_path
 from gatewright.emit import emit_verilog, top_name
 from gatewright.engine import Engine
 from gatewright.flow.encoder import encode_fast
 from gatewright.flow.golden import Golden, compare_golden
-from gatewright.flow.host import Data, answers, as_inputs, corner_codes, encode
+from gatewright.flow.host import Data, answers, as_inputs, encode, input_vectors
 from gatewright.flow.options import Options, check_count
 from gatewright.flow.verify import (
     Codes,
@@ -36,7 +37,8 @@ from gatewright.flow.verify import (
 from gatewright.hw import Kind, Module
 from gatewright.ir import Graph, evaluate, infer
 from gatewright.num import FixedArray
-from gatewright.passes.netlist import modules
+from gatewright.passes.netlist import modules, total_resources
+from gatewright.tools.nextpnr import RoutingResult, route
 from gatewright.tools.yosys import SynthesisResult, synthesize
 
 Progress = Callable[[str, int, int], None]
@@ -78,6 +80,7 @@ class Design:
     golden_text: Golden | None = None
     verification: Verification | None = None
     synthesis: SynthesisResult | None = None
+    routing: RoutingResult | None = None
     progress: Progress | None = None
 
     # ---- what is known at once
@@ -106,6 +109,17 @@ class Design:
     def is_folded(self) -> bool:
         """Whether multipliers are reused over several cycles."""
         return any(Kind.REG in m.kind for m in modules(self.netlist))
+
+    @cached_property
+    def slowest_path(self) -> SlowPath:
+        """The slowest path under the device's delays; its `fmax` is the estimated clock in MHz."""
+        luts = total_resources(self.netlist).lut  # as registers were placed
+        return critical_path(self.module, self.options.device.delay, luts)
+
+    @property
+    def timing(self) -> str:
+        """The estimated clock and its error, for people."""
+        return f"estimated fmax {self.options.device.fmax_text(self.slowest_path.fmax)}"
 
     @contextmanager
     def timed(self, step: str) -> Iterator[None]:
@@ -205,22 +219,7 @@ class Design:
 
     def vectors(self, random: int = 1000, seed: int = 0) -> dict[str, FixedArray]:
         """Return what the design is verified on: calibration, corners, random codes."""
-        rng = np.random.default_rng(seed)
-        result = {}
-        for i in self.graph.inputs:
-            assert i.type is not None
-            codes = corner_codes(i.type, rng, random)
-            result[i.name] = codes
-        # Inputs of several ports may differ in their number of corners: cut to the least.
-        count = min(len(c) for c in result.values())
-        stacked = {}
-        for i in self.graph.inputs:
-            assert i.type is not None
-            known = self.calibration.get(i.name)
-            parts = [] if known is None else [known.q]
-            q = np.concatenate([*parts, result[i.name][:count]])
-            stacked[i.name] = FixedArray(q, i.type.frac)
-        return stacked
+        return input_vectors(self.graph, self.calibration, random, seed)
 
     def verify(self, *, random: int = 1000, seed: int = 0, rtl: bool = True) -> Verification:
         """Compare reference, netlist, emulator, simulated RTL and golden vectors.
@@ -286,6 +285,28 @@ class Design:
                 progress=self.progress,
             )
         return self.synthesis
+
+    def route(self, *, seed: int = 1, nodsp: bool = True) -> RoutingResult:
+        """Place and route with nextpnr for an ECP5 device: a clock that was found, not estimated.
+
+        Args:
+            seed: of the placement; clocks vary with it by about 7 %.
+            nodsp: keep products out of DSP blocks.
+
+        Raises:
+            OptionError: the device is no ECP5.
+            ToolError: Yosys or nextpnr is missing or fails, or the design is too large.
+        """
+        with self.timed("place and route"):
+            self.routing = route(
+                self._rtl,
+                self.options.device.part,
+                target_mhz=min(self.options.clock_mhz, 1000.0),
+                seed=seed,
+                nodsp=nodsp,
+                progress=self.progress,
+            )
+        return self.routing
 
     # ---- telling
 

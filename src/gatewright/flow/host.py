@@ -214,6 +214,27 @@ def corner_codes(kind: Intervals, rng: np.random.Generator, count: int) -> Ints:
     return np.concatenate([np.stack(rows), uniform])
 
 
+def input_vectors(
+    graph: Graph, calibration: Mapping[str, FixedArray], random: int, seed: int
+) -> dict[str, FixedArray]:
+    """Return what a design is verified on: calibration, corners, random codes."""
+    rng = np.random.default_rng(seed)
+    corners = {}
+    for i in graph.inputs:
+        assert i.type is not None
+        corners[i.name] = corner_codes(i.type, rng, random)
+    # Inputs of several ports may differ in their number of corners: cut to the least.
+    count = min(len(c) for c in corners.values())
+    stacked = {}
+    for i in graph.inputs:
+        assert i.type is not None
+        known = calibration.get(i.name)
+        parts = [] if known is None else [known.q]
+        q = np.concatenate([*parts, corners[i.name][:count]])
+        stacked[i.name] = FixedArray(q, i.type.frac)
+    return stacked
+
+
 def output_types(graph: Graph) -> dict[str, Intervals]:
     """Return the type of each output."""
     types = infer(graph)

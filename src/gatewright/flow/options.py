@@ -106,10 +106,9 @@ class Options:
             )
         return options
 
-    @property
-    def clock(self) -> Clock:
-        """The clock, with the device's delays."""
-        return Clock(self.clock_ns, self.device.delay)
+    def clock_for(self, luts: float) -> Clock:
+        """Return the clock, with the device's delays in a design of so many LUTs."""
+        return Clock(self.clock_ns, self.device.delay.sized(luts))
 
     @property
     def clock_ns(self) -> float:

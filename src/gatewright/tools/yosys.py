@@ -1,4 +1,4 @@
-"""Synthesise emitted Verilog with Yosys for Xilinx devices, and count what it takes."""
+"""Synthesise emitted Verilog with Yosys for Xilinx and ECP5 devices, and count what it takes."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ from gatewright.tools.yosys_plan import (
 
 __all__ = ["Counts", "Family", "Flow", "SynthesisResult", "synthesize", "yosys_version"]
 
-Family = Literal["xc7", "xcu", "xcup"]
+Family = Literal["xc7", "xcu", "xcup", "ecp5"]
 Flow = Literal["full", "fast"]
 
 FORMAT = "synthesis 1"  # changes when a script or the way of counting changes

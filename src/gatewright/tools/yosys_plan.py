@@ -148,9 +148,12 @@ def _parameter(text: str) -> str:
 def mapping(family: str, flow: str, nodsp: bool) -> list[str]:
     """Return the commands that map a design to a family.
 
-    The fast flow is `synth_xilinx` up to its step `map_luts`, and that step with `abc -luts` where
-    the full one has abc9.
+    For Xilinx the fast flow is `synth_xilinx` up to its step `map_luts`, and that step with
+    `abc -luts` where the full one has abc9.
     """
+    if family == "ecp5":
+        fast = " -noabc9" if flow == "fast" else ""
+        return [f"synth_ecp5{fast}" + (" -nodsp" if nodsp else "")]
     options = f"-family {family} -flatten -noiopad -noclkbuf" + (" -nodsp" if nodsp else "")
     if flow == "full":
         return [f"synth_xilinx {options}"]

@@ -1,7 +1,7 @@
 """Passes over circuits, a file each."""
 
 from gatewright.passes.netlist.cost import Resources, modules, resources, total_resources
-from gatewright.passes.netlist.delay import Clock, DelayModel, cell_delay
+from gatewright.passes.netlist.delay import Clock, DelayModel, cell_delay, growth
 from gatewright.passes.netlist.pipeline import least_latency, pipeline
 
 __all__ = [
@@ -9,6 +9,7 @@ __all__ = [
     "DelayModel",
     "Resources",
     "cell_delay",
+    "growth",
     "least_latency",
     "modules",
     "pipeline",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gatewright.hw import Kind, Module
 
@@ -19,6 +19,9 @@ class DelayModel:
         mux: per further select level of a wide table or multiplexer.
         register: clock to output, set-up and clock uncertainty together.
         source: where the constants come from.
+        lut_inputs: inputs of a lookup table; a wider table takes a select level for each more.
+        spread: what nets grow by with the size of a design: per path, for 1,000 LUTs; as the
+            distance between its parts, it goes with the root of their number.
     """
 
     lut: float
@@ -27,6 +30,17 @@ class DelayModel:
     mux: float
     register: float
     source: str
+    lut_inputs: int = 6
+    spread: float = 0.0
+
+    def sized(self, luts: float) -> DelayModel:
+        """Return the model for a design of so many LUTs: the spread is in `register` then."""
+        return replace(self, register=self.register + self.spread * growth(luts), spread=0.0)
+
+
+def growth(luts: float) -> float:
+    """Return how often the spread of a delay model counts in a design of so many LUTs."""
+    return math.sqrt(max(luts, 0.0) / 1000.0)
 
 
 @dataclass(frozen=True)
@@ -66,7 +80,7 @@ def cell_delay(m: Module, s: int, model: DelayModel) -> float:
         bits = max(m.width(m.a[s]), m.width(m.b[s]))
         return model.lut * max(1, math.ceil(math.log(max(bits, 2), 3)))
     if kind == Kind.TABLE:
-        return model.lut + model.mux * max(0, m.width(m.a[s]) - 6)
+        return model.lut + model.mux * max(0, m.width(m.a[s]) - model.lut_inputs)
     if kind == Kind.MUL:
         # Rows of a multiplier are joined by a tree of adders.
         a, b = m.width(m.a[s]), m.width(m.b[s])
