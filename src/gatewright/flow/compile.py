@@ -26,7 +26,7 @@ from gatewright.num import Fixed, Ints
 from gatewright.ops import Quantize, ScaledQuantize
 from gatewright.passes.graph import host_input, prune, streamline
 from gatewright.passes.lower import lower
-from gatewright.passes.netlist import pipeline
+from gatewright.passes.netlist import pipeline, recode
 from gatewright.quantize import Formats, Quantized, quantize
 from gatewright.quantize.formats import ROLES
 
@@ -205,7 +205,7 @@ def _build(graph: Graph, options: Options, steps: Steps) -> Design:
     netlist = lower(named, planned.plans, steps.progress)
     steps.end()
     steps.begin("pipeline")
-    module = pipeline(netlist, options.clock, options.latency)
+    module = pipeline(recode(netlist), options.clock, options.latency)
     steps.end()
     design = Design(
         graph, netlist, module, options, planned, timings=steps.timings, progress=steps.progress

@@ -3,6 +3,7 @@
 from gatewright.passes.netlist.cost import Resources, modules, resources, total_resources
 from gatewright.passes.netlist.delay import Clock, DelayModel, cell_delay
 from gatewright.passes.netlist.pipeline import least_latency, pipeline
+from gatewright.passes.netlist.recode import recode
 
 __all__ = [
     "Clock",
@@ -12,6 +13,7 @@ __all__ = [
     "least_latency",
     "modules",
     "pipeline",
+    "recode",
     "resources",
     "total_resources",
 ]

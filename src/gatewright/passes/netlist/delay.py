@@ -99,4 +99,6 @@ def carry_length(m: Module, s: int, known: Bits) -> int:
     """
     if known.is_apart(s):
         return 0
-    return m.width(s) - known.start(s)
+    length = m.width(s) - known.start(s)
+    # Of a sum with a constant that is the top bit alone, that bit is inverted: no chain.
+    return 0 if length == 1 and (m.is_constant(m.a[s]) or m.is_constant(m.b[s])) else length

@@ -45,14 +45,19 @@ class Build:
             elif s in read:
                 self._keep(s, self._number(s))
             elif not self.net.is_sum(s):
-                operands = (o if o == NONE else self._at(o) for o in (m.a[s], m.b[s], m.c[s]))
-                self._keep(s, new.row(Kind(kind), m.range(s), *operands, imm=m.imm[s]))
+                self._keep(s, self.copy(s))
         for s in late:
             enable = NONE if m.b[s] == NONE else self._at(m.b[s])
             new.connect(self.signal[s], self._at(m.a[s]), enable)
         for port, signals in m.outputs.items():
             new.output(port, [self._at(s) for s in signals])
         return new
+
+    def copy(self, s: int) -> int:
+        """Write a row that is no part of a network as it is."""
+        m = self.m
+        operands = (o if o == NONE else self._at(o) for o in (m.a[s], m.b[s], m.c[s]))
+        return self.new.row(Kind(m.kind[s]), m.range(s), *operands, imm=m.imm[s])
 
     def _keep(self, old: int, fresh: int) -> None:
         self.signal[old] = fresh
@@ -173,7 +178,7 @@ class Build:
         extra = true & ((1 << plan.width[node]) - 1)
         below = extra & ((1 << total.start) - 1)
         coarse, fine = (a, b) if total.ea else (b, a)
-        fine_top, coarse_top = plan.tops(total) if total.eb else plan.tops(total)[::-1]
+        coarse_top, fine_top = plan.tops(total) if total.ea else plan.tops(total)[::-1]
         coarse = self._add_constant(coarse, below)
         if coarse_top <= fine_top:
             coarse = self._add_constant(coarse, extra - below)

@@ -15,6 +15,9 @@ from dataclasses import dataclass
 from gatewright.passes.netlist.recode_plan import Plan, TooWideError
 
 MOST_STEPS = 200
+IMPOSSIBLE = 1e9
+WIDER = 1.5
+"""What a code costs that gets a bit wider."""
 
 
 @dataclass(frozen=True)
@@ -88,8 +91,11 @@ class _Result:
             if plan.is_root[self.node] and bit >= step and not plan.is_apart(total):
                 self._finish(rest >> step, step)
                 return
-            if not any(self._works(t, bit) for t in sorted(self._tries(bit), key=lambda t: t.cost)):
+            tries = [(self._cost(t, bit), i, t) for i, t in enumerate(self._tries(bit))]
+            cost, _, best = min(tries, default=(IMPOSSIBLE, 0, None))
+            if best is None or cost >= IMPOSSIBLE:
                 return
+            self._set(best)
 
     def _finish(self, rest: int, step: int) -> None:
         """Add what is missing at the top of the result's own sum."""
@@ -132,27 +138,32 @@ class _Result:
                 cost = max(first - at, 0) * 1.0
                 yield _Try(cost + depth, place, "low", low ^ (1 << at))
 
-    def _works(self, attempt: _Try, bit: int) -> bool:
-        """Make a change; take it back where it widens a code or does not clear the bit."""
-        plan, place = self.plan, attempt.place
-        column: list[int] = getattr(plan, attempt.what)
-        kept = column[place.node]
-        widths = [plan.width[n] for n in place.way]
-        column[place.node] = attempt.value
-        good = False
+    def _set(self, attempt: _Try) -> int:
+        """Make a change; return the value before."""
+        column: list[int] = getattr(self.plan, attempt.what)
+        before = column[attempt.place.node]
+        column[attempt.place.node] = attempt.value
+        for n in attempt.place.way:
+            self.plan.settle(n)
+        return before
+
+    def _cost(self, attempt: _Try, bit: int) -> float:
+        """Return what a change costs, widened codes included; the change is taken back."""
+        plan, way = self.plan, attempt.place.way
+        widths = [plan.width[n] for n in way]
+        cost = IMPOSSIBLE
+        kept = getattr(plan, attempt.what)[attempt.place.node]
         try:
-            for n in place.way:
-                plan.settle(n)
+            self._set(attempt)
             rest = self.missing()
-            wider = any(
-                plan.width[n] > w and not plan.is_root[n]
-                for n, w in zip(place.way, widths, strict=True)
-            )
-            good = not wider and rest & ((2 << bit) - 1) == 0
+            if rest & ((2 << bit) - 1) == 0:
+                wider = sum(
+                    plan.width[n] - w
+                    for n, w in zip(way, widths, strict=True)
+                    if not plan.is_root[n]
+                )
+                cost = attempt.cost + WIDER * wider + rest.bit_count() / 1000
         except TooWideError:
             pass
-        if not good:
-            column[place.node] = kept
-            for n in place.way:
-                plan.settle(n)
-        return good
+        self._set(_Try(0.0, attempt.place, attempt.what, kept))
+        return cost
