@@ -103,7 +103,7 @@ class Bits:
         full = (1 << m.width(s)) - 1
         if source == NONE:
             return full
-        up = m.frac[s] - m.frac[source]
+        up = 0 if m.kind[s] == Kind.SHIFT else m.frac[s] - m.frac[source]
         mask = self._extended(source)
         return (mask << up if up >= 0 else mask >> -up) & full
 
