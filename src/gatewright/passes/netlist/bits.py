@@ -22,6 +22,30 @@ class Operand:
     signed: bool
 
 
+def same_bits(m: Module, s: int) -> int:
+    """Return the operand whose bits a cell only moves, inverts or puts beside constants, or NONE.
+
+    Such a cell is made again behind a register: then all who read the operand share that.
+    """
+    kind = m.kind[s]
+    if kind == Kind.SHIFT:
+        return m.a[s]
+    if kind not in (Kind.XOR, Kind.ADD) or m.is_constant(s):
+        return NONE
+    a, b = m.a[s], m.b[s]
+    if m.is_constant(a):
+        a, b = b, a
+    if not m.is_constant(b) or m.is_constant(a):
+        return NONE
+    if kind == Kind.XOR:
+        return a if m.lo[a] >= 0 else NONE
+    q, up = m.lo[b], m.frac[s] - m.frac[a]
+    q <<= m.frac[s] - m.frac[b]
+    field = ((1 << m.width(a)) - 1) << up
+    beside = m.lo[a] >= 0 and q >= 0 and not q & field
+    return a if beside or q & ((1 << m.width(s)) - 1) == 1 << (m.width(s) - 1) else NONE
+
+
 class Bits:
     """Masks of the bits that can change, of each signal of a module, found as they are asked for.
 
