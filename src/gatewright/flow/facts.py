@@ -13,7 +13,7 @@ from gatewright.hw import NONE, Kind, Module
 from gatewright.ir import describe, evaluate, infer
 from gatewright.num import Intervals
 from gatewright.passes.lower import group_nodes
-from gatewright.passes.netlist import least_latency, resources, total_resources
+from gatewright.passes.netlist import least_latency, recode, resources, total_resources
 
 if TYPE_CHECKING:
     from gatewright.flow.design import Design
@@ -72,7 +72,7 @@ def _contract(design: Design) -> dict[str, int]:
     asked = design.options.latency
     if asked is None:
         return {}
-    return {"asked": asked, "least": least_latency(design.netlist, design.options.clock)}
+    return {"asked": asked, "least": least_latency(recode(design.netlist), design.options.clock)}
 
 
 def _model(design: Design, types: dict[str, Intervals]) -> dict[str, Any]:

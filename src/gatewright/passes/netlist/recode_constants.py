@@ -91,11 +91,21 @@ class _Result:
             if plan.is_root[self.node] and bit >= step and not plan.is_apart(total):
                 self._finish(rest >> step, step)
                 return
-            tries = [(self._cost(t, bit), i, t) for i, t in enumerate(self._tries(bit))]
-            cost, _, best = min(tries, default=(IMPOSSIBLE, 0, None))
-            if best is None or cost >= IMPOSSIBLE:
+            best = self._cheapest(bit)
+            if best is None:
                 return
             self._set(best)
+
+    def _cheapest(self, bit: int) -> _Try | None:
+        """Return the change that clears a bit for the least, if there is one."""
+        found, least = None, IMPOSSIBLE
+        for attempt in sorted(self._tries(bit), key=lambda t: t.cost):
+            if attempt.cost >= least:  # what it widens only adds
+                break
+            cost = self._cost(attempt, bit)
+            if cost < least:
+                found, least = attempt, cost
+        return found
 
     def _finish(self, rest: int, step: int) -> None:
         """Add what is missing at the top of the result's own sum."""
@@ -138,32 +148,32 @@ class _Result:
                 cost = max(first - at, 0) * 1.0
                 yield _Try(cost + depth, place, "low", low ^ (1 << at))
 
-    def _set(self, attempt: _Try) -> int:
-        """Make a change; return the value before."""
+    def _set(self, attempt: _Try) -> None:
+        """Make a change."""
         column: list[int] = getattr(self.plan, attempt.what)
-        before = column[attempt.place.node]
         column[attempt.place.node] = attempt.value
         for n in attempt.place.way:
             self.plan.settle(n)
-        return before
 
     def _cost(self, attempt: _Try, bit: int) -> float:
         """Return what a change costs, widened codes included; the change is taken back."""
-        plan, way = self.plan, attempt.place.way
-        widths = [plan.width[n] for n in way]
-        cost = IMPOSSIBLE
-        kept = getattr(plan, attempt.what)[attempt.place.node]
+        plan, way, node = self.plan, attempt.place.way, attempt.place.node
+        before = [(plan.offset[n], plan.width[n]) for n in way]
+        column: list[int] = getattr(plan, attempt.what)
+        kept, cost = column[node], IMPOSSIBLE
         try:
             self._set(attempt)
             rest = self.missing()
             if rest & ((2 << bit) - 1) == 0:
                 wider = sum(
                     plan.width[n] - w
-                    for n, w in zip(way, widths, strict=True)
+                    for n, (_, w) in zip(way, before, strict=True)
                     if not plan.is_root[n]
                 )
                 cost = attempt.cost + WIDER * wider + rest.bit_count() / 1000
         except TooWideError:
             pass
-        self._set(_Try(0.0, attempt.place, attempt.what, kept))
+        column[node] = kept
+        for n, (offset, width) in zip(way, before, strict=True):
+            plan.offset[n], plan.width[n] = offset, width
         return cost

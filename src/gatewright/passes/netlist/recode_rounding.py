@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gatewright.hw import NONE, Kind, Module
+from gatewright.passes.netlist.rebuild import live_cells
 from gatewright.passes.netlist.recode_build import Build
 from gatewright.passes.netlist.recode_network import Network
 from gatewright.passes.netlist.recode_plan import Plan
@@ -16,15 +17,16 @@ from gatewright.passes.netlist.recode_plan import Plan
 
 @dataclass(frozen=True)
 class Rounded:
-    """A signal that is a rounded rectifier: of which number, with which constant."""
+    """A signal that is a rounded rectifier: of which number, with which constant, by which rows."""
 
     number: int
     constant: int
+    rows: tuple[int, ...]
 
 
 def round_first(m: Module) -> Module:
     """Return a module whose rounding constants stand before the rectifiers they follow."""
-    net = Network(m, 0, Network.of(m).live)
+    net = Network(m, 0, live_cells(m))
     readers = _reader_counts(m, net.live)
     found = {}
     for s, kind in enumerate(m.kind):
@@ -34,6 +36,9 @@ def round_first(m: Module) -> Module:
                 found[s] = rounded
     if not found:
         return m
+    for rounded in found.values():
+        for s in rounded.rows:
+            net.live[s] = False
     return _Rewrite(net, found).run()
 
 
@@ -51,12 +56,13 @@ def _reader_counts(m: Module, live: list[bool]) -> list[int]:
 def _match(m: Module, s: int, readers: list[int]) -> Rounded | None:
     """Return what a chain of cuts at the end rounds, if it is a rectifier that only it reads."""
     top = m.width(s) - m.frac[s]
-    o = s
+    o, rows = s, []
     while m.kind[o] == Kind.WRAP:
         if m.lo[o] < 0 or m.imm[o] & 1 or (o != s and readers[o] != 1):
             return None
         if (m.imm[o] >> 1) - m.frac[o] < top or m.frac[o] < m.frac[s]:
             return None
+        rows.append(o)
         o = m.a[o]
     constant, point = 0, 0
     if m.kind[o] == Kind.ADD and readers[o] == 1:
@@ -65,6 +71,7 @@ def _match(m: Module, s: int, readers: list[int]) -> Rounded | None:
             a, b = b, a
         if not m.is_constant(b):
             return None
+        rows.append(o)
         o, constant, point = a, m.lo[b], m.frac[b]
     if m.kind[o] != Kind.SELECT or readers[o] != 1 or m.kind[m.a[o]] != Kind.LESS:
         return None
@@ -75,7 +82,8 @@ def _match(m: Module, s: int, readers: list[int]) -> Rounded | None:
     fraction = point - m.frac[s]
     if not ok or constant < 0 or (constant >> fraction if fraction > 0 else constant) != 0:
         return None
-    return Rounded(number, b if constant else NONE)
+    rows += [o, less] if readers[less] == 1 else [o]
+    return Rounded(number, b if constant else NONE, tuple(rows[1:]))
 
 
 class _Rewrite(Build):
@@ -97,9 +105,9 @@ class _Rewrite(Build):
             number = new.add(number, q)
         _, hi, frac = m.range(s)
         width = hi.bit_length()
-        kept = new.row(Kind.WRAP, (0, (1 << width) - 1, frac), number, imm=2 * width)
         zero = self._constant(0, frac)
         below = new.less(number, new.constant(0))
         if new.is_constant(below):
-            return kept if not new.lo[below] else zero
+            return zero if new.lo[below] else new.row(Kind.WRAP, m.range(s), number, imm=2 * width)
+        kept = new.row(Kind.WRAP, (0, (1 << width) - 1, frac), number, imm=2 * width)
         return new.row(Kind.SELECT, m.range(s), below, zero, kept)
