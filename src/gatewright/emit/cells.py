@@ -24,7 +24,7 @@ def _add(m: Module, n: Nets, s: int, width: int) -> Text:
     ashift, bshift = max(bf - af, 0), max(af - bf, 0)
     if n.is_constant(b):
         return _add_constant(n, (a, ashift), n.value[n.root[b]] << bshift, width)
-    if bshift == 0:
+    if ashift:  # the finer operand first
         (a, ashift), (b, bshift) = (b, bshift), (a, ashift)
     meaning = f"{n.term(a, ashift)} + {n.term(b, bshift)}"
     top = n.width[a]

@@ -96,9 +96,9 @@ class Bits:
         m, a, b = self.m, self.m.a[s], self.m.b[s]
         top = m.width(s)
         x, y = self.bits(s, a), self.bits(s, b)
-        for one, other in ((x, b), (y, a)):
-            if m.is_constant(other) and (one or m.kind[s] == Kind.ADD):
-                q = self.bits(s, other)
+        for o in (b, a) if m.kind[s] == Kind.ADD else (b,):
+            if m.is_constant(o):
+                q = self.bits(s, o)
                 return (q & -q).bit_length() - 1 if q else top
         if m.kind[s] == Kind.SUB:  # what is subtracted is never passed through
             return min((y & -y).bit_length() - 1, top - 1) if y else top - 1
