@@ -34,9 +34,7 @@ def _add(m: Module, n: Nets, s: int, width: int) -> Text:
     return text, meaning if "{" in text else ""
 
 
-def _add_constant(
-    n: Nets, term: tuple[int, int], value: int, width: int
-) -> Text:
+def _add_constant(n: Nets, term: tuple[int, int], value: int, width: int) -> Text:
     """Write the sum of a net and a constant: where their bits do not meet, side by side."""
     a, shift = term
     meaning = f"{n.term(a, shift)} {'+' if value >= 0 else '-'} {abs(value)}"
@@ -168,9 +166,9 @@ def truth(n: Nets, s: int) -> str:
 
 def _xor(m: Module, n: Nets, s: int, width: int) -> Text:
     for one, other in ((m.a[s], m.b[s]), (m.b[s], m.a[s])):
-        if n.is_constant(other) and n.value[n.root[other]] == (1 << n.width[one]) - 1:
-            if n.width[one] == width and not n.signed[one]:
-                return f"~{n.part(one, 0, width)}", ""
+        whole = n.is_constant(other) and n.value[n.root[other]] == (1 << width) - 1
+        if whole and n.width[one] == width and not n.signed[one]:
+            return f"~{n.part(one, 0, width)}", ""
     return _bitwise("^")(m, n, s, width)
 
 

@@ -143,19 +143,15 @@ def _adder_bits(m: Module, s: int, known: Bits) -> float:
 
     Where only one operand has a bit, or the other a constant, the carry chain takes it as it is;
     equal pairs of bits, as above both signs, share a LUT. A difference needs one more where both
-    operands have its lowest bit: the carry that enters there makes it differ from the chain's.
+    operands have its lowest bit: the carry that enters there makes that bit of the result differ
+    from what the chain is fed with.
     """
     a, b = known.aligned(s, m.a[s]), known.aligned(s, m.b[s])
     both = a.bits & b.bits
-    if m.kind[s] == Kind.SUB:
-        low = both & -both
-        start = b.bits & -b.bits
-        extra = low != 0 and low == start
-    else:
-        extra = False
+    entered = m.kind[s] == Kind.SUB and both != 0 and both & -both == b.bits & -b.bits
     if a.signed and b.signed:
         both &= (1 << max(a.top, b.top)) - 1
-    return float(both.bit_count() + extra)
+    return float(both.bit_count() + entered)
 
 
 def resources(top: Module) -> dict[str, tuple[Resources, int]]:

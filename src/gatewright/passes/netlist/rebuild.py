@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from gatewright.hw import NO_RESET, NONE, Kind, Module
 from gatewright.passes.netlist.bits import same_bits
 
+
 def live_cells(m: Module) -> list[bool]:
     """Tell which cells something reads: an output, an instance or a register, in the end.
 

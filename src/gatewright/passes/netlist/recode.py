@@ -11,7 +11,7 @@ the number; `recode_constants` brings most of them into bits that are free.
 
 from __future__ import annotations
 
-from gatewright.hw import Kind, Module
+from gatewright.hw import Module
 from gatewright.passes.netlist.cost import modules, own_resources
 from gatewright.passes.netlist.recode_build import Build
 from gatewright.passes.netlist.recode_constants import distribute

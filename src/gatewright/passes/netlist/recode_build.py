@@ -56,8 +56,8 @@ class Build:
     def copy(self, s: int) -> int:
         """Write a row that is no part of a network as it is."""
         m = self.m
-        operands = (o if o == NONE else self._at(o) for o in (m.a[s], m.b[s], m.c[s]))
-        return self.new.row(Kind(m.kind[s]), m.range(s), *operands, imm=m.imm[s])
+        a, b, c = (o if o == NONE else self._at(o) for o in (m.a[s], m.b[s], m.c[s]))
+        return self.new.row(Kind(m.kind[s]), m.range(s), a, b, c, m.imm[s])
 
     def _keep(self, old: int, fresh: int) -> None:
         self.signal[old] = fresh
@@ -88,7 +88,7 @@ class Build:
 
     def _number(self, s: int) -> int:
         """Return a signal of a network as the number it is, from the code of its node."""
-        m, new, t = self.m, self.new, self.net.term[s]
+        m, t = self.m, self.net.term[s]
         node, unit = t.node, t.exponent + self.net.grid
         code = self._operand(node, t.sign != self.plan.sign[node], t.exponent)
         _, offset = self.plan.operand(node, t.sign != self.plan.sign[node])
@@ -192,9 +192,7 @@ class Build:
         both = self._sum(coarse, fine, (low + above, high + above, 0))
         return self._wrap(both, (low, high, 0))
 
-    def _carried(
-        self, coarse: int, fine: int, start: int, rng: tuple[int, int], above: int
-    ) -> int:
+    def _carried(self, coarse: int, fine: int, start: int, rng: tuple[int, int], above: int) -> int:
         """Return a sum and one more at its lowest common bit.
 
         Both operands get a one below that bit: what they carry is what we want.
