@@ -30,7 +30,7 @@ LIMITS = {
     "da4ml": "at most {:g} adders a stage, then retimed",
     "alkaid": "the same number of stages; its ternary adders are two chains for Yosys",
 }
-FASTEST, STEP = 900.0, 1.01
+SLOWEST, FASTEST, STEP = 20.0, 1200.0, 1.005
 """Our clock is the fastest that needs no more cycles than the peers' stages: MHz, and precision."""
 
 MEAN, WORST = 0.80, 0.95
@@ -75,9 +75,10 @@ class Circuit:
         """Measure a synthesised circuit."""
         netlist, total = result.netlist, result.total
         assert netlist is not None
-        period = netlist.longest(model).nanoseconds
+        filled = total.lut_sites + netlist.hidden_luts
+        period = netlist.longest(model.sized(filled)).nanoseconds
         return cls(
-            job, result, total.lut_sites, total.ff, total.lut_sites + netlist.hidden_luts,
+            job, result, total.lut_sites, total.ff, filled,
             period, period * job.stages,
         )  # fmt: skip
 
@@ -129,26 +130,26 @@ def _jobs(bench: Bench, name: str, peers: list[Peer]) -> list[Job]:
         jobs.append(Job(name, peer.name, rtl.top, rtl.sources, rtl.stages, peer.cost(logic), note))
     design, clock = _as_deep(bench, name, stages or 0)
     note = f"registers placed for {clock:g} MHz"
-    estimate = total_resources(design.netlist).lut
+    estimate = total_resources(design.module).lut
     ours = Job(name, "ours", design.name, design.sources, design.latency, estimate, note)
     return [ours, *jobs]
 
 
 def _as_deep(bench: Bench, name: str, stages: int) -> tuple[Design, float]:
     """Return our design in so many cycles, at the fastest clock that allows them."""
-    netlist = bench.design(name).netlist
-    # The delays that `rebuild` places registers for: those of a design of this size.
-    model = bench.design(name).options.device.delay.sized(total_resources(netlist).lut)
-    clock = FASTEST
-    while stages and _cycles(netlist, Clock(1e3 / clock, model)) > stages:
-        clock /= STEP
-    clock = float(f"{clock:.4g}")
+    circuit = bench.design(name).circuit
+    slow, fast = SLOWEST, FASTEST
+    while stages and fast / slow > STEP:
+        middle = math.sqrt(slow * fast)
+        deeper = _cycles(circuit, Options.of(middle).clock_for(circuit)) > stages
+        slow, fast = (slow, middle) if deeper else (middle, fast)
+    clock = float(f"{slow if stages else FASTEST:.4g}")
     return rebuild(bench.design(name).graph, Options.of(clock, latency=stages or None)), clock
 
 
-def _cycles(netlist: Module, clock: Clock) -> float:
+def _cycles(circuit: Module, clock: Clock) -> float:
     try:
-        return least_latency(netlist, clock)
+        return least_latency(circuit, clock)
     except OptionError:  # one cell alone takes longer
         return math.inf
 

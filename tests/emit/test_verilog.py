@@ -211,7 +211,7 @@ def test_small_tables_are_functions_and_large_ones_memories():
 
 def test_meaning_is_beside_the_bits():
     text = emit_verilog(pipelined())["dense_relu.v"]
-    assert "{{3{x_0[7]}}, x_0} + {x_1[7], x_1, 2'd0};  // = x_0 + 4*x_1" in text
+    assert "{{{3{x_0[7]}}, x_0[7:2]} + {x_1[7], x_1}, x_0[1:0]};  // = x_0 + 4*x_1" in text
     assert "input      x          32    4 x fixed<8,4>" in text
     assert "// latency 2 cycles, initiation interval 1" in text
 

@@ -26,7 +26,7 @@ from gatewright.num import Fixed, Ints
 from gatewright.ops import Quantize, ScaledQuantize
 from gatewright.passes.graph import host_input, prune, streamline
 from gatewright.passes.lower import lower
-from gatewright.passes.netlist import pipeline, total_resources
+from gatewright.passes.netlist import pipeline, recode
 from gatewright.quantize import Formats, Quantized, quantize
 from gatewright.quantize.formats import ROLES
 
@@ -205,12 +205,13 @@ def _build(graph: Graph, options: Options, steps: Steps) -> Design:
     netlist = lower(named, planned.plans, steps.progress)
     steps.end()
     steps.begin("pipeline")
-    clock = options.clock_for(total_resources(netlist).lut)
-    module = pipeline(netlist, clock, options.latency)
+    circuit = recode(netlist)
+    module = pipeline(circuit, options.clock_for(circuit), options.latency)
     steps.end()
     design = Design(
-        graph, netlist, module, options, planned, timings=steps.timings, progress=steps.progress
-    )
+        graph, netlist, circuit, module, options, planned, timings=steps.timings,
+        progress=steps.progress,
+    )  # fmt: skip
     steps.begin("emit")
     design.emit()
     steps.end()

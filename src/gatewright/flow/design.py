@@ -55,6 +55,7 @@ class Design:
     Attributes:
         graph: the integer model; `evaluate` on it is the reference.
         netlist: the circuit before registers were placed (what the emulator compiles).
+        circuit: the same with adder networks on unsigned codes: where registers are placed.
         module: the circuit with registers (what is emitted).
         options: clock, device, reuse factor, latency.
         planned: the plan of each operation that multiplies.
@@ -68,6 +69,7 @@ class Design:
 
     graph: Graph
     netlist: Module
+    circuit: Module
     module: Module
     options: Options
     planned: Planned
@@ -113,7 +115,7 @@ class Design:
     @cached_property
     def slowest_path(self) -> SlowPath:
         """The slowest path under the device's delays; its `fmax` is the estimated clock in MHz."""
-        luts = total_resources(self.netlist).lut  # as registers were placed
+        luts = total_resources(self.circuit).lut  # as registers were placed
         return critical_path(self.module, self.options.device.delay, luts)
 
     @property

@@ -75,8 +75,8 @@ def _contract(design: Design) -> dict[str, int]:
     asked = design.options.latency
     if asked is None:
         return {}
-    clock = design.options.clock_for(total_resources(design.netlist).lut)
-    return {"asked": asked, "least": least_latency(design.netlist, clock)}
+    clock = design.options.clock_for(design.circuit)
+    return {"asked": asked, "least": least_latency(design.circuit, clock)}
 
 
 def _model(design: Design, types: dict[str, Intervals]) -> dict[str, Any]:

@@ -10,7 +10,8 @@ import numpy as np
 
 from gatewright.arch import DEFAULT, Device, find_device
 from gatewright.base import OptionError
-from gatewright.passes.netlist import Clock
+from gatewright.hw import Module
+from gatewright.passes.netlist import Clock, total_resources
 
 SLOWEST, FASTEST = 1.0, 1500.0
 """Clocks in MHz that any supported part could be run at."""
@@ -106,9 +107,9 @@ class Options:
             )
         return options
 
-    def clock_for(self, luts: float) -> Clock:
-        """Return the clock, with the device's delays in a design of so many LUTs."""
-        return Clock(self.clock_ns, self.device.delay.sized(luts))
+    def clock_for(self, circuit: Module) -> Clock:
+        """Return the clock, with the device's delays in a circuit of this one's size."""
+        return Clock(self.clock_ns, self.device.delay.sized(total_resources(circuit).lut))
 
     @property
     def clock_ns(self) -> float:

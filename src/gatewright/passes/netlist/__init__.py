@@ -3,6 +3,7 @@
 from gatewright.passes.netlist.cost import Resources, modules, resources, total_resources
 from gatewright.passes.netlist.delay import Clock, DelayModel, cell_delay, growth
 from gatewright.passes.netlist.pipeline import least_latency, pipeline
+from gatewright.passes.netlist.recode import recode
 
 __all__ = [
     "Clock",
@@ -13,6 +14,7 @@ __all__ = [
     "least_latency",
     "modules",
     "pipeline",
+    "recode",
     "resources",
     "total_resources",
 ]

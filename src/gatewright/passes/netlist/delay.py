@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, replace
 
 from gatewright.hw import Kind, Module
+from gatewright.passes.netlist.bits import Bits
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ class Clock:
         return self.period - self.model.register
 
 
-def cell_delay(m: Module, s: int, model: DelayModel) -> float:
+def cell_delay(m: Module, s: int, model: DelayModel, known: Bits | None = None) -> float:
     """Return the delay from the operands of a cell to its result, in nanoseconds."""
     kind = m.kind[s]
     if kind in (
@@ -71,7 +72,8 @@ def cell_delay(m: Module, s: int, model: DelayModel) -> float:
     ):
         return 0.0
     if kind in (Kind.ADD, Kind.SUB):
-        return model.carry + model.carry_bit * m.width(s)
+        length = carry_length(m, s, known or Bits(m))
+        return model.carry + model.carry_bit * length if length else 0.0
     if kind == Kind.LESS:
         if is_sign_test(m, s):
             return 0.0
@@ -86,6 +88,8 @@ def cell_delay(m: Module, s: int, model: DelayModel) -> float:
         a, b = m.width(m.a[s]), m.width(m.b[s])
         levels = max(1, math.ceil(math.log2(max(min(a, b), 2))))
         return levels * (model.carry + model.carry_bit * (a + b) / 2)
+    if is_complement(m, s):
+        return 0.0
     return model.lut
 
 
@@ -93,3 +97,22 @@ def is_sign_test(m: Module, s: int) -> bool:
     """Whether a comparison only reads the sign bit: a < 0."""
     b = m.b[s]
     return m.kind[s] == Kind.LESS and m.kind[b] == Kind.CONST and m.imm[b] == 0
+
+
+def is_complement(m: Module, s: int) -> bool:
+    """Whether a cell only inverts bits, which the logic that reads them takes in."""
+    return m.kind[s] == Kind.XOR and (m.is_constant(m.a[s]) or m.is_constant(m.b[s]))
+
+
+def carry_length(m: Module, s: int, known: Bits) -> int:
+    """Return the positions of a sum's carry chain, 0 where the sum is a concatenation.
+
+    The chain starts at the lowest bit that both operands have (or a constant one below another's
+    bit, or what a difference borrows from) and ends at the top of the sum. Constants that stand in
+    gaps of the other operand need no chain.
+    """
+    if known.is_apart(s):
+        return 0
+    length = m.width(s) - known.start(s)
+    # Of a sum with a constant that is the top bit alone, that bit is inverted: no chain.
+    return 0 if length == 1 and (m.is_constant(m.a[s]) or m.is_constant(m.b[s])) else length
