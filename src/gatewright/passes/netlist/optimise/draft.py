@@ -13,6 +13,8 @@ from gatewright.hw.module import Range
 
 CONST, INPUT, SHIFT, WRAP = int(Kind.CONST), int(Kind.INPUT), int(Kind.SHIFT), int(Kind.WRAP)
 REG, INSTANCE = int(Kind.REG), int(Kind.INSTANCE)
+READ_AS_CODE = frozenset((int(Kind.CONCAT), int(Kind.TABLE)))
+"""Cells whose result depends on how wide an operand is."""
 
 
 class Draft:
@@ -128,6 +130,11 @@ class _Writer:
         m = draft.source
         self.new = Module(m.name, m.origin, m.note, m.latency, m.interval)
         self.place: dict[int, int] = {}
+        self.outputs_of: dict[int, list[int]] = {}
+        if m.instances:
+            for s, kind in enumerate(m.kind):
+                if kind == INSTANCE:
+                    self.outputs_of.setdefault(m.imm[s] >> 32, []).append(s)
 
     def run(self) -> Module:
         draft, new, m = self.draft, self.new, self.draft.source
@@ -161,15 +168,28 @@ class _Writer:
                 self._write(s, NONE, NONE, NONE)
                 stack.pop()
                 continue
-            a, b, c = (
-                o if o == NONE else draft.at(o) for o in (draft.a[s], draft.b[s], draft.c[s])
-            )
+            operands = (draft.a[s], draft.b[s], draft.c[s])
+            a, b, c = (o if o == NONE else draft.at(o) for o in operands)
             missing = [o for o in (c, b, a) if o != NONE and o not in place]
             if missing:
                 stack += missing
                 continue
-            self._write(s, *(o if o == NONE else place[o] for o in (a, b, c)))
+            fresh = [o if o == NONE else place[o] for o in (a, b, c)]
+            if draft.kind[s] in READ_AS_CODE:
+                fresh[:2] = [self._coded(o, f) for o, f in zip(operands, fresh[:2], strict=False)]
+            self._write(s, *fresh)
             stack.pop()
+
+    def _coded(self, old: int, fresh: int) -> int:
+        """Return an operand as wide as it was: some cells read its code and not its number."""
+        if old == NONE:
+            return NONE
+        draft, new = self.draft, self.new
+        lo, hi, frac = draft.range(old)
+        width = max(hi, -lo - 1).bit_length() + 1 if lo < 0 else hi.bit_length()
+        if width == new.width(fresh):
+            return fresh
+        return new.row(Kind.WRAP, (lo, hi, frac), fresh, imm=2 * width + (lo < 0))
 
     def _write(self, s: int, a: int, b: int, c: int) -> None:
         draft = self.draft
@@ -190,17 +210,6 @@ class _Writer:
         for s in self.outputs_of.get(number, ()):
             index = m.imm[s] & 0xFFFFFFFF
             self.place[s] = new.row(Kind.INSTANCE, ranges[index], imm=(number << 32) + index)
-
-    @property
-    def outputs_of(self) -> dict[int, list[int]]:
-        """The rows that are outputs of each instance."""
-        if not hasattr(self, "_outputs_of"):
-            self._outputs_of: dict[int, list[int]] = {}
-            for s, kind in enumerate(self.draft.source.kind):
-                if kind == INSTANCE:
-                    number = self.draft.source.imm[s] >> 32
-                    self._outputs_of.setdefault(number, []).append(s)
-        return self._outputs_of
 
     def _as_was(self, s: int) -> int:
         """Return an output on the grid that it had: whoever instances the module counts on it."""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from gatewright.hw import Kind, Module
 from gatewright.passes.netlist.cost import modules
+from gatewright.passes.netlist.optimise.cones import cones
 from gatewright.passes.netlist.optimise.draft import Draft
 from gatewright.passes.netlist.optimise.offsets import offsets
 from gatewright.passes.netlist.optimise.rectify import rectify
@@ -16,11 +17,12 @@ Rewrite = Callable[[Module], Module]
 PASSES: tuple[Rewrite, ...] = (
     rectify,  # first: it brings rounding constants in front of the rectifiers
     offsets,
+    cones,  # last: the cells that are left are what a table has to beat
 )
 """The rewrites, in order."""
 
 ROUNDS = 4
-"""How often the list is gone through at most; two rounds are usual, the last one changes nothing."""
+"""How often the list is gone through at most; usually the second round changes nothing."""
 
 
 def optimise(top: Module, passes: Sequence[Rewrite] = PASSES) -> Module:
@@ -31,7 +33,7 @@ def optimise(top: Module, passes: Sequence[Rewrite] = PASSES) -> Module:
         passes: the rewrites to apply.
 
     Every module is rewritten once, however often it is used; instances and ports stay. Modules
-    that hold registers of their own stay as they are, with what they use rewritten.
+    that hold registers of their own stay as they are, with all that they use.
     """
     done: dict[int, Module] = {}
     for module in modules(top):
@@ -41,7 +43,7 @@ def optimise(top: Module, passes: Sequence[Rewrite] = PASSES) -> Module:
 
 def _optimise_one(m: Module, done: dict[int, Module], passes: Sequence[Rewrite]) -> Module:
     """Rewrite one module whose children have been rewritten."""
-    if Kind.REG in m.kind or m.interval > 1:
+    if Kind.REG in m.kind:
         return m
     if any(done[id(i.module)] is not i.module for i in m.instances):
         m = Draft(m).finish(done)

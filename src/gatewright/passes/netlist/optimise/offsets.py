@@ -32,7 +32,7 @@ class Step(NamedTuple):
 
 
 class Place(NamedTuple):
-    """Operand `side` of a cell, the last of a path; `step` is where the path stands in the search."""
+    """Operand `side` of the cell of a step."""
 
     step: int
     side: str
@@ -83,6 +83,7 @@ def _move(draft: Draft, s: int, x: int, k: int, count: list[int], depth: list[in
         lo, hi, grid = _raised(draft.range(step.cell), step.q, step.frac)
         draft.lo[step.cell], draft.hi[step.cell], draft.frac[step.cell] = lo, hi, grid
         at = step.above
+    draft.lo[x], draft.hi[x], draft.frac[x] = draft.range(s)  # may have been stated narrower
     draft.redirect(s, x)
     count[x] = count[s]
 
