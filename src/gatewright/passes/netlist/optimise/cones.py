@@ -110,8 +110,10 @@ class _Cones:
         if self.m.kind[s] in WIRES:
             return False
         cells = self._cone(s, cut)
-        if cells is None:
-            return False
+        if cells is None or not any(
+            self.m.kind[r] not in WIRES and self.m.kind[r] != Kind.TABLE for r in cells
+        ):
+            return False  # too large, or a table already
         spent = self._spent(s, cells)
         if spent < 2 or spent <= self._least(s):
             return False

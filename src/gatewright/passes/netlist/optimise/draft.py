@@ -185,7 +185,7 @@ class _Writer:
         if old == NONE:
             return NONE
         draft, new = self.draft, self.new
-        lo, hi, frac = draft.range(old)
+        lo, hi, frac = (draft if old >= len(draft.source) else draft.source).range(old)
         width = max(hi, -lo - 1).bit_length() + 1 if lo < 0 else hi.bit_length()
         if width == new.width(fresh):
             return fresh

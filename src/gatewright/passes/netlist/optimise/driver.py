@@ -8,15 +8,19 @@ from gatewright.hw import Kind, Module
 from gatewright.passes.netlist.cost import modules
 from gatewright.passes.netlist.optimise.cones import cones
 from gatewright.passes.netlist.optimise.draft import Draft
+from gatewright.passes.netlist.optimise.fold import fold
 from gatewright.passes.netlist.optimise.offsets import offsets
 from gatewright.passes.netlist.optimise.rectify import rectify
+from gatewright.passes.netlist.optimise.trim import trim
 
 Rewrite = Callable[[Module], Module]
 """Return a module that computes the same at the same ports; the very same where nothing changed."""
 
 PASSES: tuple[Rewrite, ...] = (
-    rectify,  # first: it brings rounding constants in front of the rectifiers
-    offsets,
+    fold,  # first: the others look for patterns that this one makes plain
+    rectify,  # brings rounding constants in front of the rectifiers, where
+    offsets,  # they meet the biases
+    trim,  # after the constants, which make grids finer, have found their place
     cones,  # last: the cells that are left are what a table has to beat
 )
 """The rewrites, in order."""
