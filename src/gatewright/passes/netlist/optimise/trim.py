@@ -15,6 +15,7 @@ ADD, SUB, SHIFT, WRAP, SELECT, LESS = (
     int(k) for k in (Kind.ADD, Kind.SUB, Kind.SHIFT, Kind.WRAP, Kind.SELECT, Kind.LESS)
 )
 TRIMMED = frozenset((ADD, SUB, SHIFT, WRAP, SELECT))
+BORDER = frozenset((int(Kind.INPUT), int(Kind.INSTANCE), int(Kind.CONST)))
 NOTHING = -(1 << 40)
 """The need of a signal that nobody reads."""
 
@@ -23,9 +24,11 @@ def trim(m: Module) -> Module:
     """Floor what is finer than its readers need, as early as it can be."""
     need = needed_grids(m)
     draft = Draft(m)
-    if any(need[s] < m.frac[s] and need[s] != NOTHING for s in range(len(m))):
-        for s, kind in enumerate(m.kind):
-            if kind in TRIMMED or kind == LESS:
+    short = [NOTHING < n < f for n, f in zip(need, m.frac, strict=True)]
+    if any(short):
+        short.append(False)  # NONE
+        for s, (kind, a, b, c) in enumerate(zip(m.kind, m.a, m.b, m.c, strict=True)):
+            if (short[a] or short[b] or short[c]) and (kind in TRIMMED or kind == LESS):
                 _trim(draft, s, need)
     return draft.finish() if draft.changed else m
 
@@ -33,14 +36,15 @@ def trim(m: Module) -> Module:
 def needed_grids(m: Module) -> list[int]:
     """Return, for each signal, the binary point of the finest grid that any reader needs."""
     need = [NOTHING] * len(m)
-    frac, kinds = m.frac, m.kind
+    frac = m.frac
+    columns = list(zip(m.kind, m.a, m.b, m.c, m.lo, m.hi, strict=True))
     for s in (*m.output_signals, *(o for i in m.instances for o in i.inputs)):
         need[s] = frac[s]
     for s in range(len(m) - 1, -1, -1):
-        kind, own = kinds[s], need[s]
-        if own == NOTHING or kind == Kind.INSTANCE or m.is_constant(s):
+        kind, a, b, c, lo, hi = columns[s]
+        own = need[s]
+        if own == NOTHING or kind in BORDER or lo == hi:
             continue
-        a, b, c = m.a[s], m.b[s], m.c[s]
         if kind not in TRIMMED and kind != LESS:
             for o in (a, b, c):
                 if o != NONE:
