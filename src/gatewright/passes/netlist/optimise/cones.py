@@ -18,10 +18,10 @@ from gatewright.hw import NONE, Kind, Module, Table
 from gatewright.hw.interpret import EVALUATE
 from gatewright.passes.netlist.delay import is_sign_test
 from gatewright.passes.netlist.optimise.draft import Draft
-from gatewright.passes.netlist.optimise.truth import luts, reduced
+from gatewright.passes.netlist.optimise.truth import LUT_INPUTS, luts, reduced
 
-MOST_BITS = 6
-"""Index bits of a table: what one lookup table has."""
+MOST_BITS = 8
+"""Index bits of a table: four lookup tables and the multiplexers beside them for an output bit."""
 
 MOST_CELLS = 64
 """Cells of a cone."""
@@ -115,7 +115,7 @@ class _Cones:
         ):
             return False  # too large, or a table already
         spent = self._spent(s, cells)
-        if spent < 2 or spent <= self._least(s):
+        if spent < 2 or spent <= self._least(s, cut):
             return False
         order = sorted(cut)
         words, cost = self._table(s, cells, order)
@@ -184,8 +184,10 @@ class _Cones:
             return 0
         return self.width[s] / (2 if kind in BITWISE else 1)
 
-    def _least(self, s: int) -> int:
-        """Return a bound: lookup tables that a row with as many values takes at least."""
+    def _least(self, s: int, cut: Cut) -> int:
+        """Return what a table of a row will take at least, as a rule: not worth trying below."""
+        if sum(self.width[o] for o in cut) > LUT_INPUTS:
+            return self.width[s]
         return 0 if self.width[s] > 1 else 1
 
     def _table(self, s: int, cells: list[int], cut: list[int]) -> tuple[np.ndarray, int]:
