@@ -27,6 +27,7 @@ from gatewright.ops import Quantize, ScaledQuantize
 from gatewright.passes.graph import host_input, prune, streamline
 from gatewright.passes.lower import lower
 from gatewright.passes.netlist import pipeline, recode
+from gatewright.passes.netlist.optimise import optimise
 from gatewright.quantize import Formats, Quantized, quantize
 from gatewright.quantize.formats import ROLES
 
@@ -193,7 +194,7 @@ def _is_integer(graph: Graph) -> bool:
 
 
 def _build(graph: Graph, options: Options, steps: Steps) -> Design:
-    """Plan, lower, pipeline and emit an integer graph."""
+    """Plan, lower, optimise, pipeline and emit an integer graph."""
     steps.begin("plan")
     planned = plan(graph, options.reuse)
     steps.end()
@@ -203,6 +204,9 @@ def _build(graph: Graph, options: Options, steps: Steps) -> Design:
     # RTL tells which model it computes, not where that stood on someone's disk.
     named = replace(graph, source=Path(graph.source).name)
     netlist = lower(named, planned.plans, steps.progress)
+    steps.end()
+    steps.begin("optimise")
+    netlist = optimise(netlist)
     steps.end()
     steps.begin("pipeline")
     circuit = recode(netlist)
