@@ -15,6 +15,9 @@ from dataclasses import dataclass
 from gatewright.passes.netlist.recode_plan import Plan, TooWideError
 
 MOST_STEPS = 200
+DEEPEST = 16
+"""Sums before a result, in a row, among which room is looked for."""
+
 IMPOSSIBLE = 1e9
 WIDER = 1.5
 """What a code costs that gets a bit wider."""
@@ -41,8 +44,12 @@ class _Try:
 
 def distribute(plan: Plan) -> None:
     """Choose the constants of all sums so that results need no addition at the end."""
-    for node, signals in enumerate(plan.net.outside):
-        if signals and plan.net.sums[node] is not None:
+    net = plan.net
+    for node, total in enumerate(net.sums):
+        if total is None or not net.needed[node]:
+            continue
+        plan.settle(node)  # operands that are results of their own may have changed
+        if net.outside[node]:
             _Result(plan, node).run()
 
 
@@ -68,7 +75,7 @@ class _Result:
             assert total is not None
             for o, e in ((total.a, total.ea), (total.b, total.eb)):
                 alone = len(net.reads[o]) == 1 and not net.outside[o]
-                if alone and net.sums[o] is not None:
+                if alone and net.sums[o] is not None and len(place.way) < DEEPEST:
                     todo.append(_Place(o, place.exponent + e, (o, *place.way)))
 
     def missing(self) -> int:
