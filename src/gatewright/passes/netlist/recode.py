@@ -17,7 +17,6 @@ from gatewright.passes.netlist.recode_build import Build
 from gatewright.passes.netlist.recode_constants import distribute
 from gatewright.passes.netlist.recode_network import Network
 from gatewright.passes.netlist.recode_plan import Plan, TooWideError
-from gatewright.passes.netlist.recode_rounding import round_first
 
 
 def recode(top: Module) -> Module:
@@ -38,14 +37,13 @@ def recode(top: Module) -> Module:
 def _recoded(m: Module, children: list[Module]) -> Module:
     """Return one module with new children, its own networks in codes where they pay."""
     same = all(c is i.module for c, i in zip(children, m.instances, strict=True))
-    before, m = m, round_first(m)
     net = Network.of(m)
     if any(net.outside):
         try:
             plan = Plan.of(net)
             distribute(plan)
             new = Build(net, plan, children).run()
-            if own_resources(new).lut < own_resources(before).lut:
+            if own_resources(new).lut < own_resources(m).lut:
                 return new
         except TooWideError:
             pass
