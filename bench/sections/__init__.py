@@ -12,6 +12,7 @@ from bench.sections import (
     keywords,
     latency,
     quantization,
+    scale,
     sharing,
     synthesis,
     taggers,
@@ -24,6 +25,7 @@ SECTIONS: dict[str, Callable[[Bench], list[Row]]] = {
     "emulation": emulation.run,
     "compilation": compilation.run,
     "sharing": sharing.run,
+    "scale": scale.run,
     "synthesis": synthesis.run,
     "latency": latency.run,
 }
