@@ -102,7 +102,8 @@ def _emulated(bench: Bench) -> list[Row]:
     rates = {name: SAMPLES / t.cpu_median for name, t in times.items()}
     note = (
         f"samples a processor second, one thread, median of {len(times['engine'].wall)} "
-        f"alternating runs of {SAMPLES:,} samples; {engine.cells:,} cells a sample, {engine.lane_bits}-bit lanes; "
+        f"alternating runs of {SAMPLES:,} samples; {engine.cells:,} cells a sample, "
+        f"{engine.lane_bits}-bit lanes; "
         f"emulator compiled in {engine.compile_seconds:.1f} s{' (from cache)' * engine.cached}"
     )
     facts = {name: t.plain() | {"samples": SAMPLES} for name, t in times.items()}
