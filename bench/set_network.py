@@ -67,7 +67,7 @@ class _Builder:
         """Add a ReLU whose answers have so many bits before and behind the point."""
         self.act[name] = before, behind
         relu = self.add(name, Relu(), value, layer=layer)
-        cut = Quantize.to(False, before + behind, behind, Rounding.RND, Overflow.SAT)
+        cut = Quantize.to(False, before + behind, behind, Rounding.RND, Overflow.WRAP)
         return self.add(f"{name}_cut", cut, relu, layer=layer)
 
     def pool(self, name: str, value: str, particles: int, channels: int, scale: float) -> str:
@@ -85,18 +85,18 @@ def set_network(
     """Return the network: inputs (particles, features), five outputs."""
     b = _Builder(np.random.default_rng(SEED))
     value = b.dense("embed", "x", features, width)
-    own = b.relu("embed_relu", value, 3, 3, "embed")
+    own = b.relu("embed_relu", value, 4, 2, "embed")
     mean = b.pool("mean", own, particles, width, 1.0 / particles)
-    mean = b.add("mean_cut", Quantize.to(False, 8, 5, Rounding.RND, Overflow.SAT), mean)
+    mean = b.add("mean_cut", Quantize.to(False, 8, 4, Rounding.RND, Overflow.WRAP), mean)
     of_all = b.dense("message", mean, width, width)
     of_one = b.dense("interact", own, width, width)
     joined = b.add("interact_add", Add(), of_one, of_all, layer="interact")
     value = b.relu("interact_relu", joined, 4, 2, "interact")
-    value = b.relu("transform_relu", b.dense("transform", value, width, width), 4, 2, "transform")
+    value = b.relu("transform_relu", b.dense("transform", value, width, width), 5, 1, "transform")
     value = b.pool("pool", value, particles, width, 1.0)
-    value = b.add("pool_cut", Quantize.to(False, 8, -2, Rounding.RND, Overflow.SAT), value)
-    value = b.relu("head_1_relu", b.dense("head_1", value, width, 2 * width), 7, -2, "head_1")
-    value = b.relu("head_2_relu", b.dense("head_2", value, 2 * width, 2 * width), 7, -3, "head_2")
+    value = b.add("pool_cut", Quantize.to(False, 8, -3, Rounding.RND, Overflow.WRAP), value)
+    value = b.relu("head_1_relu", b.dense("head_1", value, width, 2 * width), 10, -3, "head_1")
+    value = b.relu("head_2_relu", b.dense("head_2", value, 2 * width, 2 * width), 10, -3, "head_2")
     value = b.dense("scores", value, 2 * width, 5)
     kind = Intervals.format(CODE, (particles, features))
     graph = Graph(
@@ -104,3 +104,17 @@ def set_network(
         (Output("scores", value),), source="bench/set_network.py",
     )  # fmt: skip
     return SetNetwork(graph, b.weights, b.act, particles)
+
+
+def chain(operations: int) -> Graph:
+    """Return operations one behind the other, on one number: what recursion breaks on."""
+    kind = Intervals.format(CODE, (1,))
+    cut = Quantize.to_format(CODE, Rounding.RND, Overflow.SAT)
+    turns = (Dense.of(np.asarray([[0.75]]), np.asarray([0.125])), cut, Add(), Relu(), cut)
+    nodes, value = [], "x"
+    for number in range(operations):
+        op = turns[number % len(turns)]
+        inputs = (value, "x") if isinstance(op, Add) else (value,)
+        value = f"n{number}"
+        nodes.append(Node(value, op, inputs, "chain"))
+    return Graph("chain", (Input("x", (1,), kind),), tuple(nodes), (Output("y", value),))

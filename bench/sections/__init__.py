@@ -12,6 +12,7 @@ from bench.sections import (
     keywords,
     latency,
     quantization,
+    scale,
     sharing,
     solver,
     synthesis,
@@ -26,6 +27,7 @@ SECTIONS: dict[str, Callable[[Bench], list[Row]]] = {
     "compilation": compilation.run,
     "solver": solver.run,
     "sharing": sharing.run,
+    "scale": scale.run,
     "synthesis": synthesis.run,
     "latency": latency.run,
 }

@@ -202,7 +202,7 @@ def _build(graph: Graph, options: Options, steps: Steps) -> Design:
         steps.prepare_solver()
     steps.begin("lower")
     # RTL tells which model it computes, not where that stood on someone's disk.
-    named = replace(graph, source=Path(graph.source).name)
+    named = graph.with_source(Path(graph.source).name)
     netlist = lower(named, planned.plans, steps.progress)
     steps.end()
     steps.begin("optimise")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -64,8 +65,9 @@ class Dense(Op):
         self._check(x[0].shape[1:])
         return x[0] @ self.weight + self.bias
 
+    @cached_property
     def _integers(self) -> tuple[Ints, int, Ints, int]:
-        """Return matrix and bias as integers with their binary points."""
+        """Matrix and bias as integers with their binary points."""
         weight, bias = FixedArray.exact(self.weight), FixedArray.exact(self.bias)
         return weight.q, int(weight.frac), bias.q, int(bias.frac)
 
@@ -73,11 +75,16 @@ class Dense(Op):
         """Return the operation itself: one matrix for all rows."""
         return self
 
+    @cached_property
+    def _points(self) -> tuple[Ints, Ints]:
+        """Binary points of each weight and bias, none finer than it needs."""
+        return dyadic(self.weight)[1], dyadic(self.bias)[1]
+
     def infer(self, *x: Intervals) -> Intervals:
         """Return the exact range of each sum, on the finest grid that its own products need."""
         kind = x[0]
         self._check(kind.shape)
-        weight, weight_frac, bias, bias_frac = self._integers()
+        weight, weight_frac, bias, bias_frac = self._integers
         moving = (kind.lo != 0) | (kind.hi != 0)
         point = int(np.max(kind.frac, initial=-(2**40), where=moving)) if moving.any() else 0
         shift = np.where(moving, kind.frac - point, 0)
@@ -94,19 +101,19 @@ class Dense(Op):
 
     def _needed_frac(self, kind: Intervals) -> Ints:
         """Return the finest grid among the products and the bias of each output."""
-        weight_frac = dyadic(self.weight)[1]
+        weight_frac, bias_points = self._points
         live = (self.weight != 0)[None]
         moving = ((kind.lo != 0) | (kind.hi != 0)).reshape(-1, kind.shape[-1], 1)
         total = kind.frac.reshape(-1, kind.shape[-1], 1) + weight_frac[None]
         best = np.where(live & moving, total, -(2**40)).max(1, initial=-(2**40))
         from_products = best.reshape(*kind.shape[:-1], self.weight.shape[1])
-        bias_frac = np.where(self.bias != 0, dyadic(self.bias)[1], -(2**40))
+        bias_frac = np.where(self.bias != 0, bias_points, -(2**40))
         needed = np.maximum(from_products, bias_frac)
         return np.where(needed == -(2**40), 0, needed)
 
     def evaluate(self, *x: FixedArray) -> FixedArray:
         """Multiply integers."""
-        weight, weight_frac, bias, bias_frac = self._integers()
+        weight, weight_frac, bias, bias_frac = self._integers
         point = int(np.max(x[0].frac, initial=-(2**40)))
         product = exact_matmul(x[0].aligned(point), weight)
         frac = max(point + weight_frac, bias_frac)
@@ -117,7 +124,7 @@ class Dense(Op):
 
     def lower(self, module: Module, *x: Bus, plan: Plan) -> Bus:
         """Build adders of shifted terms, or multipliers that work `plan.reuse` cycles."""
-        weight, weight_frac, bias, bias_frac = self._integers()
+        weight, weight_frac, bias, bias_frac = self._integers
         bus = x[0]
         rows = bus.signals.reshape(-1, bus.shape[-1])
         shape = (*bus.shape[:-1], weight.shape[1])
@@ -132,7 +139,7 @@ class Dense(Op):
         self, module: Module, bus: Bus, rows: Ints, shape: tuple[int, ...], plan: Plan
     ) -> Bus:
         """Build one folded engine a row; all run at once and finish together."""
-        weight, weight_frac, bias, bias_frac = self._integers()
+        weight, weight_frac, bias, bias_frac = self._integers
         parts = [
             folded_matmul(
                 module, Bus(row, bus.valid), weight, weight_frac, bias, bias_frac, plan.reuse
