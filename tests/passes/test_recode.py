@@ -13,7 +13,6 @@ from gatewright.num import Fixed, Intervals
 from gatewright.passes.netlist import recode, total_resources
 from gatewright.passes.netlist.recode_network import Network
 from gatewright.passes.netlist.recode_plan import Plan
-from gatewright.passes.netlist.recode_rounding import round_first
 
 FORMATS = st.tuples(st.booleans(), st.integers(1, 6), st.integers(-2, 4))
 
@@ -108,7 +107,6 @@ def forced(m: Module) -> Module:
 @settings(max_examples=120, deadline=None)
 @given(networks())
 def test_any_network_keeps_its_numbers_where_it_does_not_pay(m):
-    m = round_first(m)
     new = forced(m)
     check(new)
     given_ = samples(m, 200)
@@ -156,25 +154,6 @@ def test_sums_that_differ_by_a_constant_share_an_adder():
     net = Network.of(m)
     assert sum(total is not None for total in net.sums) == 1
     same(m)
-
-
-def test_rounding_moves_before_the_rectifier():
-    m = Module("round")
-    (a,) = m.input("x", Intervals.of([-100], [100], 0))
-    m.output("y", [rectified(m, a, 2, 2)])
-    new = round_first(m)
-    select = next(s for s in range(len(new)) if new.kind[s] == Kind.SELECT)
-    assert new.width(select) == 3
-    np.testing.assert_array_equal(
-        *(evaluate(n, {"x": np.arange(-100, 101)[:, None]})["y"] for n in (m, new))
-    )
-
-
-def test_rounding_that_lifts_zero_stays_behind():
-    m = Module("lift")
-    (a,) = m.input("x", Intervals.of([-100], [100], 0))
-    m.output("y", [rectified(m, a, 1, 2)])
-    assert round_first(m) is m
 
 
 def test_what_is_too_wide_for_a_code_stays():
