@@ -23,7 +23,7 @@ CHUNK = 300
 PIECE = 6000
 """Cells that LLVM gets at a time: what it needs in memory for a cell is freed after each piece."""
 
-NARROW = 0.6
+NARROW = 0.85
 """Share of cells that must fit 8 bits for 8-bit lanes, whose shifts and products are slow."""
 
 Compile = Callable[[str], bytes]
