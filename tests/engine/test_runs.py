@@ -32,7 +32,10 @@ def texts_of(module):
     return program, texts
 
 
-def neuron(kind=Fixed(True, 8, 4), count=3, name="neuron"):
+BYTE = Fixed(True, 8, 4)
+
+
+def neuron(kind=BYTE, count=3, name="neuron"):
     m = Module(name)
     x = m.input("x", Intervals.format(kind, (count,)))
     total = x[0]

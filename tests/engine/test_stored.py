@@ -100,3 +100,18 @@ def test_without_a_cache_nothing_is_written(folder):
     made = Compiled.of(circuit(), Target.host(), None)
     assert not made.cached
     assert not list(folder.iterdir())
+
+
+def test_large_circuits_take_least_effort(monkeypatch):
+    levels = []
+    compile_text = jit.compile_text
+    assert jit.level_for(jit.MANY) == 0 < jit.level_for(jit.MANY - 1)
+
+    def spy(text, target, level=jit.LEVEL):
+        levels.append(level)
+        return compile_text(text, target, level)
+
+    monkeypatch.setattr(jit, "compile_text", spy)
+    monkeypatch.setattr(jit, "MANY", len(circuit()))
+    agrees(circuit(), False)
+    assert 0 in levels
