@@ -17,14 +17,17 @@ from gatewright.engine.text import ALIGN
 from gatewright.engine.writer import Shared, Writer
 from gatewright.hw import Kind, Module
 
-CHUNK = 300
-"""Cells in one function. Twice as many take LLVM half as long again, and run no faster."""
+CHUNK = 200
+"""Cells in one function. With 300, LLVM keeps more values alive at a time, and code is slower."""
 
 PIECE = 6000
 """Cells that LLVM gets at a time: what it needs in memory for a cell is freed after each piece."""
 
-NARROW = 0.6
-"""Share of cells that must fit 8 bits for 8-bit lanes, whose shifts and products are slow."""
+NARROW = 0.85
+"""Share of cells that must fit 8 bits for 8-bit lanes, whose shifts and products are slow.
+
+Measured: docs/rationale/circuits-engine.md.
+"""
 
 Compile = Callable[[str], bytes]
 

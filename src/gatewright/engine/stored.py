@@ -58,7 +58,9 @@ class Compiled:
             found = _from_entry(module, entry) if entry is not None else None
             if found is not None:
                 return found
-        made = _from_program(Program.of(module, target, partial(jit.compile_text, target=target)))
+        level = jit.level_for(sum(len(m) for m in below(module)))
+        compiler = partial(jit.compile_text, target=target, level=level)
+        made = _from_program(Program.of(module, target, compiler))
         if store is not None:
             store.write(jit.KIND, key, made._entry())
         return made

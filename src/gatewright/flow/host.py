@@ -14,6 +14,9 @@ from gatewright.num import FixedArray, Intervals, Ints
 EXACT = 2.0**53
 """From here on float64 no longer tells every integer from the next."""
 
+PIECE = 1 << 15
+"""Numbers that are converted at a time, so that what comes in between stays in the cache."""
+
 Data = np.ndarray | Mapping[str, np.ndarray]
 """One array where a model has one input, else an array for each by name."""
 
@@ -144,6 +147,16 @@ def encode(graph: Graph, inputs: Mapping[str, Reals]) -> dict[str, FixedArray]:
 
 def _encode_one(graph: Graph, i: Input, x: Reals) -> FixedArray:
     assert i.type is not None
+    q = np.empty(x.shape, np.int64)
+    step = max(PIECE // max(x[:1].size, 1), 1)
+    for start in range(0, len(x), step):
+        q[start : start + step] = _codes(graph, i, x[start : start + step], start)
+    return FixedArray(q, i.type.frac)
+
+
+def _codes(graph: Graph, i: Input, x: Reals, before: int) -> Reals:
+    """Return the integers for some samples, as floats; `before` counts those before them."""
+    assert i.type is not None
     for op in i.encode:
         x = op.real(x)
     with np.errstate(over="ignore"):  # infinite is out of range as well
@@ -155,11 +168,11 @@ def _encode_one(graph: Graph, i: Input, x: Reals) -> FixedArray:
         raise DataError(
             "an input value is not one of the firmware's input numbers",
             place=Place(graph.source, i.name),
-            found=f"{float(x[first])!r} at index {first}",
+            found=f"{float(x[first])!r} at index {(first[0] + before, *first[1:])}",
             supported=f"{i.type.fixed(*first[1:])} with values {i.type.low_value[first[1:]]} "
             f"to {i.type.high_value[first[1:]]}",
         )
-    return FixedArray(q.astype(np.int64), i.type.frac)
+    return q
 
 
 def decode(output: Output, value: FixedArray) -> Reals:
