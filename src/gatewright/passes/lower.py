@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -75,16 +75,34 @@ def lower(
     `valid_out`, one per output.
     """
     infer(graph)  # every error of the graph at once, before any work
-    return _Lowering(_live(graph), plans or {}, progress).run()
+    return _Lowering(live(graph), plans or {}, progress).run()
 
 
-def _live(graph: Graph) -> Graph:
+def live(graph: Graph) -> Graph:
     """Return the graph without operations that no output depends on."""
     read = {o.value for o in graph.outputs}
     for node in reversed(graph.nodes):
         if node.name in read:
             read.update(node.inputs)
     return graph.with_nodes(node for node in graph.nodes if node.name in read)
+
+
+def results_of(
+    group: Group, readers: Mapping[str, list[Node]], outputs: Collection[str]
+) -> list[Node]:
+    """Return the nodes of a group whose values leave it: an output port each, in order.
+
+    Args:
+        group: of the graph.
+        readers: the graph's `readers()`.
+        outputs: values that are outputs of the graph.
+    """
+    own = {node.name for node in group.nodes}
+    return [
+        n
+        for n in group.nodes
+        if n.name in outputs or any(reader.name not in own for reader in readers[n.name])
+    ]
 
 
 class _Lowering:
@@ -152,16 +170,13 @@ class _Lowering:
                 inner[node.name] = node.op.lower(module, *buses, plan=group.plan)
         for kernel in dict.fromkeys(instance.module for instance in module.instances):
             kernel.name = self.namer.name(kernel.name, "kernel")
-        results = [n for n in group.nodes if n.name in self.outputs or self._read_outside(n, own)]
+        results = results_of(group, self.readers, self.outputs)
         if not group.plan.is_parallel:
             module.output(VALID_OUT, [inner[results[-1].name].valid])
         for count, node in enumerate(results):
             module.output("y" if count == 0 else f"y{count + 1}", inner[node.name].flat)
         found = self.top.instance(module, feeds)
         self._collect(found, results, inner, list(outside))
-
-    def _read_outside(self, node: Node, own: set[str]) -> bool:
-        return any(reader.name not in own for reader in self.readers[node.name])
 
     def _port(
         self, module: Module, port: str, bus: Bus, feeds: dict[str, list[int]], valid: int

@@ -1,0 +1,323 @@
+"""Vectors of wires as numbers: runs of bits, extensions, slices, inverted bits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gatewright.flow.prove.forms import TABLE, Form, Gap, Scalar, Space, Variable
+from gatewright.flow.prove.numeric import NUMERIC, WIDE
+from gatewright.tools.yosys_netlist import NetCell
+
+WIDEST = 62
+"""Bits of the widest word that is computed with numerically."""
+
+Words = NDArray[np.uint64]
+
+
+class Bit(NamedTuple):
+    """Bit `index` of a signal, or without a signal the constant `index`."""
+
+    signal: Signal | None
+    index: int
+
+
+Vector = tuple[Bit, ...]
+
+
+@dataclass(eq=False, slots=True)
+class Signal:
+    """The output of a cell, or a number from outside.
+
+    Attributes:
+        form: the number modulo `2**width`, where it is affine.
+        cell: what computes it; None for a number from outside.
+        operands: the vectors at the cell's inputs.
+    """
+
+    width: int
+    form: Form | None = None
+    cell: NetCell | None = None
+    operands: dict[str, Vector] = field(default_factory=dict)
+    support: frozenset[Scalar] | None = None
+
+
+class Run(NamedTuple):
+    """Bits `low..end-1` of a signal (or of the number `low` without one) at `offset`."""
+
+    signal: Signal | None
+    low: int
+    end: int
+    offset: int
+    flipped: bool
+
+
+def runs(bits: Vector, flips: int = 0) -> list[Run]:
+    """Split a vector where it stops to be consecutive bits of one signal, lowest first."""
+    starts = [0]
+    for i, (one, next_) in enumerate(pairwise(bits), 1):
+        joined = one.signal is next_.signal and (one.signal is None or next_.index == one.index + 1)
+        if not joined or (flips >> i & 1) != (flips >> (i - 1) & 1):
+            starts.append(i)
+    found = []
+    for start, end in pairwise([*starts, len(bits)]):
+        first, flipped = bits[start], bool(flips >> start & 1)
+        if first.signal is None:
+            number = sum(bit.index << i for i, bit in enumerate(bits[start:end]))
+            found.append(Run(None, number, end - start, start, flipped))
+        else:
+            low = first.index
+            found.append(Run(first.signal, low, low + end - start, start, flipped))
+    return found
+
+
+def extended(bits: Vector, signed: bool, width: int) -> Vector:
+    """Return a vector at another width."""
+    if not bits:
+        return (Bit(None, 0),) * width
+    fill = bits[-1] if signed else Bit(None, 0)
+    return bits[:width] + (fill,) * (width - len(bits))
+
+
+class Evaluator:
+    """Compute words from known signals, cell by cell, over a batch; remembers every word."""
+
+    def __init__(self, batch: int, known: Callable[[Signal], Words | None]) -> None:
+        self.batch, self.known = batch, known
+        self.done: dict[Signal, Words] = {}
+
+    def vector(self, bits: Vector) -> Words:
+        """Return a vector as unsigned numbers.
+
+        Raises:
+            Gap: it is too wide, needs a signal that is not known, or a cell without a rule.
+        """
+        if len(bits) > WIDEST:
+            raise Gap(f"a word of {len(bits)} bits is too wide to be computed with")
+        parts = runs(bits)
+        self._prepare([run.signal for run in parts if run.signal is not None])
+        total = np.zeros(self.batch, np.uint64)
+        for run in parts:
+            if run.signal is None:
+                total |= np.uint64(run.low << run.offset)
+            else:
+                total |= self._field(run) << np.uint64(run.offset)
+        return total
+
+    def _field(self, run: Run) -> Words:
+        assert run.signal is not None
+        mask = np.uint64((1 << (run.end - run.low)) - 1)
+        return (self.done[run.signal] >> np.uint64(run.low)) & mask
+
+    def _prepare(self, wanted: list[Signal]) -> None:
+        """Compute signals and what they need, without recursion."""
+        stack = [signal for signal in wanted if signal not in self.done]
+        while stack:
+            signal = stack[-1]
+            if signal in self.done:
+                stack.pop()
+                continue
+            value = self.known(signal)
+            if value is None:
+                todo = self._missing(signal)
+                if todo:
+                    stack += todo
+                    continue
+                value = self._compute(signal)
+            self.done[signal] = value
+            stack.pop()
+
+    def _missing(self, signal: Signal) -> list[Signal]:
+        if signal.cell is None:
+            raise Gap("it depends on more than its linear value")
+        return [
+            bit.signal
+            for bits in signal.operands.values()
+            for bit in bits
+            if bit.signal is not None and bit.signal not in self.done
+        ]
+
+    def _compute(self, signal: Signal) -> Words:
+        cell = signal.cell
+        assert cell is not None
+        rule = NUMERIC.get(cell.kind)
+        if rule is None or signal.width > WIDEST:
+            raise Gap(f"a cell {cell.kind} of {signal.width} bits is not understood ({cell.source})")
+        operands = {port: self.operand(bits) for port, bits in signal.operands.items()}
+        if cell.kind not in WIDE and any(words.ndim > 1 for words in operands.values()):
+            raise Gap(f"a cell {cell.kind} reads more than {WIDEST} bits ({cell.source})")
+        words = rule(cell, operands)
+        words = np.broadcast_to(words, (self.batch,)).astype(np.uint64)
+        return words & np.uint64((1 << signal.width) - 1)
+
+    def operand(self, bits: Vector) -> Words:
+        """Return an operand; one that is too wide is given bit by bit (batch, bits)."""
+        if len(bits) <= WIDEST:
+            return self.vector(bits)
+        columns = [self.vector((bit,)) for bit in bits]
+        return np.stack(columns, axis=1)
+
+
+class Reader:
+    """Read vectors as affine forms in one space of variables."""
+
+    def __init__(self, space: Space) -> None:
+        self.space = space
+
+    def support(self, signal: Signal) -> frozenset[Scalar]:
+        """Return the scalars that a signal is a function of."""
+        if signal.support is None:
+            if signal.form is not None:
+                signal.support = self.space.support(signal.form)
+            else:
+                signal.support = self.supports(
+                    bit for bits in signal.operands.values() for bit in bits
+                )
+        return signal.support
+
+    def supports(self, bits: object) -> frozenset[Scalar]:
+        """Return the scalars that some bits are functions of."""
+        found: set[Scalar] = set()
+        for signal in {bit.signal for bit in bits}:  # type: ignore[attr-defined]
+            if signal is not None:
+                found |= self.support(signal)
+        return frozenset(found)
+
+    def value(self, bits: Vector, flips: int = 0) -> Form:
+        """Return a vector's number modulo `2**len(bits)`; bits in `flips` are inverted."""
+        width = len(bits)
+        kept = width
+        while kept > 1 and bits[kept - 1] == bits[kept - 2] and bits[kept - 1].signal is not None:
+            if (flips >> (kept - 1) & 1) != (flips >> (kept - 2) & 1):
+                break
+            kept -= 1
+        if kept < width:
+            inner = self.exact(bits[:kept], True, flips & ((1 << kept) - 1))
+            if inner is not None:
+                return inner
+        total = Form({})
+        for run in runs(bits, flips):
+            length = run.end if run.signal is None else run.end - run.low
+            if run.signal is None:
+                form = Form({}, run.low)
+            else:
+                form = self.run(run, top=run.offset + length == width)
+            if run.flipped:
+                form = form.times(-1).moved((1 << length) - 1)
+            total = total.plus(form, 1 << run.offset)
+        return self.tidy(total, width)
+
+    def tidy(self, form: Form, width: int) -> Form:
+        """Return an equal form modulo `2**width` with parts put together and small numbers."""
+        form = self.space.merged(form, width)
+        if any(abs(c) >> width for c in form.terms.values()):
+            form = form.centred(width)
+        return form
+
+    def exact(self, bits: Vector, signed: bool, flips: int = 0) -> Form | None:
+        """Return a vector's number itself, None where it may wrap."""
+        if not bits:
+            return Form({})
+        return self.space.window(self.value(bits, flips), len(bits), signed)
+
+    def run(self, run: Run, top: bool) -> Form:
+        """Return bits of a signal: exact, or modulo their width where nothing stands above."""
+        signal, length = run.signal, run.end - run.low
+        assert signal is not None
+        if signal.form is not None:
+            shifted = self._shifted(signal.form, run.low)
+            if shifted is not None:
+                found = shifted if top else self.space.window(shifted, length, False)
+                if found is not None:
+                    return found
+        return self._part(signal, run.low, run.end, top)
+
+    def _shifted(self, form: Form, bits: int) -> Form | None:
+        """Return `floor(form / 2**bits)` where it is affine."""
+        if not bits:
+            return form
+        mask = (1 << bits) - 1
+        high = {v: c >> bits for v, c in form.terms.items() if not c & mask}
+        low = Form({v: c for v, c in form.terms.items() if c & mask}, form.constant)
+        first, last = self.space.range(low)
+        if first >> bits != last >> bits:
+            return None
+        return Form(high, first >> bits)
+
+    def _part(self, signal: Signal, low: int, end: int, top: bool) -> Form:
+        """Return bits of a signal as a variable, or as a function of the scalar behind them."""
+        own = signal if signal.form is None else signal.form.key
+        key = ("part", own, signal.width, low, end)
+        found = self.space.known(key)
+        if found is None:
+            found = self.space.keep(key, self._new_part(signal, low, end))
+        if not top:
+            exact = self.space.window(found, end - low, False)
+            if exact is None and end - low == 1:  # a sign of -1 is a bit of 1
+                exact = self.space.window(found.times(-1), 1, False)
+            if exact is None:
+                wide = Variable("some bits", 0, (1 << (end - low)) - 1, self.support(signal))
+                key = ("bits", own, signal.width, low, end)
+                exact = self.space.known(key) or self.space.keep(key, self.space.add(wide))
+            return exact
+        return found
+
+    def _new_part(self, signal: Signal, low: int, end: int) -> Form:
+        support, length = self.support(signal), end - low
+        if len(support) == 1:
+            (scalar,) = support
+            if scalar.size <= TABLE:
+                bits = tuple(Bit(signal, i) for i in range(low, end))
+                try:
+                    return self.space.function(scalar, self.cone(bits, scalar).astype(np.int64))
+                except Gap:
+                    pass
+        whole = None
+        if signal.form is not None:
+            whole = self.space.window(signal.form, signal.width, False)
+            whole = whole or self.space.window(signal.form, signal.width, True)
+        if whole is None:
+            return self.space.add(Variable("some bits", 0, (1 << length) - 1, support))
+        first, last = (0, (1 << length) - 1)
+        if end == signal.width:
+            first, last = (q >> low for q in self.space.range(whole))
+        name = f"bits {end - 1}..{low} of ({self.space.describe(whole)})"
+        variable = Variable(name, first, last, support, part=(whole, signal.width, low, end))
+        return self.space.add(variable)
+
+    def cone(self, bits: Vector, scalar: Scalar, first: int = 0, count: int | None = None) -> Words:
+        """Return a vector for values of a scalar, from its `first` one on.
+
+        Raises:
+            Gap: the vector depends on something else, or on a cell that is not understood.
+        """
+        end = scalar.size if count is None else min(first + count, scalar.size)
+        own = np.arange(scalar.low + first, scalar.low + end, dtype=np.int64)
+        return Evaluator(len(own), lambda s: self._known(s, scalar, own, first)).vector(bits)
+
+    def _known(self, signal: Signal, scalar: Scalar, own: np.ndarray, first: int) -> Words | None:
+        """Return a signal over values of a scalar where its form says what it is."""
+        form = signal.form
+        if form is None or signal.width > WIDEST:
+            return None
+        if form.terms and (found := self.space.scalar(form))[0] is scalar:
+            return _words(own, found[1], found[2], signal.width)
+        total = _words(own, 0, form.constant, signal.width)
+        for v, c in form.terms.items():
+            x = self.space.variables[v]
+            if x.table is None or x.support != frozenset({scalar}):
+                return None
+            total = total + _words(x.table[first : first + len(own)], c, 0, signal.width)
+        return total & np.uint64((1 << signal.width) - 1)
+
+
+def _words(q: np.ndarray, factor: int, offset: int, width: int) -> Words:
+    """Return `factor * q + offset` modulo `2**width`: arithmetic modulo 2**64 keeps the low bits."""
+    span = 1 << width
+    words = q.astype(np.uint64) * np.uint64(factor % span) + np.uint64(offset % span)
+    return np.asarray(words & np.uint64(span - 1), np.uint64)
