@@ -21,7 +21,7 @@ def constant_of(bits: Vector) -> int | None:
     """Return the unsigned number of a vector of constants."""
     if any(bit.signal is not None for bit in bits):
         return None
-    return sum(bit.index << i for i, bit in enumerate(bits))
+    return sum(bit.at << i for i, bit in enumerate(bits))
 
 
 def _signed(cell: NetCell) -> bool:
@@ -122,7 +122,7 @@ def _select(cell: NetCell, x: Operands, width: int) -> Vector | None:
     if x["A"] == x["B"]:
         return x["A"]
     (choice,) = x["S"]
-    return (x["B"] if choice.index else x["A"]) if choice.signal is None else None
+    return (x["B"] if choice.at else x["A"]) if choice.signal is None else None
 
 
 PASSING: dict[str, Passing] = {
@@ -137,4 +137,3 @@ PASSING: dict[str, Passing] = {
     "$mux": _select,
 }
 """Cells that may only pass bits on."""
-

@@ -135,7 +135,10 @@ class Search:
 
     def _text(self, output: Output, at: int, words: Ints, wanted: Ints, frac: int) -> str:
         ours, right = words[at] * 2.0**-output.frac, wanted[at] * 2.0**-frac
-        used = [v for v in self.variables if self.space.variables[v].low != 0 or self.samples[at, self.place[v]]]  # fmt: skip
+        rows = self.samples[at]
+        used = [
+            v for v in self.variables if self.space.variables[v].low != 0 or rows[self.place[v]]
+        ]
         inputs = ", ".join(
             f"{self.space.variables[v].name} = {self.samples[at, self.place[v]]}" for v in used[:12]
         )

@@ -13,7 +13,7 @@ from gatewright.flow.prove.expected import Element, Elements, apply, array
 from gatewright.flow.prove.forms import Gap, Space, Variable
 from gatewright.flow.prove.instance import Layer, judge, port_name, read_port
 from gatewright.flow.prove.layer import Output
-from gatewright.flow.prove.netlist import ANY, Fault, ModuleReader, Wire, Wires, given
+from gatewright.flow.prove.netlist import ANY, REGISTER, Fault, ModuleReader, Wires, given
 from gatewright.flow.prove.result import LayerProof
 from gatewright.flow.prove.words import Reader, Signal
 from gatewright.hw import Module, Packing
@@ -154,7 +154,9 @@ class _Prover:
                 continue
             group = self.todo.pop(child.origin, None)
             if group is None:
-                raise Gap(f"instance {cell.name} belongs to no layer of the model, or a second time")
+                raise Gap(
+                    f"instance {cell.name} belongs to no layer of the model, or a second time"
+                )
             self._wire(pending)
             self._layer(cell, child, group)
             pending = [g for g in pending if g is not group]
@@ -189,6 +191,7 @@ class _Prover:
         if depths - {self.module.latency}:
             found = ", ".join(map(str, sorted(depths)))
             raise Fault(f"{found} registers to the outputs instead of {self.module.latency}")
+        self._reset()
         marker = self.top.vector(valid)
         form = self.reader.value(marker)
         if len(marker) != 1 or form.constant or [
@@ -202,6 +205,27 @@ class _Prover:
         ]
         values = {o.value: self.values[o.value] for o in self.graph.outputs}
         return judge(self.reader, TOP, top, listed, aims, values, (), self.module.latency)[0]
+
+    def _reset(self) -> None:
+        """Check that reset puts every register of the top that it reaches to 0."""
+        top = self.top.module
+        held = ModuleReader(self.reader, top, dict(self.top.wires))
+        driven = {wire for cell in top.cells for bits in cell.outputs.values() for wire in bits}
+        for wire in driven:
+            held.wires.pop(wire)
+        for wire in top.inputs.get("rst", ()):
+            held.wires[wire] = held.wire(1)
+        for cell in top.cells:
+            if cell.kind in self.children:
+                for bits in cell.outputs.values():
+                    for wire in bits:
+                        held.wires[wire] = self.top.wires[wire]
+                continue
+            held.cell(cell)
+            for wire in cell.inputs["D"] if cell.kind == REGISTER else ():
+                was, now = self.top.wire(wire).bit, held.wire(wire).bit
+                if now.signal is None and was.signal is not None and now.at:
+                    raise Fault(f"reset sets a register to 1 ({cell.source})")
 
     # ---- a layer
 

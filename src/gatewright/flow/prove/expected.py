@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import partial
 
 import numpy as np
 
@@ -107,7 +108,9 @@ def apply(space: Space, op: Op, *x: Elements) -> Elements:
         return rule(space, op, *x)
     shapes = [np.zeros((1, *a.shape), np.int64) for a in x]
     grids = [np.array([e.frac for e in a.ravel()], np.int64).reshape(a.shape) for a in x]
-    shape = op.evaluate(*(FixedArray(*pair) for pair in zip(shapes, grids, strict=True))).q.shape[1:]
+    shape = op.evaluate(*(FixedArray(*pair) for pair in zip(shapes, grids, strict=True))).q.shape[
+        1:
+    ]
     gap = Element(Form({}), 0, gap=f"{op.kind} depends on several numbers at once")
     return array([gap] * int(np.prod(shape)), shape)
 
@@ -171,17 +174,28 @@ def _guarded(make: Callable[[], Element]) -> Element:
 
 def _dense(space: Space, op: Dense, x: Elements) -> Elements:
     weight, bias = FixedArray.exact(op.weight), FixedArray.exact(op.bias)
-    matrix, offsets = weight.q.T.tolist(), bias.q.tolist()
-    found = []
-    for row in x.reshape(-1, x.shape[-1]):
-        cells = list(row)
-        for factors, q in zip(matrix, offsets, strict=True):
-            def make(factors: list[int] = factors, q: int = q, cells: list[Element] = cells) -> Element:  # fmt: skip
-                live = [(settled(space, e), f, int(weight.frac)) for e, f in zip(cells, factors, strict=True) if f]  # fmt: skip
-                return total(space, live, q, int(bias.frac))
-
-            found.append(_guarded(make))
+    points = int(weight.frac), int(bias.frac)
+    columns = list(zip(weight.q.T.tolist(), bias.q.tolist(), strict=True))
+    found = [
+        _guarded(partial(_dot, space, row, factors, q, points))
+        for row in x.reshape(-1, x.shape[-1]).tolist()
+        for factors, q in columns
+    ]
     return array(found, (*x.shape[:-1], op.weight.shape[1]))
+
+
+def _dot(
+    space: Space, row: list[Element], factors: list[int], q: int, points: tuple[int, int]
+) -> Element:
+    """Return one output of a dense layer; what has weight 0 is not looked at."""
+    pairs = zip(row, factors, strict=True)
+    live = [(settled(space, element), factor, points[0]) for element, factor in pairs if factor]
+    return total(space, live, q, points[1])
+
+
+def _combined(space: Space, one: Element, other: Element, sign: int) -> Element:
+    parts = [(settled(space, one), 1, 0), (settled(space, other), sign, 0)]
+    return total(space, parts, 0, 0)
 
 
 def _scaled(space: Space, op: Affine, x: Elements) -> Elements:
@@ -200,14 +214,10 @@ def _scaled(space: Space, op: Affine, x: Elements) -> Elements:
 def _sum(sign: int) -> Callable[[Space, Op, Elements, Elements], Elements]:
     def rule(space: Space, op: Op, a: Elements, b: Elements) -> Elements:
         shape = broadcast_shape(a.shape, b.shape)
-        pairs = zip(np.broadcast_to(a, shape).ravel(), np.broadcast_to(b, shape).ravel(), strict=True)
-        found = []
-        for one, other in pairs:
-            def make(one: Element = one, other: Element = other) -> Element:
-                parts = [(settled(space, one), 1, 0), (settled(space, other), sign, 0)]
-                return total(space, parts, 0, 0)
-
-            found.append(_guarded(make))
+        pairs = zip(
+            np.broadcast_to(a, shape).ravel(), np.broadcast_to(b, shape).ravel(), strict=True
+        )
+        found = [_guarded(partial(_combined, space, *pair, sign)) for pair in pairs]
         return array(found, shape)
 
     return rule
@@ -225,7 +235,7 @@ def _unary(space: Space, op: Op, x: Elements) -> Elements:
     ):  # fmt: skip
         new = Chain(space, chain.base, chain.shape, (*chain.ops, op))
     else:
-        base = tuple(_guarded(lambda e=e: settled(space, e)) for e in flat)  # type: ignore[misc]
+        base = tuple(_guarded(partial(settled, space, e)) for e in flat)
         new = Chain(space, base, x.shape, (op,))
     found = []
     for i, e in enumerate(flat):
@@ -238,9 +248,7 @@ def _unary(space: Space, op: Op, x: Elements) -> Elements:
     return array(found, x.shape)
 
 
-def _changes_nothing(
-    space: Space, op: Op, e: Element, index: int, shape: tuple[int, ...]
-) -> bool:
+def _changes_nothing(space: Space, op: Op, e: Element, index: int, shape: tuple[int, ...]) -> bool:
     """Whether an operation gives back every number that an affine element can be."""
     low, high = (Fraction(q) / Fraction(2) ** e.frac for q in space.range(e.form))
     if isinstance(op, Clip):

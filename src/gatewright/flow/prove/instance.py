@@ -136,7 +136,8 @@ def judge(
     search = Search(reader.space, values, [outcomes[i] for i in doubtful])
     wrong = search.run(nodes, [(*places[i], outputs[i]) for i in doubtful])
     if wrong:
-        first = next((outcomes[i].why for i in doubtful if outcomes[i].kind == "differs"), "")
+        named = [outcomes[i] for i in doubtful if wrong.startswith(f"{outputs[i].name} ")]
+        first = next((outcome.why for outcome in named if outcome.kind == "differs"), "")
         lines = _lines(outputs, wrong)
         failure = f"{module}.v{lines}: {wrong}" + (f"; {first}" if first else "")
         return replace(proof, failure=failure), outcomes

@@ -129,9 +129,7 @@ class _Cones:
         step = max(CHUNK // len(self.chain.base), 256)
         for first in range(0, most, step):
             wanted, frac = self.chain.values(first, min(step, most - first))
-            for output, scalar, outcome in zip(
-                self.outputs, self.scalars, self.found, strict=True
-            ):
+            for output, scalar, outcome in zip(self.outputs, self.scalars, self.found, strict=True):
                 size = 1 if scalar is None else scalar.size
                 count = min(size - first, step)
                 if count > 0 and outcome.kind == "cone":

@@ -68,7 +68,7 @@ def unary(operate: Callable[[NDArray[np.int64]], NDArray[np.int64]]) -> Rule:
 
 def _all(cell: NetCell, x: Operands) -> Words:
     full = np.uint64((1 << len(cell.inputs["A"])) - 1)
-    return (x["A"] == full).astype(np.uint64)
+    return np.asarray(x["A"] == full, np.uint64)
 
 
 def _parity(cell: NetCell, x: Operands) -> Words:

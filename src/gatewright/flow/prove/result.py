@@ -15,7 +15,7 @@ class LayerProof:
         outputs: elements of its outputs.
         linear: of them, those that are affine and equal the model's rows, coefficient by
             coefficient.
-        cones: those that are a function of one affine number, and were tried for each of its values.
+        cones: those that are a function of one affine number, tried on each of its values.
         tried: values tried in all.
         gaps: why others are not proven.
         failure: where the text differs from the model, with a counterexample.
@@ -41,8 +41,8 @@ class LayerProof:
 
     @property
     def status(self) -> str:
-        """`exact`, `not proven` or `failed`, as in the ledger."""
-        return "failed" if self.failure else "exact" if self.proven else "not proven"
+        """`proven`, `not proven` or `failed`, as in the ledger."""
+        return "failed" if self.failure else "proven" if self.proven else "not proven"
 
     @property
     def detail(self) -> str:

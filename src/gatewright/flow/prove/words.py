@@ -21,10 +21,10 @@ Words = NDArray[np.uint64]
 
 
 class Bit(NamedTuple):
-    """Bit `index` of a signal, or without a signal the constant `index`."""
+    """Bit `at` of a signal, or without a signal the constant `at`."""
 
     signal: Signal | None
-    index: int
+    at: int
 
 
 Vector = tuple[Bit, ...]
@@ -61,17 +61,17 @@ def runs(bits: Vector, flips: int = 0) -> list[Run]:
     """Split a vector where it stops to be consecutive bits of one signal, lowest first."""
     starts = [0]
     for i, (one, next_) in enumerate(pairwise(bits), 1):
-        joined = one.signal is next_.signal and (one.signal is None or next_.index == one.index + 1)
+        joined = one.signal is next_.signal and (one.signal is None or next_.at == one.at + 1)
         if not joined or (flips >> i & 1) != (flips >> (i - 1) & 1):
             starts.append(i)
     found = []
     for start, end in pairwise([*starts, len(bits)]):
         first, flipped = bits[start], bool(flips >> start & 1)
         if first.signal is None:
-            number = sum(bit.index << i for i, bit in enumerate(bits[start:end]))
+            number = sum(bit.at << i for i, bit in enumerate(bits[start:end]))
             found.append(Run(None, number, end - start, start, flipped))
         else:
-            low = first.index
+            low = first.at
             found.append(Run(first.signal, low, low + end - start, start, flipped))
     return found
 
@@ -147,7 +147,9 @@ class Evaluator:
         assert cell is not None
         rule = NUMERIC.get(cell.kind)
         if rule is None or signal.width > WIDEST:
-            raise Gap(f"a cell {cell.kind} of {signal.width} bits is not understood ({cell.source})")
+            raise Gap(
+                f"a cell {cell.kind} of {signal.width} bits is not understood ({cell.source})"
+            )
         operands = {port: self.operand(bits) for port, bits in signal.operands.items()}
         if cell.kind not in WIDE and any(words.ndim > 1 for words in operands.values()):
             raise Gap(f"a cell {cell.kind} reads more than {WIDEST} bits ({cell.source})")
@@ -317,7 +319,7 @@ class Reader:
 
 
 def _words(q: np.ndarray, factor: int, offset: int, width: int) -> Words:
-    """Return `factor * q + offset` modulo `2**width`: arithmetic modulo 2**64 keeps the low bits."""
+    """Return `factor * q + offset` modulo `2**width`; arithmetic modulo 2**64 is enough."""
     span = 1 << width
     words = q.astype(np.uint64) * np.uint64(factor % span) + np.uint64(offset % span)
     return np.asarray(words & np.uint64(span - 1), np.uint64)
