@@ -81,6 +81,7 @@ class Variable:
         support: for what is computed from scalars: which; None for an input.
         table: its value for each value of its only scalar, where it is known.
         part: for some bits of a form: the form's exact value, its width, lowest bit, end.
+        link: for a rounded quotient: `(f, d, m)` with `d * self == f - r` for an `r` in `0..m`.
     """
 
     name: str
@@ -89,6 +90,7 @@ class Variable:
     support: frozenset[Scalar] | None = None
     table: Ints | None = None
     part: tuple[Form, int, int, int] | None = None
+    link: tuple[Form, int, int] | None = None
 
 
 @dataclass(eq=False)
@@ -116,7 +118,36 @@ class Space:
         return form
 
     def range(self, form: Form) -> tuple[int, int]:
-        """Return the least and the greatest value, by interval arithmetic."""
+        """Return bounds of the value, by interval arithmetic.
+
+        Where high bits of a sum stand beside the numbers of that sum, the two are not independent:
+        the bits are then written as the sum less what was cut off, and the better bound is taken.
+        """
+        low, high = self._interval(form)
+        linked = [v for v in form.terms if self.variables[v].link is not None]
+        if linked and len(form.terms) > 1:
+            factor, resolved, slack = self._resolved(form, linked)
+            first, last = self.range(resolved)
+            low = max(low, -((slack[1] - first) // factor))
+            high = min(high, (last - slack[0]) // factor)
+        return low, high
+
+    def _resolved(self, form: Form, linked: list[int]) -> tuple[int, Form, tuple[int, int]]:
+        """Return `(k, f, (a, b))` with `k * form == f - s` for an `s` in `a..b`."""
+        links = {v: self.variables[v].link for v in linked}
+        factor = math.lcm(*(link[1] for link in links.values() if link is not None))
+        total = Form({v: c for v, c in form.terms.items() if v not in links}, form.constant)
+        total = total.times(factor)
+        low = high = 0
+        for v, link in links.items():
+            assert link is not None
+            scale = form.terms[v] * (factor // link[1])
+            total = total.plus(link[0], scale)
+            cut = scale * link[2]
+            low, high = low + min(cut, 0), high + max(cut, 0)
+        return factor, total, (low, high)
+
+    def _interval(self, form: Form) -> tuple[int, int]:
         low = high = form.constant
         for v, c in form.terms.items():
             x = self.variables[v]
@@ -187,7 +218,8 @@ class Space:
         if found is None:
             name = f"a function of {self.describe(scalar.form)}"
             low, high = int(shape.min()), int(shape.max())
-            variable = Variable(name, low, high, frozenset({scalar}), shape)
+            link = _staircase(scalar, shape)
+            variable = Variable(name, low, high, frozenset({scalar}), shape, link=link)
             found = self.keep(key, self.add(variable))
         return found.times(factor).moved(start)
 
@@ -211,10 +243,18 @@ class Space:
         return total
 
     def merged(self, form: Form, width: int) -> Form:
-        """Put parts and functions of one number together (modulo `2**width`)."""
+        """Put parts and functions of one number together (modulo `2**width`).
+
+        What is put together may bring in the parts of another number, which are looked at again.
+        """
+        while True:
+            found = self._merged_once(form, width)
+            if found is form:
+                return form
+            form = found
+
+    def _merged_once(self, form: Form, width: int) -> Form:
         derived = [v for v in form.terms if self.variables[v].support is not None]
-        if not derived:
-            return form
         groups: dict[object, list[int]] = {}
         for v in derived:
             x = self.variables[v]
@@ -224,9 +264,11 @@ class Space:
                 groups.setdefault(x.support, []).append(v)
         for key, members in groups.items():
             if isinstance(key, frozenset):
-                form = self._sum_functions(form, next(iter(key)), members)
-            elif len(members) > 1:
-                form = self._join_parts(form, members, width)
+                found = self._sum_functions(form, next(iter(key)), members)
+            else:
+                found = self._join_parts(form, members, width) if len(members) > 1 else form
+            if found is not form:
+                return found
         return form
 
     def _sum_functions(self, form: Form, scalar: Scalar, members: list[int]) -> Form:
@@ -242,22 +284,21 @@ class Space:
         return Form(rest, form.constant).plus(self.function(scalar, table))
 
     def _join_parts(self, form: Form, members: list[int], width: int) -> Form:
-        """Replace the parts of one form, where all are there, by the form."""
-        span, at, factor, full = 1 << width, 0, 0, -1
+        """Replace the lowest parts of one form, where all are there, by the form."""
+        span, at, factor = 1 << width, 0, 0
         chosen: list[int] = []
         for whole, end, low, v in self._ordered_parts(members):
-            full = whole[1]
             if low != at or (chosen and (form.terms[v] - (factor << low)) % span):
                 continue
             factor = factor if chosen else form.terms[v]
             chosen.append(v)
             at = end
-        if at != full or len(chosen) < 2:
-            return form
-        rest = {v: c for v, c in form.terms.items() if v not in chosen}
-        part = self.variables[chosen[0]].part
-        assert part is not None
-        return Form(rest, form.constant).plus(part[0], factor)
+            first, last = self.range(whole[0])
+            if len(chosen) > 1 and (at == whole[1] or first >> at == last >> at):
+                above = 0 if at == whole[1] else (first >> at) << at
+                rest = {u: c for u, c in form.terms.items() if u not in chosen}
+                return Form(rest, form.constant).plus(whole[0].moved(-above), factor)
+        return form
 
     def _ordered_parts(self, members: list[int]) -> list[tuple[tuple[Form, int], int, int, int]]:
         """Return (form and width, end, lowest bit, variable) of parts, lowest first."""
@@ -278,3 +319,17 @@ class Space:
         if form.constant or not parts:
             parts.append(str(form.constant))
         return " + ".join(parts)
+
+
+def _staircase(scalar: Scalar, table: Ints) -> tuple[Form, int, int] | None:
+    """Return the link of a function that rises by 1 every so many values; None for others."""
+    rises = np.flatnonzero(np.diff(table)) + 1
+    if len(rises) < 2 or not (np.diff(table)[rises - 1] == 1).all():
+        return None
+    step = int(rises[1] - rises[0])
+    ends = max(int(rises[0]), len(table) - int(rises[-1]))
+    if ends > step or not (np.diff(rises) == step).all():
+        return None
+    # table[i] == floor((i - rises[0]) / step) + table[rises[0]], and i == scalar - scalar.low
+    offset = step * int(table[rises[0]]) - int(rises[0]) - scalar.low
+    return scalar.form.moved(offset), step, step - 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -253,6 +254,14 @@ class Reader:
 
     def _part(self, signal: Signal, low: int, end: int, top: bool) -> Form:
         """Return bits of a signal as a variable, or as a function of the scalar behind them."""
+        fixed = 0 if signal.form is None else _fixed_bits(signal.form, signal.width)
+        if low < fixed and signal.form is not None:  # the lowest bits never change
+            kept = min(fixed, end) - low
+            constant = signal.form.constant >> low & ((1 << kept) - 1)
+            if kept == end - low:
+                return Form({}, constant)
+            above = self.run(Run(signal, fixed, end, 0, False), top)
+            return above.times(1 << kept).moved(constant)
         own = signal if signal.form is None else signal.form.key
         key = ("part", own, signal.width, low, end)
         found = self.space.known(key)
@@ -263,34 +272,62 @@ class Reader:
             if exact is None and end - low == 1:  # a sign of -1 is a bit of 1
                 exact = self.space.window(found.times(-1), 1, False)
             if exact is None:
-                wide = Variable("some bits", 0, (1 << (end - low)) - 1, self.support(signal))
                 key = ("bits", own, signal.width, low, end)
-                exact = self.space.known(key) or self.space.keep(key, self.space.add(wide))
+                exact = self.space.known(key) or self.space.keep(key, self._bits(signal, low, end))
             return exact
         return found
 
     def _new_part(self, signal: Signal, low: int, end: int) -> Form:
-        support, length = self.support(signal), end - low
-        if len(support) == 1:
-            (scalar,) = support
-            if scalar.size <= TABLE:
-                bits = tuple(Bit(signal, i) for i in range(low, end))
-                try:
-                    return self.space.function(scalar, self.cone(bits, scalar).astype(np.int64))
-                except Gap:
-                    pass
+        support = self.support(signal)
         whole = None
         if signal.form is not None:
             whole = self.space.window(signal.form, signal.width, False)
             whole = whole or self.space.window(signal.form, signal.width, True)
+        top = whole is not None and end == signal.width
+        signed = top and whole is not None and self.space.range(whole)[0] < 0
+        found = self._function(signal, low, end, support, signed)
+        return found if found is not None else self._variable(signal, low, end, whole, support)
+
+    def _bits(self, signal: Signal, low: int, end: int) -> Form:
+        """Return bits that may hold a sign, unsigned."""
+        support = self.support(signal)
+        found = self._function(signal, low, end, support, False)
+        wide = Variable("some bits", 0, (1 << (end - low)) - 1, support)
+        return self.space.add(wide) if found is None else found
+
+    def _function(
+        self, signal: Signal, low: int, end: int, support: frozenset[Scalar], signed: bool
+    ) -> Form | None:
+        """Return bits of a signal as a function of a scalar of few values; None where not."""
+        if len(support) != 1:
+            return None
+        (scalar,) = support
+        if scalar.size > TABLE:
+            return None
+        bits = tuple(Bit(signal, i) for i in range(low, end))
+        try:
+            table = self.cone(bits, scalar).astype(np.int64)
+        except Gap:
+            return None
+        if signed:
+            table -= (table >> (end - low - 1) & 1) << (end - low)
+        return self.space.function(scalar, table)
+
+    def _variable(
+        self, signal: Signal, low: int, end: int, whole: Form | None, support: frozenset[Scalar]
+    ) -> Form:
+        """Return bits of a signal as a variable of their own."""
+        first, last = 0, (1 << (end - low)) - 1
         if whole is None:
-            return self.space.add(Variable("some bits", 0, (1 << length) - 1, support))
-        first, last = (0, (1 << length) - 1)
+            return self.space.add(Variable("some bits", first, last, support))
         if end == signal.width:
             first, last = (q >> low for q in self.space.range(whole))
         name = f"bits {end - 1}..{low} of ({self.space.describe(whole)})"
-        variable = Variable(name, first, last, support, part=(whole, signal.width, low, end))
-        return self.space.add(variable)
+        fixed = _fixed_bits(whole, signal.width)
+        rest = Form({v: c >> fixed for v, c in whole.terms.items()}, whole.constant >> fixed)
+        part = (rest, signal.width - fixed, low - fixed, end - fixed)
+        link = (whole, 1 << low, (1 << low) - 1) if low and end == signal.width else None
+        return self.space.add(Variable(name, first, last, support, part=part, link=link))
 
     def cone(self, bits: Vector, scalar: Scalar, first: int = 0, count: int | None = None) -> Words:
         """Return a vector for values of a scalar, from its `first` one on.
@@ -316,6 +353,12 @@ class Reader:
                 return None
             total = total + _words(x.table[first : first + len(own)], c, 0, signal.width)
         return total & np.uint64((1 << signal.width) - 1)
+
+
+def _fixed_bits(form: Form, width: int) -> int:
+    """Return how many of the lowest bits of a form never change."""
+    common = math.gcd(*form.terms.values(), 1 << width)
+    return common.bit_length() - 1
 
 
 def _words(q: np.ndarray, factor: int, offset: int, width: int) -> Words:
