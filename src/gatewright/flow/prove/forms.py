@@ -12,6 +12,9 @@ from gatewright.num import Ints
 TABLE = 1 << 16
 """Most values of a scalar for which a function of it is kept as a table."""
 
+WORD = 62
+"""Bits up to which tables are added modulo a power of two."""
+
 
 class Gap(Exception):  # noqa: N818 - it is no error: something is not proven
     """Say why something cannot be proven."""
@@ -264,24 +267,29 @@ class Space:
                 groups.setdefault(x.support, []).append(v)
         for key, members in groups.items():
             if isinstance(key, frozenset):
-                found = self._sum_functions(form, next(iter(key)), members)
+                found = self._sum_functions(form, next(iter(key)), members, width)
             else:
                 found = self._join_parts(form, members, width) if len(members) > 1 else form
             if found is not form:
                 return found
         return form
 
-    def _sum_functions(self, form: Form, scalar: Scalar, members: list[int]) -> Form:
+    def _sum_functions(self, form: Form, scalar: Scalar, members: list[int], width: int) -> Form:
         """Replace functions of one scalar by their sum."""
         if len(scalar.form.terms) == 1:
             members = members + [v for v in scalar.form.terms if v in form.terms]
-        if len(members) < 2:
-            return form
-        table = self.over(Form({v: form.terms[v] for v in members}), scalar, 0, scalar.size)
+        parts = Form({v: form.terms[v] for v in members})
+        table = self.over(parts, scalar, 0, scalar.size)
         if table is None:
             return form
-        rest = {v: c for v, c in form.terms.items() if v not in members}
-        return Form(rest, form.constant).plus(self.function(scalar, table))
+        rest = Form({v: c for v, c in form.terms.items() if v not in members}, form.constant)
+        if width <= WORD:
+            steps = np.diff(table) & ((1 << width) - 1)
+            if (steps == steps[0]).all():  # affine, but for multiples of the modulus
+                step = int(steps[0]) - (int(steps[0]) >> (width - 1) << width)
+                offset = int(table[0]) - step * scalar.low
+                return rest.plus(scalar.form.times(step).moved(offset))
+        return form if len(members) < 2 else rest.plus(self.function(scalar, table))
 
     def _join_parts(self, form: Form, members: list[int], width: int) -> Form:
         """Replace the lowest parts of one form, where all are there, by the form."""
@@ -294,8 +302,9 @@ class Space:
             chosen.append(v)
             at = end
             first, last = self.range(whole[0])
-            if len(chosen) > 1 and (at == whole[1] or first >> at == last >> at):
-                above = 0 if at == whole[1] else (first >> at) << at
+            wraps = not (factor << at) % span  # what stands above is a multiple of the modulus
+            if len(chosen) > 1 and (wraps or at == whole[1] or first >> at == last >> at):
+                above = 0 if wraps or at == whole[1] else (first >> at) << at
                 rest = {u: c for u, c in form.terms.items() if u not in chosen}
                 return Form(rest, form.constant).plus(whole[0].moved(-above), factor)
         return form

@@ -44,7 +44,7 @@ class Signal:
     width: int
     form: Form | None = None
     cell: NetCell | None = None
-    operands: dict[str, Vector] = field(default_factory=dict)
+    operands: dict[str, Vector] = field(default_factory=dict, repr=False)
     support: frozenset[Scalar] | None = None
 
 
@@ -316,17 +316,27 @@ class Reader:
     def _variable(
         self, signal: Signal, low: int, end: int, whole: Form | None, support: frozenset[Scalar]
     ) -> Form:
-        """Return bits of a signal as a variable of their own."""
-        first, last = 0, (1 << (end - low)) - 1
+        """Return bits of a signal as a variable of their own; bits that never change are none."""
         if whole is None:
-            return self.space.add(Variable("some bits", first, last, support))
-        if end == signal.width:
+            return self.space.add(Variable("some bits", 0, (1 << (end - low)) - 1, support))
+        first, last = self.space.range(whole)
+        width = signal.width if (first < 0) != (last < 0) else (first ^ last).bit_length()
+        if width < end:
+            above = first >> max(width, low)
+            if width <= low:
+                return Form({}, above & ((1 << (end - low)) - 1))
+            rest = self._part(signal, low, width, top=False)
+            return rest.moved((above & ((1 << (end - width)) - 1)) << (width - low))
+        if width < signal.width:
+            whole = whole.moved(-(first >> width << width))
+        first, last = 0, (1 << (end - low)) - 1
+        if end == width:
             first, last = (q >> low for q in self.space.range(whole))
         name = f"bits {end - 1}..{low} of ({self.space.describe(whole)})"
-        fixed = _fixed_bits(whole, signal.width)
+        fixed = _fixed_bits(whole, width)
         rest = Form({v: c >> fixed for v, c in whole.terms.items()}, whole.constant >> fixed)
-        part = (rest, signal.width - fixed, low - fixed, end - fixed)
-        link = (whole, 1 << low, (1 << low) - 1) if low and end == signal.width else None
+        part = (rest, width - fixed, low - fixed, end - fixed)
+        link = (whole, 1 << low, (1 << low) - 1) if low and end == width else None
         return self.space.add(Variable(name, first, last, support, part=part, link=link))
 
     def cone(self, bits: Vector, scalar: Scalar, first: int = 0, count: int | None = None) -> Words:
