@@ -16,6 +16,8 @@ from gatewright.tools.rtl import check_sources, verilog_files
 
 WORKER = Path(__file__).with_name("yosys_worker.py")
 TIMEOUT = 3600.0
+NOTES = ("$scopeinfo",)
+"""Cells that say where others come from, and compute nothing."""
 UNDEFINED = -1
 """A bit that is `x` or `z`."""
 
@@ -117,7 +119,8 @@ def _module(name: str, facts: Mapping[str, Any]) -> NetModule:
         side: {p: _bits(v["bits"]) for p, v in facts["ports"].items() if v["direction"] == side}
         for side in ("input", "output")
     }
-    cells, loop = _in_order([_cell(n, c) for n, c in facts["cells"].items()])
+    wanted = [(n, c) for n, c in facts["cells"].items() if c["type"] not in NOTES]
+    cells, loop = _in_order([_cell(n, c) for n, c in wanted])
     return NetModule(name, ports["input"], ports["output"], cells, loop)
 
 

@@ -226,7 +226,10 @@ class Reader:
         """Return a vector's number itself, None where it may wrap."""
         if not bits:
             return Form({})
-        return self.space.window(self.value(bits, flips), len(bits), signed)
+        found = self.space.window(self.value(bits, flips), len(bits), signed)
+        if found is None and not flips:
+            return self._function(bits, self.supports(bits), signed)
+        return found
 
     def run(self, run: Run, top: bool) -> Form:
         """Return bits of a signal: exact, or modulo their width where nothing stands above."""
@@ -285,32 +288,31 @@ class Reader:
             whole = whole or self.space.window(signal.form, signal.width, True)
         top = whole is not None and end == signal.width
         signed = top and whole is not None and self.space.range(whole)[0] < 0
-        found = self._function(signal, low, end, support, signed)
+        bits = tuple(Bit(signal, i) for i in range(low, end))
+        found = self._function(bits, support, signed)
         return found if found is not None else self._variable(signal, low, end, whole, support)
 
     def _bits(self, signal: Signal, low: int, end: int) -> Form:
         """Return bits that may hold a sign, unsigned."""
         support = self.support(signal)
-        found = self._function(signal, low, end, support, False)
+        bits = tuple(Bit(signal, i) for i in range(low, end))
+        found = self._function(bits, support, False)
         wide = Variable("some bits", 0, (1 << (end - low)) - 1, support)
         return self.space.add(wide) if found is None else found
 
-    def _function(
-        self, signal: Signal, low: int, end: int, support: frozenset[Scalar], signed: bool
-    ) -> Form | None:
-        """Return bits of a signal as a function of a scalar of few values; None where not."""
-        if len(support) != 1:
+    def _function(self, bits: Vector, support: frozenset[Scalar], signed: bool) -> Form | None:
+        """Return bits as a function of a scalar of few values; None where they are not one."""
+        if len(support) != 1 or len(bits) > WIDEST:
             return None
         (scalar,) = support
         if scalar.size > TABLE:
             return None
-        bits = tuple(Bit(signal, i) for i in range(low, end))
         try:
             table = self.cone(bits, scalar).astype(np.int64)
         except Gap:
             return None
         if signed:
-            table -= (table >> (end - low - 1) & 1) << (end - low)
+            table -= (table >> (len(bits) - 1) & 1) << len(bits)
         return self.space.function(scalar, table)
 
     def _variable(
