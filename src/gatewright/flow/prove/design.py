@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from gatewright.base import Namer
 from gatewright.emit.verilog import module_names, used_modules
 from gatewright.flow.prove.expected import Element, Elements, apply, array
 from gatewright.flow.prove.forms import Gap, Space, Variable
@@ -77,7 +78,10 @@ class _Prover:
         self.groups = group_nodes(graph, self.plans)
         self.readers = graph.readers()
         self.returned = {o.value for o in graph.outputs}
-        self.todo = {g.layer: g for g in self.groups if not g.is_wiring}
+        namer = Namer()  # modules are named in the order in which `lower` makes them
+        namer.name(graph.name, "model")
+        live_groups = [g for g in self.groups if not g.is_wiring]
+        self.todo = {namer.name(g.layer, "layer"): g for g in live_groups}
         start = time.perf_counter()
         self.top = ModuleReader(self.reader, self.netlist[top], {})
         try:
@@ -146,14 +150,16 @@ class _Prover:
         """Read the cells of the top; a layer's instance is proven when it is met."""
         if top.loop is not None:
             raise Gap(f"a loop through state ({top.loop.source})")
+        there = {self.children[c.kind].name for c in top.cells if c.kind in self.children}
+        self.absent = [group for name, group in self.todo.items() if name not in there]
         pending = list(self.groups)
         for cell in top.cells:
             child = self.children.get(cell.kind)
             if child is None:
                 self.top.cell(cell)
                 continue
-            group = self.todo.pop(child.origin, None)
-            if group is None:
+            group = self.todo.pop(child.name, None)
+            if group is None or group.layer != child.origin:
                 raise Gap(
                     f"instance {cell.name} belongs to no layer of the model, or a second time"
                 )
@@ -163,14 +169,18 @@ class _Prover:
         self._wire(pending)
 
     def _wire(self, pending: list[Group]) -> None:
-        """Move the elements of operations without logic whose inputs are known."""
+        """Go on through groups that have no module of their own and whose inputs are known.
+
+        They need no logic, or all that they give is constant or unused: the circuit has no trace of
+        them, and what they compute follows from the model.
+        """
         for group in list(pending):
             ready = all(
                 name in self.values or name in {n.name for n in group.nodes}
                 for node in group.nodes
                 for name in node.inputs
             )
-            if group.is_wiring and ready:
+            if (group.is_wiring or group in self.absent) and ready:
                 for node in group.nodes:
                     inputs = [self.values[name] for name in node.inputs]
                     self.values[node.name] = apply(self.space, node.op, *inputs)
@@ -197,6 +207,9 @@ class _Prover:
         if len(marker) != 1 or form.constant or [
             self.space.variables[v].name for v in form.terms
         ] != ["valid_in"]:  # fmt: skip
+            folded = any(not group.plan.is_parallel for group in self.groups)
+            if folded:
+                raise Gap("valid_out comes from a state machine")
             raise Fault("valid_out is not valid_in, later")
         aims = [
             (o.value, i)

@@ -133,6 +133,9 @@ def judge(
     doubtful = [i for i, kind in enumerate(kinds) if kind in ("open", "differs")]
     if not doubtful:
         return proof, outcomes
+    if not all(element.is_linear for x in values.values() for element in x.ravel()):
+        gaps = dict.fromkeys(outcomes[i].why for i in doubtful)  # no inputs to choose
+        return replace(proof, gaps=tuple(gaps)), outcomes
     search = Search(reader.space, values, [outcomes[i] for i in doubtful])
     wrong = search.run(nodes, [(*places[i], outputs[i]) for i in doubtful])
     if wrong:

@@ -11,6 +11,7 @@ from gatewright.flow.prove.words import Bit, Reader, Signal, Vector
 from gatewright.tools.yosys_netlist import UNDEFINED, NetCell, NetModule
 
 REGISTER, MEMORY = "$dff", "$mem_v2"
+CHOICES = ("$mux", "$pmux")
 ANY = -1
 """Depth of a constant: it is there at any time."""
 
@@ -75,11 +76,16 @@ class ModuleReader:
             raise Gap(f"a cell {cell.kind} is not understood ({cell.source or cell.name})")
         (outputs,) = cell.outputs.values()
         width = len(outputs)
-        operands = {port: self.vector(bits, cell) for port, bits in cell.inputs.items()}
-        passing = PASSING.get(cell.kind)
+        inputs = cell.inputs
+        if cell.kind in CHOICES:  # numeric evaluation sees to it that none of these is chosen
+            inputs = {p: tuple(max(b, 0) for b in bits) for p, bits in inputs.items()}
+        operands = {port: self.vector(bits, cell) for port, bits in inputs.items()}
+        undefined = inputs is not cell.inputs and inputs != cell.inputs
+        passing = None if undefined else PASSING.get(cell.kind)
         found = passing(cell, operands, width) if passing else None
+        wires = [w for bits in inputs.values() for w in bits]
         if found is not None:
-            depth = self.depth((w for bits in cell.inputs.values() for w in bits), cell)
+            depth = self.depth(wires, cell)
             for wire, bit in zip(outputs, found, strict=True):
                 self.wires[wire] = Wire(bit, ANY if bit.signal is None else depth)
             return
@@ -88,7 +94,7 @@ class ModuleReader:
         form = rule(self.reader, cell, operands, width) if rule else None
         if form is not None:
             signal.form = self.reader.tidy(form, width)
-        self._drive(cell, signal, outputs, (w for bits in cell.inputs.values() for w in bits))
+        self._drive(cell, signal, outputs, wires)
 
     def _memory(self, cell: NetCell) -> None:
         """Read a memory that is never written: a signal for each port that reads it."""
@@ -115,8 +121,9 @@ class ModuleReader:
         found = CONSTANTS.get(number) or self.wires.get(number)
         if found is None:
             place = "an output" if cell is None else f"{cell.source or cell.name}"
-            what = "an undefined bit" if number == UNDEFINED else "a wire that nothing drives"
-            raise Fault(f"{what} is read ({place})")
+            if number == UNDEFINED:
+                raise Gap(f"an undefined bit is read ({place})")
+            raise Fault(f"a wire that nothing drives is read ({place})")
         return found
 
     def vector(self, wires: Iterable[int], cell: NetCell | None = None) -> Vector:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gatewright.flow.prove.forms import Gap
-from gatewright.tools.yosys_netlist import NetCell
+from gatewright.tools.yosys_netlist import UNDEFINED, NetCell
 
 Words = NDArray[np.uint64]
 Operands = Mapping[str, Words]
@@ -91,13 +91,25 @@ def _shift_left(cell: NetCell, x: Operands) -> Words:
 
 
 def _mux(cell: NetCell, x: Operands) -> Words:
-    return np.where(x["S"] != 0, x["B"], x["A"])
+    chosen = x["S"] != 0
+    _defined(cell, "A", ~chosen)
+    _defined(cell, "B", chosen)
+    return np.where(chosen, x["B"], x["A"])
+
+
+def _defined(cell: NetCell, port: str, chosen: NDArray[np.bool_]) -> None:
+    """Refuse a choice that takes an undefined word: what a complete `case` leaves over."""
+    if UNDEFINED in cell.inputs[port] and chosen.any():
+        raise Gap(f"an undefined bit is chosen ({cell.source})")
 
 
 def _pmux(cell: NetCell, x: Operands) -> Words:
     """Take A, or the word of B whose select bit is 1 (one at most is, after a `case`)."""
     width, choices = len(cell.inputs["A"]), len(cell.inputs["S"])
     chosen = np.array(x["A"], np.uint64)
+    none = (x["S"] == 0).all(axis=1) if x["S"].ndim == 2 else x["S"] == 0
+    _defined(cell, "A", none)
+    _defined(cell, "B", ~none)
     for i in reversed(range(choices)):
         chosen = np.where(_bits(x["S"], i, 1) != 0, _bits(x["B"], i * width, width), chosen)
     return chosen

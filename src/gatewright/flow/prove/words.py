@@ -60,6 +60,8 @@ class Run(NamedTuple):
 
 def runs(bits: Vector, flips: int = 0) -> list[Run]:
     """Split a vector where it stops to be consecutive bits of one signal, lowest first."""
+    if not bits:
+        return []
     starts = [0]
     for i, (one, next_) in enumerate(pairwise(bits), 1):
         joined = one.signal is next_.signal and (one.signal is None or next_.at == one.at + 1)
