@@ -15,7 +15,8 @@ from gatewright.emit import emit_verilog
 from gatewright.flow.prove import proof_checks, prove
 from gatewright.flow.prove.forms import Space, Variable
 from gatewright.flow.prove.netlist import ModuleReader, given
-from gatewright.flow.prove.words import Reader, Signal
+from gatewright.flow.prove.vectors import Signal
+from gatewright.flow.prove.words import Reader
 from gatewright.ir import Graph, Input, Node, Output, Plan
 from gatewright.num import Fixed, Intervals, Overflow, Rounding
 from gatewright.ops import Add, Clip, Dense, Multiply, Quantize, Relu, Reshape

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from gatewright.flow.prove.forms import Form
-from gatewright.flow.prove.words import Bit, Reader, Vector, extended
+from gatewright.flow.prove.vectors import Bit, Vector, extended
+from gatewright.flow.prove.words import Reader
 from gatewright.tools.yosys_netlist import NetCell
 
 Operands = Mapping[str, Vector]

@@ -9,7 +9,7 @@ import numpy as np
 from gatewright.flow.prove.expected import Elements
 from gatewright.flow.prove.forms import Form, Gap, Space
 from gatewright.flow.prove.layer import Outcome, Output
-from gatewright.flow.prove.words import Evaluator, Signal, Words
+from gatewright.flow.prove.vectors import Evaluator, Signal, Words
 from gatewright.ir import Node
 from gatewright.num import FixedArray, Ints
 

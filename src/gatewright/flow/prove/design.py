@@ -16,7 +16,8 @@ from gatewright.flow.prove.instance import Layer, judge, port_name, read_port
 from gatewright.flow.prove.layer import Output
 from gatewright.flow.prove.netlist import ANY, REGISTER, Fault, ModuleReader, Wires, given
 from gatewright.flow.prove.result import LayerProof
-from gatewright.flow.prove.words import Reader, Signal
+from gatewright.flow.prove.vectors import Signal
+from gatewright.flow.prove.words import Reader
 from gatewright.hw import Module, Packing
 from gatewright.ir import Graph, Plan, infer
 from gatewright.num import Intervals

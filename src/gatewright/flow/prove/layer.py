@@ -8,7 +8,8 @@ import numpy as np
 
 from gatewright.flow.prove.expected import ALONE, Element
 from gatewright.flow.prove.forms import Form, Gap, Scalar, Space
-from gatewright.flow.prove.words import Reader, Vector
+from gatewright.flow.prove.vectors import Vector
+from gatewright.flow.prove.words import Reader
 from gatewright.num import Ints
 
 EXHAUSTIVE = 1 << 22

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 from gatewright.flow.prove.affine import AFFINE, PASSING
 from gatewright.flow.prove.forms import Gap
-from gatewright.flow.prove.words import Bit, Reader, Signal, Vector
+from gatewright.flow.prove.vectors import Bit, Signal, Vector
+from gatewright.flow.prove.words import Reader
 from gatewright.tools.yosys_netlist import UNDEFINED, NetCell, NetModule
 
 REGISTER, MEMORY = "$dff", "$mem_v2"
