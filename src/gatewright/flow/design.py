@@ -21,6 +21,7 @@ from gatewright.flow.encoder import encode_fast
 from gatewright.flow.golden import Golden, compare_golden
 from gatewright.flow.host import Data, answers, as_inputs, encode, input_vectors
 from gatewright.flow.options import Options, check_count
+from gatewright.flow.prove import proof_checks
 from gatewright.flow.verify import (
     Codes,
     RtlRun,
@@ -223,18 +224,22 @@ class Design:
         """Return what the design is verified on: calibration, corners, random codes."""
         return input_vectors(self.graph, self.calibration, random, seed)
 
-    def verify(self, *, random: int = 1000, seed: int = 0, rtl: bool = True) -> Verification:
+    def verify(
+        self, *, random: int = 1000, seed: int = 0, rtl: bool = True, prove: bool = False
+    ) -> Verification:
         """Compare reference, netlist, emulator, simulated RTL and golden vectors.
 
         Args:
             random: random samples beside calibration and corner ones.
             seed: of the random samples and of the gaps in `valid`.
             rtl: also simulate the RTL; without, a design does not count as verified.
+            prove: also prove each layer for every input, from the Verilog read back by Yosys; what
+                cannot be proven is said in the ledger and is no error.
 
         Raises:
             VerificationError: two of them differ; the message says where.
             OptionError: a negative number of samples or seed.
-            ToolError: Verilator fails. A missing compiler is noted in the ledger instead.
+            ToolError: Verilator or Yosys fails. A missing compiler is noted in the ledger instead.
         """
         check_count("number of random samples", random, least=0)
         check_count("seed", seed, least=0)
@@ -255,6 +260,9 @@ class Design:
                         self.module, self._rtl, ports, wanted, seed=seed + 1, progress=self.progress
                     )
                 )
+            if prove:
+                plans = self.planned.plans
+                checks += proof_checks(self.graph, self.module, self.sources, plans, self.progress)
         self.verification = Verification(tuple(checks))
         self.verification.raise_if_failed()
         return self.verification

@@ -37,7 +37,7 @@ class Check:
         subject: what was compared with the integer reference.
         method: how.
         vectors: samples compared.
-        status: `exact`, `not run` or `failed`.
+        status: `exact`, `proven`, `not proven`, `not run` or `failed`.
         detail: what a reader should know: seeds, tools, the first mismatch, why it was not run.
     """
 
@@ -66,6 +66,12 @@ class Verification:
         rtl = any(c.subject == "simulated RTL" and c.status == "exact" for c in self.checks)
         return rtl and not self.failed
 
+    @property
+    def proven(self) -> bool:
+        """Whether a proof was asked for and covers the whole design, for every input."""
+        proofs = [c for c in self.checks if c.status in ("proven", "not proven")]
+        return bool(proofs) and all(c.status == "proven" for c in proofs) and not self.failed
+
     def facts(self) -> dict[str, Any]:
         """Return plain data."""
         return {"verified": self.verified, "checks": [asdict(check) for check in self.checks]}
@@ -77,7 +83,9 @@ class Verification:
             raise VerificationError(
                 f"{first.subject} differs from the integer reference",
                 found=first.detail,
-                supported=f"equal integers on all {first.vectors} vectors",
+                supported=f"equal integers on all {first.vectors} vectors"
+                if first.vectors
+                else "equal integers for every input",
                 remedy="if no file was changed, this is a defect: please report the model",
             )
 
