@@ -329,7 +329,10 @@ def replace(
     rows: Int, spec: Any, node: Int, n_entries: Int, counts: Any, used: Any, fresh: Any,
     scratch: Any, taken: float, room: Any,
 ) -> Any:  # fmt: skip
-    """Put the new operand in the place of a pattern; return (counts, fresh, its length, entries)."""
+    """Put an operand in the place of a pattern.
+
+    Returns (counts, list of patterns that came to occur twice, its length, number of entries).
+    """
     n_fresh = ZERO
     for k in range(rows):
         one, two = found[k, 0], found[k, 1]
