@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gatewright.base import DataError, FormatError, OptionError
-from gatewright.blocks.cmvm import AdderGraph, greedy, kernel, solve, solver
+from gatewright.blocks.cmvm import AdderGraph, columns, kernel, solve, solver
 from gatewright.blocks.cmvm.csd import count_digits, csd_digits
 from gatewright.blocks.cmvm.layout import COST_UNIT, HALF, width_of
 
@@ -132,9 +132,9 @@ def test_the_cost_is_what_the_graph_costs(problem: Problem, effort: int) -> None
 def test_the_ways_to_write_a_weight_are_the_removable_digits(one: int, two: int) -> None:
     for weight in (one, two):
         count = int(count_digits(np.array([weight]))[0])
-        assert greedy.digit_count(np.int64(weight)) == count
+        assert columns.digit_count(np.int64(weight)) == count
         ways = np.zeros(64, np.int64)
-        found = set(ways[: greedy.list_ways(np.int64(weight), ways)].tolist())
+        found = set(ways[: columns.list_ways(np.int64(weight), ways)].tolist())
         for power in range(27):
             for negative in (0, 1):
                 rest = weight - (-1) ** negative * 2**power
@@ -274,7 +274,7 @@ def test_more_effort_never_costs_more_and_a_budget_still_answers() -> None:
 
 
 def test_open_digits_beat_one_fixed_form() -> None:
-    # 11 = 8 + 2 + 1 shares 3 x + y with 3; the canonical 16 - 4 - 1 shares nothing with it.
+    # 11 = 8 + 2 + 1 shares 2 + 1 with 3; the canonical 16 - 4 - 1 shares nothing with 4 - 1.
     assert solve(**make([[11, 3]], lo=0, hi=15)).n_nodes == 2
 
 

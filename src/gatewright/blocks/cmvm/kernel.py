@@ -15,14 +15,15 @@ import numpy as np
 from numba import config, njit
 
 from gatewright.base.cache import cache_folder
-from gatewright.blocks.cmvm.greedy import digit_count, eliminate, lay_out, remember
+from gatewright.blocks.cmvm.columns import digit_count, lay_out
+from gatewright.blocks.cmvm.greedy import eliminate, remember
 from gatewright.blocks.cmvm.layout import COUNT, LEVEL, NODE_COLUMNS, TERM_COLUMNS, WASTE, A, B
 from gatewright.blocks.cmvm.pairs import new_table
 from gatewright.blocks.cmvm.terms import Int, copy_rows, make_node, with_room
 from gatewright.blocks.cmvm.trees import add_up, total_cost
 
 SIGNATURE = "(int64[:,::1], int64[:,::1], int64[:,::1], int64, int64, float64[::1], int64, int64)"
-PARTS = ("layout.py", "terms.py", "pairs.py", "greedy.py", "trees.py")
+PARTS = ("layout.py", "terms.py", "pairs.py", "columns.py", "greedy.py", "trees.py")
 
 
 def _fingerprint() -> int:

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from gatewright.blocks.cmvm.greedy import digit_count, remember
+from gatewright.blocks.cmvm.columns import digit_count
+from gatewright.blocks.cmvm.greedy import remember
 from gatewright.blocks.cmvm.layout import (
     COST_UNIT,
     COUNT,
