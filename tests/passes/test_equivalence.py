@@ -6,6 +6,7 @@ A new pass from module to module is one line in `PASSES`.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import pytest
@@ -21,13 +22,21 @@ from gatewright.num import Fixed, Intervals
 from gatewright.ops import Relu
 from gatewright.passes.graph import prune
 from gatewright.passes.lower import lower
-from gatewright.passes.netlist import Clock, pipeline
+from gatewright.passes.netlist import Clock, pipeline, recode
+from gatewright.passes.netlist.optimise import PASSES as REWRITES
+from gatewright.passes.netlist.optimise import optimise
 
 MODEL = find_device("xcvu13p").delay
 Pass = Callable[[Module], Module]
 
 PASSES: dict[str, Pass] = {
     "pipeline, slow": lambda m: pipeline(m, Clock(20.0, MODEL)),
+    "optimise": optimise,
+    **{
+        f"optimise, {rewrite.__name__}": partial(optimise, passes=(rewrite,))
+        for rewrite in REWRITES
+    },
+    "recode": recode,
     "pipeline, 2 ns a stage": lambda m: pipeline(m, Clock(2.0 + MODEL.register, MODEL)),
 }
 """Every pass over circuits."""
