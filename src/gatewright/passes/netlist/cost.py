@@ -9,6 +9,16 @@ from gatewright.passes.netlist.bits import Bits
 from gatewright.passes.netlist.delay import is_complement, is_sign_test
 
 
+FREE = frozenset(
+    int(kind)
+    for kind in (
+        Kind.CONST, Kind.INPUT, Kind.SHIFT, Kind.WRAP, Kind.SLICE, Kind.CONCAT, Kind.INSTANCE
+    )
+)  # fmt: skip
+"""Cells that are wiring."""
+REG, SUMS, SUB = int(Kind.REG), frozenset((int(Kind.ADD), int(Kind.SUB))), int(Kind.SUB)
+
+
 @dataclass(frozen=True)
 class Resources:
     """Estimated resources.
@@ -41,7 +51,7 @@ def own_resources(m: Module) -> Resources:
     lut, ff, srl = 0.0, 0, 0
     known = Bits(m)
     for s, kind in enumerate(m.kind):
-        if kind != Kind.REG and kind not in FREE:
+        if kind not in FREE and kind != REG:
             lut += cell_luts(m, s, known)
     for run in register_runs(m):
         single, shifting = run_cost(len(run))
@@ -94,14 +104,12 @@ def run_cost(length: int) -> tuple[int, int]:
     return int(rest in (1, 17)), whole + (rest > 1)
 
 
-FREE = (Kind.CONST, Kind.INPUT, Kind.SHIFT, Kind.WRAP, Kind.SLICE, Kind.CONCAT, Kind.INSTANCE)
-"""Cells that are wiring."""
 
 
 def cell_luts(m: Module, s: int, known: Bits | None = None) -> float:
     """Return the estimated LUTs of one cell."""
     kind = m.kind[s]
-    if kind in (Kind.ADD, Kind.SUB):
+    if kind in SUMS:
         return _adder_bits(m, s, known or Bits(m))
     if kind == Kind.LESS:
         return _comparison(m, s)
@@ -146,11 +154,13 @@ def _adder_bits(m: Module, s: int, known: Bits) -> float:
     operands have its lowest bit: the carry that enters there makes that bit of the result differ
     from what the chain is fed with.
     """
-    a, b = known.aligned(s, m.a[s]), known.aligned(s, m.b[s])
-    both = a.bits & b.bits
-    entered = m.kind[s] == Kind.SUB and both != 0 and both & -both == b.bits & -b.bits
-    if a.signed and b.signed:
-        both &= (1 << max(a.top, b.top)) - 1
+    (a, top_a, signed_a), (b, top_b, signed_b) = (
+        known.aligned(s, m.a[s]), known.aligned(s, m.b[s])
+    )  # fmt: skip
+    both = a & b
+    entered = m.kind[s] == SUB and both != 0 and both & -both == b & -b
+    if signed_a and signed_b:
+        both &= (1 << max(top_a, top_b)) - 1
     return float(both.bit_count() + entered)
 
 

@@ -7,6 +7,10 @@ from collections.abc import Sequence
 from gatewright.hw import NO_RESET, NONE, Kind, Module
 from gatewright.passes.netlist.bits import same_bits
 
+REG, INPUT, INSTANCE = int(Kind.REG), int(Kind.INPUT), int(Kind.INSTANCE)
+STANDING = frozenset((REG, INPUT, INSTANCE))
+"""Cells that are there whoever reads them."""
+
 
 def live_cells(m: Module) -> list[bool]:
     """Tell which cells something reads: an output, an instance or a register, in the end.
@@ -14,21 +18,20 @@ def live_cells(m: Module) -> list[bool]:
     What can only have one value is written as a constant wherever it is read, and so its cell is
     not live, nor what stands before it for its sake.
     """
-    live = [False] * len(m)
-    todo = [s for s, kind in enumerate(m.kind) if kind in (Kind.REG, Kind.INPUT, Kind.INSTANCE)]
-    todo += m.output_signals
-    for s in todo:
+    live = [kind in STANDING for kind in m.kind] + [False]  # the last for NONE
+    for s in (*m.output_signals, *(o for instance in m.instances for o in instance.inputs)):
         live[s] = True
-    for instance in m.instances:
-        todo.extend(instance.inputs)
-    while todo:
-        s = todo.pop()
-        if m.is_constant(s) and m.kind[s] != Kind.REG:
-            live[s] = m.kind[s] in (Kind.INPUT, Kind.INSTANCE)
-            continue
-        live[s] = True
-        if m.kind[s] != Kind.INSTANCE:
-            todo.extend(o for o in m.operands(s) if not live[o])
+    for s, kind in enumerate(m.kind):
+        if kind == REG:
+            live[m.a[s]] = live[m.b[s]] = True  # may be later rows
+    rows = zip(m.kind, m.a, m.b, m.c, m.lo, m.hi, strict=True)
+    for s, (kind, a, b, c, lo, hi) in zip(range(len(m) - 1, -1, -1), [*rows][::-1], strict=True):
+        if live[s] and kind not in STANDING:
+            if lo == hi:
+                live[s] = False
+            else:
+                live[a] = live[b] = live[c] = True
+    live.pop()
     return live
 
 
