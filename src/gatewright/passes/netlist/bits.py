@@ -2,27 +2,13 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from gatewright.hw import NONE, Kind, Module
 
 ADD, SUB, SHIFT, XOR = int(Kind.ADD), int(Kind.SUB), int(Kind.SHIFT), int(Kind.XOR)
 MOVED = frozenset((SHIFT, int(Kind.WRAP)))
 """Cells whose bits are those of their operand, some cut off."""
-
-
-class Operand(NamedTuple):
-    """The bits of an operand as a sum sees them.
-
-    Attributes:
-        bits: mask of the bits that can change, sign extension included.
-        top: the bit above the operand's own.
-        signed: whether the operand has a sign to extend.
-    """
-
-    bits: int
-    top: int
-    signed: bool
+NARROWED = MOVED | {ADD}
+"""Cells of which some bits may be known."""
 
 
 def same_bits(m: Module, s: int) -> int:
@@ -74,35 +60,29 @@ class Bits:
         first = len(self._mask)
         if s < first:
             return
-        m = self.m
+        m, masks, widths = self.m, self._mask, self._width
+        all_extended, all_ones = self._extended, self._ones
         rows = zip(
             m.kind[first : s + 1], m.a[first : s + 1], m.b[first : s + 1], m.lo[first : s + 1],
             m.hi[first : s + 1], strict=True,
         )  # fmt: skip
         for row, (kind, a, b, lo, hi) in enumerate(rows, first):
+            width = (hi if hi > ~lo else ~lo).bit_length() + 1 if lo < 0 else hi.bit_length()
+            widths.append(width)
             if lo == hi:
-                self._enter(0, _width(lo, hi), 0, lo)
-                continue
-            width = _width(lo, hi)
-            mask = (1 << width) - 1
-            self._width.append(width)  # `bits` asks for it
-            source = self._source(row, kind, a, b, lo)
-            self._width.pop()
-            if source != NONE:
-                up = 0 if kind == SHIFT else m.frac[row] - m.frac[source]
-                moved = self._extended[source]
-                mask &= moved << up if up >= 0 else moved >> -up
-            if lo < 0:
-                extended = mask | -1 << width
-                self._enter(mask, width, extended, extended)
+                mask, extended, ones = 0, 0, lo
             else:
-                self._enter(mask, width, mask, mask | (lo & ~mask))
-
-    def _enter(self, mask: int, width: int, extended: int, ones: int) -> None:
-        self._mask.append(mask)
-        self._width.append(width)
-        self._extended.append(extended)
-        self._ones.append(ones)
+                mask = (1 << width) - 1
+                source = self._source(row, kind, a, b, lo) if kind in NARROWED else NONE
+                if source != NONE:
+                    up = 0 if kind == SHIFT else m.frac[row] - m.frac[source]
+                    moved = all_extended[source]
+                    mask &= moved << up if up >= 0 else moved >> -up
+                extended = mask | -1 << width if lo < 0 else mask
+                ones = extended if lo < 0 else mask | (lo & ~mask)
+            masks.append(mask)
+            all_extended.append(extended)
+            all_ones.append(ones)
 
     def _source(self, s: int, kind: int, a: int, b: int, lo: int) -> int:
         """Return the one operand that a signal's bits come from, if there is one."""
@@ -144,16 +124,23 @@ class Bits:
         width = self._width[s] if s < len(self._width) else m.width(s)
         return (own << up if up >= 0 else own >> -up) & ((1 << width) - 1)
 
-    def aligned(self, s: int, o: int) -> Operand:
-        """Return an operand of a sum in units of the sum."""
-        m = self.m
-        self._reach(max(s, o))
-        up, mask = m.frac[s] - m.frac[o], self._extended[o]
-        mask = mask << up if up >= 0 else mask >> -up
-        signed = m.lo[o] < 0 and m.lo[o] != m.hi[o]
-        return Operand(mask & ((1 << self._width[s]) - 1), self._width[o] + up, signed)
+    def adder_bits(self, s: int) -> int:
+        """Return how many bits of a sum need a lookup table: those where both operands have one.
 
-
-def _width(lo: int, hi: int) -> int:
-    """Return the bits of a range."""
-    return max(hi, -lo - 1).bit_length() + 1 if lo < 0 else hi.bit_length()
+        Where only one operand has a bit, or the other a constant, the carry chain takes it as it
+        is; equal pairs of bits, as above both signs, share a table. A difference needs one more
+        where both operands have its lowest bit: the carry that enters there makes that bit of the
+        result differ from what the chain is fed with.
+        """
+        m, a, b = self.m, self.m.a[s], self.m.b[s]
+        self._reach(s)
+        x, y = self._extended[a], self._extended[b]
+        up_a, up_b = m.frac[s] - m.frac[a], m.frac[s] - m.frac[b]
+        both_signed = x < 0 and y < 0
+        x = x << up_a if up_a >= 0 else x >> -up_a
+        y = y << up_b if up_b >= 0 else y >> -up_b
+        both = x & y & ((1 << self._width[s]) - 1)
+        entered = m.kind[s] == SUB and both != 0 and both & -both == y & -y
+        if both_signed:
+            both &= (1 << max(self._width[a] + up_a, self._width[b] + up_b)) - 1
+        return both.bit_count() + entered

@@ -8,7 +8,6 @@ from gatewright.hw import NO_RESET, NONE, Kind, Module
 from gatewright.passes.netlist.bits import Bits
 from gatewright.passes.netlist.delay import is_complement, is_sign_test
 
-
 FREE = frozenset(
     int(kind)
     for kind in (
@@ -16,7 +15,7 @@ FREE = frozenset(
     )
 )  # fmt: skip
 """Cells that are wiring."""
-REG, SUMS, SUB = int(Kind.REG), frozenset((int(Kind.ADD), int(Kind.SUB))), int(Kind.SUB)
+REG, SUMS = int(Kind.REG), frozenset((int(Kind.ADD), int(Kind.SUB)))
 
 
 @dataclass(frozen=True)
@@ -104,13 +103,11 @@ def run_cost(length: int) -> tuple[int, int]:
     return int(rest in (1, 17)), whole + (rest > 1)
 
 
-
-
 def cell_luts(m: Module, s: int, known: Bits | None = None) -> float:
     """Return the estimated LUTs of one cell."""
     kind = m.kind[s]
     if kind in SUMS:
-        return _adder_bits(m, s, known or Bits(m))
+        return float((known or Bits(m)).adder_bits(s))
     if kind == Kind.LESS:
         return _comparison(m, s)
     if is_complement(m, s):
@@ -144,24 +141,6 @@ def _comparison(m: Module, s: int) -> float:
     limit = (m.lo[constant] << shift if shift >= 0 else m.lo[constant] >> -shift) + extra
     idle = (limit & -limit).bit_length() - 1 if limit else m.width(other)
     return max(m.width(other) - idle, 1) / 4
-
-
-def _adder_bits(m: Module, s: int, known: Bits) -> float:
-    """Return the bits of a sum that need a LUT: those where both operands have one.
-
-    Where only one operand has a bit, or the other a constant, the carry chain takes it as it is;
-    equal pairs of bits, as above both signs, share a LUT. A difference needs one more where both
-    operands have its lowest bit: the carry that enters there makes that bit of the result differ
-    from what the chain is fed with.
-    """
-    (a, top_a, signed_a), (b, top_b, signed_b) = (
-        known.aligned(s, m.a[s]), known.aligned(s, m.b[s])
-    )  # fmt: skip
-    both = a & b
-    entered = m.kind[s] == SUB and both != 0 and both & -both == b & -b
-    if signed_a and signed_b:
-        both &= (1 << max(top_a, top_b)) - 1
-    return float(both.bit_count() + entered)
 
 
 def resources(top: Module) -> dict[str, tuple[Resources, int]]:

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from gatewright.hw import Kind, Module
 from gatewright.passes.netlist.bits import Bits
 
-
 WIRES = frozenset(
     int(kind)
     for kind in (
