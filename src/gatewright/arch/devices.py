@@ -6,20 +6,31 @@ import difflib
 from dataclasses import dataclass
 
 from gatewright.base import OptionError
+from gatewright.hw import DspBlock
 from gatewright.passes.netlist import DelayModel
 
 ULTRASCALE_PLUS = DelayModel(
     lut=0.30, carry=0.46, carry_bit=0.008, mux=0.12, register=0.20,
     source="constants of the order of UltraScale+ -2, not calibrated on routed designs",
+    dsp=2.6,
 )  # fmt: skip
 ULTRASCALE = DelayModel(
     lut=0.38, carry=0.58, carry_bit=0.010, mux=0.15, register=0.25,
     source="UltraScale+ constants scaled by 1.25, not calibrated against routed designs",
+    dsp=3.2,
 )  # fmt: skip
 SERIES_7 = DelayModel(
     lut=0.65, carry=0.95, carry_bit=0.028, mux=0.25, register=0.40,
     source="constants of the order of 7-series -1, not calibrated on routed designs",
+    dsp=3.4,
 )  # fmt: skip
+
+
+BLOCKS = {
+    "xcup": DspBlock(27, 18), "xcu": DspBlock(27, 18), "xc7": DspBlock(25, 18),
+    "ecp5": DspBlock(18, 18),
+}  # fmt: skip
+"""What one DSP block multiplies, by family."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +52,11 @@ class Device:
     uram: int
     delay: DelayModel
     note: str = ""
+
+    @property
+    def block(self) -> DspBlock:
+        """What one DSP block multiplies."""
+        return BLOCKS[self.family]
 
 
 DEVICES: tuple[Device, ...] = (

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from gatewright.blocks.cmvm import AdderGraph, solve
+from gatewright.blocks.products import groups, offload
 from gatewright.hw import Module
+from gatewright.ir import Offload
 from gatewright.num import Ints
 
 
@@ -33,6 +37,34 @@ def constant_matmul(
         matrix, kinds.lo, kinds.hi, kinds.frac, bias=bias, bias_frac=bias_frac - matrix_frac
     )
     return [m.shift(s, -matrix_frac) for s in place(m, x, graph)]
+
+
+def matmul_with_blocks(
+    m: Module,
+    x: Sequence[int],
+    matrix: Ints,
+    matrix_frac: int,
+    bias: Ints,
+    bias_frac: int,
+    given: Offload,
+) -> list[int]:
+    """Return what `constant_matmul` returns, with the DSP blocks that are given.
+
+    The blocks take what saves most adders; the solver sums their products with the rest, and knows
+    that they come later than the inputs.
+    """
+    chosen = groups(matrix, m.intervals(x), given.block, given.price)[: given.count]
+    if not chosen:
+        return constant_matmul(m, x, matrix, matrix_frac, bias, bias_frac)
+    left = offload(m, x, matrix, matrix_frac, bias, bias_frac, chosen)
+    inputs = [*x, *left.products]
+    kinds = m.intervals(inputs)
+    arrival = np.repeat([0.0, float(given.levels)], [len(x), len(left.products)])
+    graph = solve(
+        left.matrix, kinds.lo, kinds.hi, kinds.frac, bias=left.bias,
+        bias_frac=left.bias_frac - matrix_frac, arrival=arrival,
+    )  # fmt: skip
+    return [m.shift(s, -matrix_frac) for s in place(m, inputs, graph)]
 
 
 def place(m: Module, x: Sequence[int], graph: AdderGraph) -> list[int]:

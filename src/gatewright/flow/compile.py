@@ -6,14 +6,17 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, fields, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from gatewright.arch import plan
+from gatewright.arch import Built, offload, plan
+from gatewright.arch.planner import ASKED
 from gatewright.base import DataError, OptionError, VerificationError
+from gatewright.flow.budget import budget_of
 from gatewright.flow.design import Design, Progress
 from gatewright.flow.given import check_data, check_input_format, with_input_format
 from gatewright.flow.host import Data, as_inputs, decode, encode
@@ -53,6 +56,9 @@ def compile(
     device: str = "xcvu13p",
     reuse: int | None = None,
     latency: int | None = None,
+    max_luts: int | None = None,
+    max_dsps: int | None = None,
+    max_latency: int | str | None = None,
     formats: Mapping[str, str] | None = None,
     input_format: str | None = None,
     name: str | None = None,
@@ -71,6 +77,11 @@ def compile(
         reuse: reuse factor (cycles each multiplier serves); None lets size decide.
         latency: cycles from input to answer, a contract that retraining keeps: registers fill up
             what the circuit does not need. None takes the fewest that the clock allows.
+        max_luts: LUTs, as estimated, that the design may take; None: what the device has. A
+            design that needs more is folded, unless `reuse` says how it is built.
+        max_dsps: DSP blocks that products may be put into, largest saving of LUTs first; by
+            default none.
+        max_latency: longest latency at the clock, in cycles or as a time (`100 ns`).
         formats: number formats by layer pattern, `{"dense_*.weight": "fixed<6,1>"}`.
         input_format: format of the input where the model does not quantize it.
         name: name of the top module; by default the model's, or its file's where the model only
@@ -80,7 +91,7 @@ def compile(
     Raises:
         GatewrightError: bad input or an impossible option; nothing has been written.
     """
-    options = Options.of(clock, device, reuse, latency)
+    options = Options.of(clock, device, reuse, latency, max_luts, max_dsps, max_latency)
     steps = Steps(progress)
     steps.begin("read model")
     source = read_model(model)
@@ -193,27 +204,38 @@ def _is_integer(graph: Graph) -> bool:
 
 
 def _build(graph: Graph, options: Options, steps: Steps) -> Design:
-    """Plan, lower, pipeline and emit an integer graph."""
+    """Plan, lower, pipeline and emit an integer graph, within the limits."""
+    budget = budget_of(graph, options, partial(_circuit, graph, options, steps))
+    found = budget.find()
+    design = Design(
+        graph, found.netlist, found.module, options, found.planned, tuple(budget.tried),
+        timings=steps.timings, progress=steps.progress,
+    )  # fmt: skip
+    steps.begin("emit")
+    design.emit()
+    steps.end()
+    return design
+
+
+def _circuit(graph: Graph, options: Options, steps: Steps, reuse: int | None, dsps: int) -> Built:
+    """Build a circuit for a reuse factor and a number of DSP blocks."""
     steps.begin("plan")
-    planned = plan(graph, options.reuse)
+    planned = plan(graph, reuse, ASKED if reuse == options.reuse else "folded to meet the limits")
     steps.end()
     if any(choice.plan.is_parallel for choice in planned.choices):
         steps.prepare_solver()
     steps.begin("lower")
     # RTL tells which model it computes, not where that stood on someone's disk.
     named = replace(graph, source=Path(graph.source).name)
-    netlist = lower(named, planned.plans, steps.progress)
+    build = partial(lower, named, progress=steps.progress)
+    planned, netlist = offload(
+        graph, planned, build(planned.plans), build, dsps, options.clock, options.device
+    )
     steps.end()
     steps.begin("pipeline")
     module = pipeline(netlist, options.clock, options.latency)
     steps.end()
-    design = Design(
-        graph, netlist, module, options, planned, timings=steps.timings, progress=steps.progress
-    )
-    steps.begin("emit")
-    design.emit()
-    steps.end()
-    return design
+    return Built(planned, netlist, module)
 
 
 def rebuild(graph: Graph, options: Options, progress: Progress | None = None) -> Design:

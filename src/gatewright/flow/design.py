@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from gatewright.arch import Planned
+from gatewright.arch import Planned, Tried
 from gatewright.emit import emit_verilog, top_name
 from gatewright.engine import Engine
 from gatewright.flow.golden import Golden, compare_golden
@@ -35,7 +35,7 @@ from gatewright.flow.verify import (
 from gatewright.hw import Kind, Module
 from gatewright.ir import Graph, evaluate, infer
 from gatewright.num import FixedArray
-from gatewright.passes.netlist import modules
+from gatewright.passes.netlist import modules, total_resources
 from gatewright.tools.yosys import SynthesisResult, synthesize
 
 Progress = Callable[[str, int, int], None]
@@ -55,6 +55,7 @@ class Design:
         module: the circuit with registers (what is emitted).
         options: clock, device, reuse factor, latency.
         planned: the plan of each operation that multiplies.
+        tried: the plans that were looked at for the limits, this one the last that fits.
         calibration: encoded calibration inputs by input name, or nothing.
         facts_of_model: source, framework, import check, quantization: plain data for the report.
         timings: seconds of each step.
@@ -68,6 +69,7 @@ class Design:
     module: Module
     options: Options
     planned: Planned
+    tried: tuple[Tried, ...] = ()
     calibration: dict[str, FixedArray] = field(default_factory=dict)
     labels: np.ndarray | None = None
     facts_of_model: dict[str, Any] = field(default_factory=dict)
@@ -272,12 +274,13 @@ class Design:
         chosen = {name: FixedArray(v.q[keep], v.frac) for name, v in vectors.items()}
         return to_ports(self.graph, self.module, chosen), reference(self.graph, self.module, chosen)
 
-    def synthesize(self, *, flow: str = "full", nodsp: bool = True) -> SynthesisResult:
+    def synthesize(self, *, flow: str = "full", nodsp: bool | None = None) -> SynthesisResult:
         """Synthesise with Yosys for the device's family; figures are kept per layer.
 
         Args:
             flow: `full` (`synth_xilinx` as it is) or `fast` (abc in place of abc9).
-            nodsp: keep products out of DSP blocks.
+            nodsp: keep all products out of DSP blocks; by default those that the plan puts into
+                blocks go there, and no others.
 
         Raises:
             ToolError: Yosys is missing or fails.
@@ -288,7 +291,7 @@ class Design:
                 self.name,
                 self.options.device.family,  # type: ignore[arg-type]
                 flow=flow,  # type: ignore[arg-type]
-                nodsp=nodsp,
+                nodsp=not total_resources(self.module).dsp if nodsp is None else nodsp,
                 progress=self.progress,
             )
         return self.synthesis

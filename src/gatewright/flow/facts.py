@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gatewright._version import __version__
+from gatewright.flow.budget import budget_facts
 from gatewright.hw import NONE, Kind, Module
 from gatewright.ir import describe, evaluate, infer
 from gatewright.num import Intervals
@@ -41,6 +42,7 @@ def facts_of(design: Design) -> dict[str, Any]:
         "interval": {"cycles": design.interval, "status": _cycle_status(design)},
         "estimate": {"lut": round(total.lut), "ff": total.ff, "dsp": total.dsp,
                      "status": "estimated"},
+        "budget": budget_facts(design),
         "synthesis": _synthesis(design),
         "layers": _layers(design),
         "tensors": _tensors(design, types),

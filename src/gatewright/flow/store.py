@@ -52,6 +52,11 @@ OTHERS = {
 }
 """Files beside the hand-over, for its page."""
 
+ASKED = (
+    "clock_mhz", "device", "reuse", "latency_asked", "max_luts", "max_dsps", "max_latency"
+)  # fmt: skip
+"""Fields of a description that hold the options, in the order of `Options.of`."""
+
 TAKEN = (errno.ENOTEMPTY, errno.EEXIST)
 MOST_TRIES = 20
 """Tries to replace a folder that others replace at the same time."""
@@ -223,6 +228,9 @@ def _project_files(design: Design) -> dict[str, bytes]:
         "device": design.options.device.name,
         "reuse": design.options.reuse,
         "latency_asked": design.options.latency,
+        "max_luts": design.options.max_luts,
+        "max_dsps": design.options.max_dsps,
+        "max_latency": design.options.max_latency,
         "top": design.name,
         "latency": design.latency,
         "interval": design.interval,
@@ -262,8 +270,7 @@ def load_design(folder: str | Path, *, progress: Progress | None = None) -> Desi
     folder = Path(folder)
     description = read_description(folder)
     arrays = read_arrays(folder / ARRAYS)
-    asked = (description[k] for k in ("clock_mhz", "device", "reuse", "latency_asked"))
-    options = Options.of(*asked)
+    options = Options.of(*(description[asked] for asked in ASKED))
     with from_disk(folder):
         graph = load(description["graph"], arrays)
         design = rebuild(graph, options, progress)

@@ -3,6 +3,7 @@
 from gatewright.hw.bus import Bus, Contract, Layout
 from gatewright.hw.cells import NO_RESET, NONE, Kind, Table
 from gatewright.hw.check import check
+from gatewright.hw.dsp import DspBlock
 from gatewright.hw.interpret import Simulator, evaluate
 from gatewright.hw.module import Instance, Module, Range
 from gatewright.hw.packing import Packing
@@ -13,6 +14,7 @@ __all__ = [
     "NO_RESET",
     "Bus",
     "Contract",
+    "DspBlock",
     "Instance",
     "Kind",
     "Layout",

@@ -31,7 +31,7 @@ class Kind(IntEnum):
     INPUT = 1  # element imm of the module's inputs, counted through all ports
     ADD = 2  # a + b
     SUB = 3  # a - b
-    MUL = 4  # a * b
+    MUL = 4  # a * b; imm = DSP blocks that it is meant for, 0 for LUTs
     SHIFT = 5  # a * 2**imm: moves the binary point, no logic
     WRAP = 6  # floor to the grid 2**-frac, then modulo the width; imm = 2 * width + signed
     LESS = 7  # 1 where a < b, else 0

@@ -222,8 +222,11 @@ class Module:
         """Return -a."""
         return self.sub(self.constant(0), a)
 
-    def mul(self, a: int, b: int) -> int:
-        """Return a * b, exactly; a constant power of two costs nothing."""
+    def mul(self, a: int, b: int, blocks: int = 0) -> int:
+        """Return a * b, exactly; a constant power of two costs nothing.
+
+        `blocks` is the number of DSP blocks that the product is meant for, 0 for LUTs.
+        """
         (alo, ahi, af), (blo, bhi, bf) = self.range(a), self.range(b)
         for constant, other in ((a, b), (b, a)):
             if self.is_constant(constant) and self.lo[constant] in (0, 1):
@@ -236,7 +239,7 @@ class Module:
             [alo * alo, ahi * ahi] if a == b else [x * y for x in (alo, ahi) for y in (blo, bhi)]
         )
         low = 0 if a == b and alo < 0 < ahi else min(corners)
-        return self.row(Kind.MUL, (low, max(corners), af + bf), min(a, b), max(a, b))
+        return self.row(Kind.MUL, (low, max(corners), af + bf), min(a, b), max(a, b), imm=blocks)
 
     def shift(self, a: int, bits: int) -> int:
         """Return a * 2**bits: the binary point moves, no logic."""

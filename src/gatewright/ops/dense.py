@@ -8,9 +8,10 @@ import numpy as np
 
 from gatewright.base import ModelError
 from gatewright.blocks.folded import folded_matmul
-from gatewright.blocks.linear import constant_matmul
-from gatewright.hw import Bus, Module
-from gatewright.ir import Op, Plan, Reals
+from gatewright.blocks.linear import constant_matmul, matmul_with_blocks
+from gatewright.blocks.products import digits, groups
+from gatewright.hw import Bus, DspBlock, Module
+from gatewright.ir import Op, Plan, Reals, Savings
 from gatewright.num import (
     FixedArray,
     Intervals,
@@ -113,32 +114,45 @@ class Dense(Op):
 
     def lower(self, module: Module, *x: Bus, plan: Plan) -> Bus:
         """Build adders of shifted terms, or multipliers that work `plan.reuse` cycles."""
-        weight, weight_frac, bias, bias_frac = self._integers()
         bus = x[0]
         rows = bus.signals.reshape(-1, bus.shape[-1])
-        shape = (*bus.shape[:-1], weight.shape[1])
+        shape = (*bus.shape[:-1], self.weight.shape[1])
         if not plan.is_parallel:
             return self._lower_folded(module, bus, rows, shape, plan)
         signals: list[int] = []
         kernels: dict[bytes, Module] = {}
         for row in rows.tolist():
             if len(rows) == 1:
-                signals += constant_matmul(module, row, weight, weight_frac, bias, bias_frac)
+                signals += self._sums(module, row, plan)
                 continue
             kinds = module.intervals(row)
             key = kinds.lo.tobytes() + kinds.hi.tobytes() + kinds.frac.tobytes()
             if key not in kernels:
-                kernels[key] = self._kernel(module, kinds, len(kernels))
+                kernels[key] = self._kernel(module, kinds, len(kernels), plan)
             signals += module.instance(kernels[key], {"x": row})["y"]
         return bus.with_signals(signals, shape)
 
-    def _kernel(self, module: Module, kinds: Intervals, number: int) -> Module:
+    def _sums(self, m: Module, row: list[int], plan: Plan) -> list[int]:
+        """Build one row, its products with adders or some of them with DSP blocks."""
+        numbers = self._integers()
+        if plan.offload is None:
+            return constant_matmul(m, row, *numbers)
+        return matmul_with_blocks(m, row, *numbers, plan.offload)
+
+    def block_savings(self, block: DspBlock, adders: int, *x: Intervals) -> Savings:
+        """Return what each block saves in the first row."""
+        kind = x[0].map(lambda v: v.reshape(-1, v.shape[-1]))
+        weight, *_ = self._integers()
+        price = min(adders / max(digits(weight), 1), 1.0)
+        found = groups(weight, kind.map(lambda v: v[0]), block, price)
+        return Savings(kind.shape[0], price, tuple(group.saving for group in found))
+
+    def _kernel(self, module: Module, kinds: Intervals, number: int, plan: Plan) -> Module:
         """Return a module for one row, to be used for every row of the same types."""
-        weight, weight_frac, bias, bias_frac = self._integers()
         name = f"{module.name}_row" + (f"_{number + 1}" if number else "")
         kernel = Module(name, module.origin, note="one row of the layer's input")
         x = kernel.input("x", kinds)
-        kernel.output("y", constant_matmul(kernel, x, weight, weight_frac, bias, bias_frac))
+        kernel.output("y", self._sums(kernel, x, plan))
         return kernel
 
     def _lower_folded(

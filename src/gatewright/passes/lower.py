@@ -133,7 +133,9 @@ class _Lowering:
         """Build a group as a module of its own and instance it."""
         kinds = " + ".join(dict.fromkeys(node.op.kind for node in group.nodes))
         module = Module(
-            self.namer.name(group.layer, "layer"), group.layer, note=f"{kinds}, {group.plan}"
+            self.namer.name(group.layer, "layer"),
+            group.layer,
+            note=f"{kinds}, {self._shape(group)}",
         )
         own = {node.name for node in group.nodes}
         outside = dict.fromkeys(n for node in group.nodes for n in node.inputs if n not in own)
@@ -149,7 +151,8 @@ class _Lowering:
         for node in group.nodes:
             with located(self.graph, node):
                 buses = [inner[name] for name in node.inputs]
-                inner[node.name] = node.op.lower(module, *buses, plan=group.plan)
+                plan = self.plans.get(node.name, PARALLEL)
+                inner[node.name] = node.op.lower(module, *buses, plan=plan)
         for kernel in dict.fromkeys(instance.module for instance in module.instances):
             kernel.name = self.namer.name(kernel.name, "kernel")
         results = [n for n in group.nodes if n.name in self.outputs or self._read_outside(n, own)]
@@ -159,6 +162,11 @@ class _Lowering:
             module.output("y" if count == 0 else f"y{count + 1}", inner[node.name].flat)
         found = self.top.instance(module, feeds)
         self._collect(found, results, inner, list(outside))
+
+    def _shape(self, group: Group) -> str:
+        """Return how a group is built, for the header of its module."""
+        plans = (self.plans.get(node.name, group.plan) for node in group.nodes)
+        return str(next((plan for plan in plans if plan.offload is not None), group.plan))
 
     def _read_outside(self, node: Node, own: set[str]) -> bool:
         return any(reader.name not in own for reader in self.readers[node.name])

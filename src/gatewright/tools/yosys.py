@@ -286,13 +286,23 @@ def mapping(family: str, flow: str, nodsp: bool) -> list[str]:
     """Return the commands that map a design to a family.
 
     The fast flow is `synth_xilinx` up to its step `map_luts`, and that step with `abc -luts` where
-    the full one has abc9.
+    the full one has abc9. Without `nodsp`, products go where `use_dsp` on their wire says: Yosys
+    does not read that attribute, but leaves cells of the type `$__soft_mul` to the LUTs.
     """
     options = f"-family {family} -flatten -noiopad -noclkbuf" + (" -nodsp" if nodsp else "")
+    last = "" if flow == "full" else "map_luts"
+    if nodsp:
+        runs = [f"synth_xilinx {options}" + (f" -run begin:{last}" if last else "")]
+    else:
+        runs = [
+            f"synth_xilinx {options} -run begin:map_dsp",
+            "chtype -set $__soft_mul a:use_dsp=no %ci1 t:$mul %i",
+            f"synth_xilinx {options} -run map_dsp:{last}",
+        ]
     if flow == "full":
-        return [f"synth_xilinx {options}"]
+        return runs
     return [
-        f"synth_xilinx {options} -run begin:map_luts",
+        *runs,
         "opt_expr -mux_undef -noclkinv",
         "abc -luts 2:2,3,6:5",
         "clean",

@@ -14,8 +14,13 @@ def synth(
     folder: DesignFolder,
     flow: Flow = "full",
     dsp: Annotated[
-        bool, typer.Option("--dsp/--no-dsp", help="Let Yosys put products into DSP blocks.")
-    ] = False,
+        bool | None,
+        typer.Option(
+            "--dsp/--no-dsp",
+            help="Put the products that the plan says into DSP blocks, or none; by default as "
+            "planned.",
+        ),
+    ] = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> int:
@@ -26,7 +31,7 @@ def synth(
     terminal = Terminal(json, quiet)
     with terminal.progress() as progress:
         design = load_design(folder, progress=progress)
-        result = design.synthesize(flow=flow, nodsp=not dsp)
+        result = design.synthesize(flow=flow, nodsp=None if dsp is None else not dsp)
         save_results(design, folder)
     facts = design.facts()
     names = ("device", "estimate", "synthesis", "layers")

@@ -16,8 +16,8 @@ class Resources:
         lut: lookup tables, those used as shift registers included; an adder takes one for each bit
             of its result that both operands reach.
         ff: flip-flops: the registers outside of shift registers (before synthesis merges any).
-        dsp: 0: a product of two variables is counted in LUTs, as synthesis without DSP blocks
-            builds it.
+        dsp: blocks of the products that are meant for them; any other product is counted in LUTs,
+            as synthesis without DSP blocks builds it.
         srl: lookup tables used as shift registers.
     """
 
@@ -37,15 +37,16 @@ class Resources:
 
 def own_resources(m: Module) -> Resources:
     """Return what a module's own cells take, its instances aside."""
-    lut, ff, srl = 0.0, 0, 0
+    lut, ff, srl, dsp = 0.0, 0, 0, 0
     for s, kind in enumerate(m.kind):
         if kind != Kind.REG and kind not in FREE:
             lut += cell_luts(m, s)
+            dsp += m.imm[s] if kind == Kind.MUL else 0
     for run in register_runs(m):
         single, shifting = run_cost(len(run))
         ff += single * m.width(run[0])
         srl += shifting * m.width(run[0])
-    return Resources(lut + srl, ff, 0, srl)
+    return Resources(lut + srl, ff, dsp, srl)
 
 
 def register_runs(m: Module) -> list[list[int]]:
@@ -110,6 +111,8 @@ def cell_luts(m: Module, s: int) -> float:
         depth = min(1 << m.width(m.a[s]), m.tables[number].depth)
         return m.width(s) * max(1.0, depth / 64)
     if kind == Kind.MUL:
+        if m.imm[s]:
+            return 0.0  # in DSP blocks
         return float(m.width(m.a[s]) * m.width(m.b[s]))
     if kind == Kind.SELECT and not (m.is_constant(m.b[s]) or m.is_constant(m.c[s])):
         return float(m.width(s))
@@ -152,10 +155,10 @@ def resources(top: Module) -> dict[str, tuple[Resources, int]]:
 
     Of modules that share a name (`lower` makes none) one is shown; `total_resources` counts all.
     """
-    return {module.name: (own_resources(module), count) for module, count in _counted(top)}
+    return {module.name: (own_resources(module), count) for module, count in counted(top)}
 
 
-def _counted(top: Module) -> list[tuple[Module, int]]:
+def counted(top: Module) -> list[tuple[Module, int]]:
     """Return every module under `top` and how many instances there are of it, users first."""
     found: list[tuple[Module, int]] = []
     counts = {id(top): 1}
@@ -188,6 +191,6 @@ def modules(top: Module) -> list[Module]:
 def total_resources(top: Module) -> Resources:
     """Return the estimate for the whole design."""
     total = Resources()
-    for module, count in _counted(top):
+    for module, count in counted(top):
         total = total + own_resources(module) * count
     return total

@@ -19,6 +19,7 @@ class DelayModel:
         mux: per further select level of a wide table or multiplexer.
         register: clock to output, set-up and clock uncertainty together.
         source: where the constants come from.
+        dsp: through a DSP block without registers in it, and the net behind it.
     """
 
     lut: float
@@ -27,6 +28,7 @@ class DelayModel:
     mux: float
     register: float
     source: str
+    dsp: float = 3.4
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,10 @@ def cell_delay(m: Module, s: int, model: DelayModel) -> float:
         return model.lut * max(1, math.ceil(math.log(max(bits, 2), 3)))
     if kind == Kind.TABLE:
         return model.lut + model.mux * max(0, m.width(m.a[s]) - 6)
+    if kind == Kind.MUL and m.imm[s]:
+        # The parts of a wide product are added in a tree.
+        levels = math.ceil(math.log2(m.imm[s]))
+        return model.dsp + levels * (model.carry + model.carry_bit * m.width(s))
     if kind == Kind.MUL:
         # Rows of a multiplier are joined by a tree of adders.
         a, b = m.width(m.a[s]), m.width(m.b[s])

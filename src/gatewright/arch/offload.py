@@ -1,0 +1,166 @@
+"""Choose the products that go to DSP blocks: the largest saving of LUTs a block first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from gatewright.arch.devices import Device
+from gatewright.arch.planner import Planned
+from gatewright.hw import Kind, Module
+from gatewright.ir import Graph, Offload, Plan, infer
+from gatewright.passes.netlist import (
+    Clock,
+    Multiplier,
+    cell_luts,
+    into_blocks,
+    modules,
+    multipliers,
+    total_resources,
+)
+
+WORTH = 4.0
+"""LUTs that a block has to save at the least, or it is left unused."""
+
+MOST_LEVELS = 12
+"""Adders that a product in a block is taken to last at most."""
+
+Lower = Callable[[Mapping[str, Plan]], Module]
+
+
+@dataclass(frozen=True)
+class Share:
+    """What one further block gives in a parallel operation.
+
+    Attributes:
+        node: the operation.
+        blocks: DSP blocks, one for each copy of the operation's circuit.
+        saving: LUTs that each saves, roughly.
+        price: adders that one signed digit of the constants costs.
+    """
+
+    node: str
+    blocks: int
+    saving: float
+    price: float
+
+
+def offload(
+    graph: Graph, planned: Planned, netlist: Module, lower: Lower, dsps: int, clock: Clock,
+    device: Device,
+) -> tuple[Planned, Module]:  # fmt: skip
+    """Return the plan and the circuit with up to `dsps` products in DSP blocks.
+
+    Args:
+        graph: the integer model.
+        planned: the plan without DSP blocks.
+        netlist: the circuit of that plan; its products may be marked for blocks.
+        lower: makes a circuit of plans.
+        dsps: blocks that may be used.
+        clock: a product must fit one period, as long as blocks are not pipelined inside.
+        device: what a block is.
+    """
+    if dsps < 1 or clock.model.dsp > clock.budget:
+        return planned, netlist
+    shares, products = _candidates(graph, planned, netlist, device)
+    counts, chosen = _spend(dsps, shares, products)
+    if counts:
+        planned, netlist = _with_blocks(planned, netlist, lower, counts, clock, device)
+        _, products = _candidates(graph, planned, netlist, device)
+        spent = total_resources(netlist).dsp
+        _, chosen = _spend(dsps - spent, [], products)
+    into_blocks(chosen)
+    return planned, netlist
+
+
+def _candidates(
+    graph: Graph, planned: Planned, netlist: Module, device: Device
+) -> tuple[list[Share], list[Multiplier]]:
+    """Return what blocks could take in a circuit: constant products, and variable ones."""
+    return list(_shares(graph, planned, netlist, device)), multipliers(netlist, device.block)
+
+
+def _shares(graph: Graph, planned: Planned, netlist: Module, device: Device) -> Iterable[Share]:
+    """Return the savings in each parallel operation, in LUTs by the adders of its layer."""
+    types, adders = infer(graph), adder_luts(netlist)
+    parallel = {c.node for c in planned.choices if c.plan.is_parallel}
+    for node in graph.nodes:
+        found = adders.get(node.layer or node.name, [])
+        if node.name not in parallel or not found:
+            continue
+        given = [types[name] for name in node.inputs]
+        savings = node.op.block_savings(device.block, len(found), *given)
+        each = sum(found) / len(found)
+        for saved in savings.adders:
+            yield Share(node.name, savings.copies, saved * each, savings.price)
+
+
+def adder_luts(top: Module) -> dict[str, list[float]]:
+    """Return the LUTs of each adder, by layer; a module that is used often counts once."""
+    luts: dict[str, list[float]] = {}
+    for m in modules(top):
+        for s, kind in enumerate(m.kind):
+            if kind in (Kind.ADD, Kind.SUB):
+                luts.setdefault(m.origin, []).append(cell_luts(m, s))
+    return luts
+
+
+def _spend(
+    dsps: int, shares: list[Share], products: list[Multiplier]
+) -> tuple[dict[str, list[Share]], list[Multiplier]]:
+    """Give out blocks, the largest saving first; return shares by operation, and products."""
+    offers: list[Share | Multiplier] = [*shares, *products]
+    counts: dict[str, list[Share]] = {}
+    chosen = []
+    for offer in sorted(offers, key=lambda o: -o.saving):
+        blocks = offer.blocks * (offer.copies if isinstance(offer, Multiplier) else 1)
+        if offer.saving < WORTH or blocks > dsps:
+            continue
+        dsps -= blocks
+        if isinstance(offer, Multiplier):
+            chosen.append(offer)
+        else:
+            counts.setdefault(offer.node, []).append(offer)
+    return counts, chosen
+
+
+def _with_blocks(
+    planned: Planned, netlist: Module, lower: Lower, counts: Mapping[str, list[Share]], clock: Clock,
+    device: Device,
+) -> tuple[Planned, Module]:  # fmt: skip
+    """Build with blocks; a layer that needs no fewer LUTs with them goes without."""
+    adder = clock.model.carry + 12 * clock.model.carry_bit
+    levels = min(max(round(clock.model.dsp / adder), 1), MOST_LEVELS)
+    wanted = {
+        node: Plan(1, Offload(len(shares), device.block, levels, shares[0].price))
+        for node, shares in counts.items()
+    }
+    layers = {c.node: c.layer or c.node for c in planned.choices}
+    before = layer_luts(netlist)
+    trial = lower({**planned.plans, **wanted})
+    after = layer_luts(trial)
+    kept = {n: p for n, p in wanted.items() if after[layers[n]] < before[layers[n]]}
+    if not kept:
+        return planned, netlist
+    plans = {**planned.plans, **kept}
+    choices = tuple(
+        replace(
+            c, plan=kept[c.node],
+            reason=f"{c.reason}; DSP blocks for the products that save most LUTs",
+        )
+        if c.node in kept
+        else c
+        for c in planned.choices
+    )  # fmt: skip
+    return replace(planned, plans=plans, choices=choices), (
+        trial if len(kept) == len(wanted) else lower(plans)
+    )
+
+
+def layer_luts(top: Module) -> dict[str, float]:
+    """Return the estimated LUTs of each layer."""
+    luts: dict[str, float] = {}
+    for instance in top.instances:
+        m = instance.module
+        luts[m.origin] = luts.get(m.origin, 0.0) + total_resources(m).lut
+    return luts
