@@ -12,17 +12,17 @@ from gatewright.passes.netlist import DelayModel
 ULTRASCALE_PLUS = DelayModel(
     lut=0.30, carry=0.46, carry_bit=0.008, mux=0.12, register=0.20,
     source="constants of the order of UltraScale+ -2, not calibrated on routed designs",
-    dsp=2.6,
+    dsp=2.6, dsp_add=1.1,
 )  # fmt: skip
 ULTRASCALE = DelayModel(
     lut=0.38, carry=0.58, carry_bit=0.010, mux=0.15, register=0.25,
     source="UltraScale+ constants scaled by 1.25, not calibrated against routed designs",
-    dsp=3.2,
+    dsp=3.2, dsp_add=1.3,
 )  # fmt: skip
 SERIES_7 = DelayModel(
     lut=0.65, carry=0.95, carry_bit=0.028, mux=0.25, register=0.40,
     source="constants of the order of 7-series -1, not calibrated on routed designs",
-    dsp=3.4,
+    dsp=3.4, dsp_add=1.5,
 )  # fmt: skip
 
 

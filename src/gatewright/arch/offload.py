@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from gatewright.arch.devices import Device
 from gatewright.arch.planner import Planned
+from gatewright.blocks.chains import LENGTH
 from gatewright.hw import Kind, Module
 from gatewright.ir import Graph, Offload, Plan, infer
 from gatewright.passes.netlist import (
@@ -34,13 +35,15 @@ class Share:
 
     Attributes:
         node: the operation.
-        blocks: DSP blocks, one for each copy of the operation's circuit.
+        blocks: DSP blocks, in all copies of the operation's circuit.
+        each: blocks in one copy.
         saving: LUTs that each saves, roughly.
         price: adders that one signed digit of the constants costs.
     """
 
     node: str
     blocks: int
+    each: int
     saving: float
     price: float
 
@@ -91,8 +94,8 @@ def _shares(graph: Graph, planned: Planned, netlist: Module, device: Device) -> 
         given = [types[name] for name in node.inputs]
         savings = node.op.block_savings(device.block, len(found), *given)
         each = sum(found) / len(found)
-        for saved in savings.adders:
-            yield Share(node.name, savings.copies, saved * each, savings.price)
+        for blocks, saved in savings.chains:
+            yield Share(node.name, blocks * savings.copies, blocks, saved * each, savings.price)
 
 
 def adder_luts(top: Module) -> dict[str, list[float]]:
@@ -130,9 +133,11 @@ def _with_blocks(
 ) -> tuple[Planned, Module]:  # fmt: skip
     """Build with blocks; a layer that needs no fewer LUTs with them goes without."""
     adder = clock.model.carry + 12 * clock.model.carry_bit
-    levels = min(max(round(clock.model.dsp / adder), 1), MOST_LEVELS)
+    levels = min(
+        max(round((clock.model.dsp + (LENGTH - 1) * clock.model.dsp_add) / adder), 1), MOST_LEVELS
+    )
     wanted = {
-        node: Plan(1, Offload(len(shares), device.block, levels, shares[0].price))
+        node: Plan(1, Offload(sum(s.each for s in shares), device.block, levels, shares[0].price))
         for node, shares in counts.items()
     }
     layers = {c.node: c.layer or c.node for c in planned.choices}

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from gatewright.blocks.chains import chains, place_chains
 from gatewright.blocks.cmvm import AdderGraph, solve
-from gatewright.blocks.products import groups, offload
 from gatewright.hw import Module
 from gatewright.ir import Offload
 from gatewright.num import Ints
@@ -50,19 +50,23 @@ def matmul_with_blocks(
 ) -> list[int]:
     """Return what `constant_matmul` returns, with the DSP blocks that are given.
 
-    The blocks take what saves most adders; the solver sums their products with the rest, and knows
-    that they come later than the inputs.
+    The blocks take what saves most adders; the solver adds their sums to the rest, and knows that
+    they come later than the inputs.
     """
-    chosen = groups(matrix, m.intervals(x), given.block, given.price)[: given.count]
+    chosen, count = [], 0
+    for chain in chains(matrix, m.intervals(x), given.block, given.price):
+        if count + len(chain.rows) <= given.count:
+            chosen.append(chain)
+            count += len(chain.rows)
     if not chosen:
         return constant_matmul(m, x, matrix, matrix_frac, bias, bias_frac)
-    left = offload(m, x, matrix, matrix_frac, bias, bias_frac, chosen)
-    inputs = [*x, *left.products]
+    rest = place_chains(m, x, matrix, matrix_frac, bias, bias_frac, chosen)
+    inputs = [*x, *rest.sums]
     kinds = m.intervals(inputs)
-    arrival = np.repeat([0.0, float(given.levels)], [len(x), len(left.products)])
+    arrival = np.repeat([0.0, float(given.levels)], [len(x), len(rest.sums)])
     graph = solve(
-        left.matrix, kinds.lo, kinds.hi, kinds.frac, bias=left.bias,
-        bias_frac=left.bias_frac - matrix_frac, arrival=arrival,
+        rest.matrix, kinds.lo, kinds.hi, kinds.frac, bias=rest.bias,
+        bias_frac=rest.bias_frac - matrix_frac, arrival=arrival,
     )  # fmt: skip
     return [m.shift(s, -matrix_frac) for s in place(m, inputs, graph)]
 

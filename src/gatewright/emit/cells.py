@@ -50,7 +50,7 @@ def _mul(m: Module, n: Nets, s: int, width: int) -> Text:
 
 
 def place_of(m: Module, s: int) -> str:
-    """Return the attribute that says whether a product is meant for a DSP block (AMD UG901)."""
+    """Return the attribute that says whether a product or sum is meant for a DSP block."""
     return f'(* use_dsp = "{"yes" if m.imm[s] else "no"}" *) '
 
 

@@ -29,7 +29,7 @@ class Kind(IntEnum):
 
     CONST = 0  # the number imm * 2**-frac
     INPUT = 1  # element imm of the module's inputs, counted through all ports
-    ADD = 2  # a + b
+    ADD = 2  # a + b; imm = 1 where it is meant for the adder of a DSP block, else 0
     SUB = 3  # a - b
     MUL = 4  # a * b; imm = DSP blocks that it is meant for, 0 for LUTs
     SHIFT = 5  # a * 2**imm: moves the binary point, no logic

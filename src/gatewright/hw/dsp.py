@@ -10,9 +10,6 @@ SMALLEST = 9
 """Bits of the narrowest product that is worth a block: synthesis tools build smaller ones of LUTs
 (AMD UG901 on 4x4 bits; Yosys' `synth_xilinx`, `DSP_Y_MINWIDTH`)."""
 
-MOST_RESULT = 45
-"""Bits of the widest product of one block."""
-
 
 @dataclass(frozen=True)
 class DspBlock:

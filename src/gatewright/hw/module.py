@@ -187,8 +187,13 @@ class Module:
             return a
         return self.row(Kind.CONST, (0, 0, frac))
 
-    def add(self, a: int, b: int, within: tuple[int, int] | None = None) -> int:
-        """Return a + b, exactly; `within` is as in `sub`."""
+    def add(
+        self, a: int, b: int, within: tuple[int, int] | None = None, in_block: bool = False
+    ) -> int:
+        """Return a + b, exactly; `within` is as in `sub`.
+
+        `in_block` means it for the adder of the DSP block that multiplies one of the operands.
+        """
         (alo, ahi, f), (blo, bhi, _) = self.aligned(a, b)
         if alo == ahi and blo == bhi:
             return self.constant(alo + blo, f)
@@ -199,7 +204,7 @@ class Module:
         lo, hi = _narrowed(alo + blo, ahi + bhi, within)
         if lo == hi:
             return self.constant(lo, f)
-        return self.row(Kind.ADD, (lo, hi, f), min(a, b), max(a, b))
+        return self.row(Kind.ADD, (lo, hi, f), min(a, b), max(a, b), imm=int(in_block))
 
     def sub(self, a: int, b: int, within: tuple[int, int] | None = None) -> int:
         """Return a - b, exactly.

@@ -22,12 +22,13 @@ class Savings(NamedTuple):
     Attributes:
         copies: of the circuit; each wants the same blocks.
         price: adders that one signed digit of the constants costs.
-        adders: what each further block saves in one copy, largest first.
+        chains: for each further chain of blocks in one copy, how many blocks it has and how many
+            adders each saves; the largest saving first.
     """
 
     copies: int
     price: float
-    adders: tuple[float, ...]
+    chains: tuple[tuple[int, float], ...]
 
 
 class Op(ABC):

@@ -9,12 +9,12 @@ from gatewright.hw import DspBlock
 
 @dataclass(frozen=True)
 class Offload:
-    """DSP blocks that take products with constants off the adders.
+    """DSP blocks that take part of a product with constants off the adders.
 
     Attributes:
         count: blocks for one copy of the operation's circuit.
         block: what one block multiplies.
-        levels: how long a product takes, in adders.
+        levels: how long the blocks take, in adders.
         price: adders that one signed digit of the constants costs.
     """
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from gatewright.base import ModelError
+from gatewright.blocks.chains import chains, digit_counts
 from gatewright.blocks.folded import folded_matmul
 from gatewright.blocks.linear import constant_matmul, matmul_with_blocks
-from gatewright.blocks.products import digits, groups
 from gatewright.hw import Bus, DspBlock, Module
 from gatewright.ir import Op, Plan, Reals, Savings
 from gatewright.num import (
@@ -143,9 +143,9 @@ class Dense(Op):
         """Return what each block saves in the first row."""
         kind = x[0].map(lambda v: v.reshape(-1, v.shape[-1]))
         weight, *_ = self._integers()
-        price = min(adders / max(digits(weight), 1), 1.0)
-        found = groups(weight, kind.map(lambda v: v[0]), block, price)
-        return Savings(kind.shape[0], price, tuple(group.saving for group in found))
+        price = min(adders / max(int(digit_counts(weight).sum()), 1), 1.0)
+        found = chains(weight, kind.map(lambda v: v[0]), block, price)
+        return Savings(kind.shape[0], price, tuple((len(c.rows), c.saving) for c in found))
 
     def _kernel(self, module: Module, kinds: Intervals, number: int, plan: Plan) -> Module:
         """Return a module for one row, to be used for every row of the same types."""

@@ -100,6 +100,8 @@ FREE = (Kind.CONST, Kind.INPUT, Kind.SHIFT, Kind.WRAP, Kind.SLICE, Kind.CONCAT, 
 def cell_luts(m: Module, s: int) -> float:
     """Return the estimated LUTs of one cell."""
     kind = m.kind[s]
+    if kind in (Kind.ADD, Kind.MUL) and m.imm[s]:
+        return 0.0  # in DSP blocks
     if kind in (Kind.ADD, Kind.SUB):
         return _adder_bits(m, s)
     if kind == Kind.LESS:
@@ -111,8 +113,6 @@ def cell_luts(m: Module, s: int) -> float:
         depth = min(1 << m.width(m.a[s]), m.tables[number].depth)
         return m.width(s) * max(1.0, depth / 64)
     if kind == Kind.MUL:
-        if m.imm[s]:
-            return 0.0  # in DSP blocks
         return float(m.width(m.a[s]) * m.width(m.b[s]))
     if kind == Kind.SELECT and not (m.is_constant(m.b[s]) or m.is_constant(m.c[s])):
         return float(m.width(s))

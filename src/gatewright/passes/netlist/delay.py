@@ -19,7 +19,8 @@ class DelayModel:
         mux: per further select level of a wide table or multiplexer.
         register: clock to output, set-up and clock uncertainty together.
         source: where the constants come from.
-        dsp: through a DSP block without registers in it, and the net behind it.
+        dsp: through the multiplier of a DSP block without registers in it, and the net behind it.
+        dsp_add: through its adder, from a multiplier or from the block before.
     """
 
     lut: float
@@ -29,6 +30,7 @@ class DelayModel:
     register: float
     source: str
     dsp: float = 3.4
+    dsp_add: float = 1.5
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,8 @@ def cell_delay(m: Module, s: int, model: DelayModel) -> float:
         Kind.INSTANCE,
     ):
         return 0.0
+    if kind == Kind.ADD and m.imm[s]:
+        return model.dsp_add
     if kind in (Kind.ADD, Kind.SUB):
         return model.carry + model.carry_bit * m.width(s)
     if kind == Kind.LESS:
