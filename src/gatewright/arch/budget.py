@@ -92,7 +92,7 @@ class Budget:
             built = self._attempt(reuse, dsps)
             if built is not None and not self.limits.excess(built.need):
                 return built
-            if self._is_flat():
+            if "lut" in self.tried[0].excess and self._is_flat():
                 break
         if not self.limits.refused(first.need):
             return first
@@ -132,7 +132,7 @@ class Budget:
 
     def _lower(self, reuse: int) -> Iterator[int]:
         """Return smaller reuse factors, largest first."""
-        yield from reversed(list(ladder(1, reuse - 1)))
+        yield from reversed([r for r in ladder(1, self.most) if r < reuse])
         if reuse > 1 and self.parallel:
             yield 1
 

@@ -128,9 +128,13 @@ def _spend(
 
 
 def _with_blocks(
-    planned: Planned, netlist: Module, lower: Lower, counts: Mapping[str, list[Share]], clock: Clock,
+    planned: Planned,
+    netlist: Module,
+    lower: Lower,
+    counts: Mapping[str, list[Share]],
+    clock: Clock,
     device: Device,
-) -> tuple[Planned, Module]:  # fmt: skip
+) -> tuple[Planned, Module]:
     """Build with blocks; a layer that needs no fewer LUTs with them goes without."""
     adder = clock.model.carry + 12 * clock.model.carry_bit
     levels = min(
@@ -151,7 +155,7 @@ def _with_blocks(
     choices = tuple(
         replace(
             c, plan=kept[c.node],
-            reason=f"{c.reason}; DSP blocks for the products that save most LUTs",
+            reason=f"{c.reason}; DSP blocks where they save most LUTs",
         )
         if c.node in kept
         else c

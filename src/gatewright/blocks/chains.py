@@ -3,8 +3,8 @@
 A block adds the product of its input to what the block before it gives, so that a chain of blocks
 replaces the adders of some inputs of an output. Where the numbers are narrow, one chain serves two
 outputs, side by side in one constant: `x * (u * 2**k + v)` summed over the chain is
-`high * 2**k + low`. `low` fits its k bits since a constant moves its range to begin at zero; that is
-what the first block adds, and the bias takes back. (Two products in one DSP48E2: AMD WP486.)
+`high * 2**k + low`. A constant moves the range of `low` to begin at zero, so that it fits its k bits;
+the first block adds it, and the bias takes it back. (Two products in one DSP48E2: AMD WP486.)
 """
 
 from __future__ import annotations
@@ -124,6 +124,10 @@ class _Problem:
 
     def _chain(self, rows: list[int], high: int, low: int | None) -> Chain | None:
         """Return a chain, or None where a block does not take it."""
+        if low is not None and not self.counts[rows, low].any():
+            low = None
+        elif low is not None and not self.counts[rows, high].any():
+            high, low = low, None
         lo, hi = self.kinds.lo[rows].tolist(), self.kinds.hi[rows].tolist()
         fine = self.kinds.frac[rows].max()
         scale = (fine - self.kinds.frac[rows]).tolist()

@@ -163,7 +163,7 @@ class Options:
         longest = None
         if max_latency is not None:
             number, unit = parse_latency(max_latency)
-            longest = f"{number:g} {unit}"
+            longest = "1 cycle" if (number, unit) == (1, "cycles") else f"{number:g} {unit}"
         options = cls(parse_clock(clock), part, reuse, latency, luts, dsps, longest)
         is_count = isinstance(latency, Integral) and not isinstance(latency, bool)
         if latency is not None and not (is_count and latency >= 0):
