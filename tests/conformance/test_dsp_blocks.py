@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.util
+
 import numpy as np
 import pytest
 
 from gatewright.arch import find_device
+from gatewright.blocks.linear import matmul_with_blocks
 from gatewright.emit import emit_verilog
 from gatewright.engine import Engine
 from gatewright.flow.verify import (
@@ -16,12 +19,13 @@ from gatewright.flow.verify import (
     to_ports,
     unpack_ports,
 )
-from gatewright.hw import DspBlock, Kind, check, evaluate
+from gatewright.hw import DspBlock, Kind, Module, check, evaluate
 from gatewright.ir import Offload, Plan
 from gatewright.ops import Dense
 from gatewright.passes.lower import lower
 from gatewright.passes.netlist import Clock, modules, pipeline, total_resources
 from gatewright.tools.verilator import Stimulus, simulate
+from gatewright.tools.yosys import synthesize
 from tests.conformance.test_conformance import _needs_compiler, samples
 from tests.ops.cases.common import Case, mixed, uniform
 from tests.ops.cases.dense import CASES as DENSE
@@ -93,3 +97,19 @@ def test_simulated_rtl_agrees_with_the_reference():
     for (module, wanted), response in zip(expected, simulate(designs, stimuli), strict=True):
         assert first_difference(wanted, unpack_ports(module, response.words)) == ""
         assert set((response.output_cycle - response.accept_cycle).tolist()) == {module.latency}
+
+
+@pytest.mark.skipif(not importlib.util.find_spec("pyosys"), reason="pyosys is not installed")
+def test_yosys_maps_as_many_blocks_as_estimated():
+    """Two chains in blocks, and a product of two variables that the plan leaves to LUTs."""
+    top = Module("top")
+    x = top.input("x", uniform("fixed<8,4>", 6))
+    matrix = np.array([[77, -45], [-91, 107], [53, 0], [85, -37], [0, 93], [59, 61]])
+    bias = np.array([1, -2])
+    given = Offload(5, BLOCKS["27x18"], 6, 1.0)
+    sums = matmul_with_blocks(top, x, matrix, 3, bias, 3, given)
+    top.output("y", [*sums, top.mul(x[0], x[1])])
+    estimated = total_resources(top).dsp
+    assert estimated in (3, 4, 5)
+    found = synthesize(emit_verilog(top), "top", "xcup", flow="fast", per_module=False, nodsp=False)
+    assert found.total.dsp == estimated

@@ -3,8 +3,8 @@
 A block adds the product of its input to what the block before it gives, so that a chain of blocks
 replaces the adders of some inputs of an output. Where the numbers are narrow, one chain serves two
 outputs, side by side in one constant: `x * (u * 2**k + v)` summed over the chain is
-`high * 2**k + low`. A constant moves the range of `low` to begin at zero, so that it fits its k bits;
-the first block adds it, and the bias takes it back. (Two products in one DSP48E2: AMD WP486.)
+`high * 2**k + low`. A constant moves the range of `low` to begin at zero, so that it fits its k
+bits; the first block adds it, and the bias takes it back. (Two products in one DSP48E2: AMD WP486.)
 """
 
 from __future__ import annotations

@@ -88,4 +88,16 @@ def budget_facts(design: Design) -> dict[str, Any]:
         "fits": not limits.excess(built),
         "excess": limits.excess(built),
         "plans": rows,
+        "note": _note(design.options),
     }
+
+
+def _note(options: Options) -> str:
+    """Say why no DSP block is used although some may be."""
+    clock = options.clock
+    if not options.max_dsps or clock.model.dsp <= clock.budget:
+        return ""
+    return (
+        f"a DSP block takes {clock.model.dsp:g} ns without registers inside, and a clock of "
+        f"{options.clock_mhz:g} MHz leaves {clock.budget:.3g} ns: none is used"
+    )

@@ -141,8 +141,10 @@ def compile(
             progress("write design", 0, 0)
         design.save(output, replace=force)
     _tell(terminal, design, output, data)
-    for doubt in doubts(design.facts()):
-        terminal.note(doubt)
+    facts = design.facts()
+    for doubt in [*doubts(facts), facts["budget"]["note"]]:
+        if doubt:
+            terminal.note(doubt)
     for choice in design.planned.choices:
         if reuse is not None and choice.plan.reuse < reuse:
             terminal.note(
