@@ -81,7 +81,9 @@ def test_too_many_luts_says_what_would_help():
 
 def test_nothing_fits_names_the_smallest():
     text = refused(Limits(10, luts_asked=True))
-    assert "15 LUT, 0 DSP, 67 cycles, II = 64 (estimated; reuse 64); the smallest of" in text
+    assert (
+        "15 LUT, 0 DSP, 67 cycles, II = 64 (estimated; reuse 64); the nearest of 12 plans" in text
+    )
     assert "max_luts = 10, 5 fewer" in text
     assert "allow at least 15 LUTs" in text
 
@@ -107,6 +109,12 @@ def test_a_folding_that_cannot_be_built_is_passed_over():
         return build(reuse, dsps)
 
     assert "500 LUT" in refused(Limits(300, luts_asked=True), make=at_most_two)
+
+
+def test_the_plan_told_of_is_the_nearest_to_all_limits():
+    text = refused(Limits(400, 10, cycles=5, latency="5 cycles", luts_asked=True))
+    assert "300 LUT, 10 DSP, 6 cycles, II = 2 (estimated; reuse 2, 10 DSP)" in text
+    assert "max_latency = 5 cycles, 1 cycle less" in text
 
 
 def test_both_limits_at_once():

@@ -42,10 +42,17 @@ class Built:
 
 @dataclass(frozen=True, eq=False)
 class Tried:
-    """A plan that was looked at: what it takes and by how much that is too much."""
+    """A plan that was looked at.
+
+    Attributes:
+        need: what it takes.
+        excess: by how much that is too much.
+        share: the same as a share of the limits, added up.
+    """
 
     need: Need
     excess: dict[str, int]
+    share: float
 
 
 Build = Callable[[int | None, int], Built]
@@ -77,6 +84,7 @@ class Budget:
     most_blocks: int
     by_clock: ByClock
     tried: list[Tried] = field(default_factory=list)
+    nearest: Built | None = None
 
     def find(self) -> Built:
         """Return the first circuit that fits; of none that fit only a limit of ours, the first.
@@ -96,7 +104,7 @@ class Budget:
                 break
         if not self.limits.refused(first.need):
             return first
-        raise self._refusal(first)
+        raise self._refusal(first.need)
 
     def _is_flat(self) -> bool:
         """Whether folding further has stopped to help: then the weights' memory is what counts."""
@@ -105,7 +113,12 @@ class Budget:
 
     def _try(self, reuse: int | None, dsps: int) -> Built:
         built = self.build(reuse, dsps)
-        self.tried.append(Tried(built.need, self.limits.excess(built.need)))
+        need, excess = built.need, self.limits.excess(built.need)
+        most = {"lut": self.limits.luts, "dsp": self.limits.dsps, "cycles": self.limits.cycles}
+        share = sum(by / max(most[what] or 0, 1) for what, by in excess.items())
+        self.tried.append(Tried(need, excess, share))
+        if share <= min(t.share for t in self.tried[:-1] or self.tried):
+            self.nearest = built
         return built
 
     def _attempt(self, reuse: int | None, dsps: int) -> Built | None:
@@ -138,20 +151,19 @@ class Budget:
 
     # ---- what to say where nothing fits
 
-    def _refusal(self, first: Built) -> OptionError:
-        smallest = min(
-            self.tried, key=lambda t: (t.excess.get("lut", 0), t.excess.get("cycles", 0))
-        )
+    def _refusal(self, first: Need) -> OptionError:
+        """Return an error that tells of the plan that comes nearest to the limits."""
+        nearest = next(t for t in self.tried if self.nearest and t.need == self.nearest.need)
         what = {
             frozenset({"lut"}): "the design needs more LUTs than it may take",
             frozenset({"cycles"}): "the design takes longer than it may",
         }
         return OptionError(
-            what.get(frozenset(smallest.excess), "no design fits the limits"),
-            found=f"{smallest.need} (estimated; {smallest.need.shape})"
-            + ("; the smallest of the plans" if len(self.tried) > 1 else ""),
-            supported="; ".join(self._limit(k, by) for k, by in smallest.excess.items()),
-            remedy="; ".join(self._remedies(smallest, first)),
+            what.get(frozenset(nearest.excess), "no design fits the limits"),
+            found=f"{nearest.need} (estimated; {nearest.need.shape})"
+            + (f"; the nearest of {len(self.tried)} plans" if len(self.tried) > 1 else ""),
+            supported="; ".join(self._limit(k, by) for k, by in nearest.excess.items()),
+            remedy="; ".join(self._remedies(nearest, first)),
         )
 
     def _limit(self, what: str, by: int) -> str:
@@ -161,24 +173,26 @@ class Budget:
             return f"max_dsps = {self.limits.dsps:,}, {by:,} fewer"
         return f"max_latency = {self.limits.latency}, {by:,} cycle{'s' if by > 1 else ''} less"
 
-    def _remedies(self, smallest: Tried, first: Built) -> Iterator[str]:
+    def _remedies(self, nearest: Tried, first: Need) -> Iterator[str]:
         """Return what would fit, each tried."""
-        if "lut" in smallest.excess:
-            found = self._with_blocks(first.need)
+        if "lut" in nearest.excess:
+            found = self._with_blocks(first)
             if found:
                 yield f"with {found.dsp:,} DSPs it would fit ({found})"
-            found = self._folded(first.need)
+            found = self._folded(first)
             if found:
                 yield f"with reuse = {found.reuse} it takes {found}"
-        if "cycles" in smallest.excess:
-            if said := self.by_clock(first):
+        if "cycles" in nearest.excess:
+            if self.nearest is not None and (said := self.by_clock(self.nearest)):
                 yield said
-            found = self._less_folded(first.need)
+            found = self._less_folded(first)
             if found:
                 yield f"with reuse = {found.reuse} it takes {found}"
-            yield f"the least latency at this clock is {smallest.need.cycles:,} cycles"
-        if "lut" in smallest.excess:
-            yield f"allow at least {smallest.need.lut:,} LUTs"
+            least = min(t.need.cycles for t in self.tried)
+            yield f"the least latency at this clock is {least:,} cycles"
+        if "lut" in nearest.excess:
+            luts = [t.need.lut for t in self.tried if "cycles" not in t.excess]
+            yield f"allow at least {min(luts, default=nearest.need.lut):,} LUTs"
 
     def _fits(self, reuse: int | None, dsps: int, allowed: Limits) -> Need | None:
         try:
