@@ -63,6 +63,6 @@ def test_json_tells_the_limits(call, small, tmp_path):
 
 
 def test_a_clock_too_fast_for_blocks_is_noted(call, small, tmp_path):
-    done = call("compile", small, "-o", tmp_path / "fw", "--max-dsps", 4, "--clock", "500MHz")
+    done = call("compile", small, "-o", tmp_path / "fw", "--max-dsps", 4, "--clock", "600MHz")
     assert done.status == 0
     assert "a DSP block takes" in done.err + done.out

@@ -129,9 +129,17 @@ def test_the_attribute_is_written(plain, blocks):
 
 
 def test_no_block_where_a_clock_is_too_fast_for_it(model, x):
-    fast = gw.compile(model, calibration=x, clock="400 MHz", max_dsps=24)
+    fast = gw.compile(model, calibration=x, clock="600 MHz", max_dsps=24)
     assert estimate(fast)["dsp"] == 0
-    assert "a DSP block takes 2.6 ns" in fast.facts()["budget"]["note"]
+    assert "a DSP block takes 1.5 ns" in fast.facts()["budget"]["note"]
+
+
+def test_a_register_between_product_and_sum_where_the_clock_wants_one(model, x, plain):
+    fast = gw.compile(model, calibration=x, clock="400 MHz", max_dsps=24)
+    assert 0 < estimate(fast)["dsp"] <= 24
+    np.testing.assert_array_equal(plain.predict(x), fast.predict(x))
+    fast.verify(random=100, rtl=False)
+    assert "none is used for products of two variables" in fast.facts()["budget"]["note"]
 
 
 def test_products_of_a_folded_design_go_to_blocks(model, x):

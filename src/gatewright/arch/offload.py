@@ -60,16 +60,17 @@ def offload(
         netlist: the circuit of that plan; its products may be marked for blocks.
         lower: makes a circuit of plans.
         dsps: blocks that may be used.
-        clock: a product must fit one period, as long as blocks are not pipelined inside.
+        clock: a product of two variables must fit one period; a chain has a register between its
+            product and its adder where the clock wants one.
         device: what a block is.
     """
-    if dsps < 1 or clock.model.dsp > clock.budget:
+    if dsps < 1 or clock.model.dsp_slowest > clock.budget:
         return planned, netlist
-    shares, products = _candidates(graph, planned, netlist, device)
+    shares, products = _candidates(graph, planned, netlist, device, clock)
     counts, chosen = _spend(dsps, shares, products)
     if counts:
         planned, netlist = _with_blocks(planned, netlist, lower, counts, clock, device)
-        _, products = _candidates(graph, planned, netlist, device)
+        _, products = _candidates(graph, planned, netlist, device, clock)
         spent = total_resources(netlist).dsp
         _, chosen = _spend(dsps - spent, [], products)
     into_blocks(chosen)
@@ -77,10 +78,12 @@ def offload(
 
 
 def _candidates(
-    graph: Graph, planned: Planned, netlist: Module, device: Device
+    graph: Graph, planned: Planned, netlist: Module, device: Device, clock: Clock
 ) -> tuple[list[Share], list[Multiplier]]:
     """Return what blocks could take in a circuit: constant products, and variable ones."""
-    return list(_shares(graph, planned, netlist, device)), multipliers(netlist, device.block)
+    shares = list(_shares(graph, planned, netlist, device))
+    whole = clock.model.dsp <= clock.budget
+    return shares, multipliers(netlist, device.block) if whole else []
 
 
 def _shares(graph: Graph, planned: Planned, netlist: Module, device: Device) -> Iterable[Share]:

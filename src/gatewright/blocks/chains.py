@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gatewright.blocks.arith import signed_digits
-from gatewright.hw import DspBlock, Kind, Module
+from gatewright.hw import ADDED, DspBlock, Kind, Module
 from gatewright.num import Intervals, Ints
 
 LENGTH = 4
@@ -34,7 +34,8 @@ class Chain:
         high: the output in the upper part, or in all of the sum.
         low: the output in the lower part; None where the sum holds one only.
         place: lowest bit of the upper part, in units of the finest of the inputs' grids.
-        offset: what moves the lower part up to zero, in the same units.
+        offset: what moves the lower part up to zero, in the same units; 1 at the least, so that
+            every product has its adder behind it, and a register fits between.
         span: largest value of the lower part once it is moved.
         saving: adders that each block makes superfluous, roughly.
     """
@@ -131,11 +132,11 @@ class _Problem:
         lo, hi = self.kinds.lo[rows].tolist(), self.kinds.hi[rows].tolist()
         fine = self.kinds.frac[rows].max()
         scale = (fine - self.kinds.frac[rows]).tolist()
-        place = offset = span = 0
+        place, offset, span = 0, 1, 0
         if low is not None:
             weights = self.matrix[rows, low].tolist()
             ends = [sorted((w * a << s, w * b << s)) for w, a, b, s in _zip(weights, lo, hi, scale)]
-            offset = -sum(a for a, _ in ends)
+            offset = max(-sum(a for a, _ in ends), 1)
             span = offset + sum(b for _, b in ends)
             place = span.bit_length()
         outputs = [high] if low is None else [high, low]
@@ -196,11 +197,9 @@ def place_chains(
     for chain, grid in zip(chosen, grids, strict=True):
         left[list(chain.rows), chain.high] = 0
         sums += _build(m, x, matrix, chain, grid)
-        outputs = [chain.high]
-        if chain.low is not None:
-            left[list(chain.rows), chain.low] = 0
-            total[chain.low] -= chain.offset << (point - grid - matrix_frac)
-            outputs.append(chain.low)
+        outputs = [chain.high] if chain.low is None else [chain.high, chain.low]
+        left[list(chain.rows), outputs[-1]] = 0
+        total[outputs[-1]] -= chain.offset << (point - grid - matrix_frac)
         rows += [np.arange(n_out) == j for j in outputs]
     return Rest(sums, np.concatenate([left, np.array(rows, np.int64)]), total, point)
 
@@ -209,7 +208,7 @@ def _build(m: Module, x: Sequence[int], matrix: Ints, chain: Chain, grid: int) -
     """Return the sums of one chain: of its upper output, then of its lower one."""
     total = -1
     for i, factor in zip(chain.rows, chain.factors(matrix), strict=True):
-        product = m.mul(x[i], m.constant(factor), blocks=1)
+        product = m.mul(x[i], m.constant(factor), blocks=1 + ADDED)
         if total < 0:
             total = m.add(product, m.constant(chain.offset, grid), in_block=True)
         else:

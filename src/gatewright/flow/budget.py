@@ -95,9 +95,13 @@ def budget_facts(design: Design) -> dict[str, Any]:
 def _note(options: Options) -> str:
     """Say why no DSP block is used although some may be."""
     clock = options.clock
-    if not options.max_dsps or clock.model.dsp <= clock.budget:
+    model, left = clock.model, f"a clock of {options.clock_mhz:g} MHz leaves {clock.budget:.3g} ns"
+    if not options.max_dsps or model.dsp <= clock.budget:
         return ""
+    if model.dsp_slowest > clock.budget:
+        part = f"{model.dsp_slowest:.3g} ns between registers"
+        return f"a DSP block takes {part}, and {left}: none is used"
     return (
-        f"a DSP block takes {clock.model.dsp:g} ns without registers inside, and a clock of "
-        f"{options.clock_mhz:g} MHz leaves {clock.budget:.3g} ns: none is used"
+        f"a DSP block takes {model.dsp:.3g} ns without a register inside, and {left}: none is used "
+        "for products of two variables"
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gatewright.hw import NO_RESET, NONE, Kind, Module
+from gatewright.hw import ADDED, NO_RESET, NONE, Kind, Module
 from gatewright.passes.netlist.delay import is_sign_test
 
 
@@ -41,7 +41,7 @@ def own_resources(m: Module) -> Resources:
     for s, kind in enumerate(m.kind):
         if kind != Kind.REG and kind not in FREE:
             lut += cell_luts(m, s)
-            dsp += m.imm[s] if kind == Kind.MUL else 0
+            dsp += m.imm[s] % ADDED if kind == Kind.MUL else 0
     for run in register_runs(m):
         single, shifting = run_cost(len(run))
         ff += single * m.width(run[0])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from gatewright.hw import Kind, Module
+from gatewright.hw import ADDED, Kind, Module
 
 
 @dataclass(frozen=True)
@@ -19,8 +19,8 @@ class DelayModel:
         mux: per further select level of a wide table or multiplexer.
         register: clock to output, set-up and clock uncertainty together.
         source: where the constants come from.
-        dsp: through the multiplier of a DSP block without registers in it, and the net behind it.
-        dsp_add: through its adder, from a multiplier or from the block before.
+        dsp: through a DSP block without registers in it, multiplier and adder, and the net behind.
+        dsp_add: the part of it that is the adder, from the multiplier or from the block before.
     """
 
     lut: float
@@ -31,6 +31,11 @@ class DelayModel:
     source: str
     dsp: float = 3.4
     dsp_add: float = 1.5
+
+    @property
+    def dsp_slowest(self) -> float:
+        """The longer part of a DSP block, with a register between multiplier and adder."""
+        return max(self.dsp - self.dsp_add, self.dsp_add)
 
 
 @dataclass(frozen=True)
@@ -73,6 +78,8 @@ def cell_delay(m: Module, s: int, model: DelayModel) -> float:
         return model.lut * max(1, math.ceil(math.log(max(bits, 2), 3)))
     if kind == Kind.TABLE:
         return model.lut + model.mux * max(0, m.width(m.a[s]) - 6)
+    if kind == Kind.MUL and m.imm[s] & ADDED:
+        return model.dsp - model.dsp_add  # what is left of the block is the adder behind it
     if kind == Kind.MUL and m.imm[s]:
         # The parts of a wide product are added in a tree.
         levels = math.ceil(math.log2(m.imm[s]))
