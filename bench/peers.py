@@ -20,7 +20,7 @@ import numpy as np
 from bench.record import MissingError
 from gatewright.ir import Graph, Node
 from gatewright.num import Intervals, Overflow, Rounding
-from gatewright.ops import Dense, Quantize, Relu
+from gatewright.ops import Add, Dense, Quantize, Relu, Reshape, Transpose
 
 DEPTH = {"hard_dc": 2}
 """Both solvers' option for depth beyond the least, as their authors publish results with."""
@@ -67,7 +67,7 @@ def replay(graph: Graph, x: Any) -> Any:
             values[node.name] = source.relu(width - frac, frac, cut.rounding.name)
             done.add(after[0].name)
         else:
-            values[node.name] = _apply(node, source)
+            values[node.name] = _apply(node, *(values[name] for name in node.inputs))
     return values[graph.outputs[0].value]
 
 
@@ -86,8 +86,14 @@ def _cuts_unsigned(node: Node) -> bool:
     )
 
 
-def _apply(node: Node, x: Any) -> Any:
+def _apply(node: Node, x: Any, *others: Any) -> Any:
     op = node.op
+    if isinstance(op, Add):
+        return x + others[0]
+    if isinstance(op, Transpose):
+        return x.transpose(op.axes)
+    if isinstance(op, Reshape):
+        return x.reshape(op.shape)
     if isinstance(op, Dense):
         return x @ op.weight + op.bias
     if _is_relu(node):

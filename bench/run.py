@@ -1,6 +1,7 @@
-"""Measure Gatewright: `python bench/run.py [--quick] [--only NAME] [--json FILE] [--page FILE]`.
+"""Measure Gatewright: `python bench/run.py [--circuits] [--quick] [--only NAME] ...`.
 
-Prints a table of targets and verdicts and, after a full run, writes docs/benchmarks.md. The exit
+Prints a table of targets and verdicts and, after a full run or one of all circuits, keeps the rows
+in docs/benchmarks.json and writes docs/benchmarks.md from it. The exit
 status is 1 where a target was missed or a measurement failed. What is not there (a peer, the shared
 data) is said in the table and counts as not run.
 """
@@ -28,7 +29,8 @@ from bench.context import Bench
 from bench.material import ROOT
 from bench.page import environment, page
 from bench.record import COLUMNS, MissingError, Row, is_bad
-from bench.sections import SECTIONS
+from bench.results import read, updated, write
+from bench.sections import CIRCUITS, SECTIONS
 from gatewright import GatewrightError
 
 STYLES = {"met": "green", "MISSED": "bold red", "FAILED": "bold red", "not run": "yellow"}
@@ -84,22 +86,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--quick", action="store_true", help="under three minutes, fewer rows")
     parser.add_argument("--only", action="append", choices=list(SECTIONS), metavar="NAME",
                         help=f"one section (may be repeated): {', '.join(SECTIONS)}")  # fmt: skip
+    parser.add_argument("--circuits", action="store_true",
+                        help=f"against other compilers: {', '.join(CIRCUITS)}")  # fmt: skip
+    parser.add_argument("--keep", action="store_true", help="keep the rows of --only as well")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all raw numbers")
-    parser.add_argument("--page", type=Path, metavar="FILE", help="write the page of results; "
-                        "a full run writes docs/benchmarks.md")  # fmt: skip
+    parser.add_argument("--page", type=Path, metavar="FILE", help="write the page of results "
+                        "somewhere else than docs/benchmarks.md")  # fmt: skip
     args = parser.parse_args(arguments)
     console = Console(width=None if sys.stdout.isatty() else 160)
     start = time.perf_counter()
-    rows = measure(Bench(args.quick), args.only or list(SECTIONS), console)
-    options = [*(["--quick"] if args.quick else []), *(f"--only {n}" for n in args.only or [])]
+    names = args.only or list(CIRCUITS if args.circuits else SECTIONS)
+    rows = measure(Bench(args.quick), names, console)
+    flags = [f"--{name}" for name in ("quick", "circuits") if getattr(args, name)]
+    options = [*flags, *(f"--only {n}" for n in args.only or [])]
     about = environment(" ".join(["python bench/run.py", *options]), time.perf_counter() - start)
     console.print(table(rows))
     for name, number in (("met", "met"), ("missed", "MISSED"), ("failed", "FAILED")):
         console.print(f"{sum(row.verdict == number for row in rows)} {name}", end="  ")
     console.print(f"in {about['seconds']:.0f} s")
-    target = args.page or (None if options else ROOT / "docs" / "benchmarks.md")
+    keeps = args.keep or not (args.quick or args.only)
+    store = ROOT / "docs" / "benchmarks.json"
+    kept = updated(read(store) if keeps else {}, rows, about, list(SECTIONS))
+    if keeps and not args.page:
+        write(store, kept)
+    target = args.page or (ROOT / "docs" / "benchmarks.md" if keeps else None)
     if target:
-        target.write_text(page(rows, about))
+        target.write_text(page(kept))
         console.print(f"results: {target}")
     if args.json:
         facts = {"about": about, "rows": [row.plain() for row in rows]}

@@ -12,7 +12,9 @@ from bench.sections import (
     keywords,
     latency,
     quantization,
+    scale,
     sharing,
+    solver,
     synthesis,
     taggers,
 )
@@ -23,7 +25,12 @@ SECTIONS: dict[str, Callable[[Bench], list[Row]]] = {
     "quantization": quantization.run,
     "emulation": emulation.run,
     "compilation": compilation.run,
+    "solver": solver.run,
     "sharing": sharing.run,
+    "scale": scale.run,
     "synthesis": synthesis.run,
     "latency": latency.run,
 }
+
+CIRCUITS = ("emulation", "compilation", "solver", "sharing", "synthesis")
+"""Sections that hold the circuits, and the speed of making them, against other compilers."""

@@ -13,6 +13,7 @@ from bench.context import Bench
 from bench.page import environment, page
 from bench.peers import PEERS, cascade
 from bench.record import MissingError, Row, Target, is_bad, ratio
+from bench.results import Kept, read, updated, write
 from bench.sections import SECTIONS, synthesis
 from bench.sections.keywords import later_of_equals
 from bench.sections.quantization import on_grid, point, uniform
@@ -327,7 +328,22 @@ def test_missing_data_are_named(monkeypatch, tmp_path):
 
 def test_the_page_names_machine_versions_and_command():
     about = environment("python bench/run.py", 61.0)
-    text = page([Row("x", "1")], about)
+    text = page({"latency": Kept(about, (Row("x", "1"),))})
     assert about["processor"] in text
     assert "numpy " in text
-    assert "`python bench/run.py`, 1 minutes" in text
+    assert "1 minutes of `python bench/run.py`" in text
+
+
+def test_a_section_measured_again_takes_its_old_rows_place(tmp_path):
+    path = tmp_path / "kept.json"
+    assert read(path) == {}
+    target = Target("at most 4", most=4)
+    old = [Row("x", "1", section="sharing"), Row("y", "3", target, 3.0, section="latency")]
+    write(path, updated({}, old, {"date": "then"}, ["sharing", "latency"]))
+    kept = read(path)
+    assert [row.verdict for row in kept["latency"].rows] == ["met"]
+    assert kept["latency"].rows[0].target == target
+    new = updated(kept, [Row("z", section="sharing")], {"date": "now"}, ["sharing", "latency"])
+    assert list(new) == ["sharing", "latency"]
+    assert [row.what for row in new["sharing"].rows] == ["z"]
+    assert (new["sharing"].about["date"], new["latency"].about["date"]) == ("now", "then")

@@ -11,8 +11,10 @@ from tests.cli.cli_models import build, node, quant, quantized, run, samples, wr
 
 import gatewright
 from gatewright.base import ToolError
+from gatewright.cli import tables
 from gatewright.flow import load_design
 from gatewright.tools.compiler import find_compiler
+from gatewright.tools.nextpnr import RoutingResult
 
 
 @pytest.fixture
@@ -272,9 +274,53 @@ def test_report_never_replaces_a_file_of_the_design(call, design, name):
 
 
 def test_devices(call):
-    assert "xcvu13p (default)" in call("devices").out
+    shown = call("devices").out
+    assert "xcvu13p (default)" in shown
+    assert "not calibrated" in shown
+    assert re.search(r"-\d+ %/\+\d+ %: \d+", shown)
     facts = one_object(call("devices", "--json").out)
     assert facts["default"] in {d["name"] for d in facts["devices"]}
+    known = {d["name"]: d["calibration"] for d in facts["devices"]}
+    assert known["xc7z020"] is None
+    assert known["xcvu13p"]["source"] == "published Vivado results"
+
+
+def test_the_estimated_clock_is_shown(call, compiled):
+    facts = json.loads((compiled / "design" / "facts.json").read_text())
+    band = facts["clock"]["calibration"]
+    lines = dict(line[:2] for line in tables.timing(facts))
+    assert lines["fmax"] == (
+        f"{facts['clock']['fmax_mhz']:.0f} MHz ({100 * band['low']:+.0f} %/"
+        f"{100 * band['high']:+.0f} %)"
+    )
+    facts["clock"]["calibration"] = None
+    assert tables.timing(facts)[-1][2] == "estimated, not calibrated"
+
+
+def test_routing_for_a_part_without_open_tools(call, design):
+    done = call("synth", design, "--route")
+    assert done.status == 2
+    assert "no open tool places and routes for this part" in done.err
+    assert "xcvu13p" in done.err
+
+
+def test_a_routed_clock_is_shown_kept_and_reported(call, design, monkeypatch):
+    found = RoutingResult(
+        "25k", 6, 1, 60.0, 81.25, 900, 500, 0, 0, 40, 120, {"lut": 24288}, [("logic", 12.3)],
+        1.0, 2.0, "nextpnr 0.11",
+    )  # fmt: skip
+    monkeypatch.setattr("gatewright.flow.design.route", lambda *a, **k: found)
+    done = call("synth", design, "--flow", "fast", "--route")
+    assert done.status == 0
+    text = " ".join(done.out.split())
+    assert "routed: 81.2 MHz for 200 MHz asked for (estimated fmax" in text
+    assert "860 LUT4, 380 FF, 4 % of the part" in text
+    assert "Not placed, not routed" not in text
+    assert load_design(design).routing == found
+    assert call("report", design).status == 0
+    page = (design / "report.html").read_text()
+    assert "MHz routed, seed 1" in page
+    assert "The routed clock above is of this design" in page
 
 
 def test_completion_of_devices():

@@ -85,14 +85,27 @@ def test_yosys_script_runs(tmp_path, monkeypatch):
         ("xcvu440", "xcu"),
         ("XC7A35T", "xc7"),
         ("xc7vx690t", "xc7"),
+        ("LFE5U-85F-6BG381C", "ecp5"),
         ("xcvc1902", None),
         ("5CSEBA6U23I7", None),
     ],
 )
 def test_family_of_a_part(part, family):
     assert yosys_family(part) == family
-    how = "synth -flatten" if family is None else f"synth_xilinx -family {family} -flatten"
+    how = f"synth_xilinx -family {family} -flatten"
+    how = {None: "synth -flatten", "ecp5": "synth_ecp5 -top top"}.get(family, how)
     assert how in emit_yosys("top", ["rtl/top.v"], part)
+
+
+def test_an_ecp5_part_is_routed_by_nextpnr():
+    files = emit_project(folded(), clock_ns=12.5, part="LFE5UM5G-45F-8BG381C", **VECTORS)
+    assert "scripts/vivado.tcl" not in files
+    wanted = "nextpnr-ecp5 --um5g-45k --speed 8 --freq 80 --timing-allow-fail --out-of-context"
+    assert wanted in files["scripts/nextpnr.sh"]
+    assert "--json folded_dot.json" in files["scripts/nextpnr.sh"]
+    assert "sh scripts/nextpnr.sh" in files["README.md"]
+    assert "default_tool: trellis" in files["folded_dot.core"]
+    assert "vivado" not in "".join(t for t in files.values() if isinstance(t, str)).lower()
 
 
 @pytest.mark.parametrize("part", ["", "xc7; exec rm", "a\nb", "[exit]"])

@@ -211,7 +211,7 @@ def test_small_tables_are_functions_and_large_ones_memories():
 
 def test_meaning_is_beside_the_bits():
     text = emit_verilog(pipelined())["dense_relu.v"]
-    assert "{{3{x_0[7]}}, x_0} + {x_1[7], x_1, 2'd0};  // = x_0 + 4*x_1" in text
+    assert "{{{3{x_0[7]}}, x_0[7:2]} + {x_1[7], x_1}, x_0[1:0]};  // = x_0 + 4*x_1" in text
     assert "input      x          32    4 x fixed<8,4>" in text
     assert "// latency 2 cycles, initiation interval 1" in text
 
@@ -255,3 +255,17 @@ def test_a_layer_may_be_called_like_a_wire():
     sources = emit_verilog(top)
     assert list(sources) == ["all_of_them.v", "t11.v", "z.v"]
     lint(bare(sources))
+
+
+def test_what_needs_no_adder_is_written_without_one():
+    m = Module("bits")
+    x = m.input("x", Intervals.format(Fixed(False, 4, 0), (2,)))
+    beside = m.add(m.shift(x[0], 2), m.constant(65))
+    pair = m.add(x[0], m.shift(x[1], 4))
+    flipped = m.add(m.input("s", Intervals.format(Fixed(True, 4, 0)))[0], m.constant(8))
+    m.output("y", [beside, pair, flipped, m.xor(x[0], m.constant(15)), m.sub(x[0], m.constant(4))])
+    text = emit_verilog(m)["bits.v"]
+    assert "y_0 = {1'd1, x_0, 2'd1};  // = 4*x_0 + 65" in text
+    assert "y_1 = {x_1, x_0};  // = x_0 + 16*x_1" in text
+    assert "y_2 = s ^ 4'd8;  // = s + 8" in text
+    assert "y_3 = ~x_0;" in text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 
 import numpy as np
@@ -190,6 +191,38 @@ def test_synthesis_counts_and_maps_to_layers(parallel):
     assert result.total.dsp == 0
     layers = {row["layer"]: row for row in parallel.facts()["layers"]}
     assert any("synthesised" in row for row in layers.values())
+
+
+def test_the_estimated_clock_says_its_error(parallel, folded):
+    band = parallel.options.device.calibration
+    fmax = parallel.slowest_path.fmax
+    assert parallel.timing == f"estimated fmax {fmax:.0f} MHz ({band})"
+    assert re.fullmatch(r"-\d+ %/\+\d+ %: \d+ published Vivado results", str(band))
+    assert fmax >= 300, "registers were placed for 300 MHz under the same model"
+    clock = parallel.facts()["clock"]
+    assert (clock["fmax"], clock["fmax_mhz"]) == (parallel.timing, round(fmax, 1))
+    assert clock["calibration"]["points"] == band.points
+    assert folded.timing.endswith("MHz (not calibrated)")
+    assert folded.facts()["clock"]["calibration"] is None
+
+
+def test_a_design_for_ecp5(model, x, tmp_path):
+    design = gw.compile(model, calibration=x, clock="60 MHz", device="lfe5u-25f", name="tagger")
+    assert design.slowest_path.fmax >= 60
+    assert design.timing.endswith(" networks routed with nextpnr)")
+    counts = design.synthesize(flow="fast")
+    assert counts.total.cells["TRELLIS_FF"] == counts.total.ff > 0
+    folder = design.save(tmp_path / "design")
+    assert not (folder / "scripts" / "vivado.tcl").exists()
+    assert "nextpnr-ecp5 --25k --speed 6 --freq 60 " in (folder / "scripts/nextpnr.sh").read_text()
+    assert "synth_ecp5 -top tagger" in (folder / "scripts/synth.ys").read_text()
+    assert "sh scripts/nextpnr.sh" in (folder / "README.md").read_text()
+    assert gw.load(folder).slowest_path == design.slowest_path
+
+
+def test_a_device_without_open_tools_is_not_routed(parallel):
+    with pytest.raises(OptionError, match="no open tool places and routes for this part"):
+        parallel.route()
 
 
 def test_facts_are_json(parallel):

@@ -258,3 +258,20 @@ def test_names_and_facts():
     assert m.intervals([a, b]).fixed(0) == Fixed(True, 3, 1)
     assert (m.input_signals, m.output_signals, len(m)) == ([a, b], [], 2)
     assert m.operands(m.select(m.less(a, m.constant(0)), a, m.constant(1))) == [3, 0, 4]
+
+
+def test_cells_whose_hashes_meet_stay_apart():
+    """In Python -1 and -2 have one hash."""
+    m = Module("m")
+    numbers = [(-1, -1, 0), (-2, -2, 0), (-2, -1, 0), (-1, -1, -1), (-2, -2, -2)]
+    cells = [(Kind.WRAP, rng, 0, imm) for rng in numbers for imm in (-1, -2)]
+    m.input("x", Intervals.of([-2], [-1], 0))
+    signals = [m.row(kind, rng, a, imm=imm) for kind, rng, a, imm in cells]
+    assert len(set(signals)) == len(cells)
+    assert [m.row(kind, rng, a, imm=imm) for kind, rng, a, imm in cells] == signals
+
+
+def test_a_cell_takes_eight_bytes_a_column():
+    m = Module("m")
+    columns = (m.kind, m.a, m.b, m.c, m.imm, m.lo, m.hi, m.frac)
+    assert [column.itemsize for column in columns] == [8] * 8

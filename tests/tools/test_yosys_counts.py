@@ -21,6 +21,17 @@ def test_primitives_are_counted_by_resource():
     assert "$scopeinfo" not in counts.cells
 
 
+def test_ecp5_primitives_are_counted():
+    counts = counts_of(
+        {
+            "LUT4": 5, "CCU2C": 4, "PFUMX": 2, "L6MUX21": 1, "TRELLIS_FF": 7,
+            "MULT18X18D": 2, "DP16KD": 3, "TRELLIS_DPR16X4": 1,
+        }
+    )  # fmt: skip
+    assert (counts.lut, counts.ff, counts.carry, counts.muxf) == (13, 7, 2, 3)
+    assert (counts.dsp, counts.bram, counts.lutram) == (2, 1.5, 6)
+
+
 def test_sums_and_multiples():
     a, b = counts_of({"LUT2": 1, "RAMB18E1": 1}), counts_of({"LUT2": 2, "FDRE": 3})
     assert a + b == counts_of({"LUT2": 3, "RAMB18E1": 1, "FDRE": 3})

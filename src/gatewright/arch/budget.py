@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from gatewright.arch.limits import Limits, Need
+from gatewright.arch.offload import Lowered
 from gatewright.arch.planner import Planned
 from gatewright.base import OptionError
 from gatewright.hw import Module
@@ -24,15 +26,15 @@ class Built:
 
     Attributes:
         planned: the plan.
-        netlist: the circuit before registers were placed.
+        lowered: the circuit before registers were placed.
         module: the circuit with registers.
     """
 
     planned: Planned
-    netlist: Module
+    lowered: Lowered
     module: Module
 
-    @property
+    @cached_property
     def need(self) -> Need:
         """What it takes."""
         total = total_resources(self.module)

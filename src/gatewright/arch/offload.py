@@ -11,6 +11,7 @@ from gatewright.blocks.chains import LENGTH
 from gatewright.hw import Kind, Module
 from gatewright.ir import Graph, Offload, Plan, infer
 from gatewright.passes.netlist import (
+    Bits,
     Clock,
     Multiplier,
     cell_luts,
@@ -26,7 +27,21 @@ WORTH = 4.0
 MOST_LEVELS = 12
 """Adders that a product in a block is taken to last at most."""
 
-Lower = Callable[[Mapping[str, Plan]], Module]
+
+@dataclass(frozen=True, eq=False)
+class Lowered:
+    """A circuit before registers are placed.
+
+    Attributes:
+        netlist: as it was lowered and optimised.
+        circuit: the same with adder networks on unsigned codes; its products may be marked.
+    """
+
+    netlist: Module
+    circuit: Module
+
+
+Lower = Callable[[Mapping[str, Plan]], Lowered]
 
 
 @dataclass(frozen=True)
@@ -49,15 +64,15 @@ class Share:
 
 
 def offload(
-    graph: Graph, planned: Planned, netlist: Module, lower: Lower, dsps: int, clock: Clock,
+    graph: Graph, planned: Planned, lowered: Lowered, lower: Lower, dsps: int, clock: Clock,
     device: Device,
-) -> tuple[Planned, Module]:  # fmt: skip
+) -> tuple[Planned, Lowered]:  # fmt: skip
     """Return the plan and the circuit with up to `dsps` products in DSP blocks.
 
     Args:
         graph: the integer model.
         planned: the plan without DSP blocks.
-        netlist: the circuit of that plan; its products may be marked for blocks.
+        lowered: the circuit of that plan; its products may be marked for blocks.
         lower: makes a circuit of plans.
         dsps: blocks that may be used.
         clock: a product of two variables must fit one period; a chain has a register between its
@@ -65,30 +80,25 @@ def offload(
         device: what a block is.
     """
     if dsps < 1 or clock.model.dsp_slowest > clock.budget:
-        return planned, netlist
-    shares, products = _candidates(graph, planned, netlist, device, clock)
-    counts, chosen = _spend(dsps, shares, products)
+        return planned, lowered
+    shares = list(_shares(graph, planned, lowered.circuit, device))
+    counts, chosen = _spend(dsps, shares, _products(lowered.circuit, device, clock))
     if counts:
-        planned, netlist = _with_blocks(planned, netlist, lower, counts, clock, device)
-        _, products = _candidates(graph, planned, netlist, device, clock)
-        spent = total_resources(netlist).dsp
-        _, chosen = _spend(dsps - spent, [], products)
+        planned, lowered = _with_blocks(planned, lowered, lower, counts, clock, device)
+        spent = total_resources(lowered.circuit).dsp
+        _, chosen = _spend(dsps - spent, [], _products(lowered.circuit, device, clock))
     into_blocks(chosen)
-    return planned, netlist
+    return planned, lowered
 
 
-def _candidates(
-    graph: Graph, planned: Planned, netlist: Module, device: Device, clock: Clock
-) -> tuple[list[Share], list[Multiplier]]:
-    """Return what blocks could take in a circuit: constant products, and variable ones."""
-    shares = list(_shares(graph, planned, netlist, device))
-    whole = clock.model.dsp <= clock.budget
-    return shares, multipliers(netlist, device.block) if whole else []
+def _products(circuit: Module, device: Device, clock: Clock) -> list[Multiplier]:
+    """Return the products of two variables that blocks could take at a clock."""
+    return multipliers(circuit, device.block) if clock.model.dsp <= clock.budget else []
 
 
-def _shares(graph: Graph, planned: Planned, netlist: Module, device: Device) -> Iterable[Share]:
+def _shares(graph: Graph, planned: Planned, circuit: Module, device: Device) -> Iterable[Share]:
     """Return the savings in each parallel operation, in LUTs by the adders of its layer."""
-    types, adders = infer(graph), adder_luts(netlist)
+    types, adders = infer(graph), adder_luts(circuit)
     parallel = {c.node for c in planned.choices if c.plan.is_parallel}
     for node in graph.nodes:
         found = adders.get(node.layer or node.name, [])
@@ -102,13 +112,29 @@ def _shares(graph: Graph, planned: Planned, netlist: Module, device: Device) -> 
 
 
 def adder_luts(top: Module) -> dict[str, list[float]]:
-    """Return the LUTs of each adder, by layer; a module that is used often counts once."""
+    """Return the LUTs of each adder that takes any, by layer.
+
+    A module that a layer uses often counts once; one that layers share counts in each of them.
+    """
     luts: dict[str, list[float]] = {}
-    for m in modules(top):
-        for s, kind in enumerate(m.kind):
-            if kind in (Kind.ADD, Kind.SUB):
-                luts.setdefault(m.origin, []).append(cell_luts(m, s))
+    own: dict[int, list[float]] = {}
+    seen = set()
+    for instance in top.instances:
+        layer = instance.module.origin
+        for m in modules(instance.module):
+            if id(m) not in own:
+                own[id(m)] = _own_adders(m)
+            if (layer, id(m)) not in seen:
+                seen.add((layer, id(m)))
+                luts.setdefault(layer, []).extend(own[id(m)])
     return luts
+
+
+def _own_adders(m: Module) -> list[float]:
+    """Return the LUTs of a module's own adders; those that are wiring are none."""
+    known = Bits(m)
+    sums = (s for s, kind in enumerate(m.kind) if kind in (Kind.ADD, Kind.SUB))
+    return [luts for s in sums if (luts := cell_luts(m, s, known))]
 
 
 def _spend(
@@ -132,12 +158,12 @@ def _spend(
 
 def _with_blocks(
     planned: Planned,
-    netlist: Module,
+    lowered: Lowered,
     lower: Lower,
     counts: Mapping[str, list[Share]],
     clock: Clock,
     device: Device,
-) -> tuple[Planned, Module]:
+) -> tuple[Planned, Lowered]:
     """Build with blocks; a layer that needs no fewer LUTs with them goes without."""
     adder = clock.model.carry + 12 * clock.model.carry_bit
     levels = min(
@@ -148,12 +174,12 @@ def _with_blocks(
         for node, shares in counts.items()
     }
     layers = {c.node: c.layer or c.node for c in planned.choices}
-    before = layer_luts(netlist)
+    before = layer_luts(lowered.circuit)
     trial = lower({**planned.plans, **wanted})
-    after = layer_luts(trial)
+    after = layer_luts(trial.circuit)
     kept = {n: p for n, p in wanted.items() if after[layers[n]] < before[layers[n]]}
     if not kept:
-        return planned, netlist
+        return planned, lowered
     plans = {**planned.plans, **kept}
     choices = tuple(
         replace(

@@ -103,7 +103,34 @@ def timing(facts: Facts) -> list[tuple[str, str, str]]:
     return [
         ("latency", f"{cycles(latency['cycles'])}, {at}", str(latency["status"])),
         ("II", f"{cycles(interval['cycles'])}, {ns:.4g} ns", str(interval["status"])),
+        *reached(clock),
     ]
+
+
+def reached(clock: Facts) -> list[tuple[str, str, str]]:
+    """Return the clock that the slowest path allows, with the error that is known for it."""
+    if "fmax_mhz" not in clock:
+        return []
+    found = clock["calibration"]
+    if found is None:
+        return [("fmax", f"{clock['fmax_mhz']:.0f} MHz", "estimated, not calibrated")]
+    band = f"{100 * found['low']:+.0f} %/{100 * found['high']:+.0f} %"
+    return [("fmax", f"{clock['fmax_mhz']:.0f} MHz ({band})",
+             f"estimated; error of {found['points']} {found['source']}")]  # fmt: skip
+
+
+def routed(facts: Facts) -> Text:
+    """Say which clock place and route reached, beside the estimate."""
+    found = facts["routing"]
+    taken = found["lut"] - found["harness_lut"], found["ff"] - found["harness_ff"]
+    share = 100 * found["lut"] / found["available"]["lut"]
+    text = (
+        f" routed: {found['fmax_mhz']:.1f} MHz for {facts['clock']['mhz']:g} MHz asked for "
+        f"({facts['clock']['fmax']}); {number(taken[0])} LUT4, {number(taken[1])} FF, "
+        f"{share:.0f} % of the part with the harness; seed {found['seed']}, {found['version']}, "
+        f"{found['cpu_seconds']:.0f} CPU s"
+    )
+    return Text(printable(text, 600), WORD)
 
 
 def totals(facts: Facts) -> list[tuple[str, str, str]]:

@@ -1,7 +1,7 @@
 """Ports that are passed on whole: a vector goes from one port to the next and is not taken apart.
 
 An element of an input port, or of an instance's output, has a place: bits of that port's vector.
-A port whose elements are neighbouring places, bit for bit, is written as those bits.
+Elements of a port that are neighbouring places, bit for bit, are written as those bits.
 """
 
 from __future__ import annotations
@@ -17,6 +17,15 @@ Key = tuple[int, str]
 """The vector of a port: the instance's number (-1 for the module's own inputs) and the port."""
 Feed = tuple[int, int, int]
 """What an element of a port takes: a signal, bits of it to drop, bits to take."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """Neighbouring elements of one vector: its lowest bit and width there."""
+
+    key: Key
+    low: int
+    width: int
 
 
 @dataclass(frozen=True)
@@ -110,31 +119,41 @@ class Buses:
         for number in instances:
             ports += instance_feeds(m, number).values()
         for feeds in ports:
-            if self.run(feeds) is None:
-                for s, _, _ in feeds:
-                    needed[s] = 1
+            for piece in self.pieces(feeds):
+                if not isinstance(piece, Run):
+                    needed[piece[0]] = 1
 
     def output_feeds(self, signals: Sequence[int]) -> list[Feed]:
         """Return what feeds an output port of the module."""
         width = self.nets.width
         return [(s, 0, width[s]) for s in signals if width[s]]
 
-    def run(self, feeds: Sequence[Feed]) -> tuple[Key, int, int] | None:
-        """Return the vector, lowest bit and width that the feeds are, in one piece, if they are."""
-        if len(feeds) < 2 or feeds[0][0] not in self.place:
-            return None
-        key, first = self.place[feeds[0][0]]
-        low = first
-        for s, drop, width in feeds:
+    def pieces(self, feeds: Sequence[Feed]) -> list[Feed | Run]:
+        """Split a port into runs of two or more elements that lie in one vector, and the rest."""
+        pieces: list[Feed | Run] = []
+        at = 0
+        while at < len(feeds):
+            run, count = self._run(feeds, at)
+            pieces.append(run if count > 1 else feeds[at])
+            at += count
+        return pieces
+
+    def _run(self, feeds: Sequence[Feed], at: int) -> tuple[Run, int]:
+        """Return the longest run from an element on, and its number of elements, at least 1."""
+        key, first = self.place.get(feeds[at][0], ((-2, ""), 0))
+        low, count = first, 0
+        while at + count < len(feeds):
+            s, drop, width = feeds[at + count]
             if drop or width != self.nets.width[s] or self.place.get(s) != (key, low):
-                return None
-            low += width
-        return key, first, low - first
+                break
+            low, count = low + width, count + 1
+        return Run(key, first, low - first), max(count, 1)
 
     def parts(self, feeds: Sequence[Feed]) -> list[str]:
         """Return the expressions that make up a port, lowest first."""
-        run = self.run(feeds)
-        if run is not None:
-            key, low, width = run
-            return [self.nets.part(self.vector[key], low, width)]
-        return [self.nets.part(*feed) for feed in feeds]
+        return [
+            self.nets.part(self.vector[piece.key], piece.low, piece.width)
+            if isinstance(piece, Run)
+            else self.nets.part(*piece)
+            for piece in self.pieces(feeds)
+        ]

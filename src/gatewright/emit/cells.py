@@ -22,22 +22,61 @@ def _add(m: Module, n: Nets, s: int, width: int) -> Text:
         a, b = b, a
     af, bf = m.frac[a], m.frac[b]
     ashift, bshift = max(bf - af, 0), max(af - bf, 0)
-    left = n.part(a, -ashift, width)
-    if n.is_constant(b) and (value := n.value[n.root[b]]) < 0:
-        text = f"{left} - {literal(-value << bshift, width)}"
-        return text, f"{n.term(a, ashift)} - {-value << bshift}" if "{" in text else ""
-    text = f"{left} + {n.part(b, -bshift, width)}"
-    return text, f"{n.term(a, ashift)} + {n.term(b, bshift)}" if "{" in text else ""
+    if n.is_constant(b):
+        return _add_constant(n, (a, ashift), n.value[n.root[b]] << bshift, width)
+    if ashift:  # the finer operand first
+        (a, ashift), (b, bshift) = (b, bshift), (a, ashift)
+    meaning = f"{n.term(a, ashift)} + {n.term(b, bshift)}"
+    top = n.width[a]
+    if top <= bshift < width and not n.signed[a]:
+        return f"{{{n.part(b, 0, width - bshift)}, {n.part(a, 0, bshift)}}}", meaning
+    text = _above(n, "+", (a, ashift), (b, bshift), width)
+    return text, meaning if "{" in text else ""
+
+
+def _add_constant(n: Nets, term: tuple[int, int], value: int, width: int) -> Text:
+    """Write the sum of a net and a constant: where their bits do not meet, side by side."""
+    a, shift = term
+    meaning = f"{n.term(a, shift)} {'+' if value >= 0 else '-'} {abs(value)}"
+    top, bits = shift + n.width[a], value & ((1 << width) - 1)
+    field = ((1 << n.width[a]) - 1) << shift
+    if not n.signed[a] and value >= 0 and not value & field and top <= width:
+        pieces = [n.part(a, 0, n.width[a])] if n.width[a] else []
+        if top < width:
+            pieces.insert(0, literal(value >> top, width - top))
+        if shift:
+            pieces.append(literal(value, shift))
+        return (f"{{{', '.join(pieces)}}}" if len(pieces) > 1 else pieces[0]), meaning
+    if bits == 1 << (width - 1):
+        return f"{n.part(a, -shift, width)} ^ {literal(bits, width)}", meaning
+    low = (value & -value).bit_length() - 1
+    sign, q = ("+", value) if value >= 0 else ("-", -value)
+    if not 0 < low < width:
+        text = f"{n.part(a, -shift, width)} {sign} {literal(q, width)}"
+        return text, meaning if "{" in text else ""
+    # Bits below the constant's lowest one pass through.
+    upper = f"{n.part(a, low - shift, width - low)} {sign} {literal(q >> low, width - low)}"
+    return f"{{{upper}, {n.part(a, -shift, low)}}}", meaning
+
+
+def _above(n: Nets, sign: str, left: tuple[int, int], right: tuple[int, int], width: int) -> str:
+    """Write a sum or difference; the left operand's bits below the right one's pass through."""
+    (a, ashift), (b, bshift) = left, right
+    low = bshift - ashift if bshift > ashift == 0 else 0
+    if not 0 < low < width:
+        return f"{n.part(a, -ashift, width)} {sign} {n.part(b, -bshift, width)}"
+    upper = f"{n.part(a, low, width - low)} {sign} {n.part(b, 0, width - low)}"
+    return f"{{{upper}, {n.part(a, 0, low)}}}"
 
 
 def _sub(m: Module, n: Nets, s: int, width: int) -> Text:
     a, b = m.a[s], m.b[s]
     af, bf = m.frac[a], m.frac[b]
     ashift, bshift = max(bf - af, 0), max(af - bf, 0)
-    right = n.part(b, -bshift, width)
     if n.width[a] == 0:
+        right = n.part(b, -bshift, width)
         return f"-{right}", f"-{n.term(b, bshift)}" if "{" in right else ""
-    text = f"{n.part(a, -ashift, width)} - {right}"
+    text = _above(n, "-", (a, ashift), (b, bshift), width)
     return text, f"{n.term(a, ashift)} - {n.term(b, bshift)}" if "{" in text else ""
 
 
@@ -130,6 +169,14 @@ def truth(n: Nets, s: int) -> str:
     return f"(|{n.part(s, 0, n.width[s])})"
 
 
+def _xor(m: Module, n: Nets, s: int, width: int) -> Text:
+    for one, other in ((m.a[s], m.b[s]), (m.b[s], m.a[s])):
+        whole = n.is_constant(other) and n.value[n.root[other]] == (1 << width) - 1
+        if whole and n.width[one] == width and not n.signed[one]:
+            return f"~{n.part(one, 0, width)}", ""
+    return _bitwise("^")(m, n, s, width)
+
+
 def _bitwise(sign: str) -> Rule:
     def rule(m: Module, n: Nets, s: int, width: int) -> Text:
         return f"{n.part(m.a[s], 0, width)} {sign} {n.part(m.b[s], 0, width)}", ""
@@ -168,7 +215,7 @@ RULES: dict[int, Rule] = {
     int(Kind.SELECT): _select,
     int(Kind.AND): _bitwise("&"),
     int(Kind.OR): _bitwise("|"),
-    int(Kind.XOR): _bitwise("^"),
+    int(Kind.XOR): _xor,
     int(Kind.SLICE): _slice,
     int(Kind.CONCAT): _concat,
 }

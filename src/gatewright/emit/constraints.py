@@ -15,8 +15,9 @@ FAMILIES = (
     (r"x[acq](vu|ku|au)\d+p|x[acq]zu\d|xck\d|xcu\d", "xcup"),
     (r"x[cq][vk]u\d", "xcu"),
     (r"x[acq]7", "xc7"),
+    (r"lfe5u", "ecp5"),
 )
-"""Part numbers (AMD DS890, DS180) and the families of Yosys' `synth_xilinx`."""
+"""Part numbers (AMD DS890, DS180; Lattice FPGA-DS-02012) and the families of Yosys' flows."""
 
 
 def check_part(part: str) -> str:
@@ -76,6 +77,8 @@ def emit_yosys(top: str, files: Sequence[str], part: str) -> str:
     read = "\n".join(f"read_verilog {file}" for file in files)
     if family is None:
         how = f"# Yosys has no flow for {part}: generic gates.\nsynth -flatten -top {top}\n"
+    elif family == "ecp5":
+        how = f"synth_ecp5 -top {top}\n"
     else:
         flow = f"synth_xilinx -family {family} -flatten -noiopad -noclkbuf -top {top}"
         how = (
@@ -108,9 +111,41 @@ write_checkpoint -force {top}.dcp
 """
 
 
+NEXTPNR = re.compile(r"lfe5u(m|m5g|)-(\d\d)f-([678])", re.I)
+
+
+def emit_nextpnr(top: str, clock_ns: float, part: str) -> str:
+    """Return a shell script that places and routes for ECP5 what `emit_yosys` synthesised."""
+    return f"""#!/bin/sh
+# {generator()}: sh scripts/nextpnr.sh, after yosys -s scripts/synth.ys
+# Out of context: the design is a part of a larger one that brings clock and pins.
+nextpnr-ecp5 {" ".join(nextpnr_options(clock_ns, part))} \\
+  --json {top}.json --report timing.json
+"""
+
+
+def nextpnr_options(clock_ns: float, part: str) -> list[str]:
+    """Return the options that tell nextpnr part and clock.
+
+    Raises:
+        OptionError: the part is no ECP5.
+    """
+    match = NEXTPNR.match(check_part(part))
+    if match is None:
+        raise OptionError("not an ECP5 part", found=part, supported="such as LFE5U-85F-6BG381C")
+    kind = {"": "", "m": "um-", "m5g": "um5g-"}[match[1].lower()]
+    clock = f"{1e3 / check_clock(clock_ns):.6g}"
+    return [f"--{kind}{match[2]}k", "--speed", match[3], "--freq", clock, "--timing-allow-fail",
+            "--out-of-context"]  # fmt: skip
+
+
 def emit_core(top: str, files: Sequence[str], clock_ns: float, part: str) -> str:
     """Return a FuseSoC core description (CAPI2)."""
     rtl = "\n".join(f"      - {file}" for file in files)
+    ecp5 = yosys_family(check_part(part)) == "ecp5"
+    tool = f"      vivado:\n        part: {part}"
+    if ecp5:
+        tool = f"      trellis:\n        nextpnr_options: {nextpnr_options(clock_ns, part)}"
     return f"""CAPI=2:
 # {generator()}
 name: gatewright:design:{top}:1.0.0
@@ -144,10 +179,9 @@ targets:
     filesets: [rtl, bench, vectors]
     toplevel: tb_{top}
   synth:
-    default_tool: vivado
+    default_tool: {"trellis" if ecp5 else "vivado"}
     filesets: [rtl, clock]
     toplevel: {top}
     tools:
-      vivado:
-        part: {check_part(part)}
+{tool}
 """

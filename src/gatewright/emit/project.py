@@ -8,9 +8,11 @@ from gatewright.emit.constraints import (
     check_clock,
     check_part,
     emit_core,
+    emit_nextpnr,
     emit_vivado,
     emit_xdc,
     emit_yosys,
+    yosys_family,
 )
 from gatewright.emit.header import elements_text, generator, safe
 from gatewright.emit.testbench import emit_testbench, template
@@ -61,7 +63,7 @@ def emit_project(
         "vectors/golden.npz": write_npz(top, inputs, outputs),
         f"constraints/{name}.xdc": emit_xdc(clock_ns),
         "scripts/synth.ys": emit_yosys(name, files, part),
-        "scripts/vivado.tcl": emit_vivado(name, files, part),
+        **_place_and_route(name, files, clock_ns, part),
         f"{name}.core": emit_core(name, files, clock_ns, part),
     }
     paths = {path: what_is(path, name) for path in sorted([*project, "README.md"])}
@@ -74,6 +76,15 @@ def emit_project(
         facts=facts or {},
     )
     return project
+
+
+def _place_and_route(
+    name: str, files: list[str], clock_ns: float, part: str
+) -> dict[str, str | bytes]:
+    """Return the script of the tool that places and routes for a part."""
+    if yosys_family(part) == "ecp5":
+        return {"scripts/nextpnr.sh": emit_nextpnr(name, clock_ns, part)}
+    return {"scripts/vivado.tcl": emit_vivado(name, files, part)}
 
 
 def what_is(path: str, name: str) -> str:
@@ -89,6 +100,7 @@ def what_is(path: str, name: str) -> str:
         "vectors/outputs.hex": "golden outputs, read by the test bench",
         f"constraints/{name}.xdc": "clock, out of context",
         "scripts/synth.ys": "synthesis with Yosys",
+        "scripts/nextpnr.sh": "placement and routing with nextpnr",
         "scripts/vivado.tcl": "synthesis, placement and routing with Vivado",
     }
     return known.get(path, "module")

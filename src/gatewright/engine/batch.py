@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gatewright.base import DataError
-from gatewright.engine.layout import ALIGN, Port
+from gatewright.engine.layout import Port
+from gatewright.engine.text import ALIGN
 from gatewright.hw import Module
 
 Array = NDArray[Any]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from gatewright.engine.lanes import BIT, WIDTHS, bits_of
+from gatewright.engine.lanes import WIDTHS, bits_of
 from gatewright.engine.lookup import table
+from gatewright.engine.text import BIT
 from gatewright.engine.threshold import Threshold
 from gatewright.engine.writer import Writer
 from gatewright.hw import NONE, Kind, Module
@@ -95,8 +96,8 @@ def _less(w: Writer, s: int) -> str:
 
 def _saturated(w: Writer, t: Threshold) -> str:
     kind, name = w.type(t.lane), "sadd" if t.kind == Kind.ADD else "ssub"
-    function = f"{kind} @llvm.{name}.sat.v{w.plan.block}i{t.lane}({kind}"
-    w.shared.declared.add(f"declare {function}, {kind})")
+    function = f"{kind} @llvm.{name}.sat.v{w.block}i{t.lane}({kind}"
+    w.declared.add(f"declare {function}, {kind})")
     a, b = w.get(t.a, t.lane, t.frac), w.get(t.b, t.lane, t.frac)
     total = w.do(f"call {function} {a}, {kind} {b})")
     limit = w.splat(t.value, t.lane)
@@ -167,4 +168,4 @@ RULES: dict[Kind, Rule] = {
     Kind.CONCAT: _concat,
     Kind.TABLE: table,
 }
-"""CONST, INPUT and SHIFT need no instruction; INSTANCE is in `program.py`; REG is not run here."""
+"""CONST, INPUT and SHIFT need no instruction; INSTANCE is in `runs.py`; REG is not run here."""

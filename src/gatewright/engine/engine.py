@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from gatewright.engine import jit
 from gatewright.engine.batch import Array, accept, aligned, explain
 from gatewright.engine.kernels import Kernels, Space
 from gatewright.engine.layout import Port
-from gatewright.engine.program import Program
+from gatewright.engine.stored import Compiled
 from gatewright.engine.target import Target
 from gatewright.hw import Module
 from gatewright.num import Ints
@@ -68,16 +69,16 @@ class Engine:
         self.module = module
         self.threads = threads or _processors()
         target, store = target or Target.host(), Cache() if cache else None
-        program = Program.of(module, target)
-        self._program = program
-        self._library = jit.load(program.text, ["top"], target, store)
-        self._kernels = Kernels(module, program.block, target, store)
+        circuit = Compiled.of(module, target, store)
+        self._library = jit.link(circuit.codes, ["top"])
+        self._circuit = replace(circuit, codes=[])
+        self._kernels = Kernels(module, circuit.block, target, store)
         self._drive = self._kernels.drive()
-        self._tables = aligned(program.tables.size)
-        program.tables.fill(self._tables)
+        self._tables = aligned(len(circuit.tables))
+        self._tables[: len(circuit.tables)] = np.frombuffer(circuit.tables, np.uint8)
         self._spaces: list[Space] = []
-        self.lane_bits, self.block, self.cells = program.least, program.block, program.cells
-        self.cached = self._library.cached
+        self.lane_bits, self.block, self.cells = circuit.least, circuit.block, circuit.cells
+        self.cached = circuit.cached
         self.rate = 0.0
         self.compile_seconds = time.perf_counter() - start
 
@@ -112,7 +113,7 @@ class Engine:
         batch = len(next(iter(arrays.values()))) if arrays else 1
         outputs = {
             port.name: np.empty((batch, len(port.signals)), self._dtype(port, narrow))
-            for port in self._program.top.outputs
+            for port in self._circuit.outputs
         }
         blocks, rest = divmod(batch, self.block)
         self._run_blocks(arrays, outputs, blocks, threads or self.threads)
@@ -163,9 +164,9 @@ class Engine:
         try:
             space = self._spaces.pop()
         except IndexError:
-            space = Space.of(self._program.top)
-        ins = self._records(self._program.top.inputs, arrays, first, space.inputs, into=True)
-        outs = self._records(self._program.top.outputs, outputs, first, space.outputs, into=False)
+            space = Space.of(self._circuit)
+        ins = self._records(self._circuit.inputs, arrays, first, space.inputs, into=True)
+        outs = self._records(self._circuit.outputs, outputs, first, space.outputs, into=False)
         bad = self._drive(
             ins.ctypes.data, len(ins), outs.ctypes.data, len(outs), end - first,
             self._library.address["top"], space.inputs.ctypes.data, space.outputs.ctypes.data,

@@ -12,8 +12,9 @@ import numpy as np
 from gatewright.base.cache import Cache
 from gatewright.engine import jit
 from gatewright.engine.batch import Array, aligned, limits_in
-from gatewright.engine.layout import Plan, Port, extent
+from gatewright.engine.layout import Port, extent
 from gatewright.engine.program import attributes
+from gatewright.engine.stored import Compiled
 from gatewright.engine.target import Target
 from gatewright.engine.transpose import DRIVER, Mover, tile_for
 from gatewright.hw import Module
@@ -31,9 +32,9 @@ class Space:
     frame: Array
 
     @classmethod
-    def of(cls, plan: Plan) -> Space:
-        """Return what a module needs."""
-        sizes = (extent(plan.inputs), extent(plan.outputs), plan.depth)
+    def of(cls, circuit: Compiled) -> Space:
+        """Return what a circuit needs."""
+        sizes = (extent(circuit.inputs), extent(circuit.outputs), circuit.depth)
         return cls(*(aligned(size) for size in sizes))
 
 
@@ -89,5 +90,5 @@ class Kernels:
     def _address(self, name: str, text: str) -> int:
         if name not in self._libraries:
             whole = f"{text}\n{attributes(self.target)}\n"
-            self._libraries[name] = jit.load(whole, [name], self.target, self.store)
+            self._libraries[name] = jit.fetch(whole, [name], self.target, self.store)
         return self._libraries[name].address[name]

@@ -12,12 +12,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from gatewright.engine.text import BIT
 from gatewright.engine.threshold import Threshold, threshold
 from gatewright.hw import Kind, Module
 
 WIDTHS = (8, 16, 32, 64)
-BIT = 1
-"""Lane of a signal that is kept as a vector of single bits: the result of a comparison."""
+LANE = [next(width for width in WIDTHS if width >= bits) for bits in range(WIDTHS[-1] + 1)]
+"""Narrowest machine integer for a number of bits."""
 
 ALL = 1 << 30
 """Bits that a reader asks for that needs the number itself."""
@@ -33,8 +34,7 @@ def bits_of(lo: int, hi: int) -> int:
 
 def lane_of(lo: int, hi: int, least: int) -> int:
     """Return the narrowest machine integer of at least `least` bits for a range."""
-    need = max(bits_of(lo, hi), least)
-    return next(width for width in WIDTHS if width >= need)
+    return LANE[max(bits_of(lo, hi), least)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,8 +139,7 @@ def _choose(
         elif module.kind[s] in FREE:
             lane[s] = fixed.get(s, whole)
         else:
-            asked = min(max(need[s], least), WIDTHS[-1])
-            lane[s] = min(whole, next(width for width in WIDTHS if width >= asked))
+            lane[s] = min(whole, LANE[min(max(need[s], least), WIDTHS[-1])])
         for o, amount in _asks(module, s, lane[s], fused):
             need[root[o]] = max(need[root[o]], amount)
     return [lane[r] for r in root]

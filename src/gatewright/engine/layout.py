@@ -1,4 +1,4 @@
-"""Where a module's values lie in memory: ports, frame, tables.
+"""Where a module's values lie in memory: ports and frame.
 
 A signal of a block of samples lies in one piece, lane after lane. A function gets the addresses of
 its inputs, its outputs, its frame and the tables; a module called from it gets the frame behind.
@@ -6,21 +6,18 @@ its inputs, its outputs, its frame and the tables; a module called from it gets 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-import numpy as np
-
 from gatewright.engine.lanes import Lanes
-from gatewright.engine.schedule import CALL, Chunk, chunks, last_use, order
+from gatewright.engine.schedule import Part, Run, parts_of
+from gatewright.engine.tables import round_up
 from gatewright.hw import Kind, Module
-from gatewright.num import Ints
-
-ALIGN = 64
 
 
 @dataclass(frozen=True)
 class Port:
-    """A port in memory: `count` elements, each `block` lanes of `lane` bits."""
+    """A port in memory: elements one after the other, each `block` lanes of `lane` bits."""
 
     name: str
     lane: int
@@ -34,12 +31,7 @@ class Port:
         return round_up(self.offset + self.stride * len(self.signals))
 
 
-def round_up(size: int) -> int:
-    """Return a size in whole cache lines."""
-    return -(-size // ALIGN) * ALIGN
-
-
-def place_ports(ports: dict[str, list[int]], lanes: dict[str, int], block: int) -> list[Port]:
+def place_ports(ports: Mapping[str, list[int]], lanes: Mapping[str, int], block: int) -> list[Port]:
     """Lay the ports of one direction after each other."""
     result: list[Port] = []
     offset = 0
@@ -50,41 +42,55 @@ def place_ports(ports: dict[str, list[int]], lanes: dict[str, int], block: int) 
     return result
 
 
+def extent(ports: list[Port]) -> int:
+    """Return the bytes of all ports of one direction."""
+    return ports[-1].end if ports else 0
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a signal lies: bytes from `in`, `frame` or `tab`, its lane, how it is extended."""
+
+    base: str
+    offset: int
+    lane: int
+    signed: bool
+
+
 @dataclass
 class Frame:
     """Gives out pieces of a frame and takes them back."""
 
     size: int = 0
     free: dict[int, list[int]] = field(default_factory=dict)
-    held: list[tuple[int, int, int]] = field(default_factory=list)
+    held: dict[int, list[tuple[int, int]]] = field(default_factory=dict)
 
     def take(self, size: int, until: int) -> int:
-        """Return the offset of a piece that is held up to function number `until`."""
+        """Return the offset of a piece that is held up to part number `until`."""
         size = round_up(size)
         pieces = self.free.get(size)
         offset = pieces.pop() if pieces else self.size
         self.size = max(self.size, offset + size)
-        self.held.append((until, offset, size))
+        self.held.setdefault(until, []).append((offset, size))
         return offset
 
     def release(self, number: int) -> None:
-        """Take back what was held up to a function before `number`."""
-        for until, offset, size in self.held:
-            if until < number:
-                self.free.setdefault(size, []).append(offset)
-        self.held = [piece for piece in self.held if piece[0] >= number]
+        """Take back what was held up to a part."""
+        for offset, size in self.held.pop(number, []):
+            self.free.setdefault(size, []).append(offset)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class Plan:
     """How one module is computed.
 
     Attributes:
         number: names the module's functions.
         inputs, outputs: the ports in memory.
-        chunks: the functions, in order.
+        parts: the functions, in order.
         slots: place in the frame of each signal that outlives its function.
-        feeds, results: place in the frame of each instance's inputs and outputs.
+        feeds: place in the frame of the inputs of each run's instance, by the run's part number.
+        results: place in the frame of each instance's outputs.
         children: plans of the modules it uses, by identity.
         frame: bytes of the frame.
         depth: bytes of the frame and of those behind it.
@@ -95,13 +101,25 @@ class Plan:
     block: int
     inputs: list[Port]
     outputs: list[Port]
-    chunks: list[Chunk]
-    slots: dict[int, int]
-    feeds: dict[int, int]
-    results: dict[int, int]
-    children: dict[int, Plan]
-    frame: int
-    depth: int
+    parts: list[Part]
+    children: Mapping[int, Plan]
+    slots: dict[int, int] = field(default_factory=dict)
+    feeds: dict[int, int] = field(default_factory=dict)
+    results: dict[int, int] = field(default_factory=dict)
+    frame: int = 0
+    depth: int = 0
+
+    def __post_init__(self) -> None:
+        self.input_places = [
+            (port, port.offset + i * port.stride)
+            for port in self.inputs
+            for i in range(len(port.signals))
+        ]
+        self.output_places = [
+            (port, port.offset + i * port.stride)
+            for port in self.outputs
+            for i in range(len(port.signals))
+        ]
 
     @property
     def module(self) -> Module:
@@ -110,85 +128,61 @@ class Plan:
 
     @classmethod
     def of(
-        cls, number: int, lanes: Lanes, block: int, size: int, children: dict[int, Plan]
+        cls, number: int, lanes: Lanes, block: int, size: int, children: Mapping[int, Plan]
     ) -> Plan:
         """Plan a module; `children` holds the plans of the modules it uses, by identity."""
         module = lanes.module
-        parts = chunks(lanes, order(lanes), size)
-        last = last_use(lanes, [list(part.units) for part in parts])
-        frame, slots = Frame(), {}
-        feeds: dict[int, int] = {}
-        results: dict[int, int] = {}
-        ends = _result_ends(module, last)
-        for position, part in enumerate(parts):
-            frame.release(position)
-            for unit in part.units:
-                if unit < 0:
-                    child = children[id(module.instances[CALL - unit].module)]
-                    end = max(ends.get(CALL - unit, position), position)
-                    feeds[CALL - unit] = frame.take(extent(child.inputs), position)
-                    results[CALL - unit] = frame.take(extent(child.outputs), end)
-                elif unit in part.live:
-                    slots[unit] = frame.take(block * max(lanes.lane[unit], 8) // 8, last[unit])
-        deepest = max((children[id(i.module)].depth for i in module.instances), default=0)
-        return cls(
-            number,
-            lanes,
-            block,
-            place_ports(module.inputs, lanes.inputs, block),
-            place_ports(module.outputs, lanes.outputs, block),
-            parts,
-            slots,
-            feeds,
-            results,
-            children,
-            frame.size,
-            frame.size + deepest,
-        )
+        parts, last = parts_of(lanes, size)
+        inputs = place_ports(module.inputs, lanes.inputs, block)
+        outputs = place_ports(module.outputs, lanes.outputs, block)
+        plan = cls(number, lanes, block, inputs, outputs, parts, children)
+        plan._place(last)
+        return plan
 
+    def _place(self, last: dict[int, int]) -> None:
+        """Give every value that outlives its function a place."""
+        frame = Frame()
+        ends = _result_ends(self.module, last)
+        for position, part in enumerate(self.parts):
+            frame.release(position - 1)
+            if isinstance(part, Run):
+                child = self.child(part.instances[0])
+                self.feeds[position] = frame.take(extent(child.inputs), position)
+                for number in part.instances:
+                    end = max(ends.get(number, position), position)
+                    self.results[number] = frame.take(extent(child.outputs), end)
+            else:
+                for unit in part.units:
+                    if unit in part.live:
+                        size = self.block * max(self.lanes.lane[unit], 8) // 8
+                        self.slots[unit] = frame.take(size, last[unit])
+        self.frame = frame.size
+        behind = (self.child(part.instances[0]) for part in self.parts if isinstance(part, Run))
+        self.depth = self.frame + max((child.depth for child in behind), default=0)
 
-def extent(ports: list[Port]) -> int:
-    """Return the bytes of all ports of one direction."""
-    return ports[-1].end if ports else 0
+    def child(self, number: int) -> Plan:
+        """Return the plan of an instance's module."""
+        return self.children[id(self.module.instances[number].module)]
+
+    def place(self, root: int) -> Place:
+        """Return where a signal lies that is no constant and not made in the same function."""
+        module = self.module
+        kind, imm, signed = module.kind[root], module.imm[root], self.lanes.signed(root)
+        if kind == Kind.INPUT:
+            port, offset = self.input_places[imm]
+            return Place("in", offset, port.lane, signed)
+        if kind == Kind.INSTANCE:
+            number, index = divmod(imm, 1 << 32)
+            port, offset = self.child(number).output_places[index]
+            return Place("frame", self.results[number] + offset, port.lane, signed)
+        return Place("frame", self.slots[root], self.lanes.lane[root], signed)
 
 
 def _result_ends(module: Module, last: dict[int, int]) -> dict[int, int]:
-    """Return the last function that reads any output of each instance."""
+    """Return the last part that reads any output of each instance."""
     ends: dict[int, int] = {}
     for signal, number in last.items():
         if module.kind[signal] == Kind.INSTANCE:
             instance = module.imm[signal] >> 32
             ends[instance] = max(ends.get(instance, 0), number)
     return ends
-
-
-@dataclass
-class Tables:
-    """All table fields that a design reads, one after the other in one buffer."""
-
-    size: int = 0
-    known: dict[tuple[int, int, int, int, int], tuple[int, int]] = field(default_factory=dict)
-    parts: list[tuple[int, Ints, int]] = field(default_factory=list)
-
-    def depth(self, module: Module, signal: int) -> int:
-        """Return the words of a table cell's table."""
-        return module.tables[module.imm[signal] >> 20].depth
-
-    def place(self, module: Module, signal: int, lane: int, entries: int) -> tuple[int, int]:
-        """Return the offset of a table cell's first words, with zeros behind, and their number."""
-        number, column = divmod(module.imm[signal], 1 << 20)
-        words = module.tables[number].words[:, column]
-        key = (id(module), number, column, lane, entries)
-        if key not in self.known:
-            padded = np.zeros(entries, np.int64)
-            padded[: len(words)] = words[:entries]
-            self.known[key] = (self.size, entries)
-            self.parts.append((self.size, padded, lane))
-            self.size = round_up(self.size + entries * lane // 8)
-        return self.known[key]
-
-    def fill(self, buffer: np.ndarray[tuple[int], np.dtype[np.uint8]]) -> None:
-        """Write all words into a buffer of `size` bytes."""
-        for offset, words, lane in self.parts:
-            data = words.astype(f"<i{lane // 8}").view(np.uint8)
-            buffer[offset : offset + len(data)] = data

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from gatewright.engine.lanes import BIT, WIDTHS, bits_of
+from gatewright.engine.lanes import WIDTHS, bits_of
+from gatewright.engine.text import BIT
 from gatewright.engine.writer import Writer
 
 REGISTER = 512
@@ -18,7 +19,7 @@ FEATURE = {8: "avx512vbmi", 16: "avx512bw"}
 def table(w: Writer, s: int) -> str:
     """Write a table cell."""
     lane, width = w.lanes.lane[s], w.module.width(w.module.a[s])
-    whole = w.plan.block * lane % REGISTER == 0 and width <= min(PERMUTED, lane)
+    whole = w.block * lane % REGISTER == 0 and width <= min(PERMUTED, lane)
     if (
         whole
         and lane in FEATURE
@@ -34,10 +35,11 @@ def _permuted(w: Writer, s: int, lane: int) -> str:
     m, index = w.module, w.module.a[s]
     count = REGISTER // lane
     kind = f"<{count} x i{lane}>"
-    offset, entries = w.shared.tables.place(m, s, lane, max(1 << m.width(index), count))
+    entries = max(1 << m.width(index), count)
+    offset = w.shared.tables.place(m, s, lane, entries)
     words = [w.load_as(kind, "%tab", offset + i * REGISTER // 8) for i in range(entries // count)]
     code = w.code(index, lane)
-    parts = [_part(w, code, lane, i, count) for i in range(w.plan.block // count)]
+    parts = [_part(w, code, lane, i, count) for i in range(w.block // count)]
     found = [_choose(w, words, part, lane, kind) for part in parts]
     length = count
     while len(found) > 1:
@@ -55,7 +57,7 @@ def _choose(w: Writer, words: list[str], index: str, lane: int, kind: str) -> st
     if len(words) > 1:
         name = f"@llvm.x86.avx512.vpermi2var.{SUFFIX[lane]}.512"
         groups = [(a, index, b) for a, b in zip(words[::2], words[1::2], strict=True)]
-    w.shared.declared.add(f"declare {kind} {name}({', '.join([kind] * len(groups[0]))})")
+    w.declared.add(f"declare {kind} {name}({', '.join([kind] * len(groups[0]))})")
     found = [w.do(f"call {kind} {name}({', '.join(f'{kind} {x}' for x in g)})") for g in groups]
     count = REGISTER // lane
     bit = 2 * count
@@ -73,7 +75,7 @@ def _choose(w: Writer, words: list[str], index: str, lane: int, kind: str) -> st
 
 def _part(w: Writer, value: str, lane: int, number: int, count: int) -> str:
     """Return one register's share of a vector."""
-    if count == w.plan.block:
+    if count == w.block:
         return value
     picks = ", ".join(f"i32 {number * count + i}" for i in range(count))
     kind = w.type(lane)
@@ -90,8 +92,8 @@ def _read(w: Writer, s: int, lane: int) -> str:
     """Have a function read the table for each lane."""
     m, index = w.module, w.module.a[s]
     codes, depth = 1 << m.width(index), w.shared.tables.depth(m, s)
-    wanted = codes if codes <= max(2 * depth, 64) else depth + 1
-    offset, entries = w.shared.tables.place(m, s, lane, wanted)
+    entries = codes if codes <= max(2 * depth, 64) else depth + 1
+    offset = w.shared.tables.place(m, s, lane, entries)
     wide = next(x for x in WIDTHS if x >= max(m.width(index), bits_of(0, entries), 8))
     code = w.code(index, wide)
     if entries < codes:  # the last word is a zero
@@ -102,6 +104,7 @@ def _read(w: Writer, s: int, lane: int) -> str:
     w.reads = True
     w.store(code, "%index", 0, wide)
     words = w.address("%tab", offset)
+    w.declared.add(f"declare void @look_{wide}_{lane}(ptr, ptr, ptr)")
     w.lines.append(f"  call void @look_{wide}_{lane}(ptr %index, ptr %word, ptr {words})")
     return w.load("%word", 0, lane)
 
@@ -121,5 +124,5 @@ def reader_text(wide: int, lane: int, block: int) -> str:
         ]
     body = "\n".join(lines)
     parameters = "ptr noalias %index, ptr noalias %word, ptr noalias %words"
-    head = f"define internal void @look_{wide}_{lane}({parameters}) noinline #0"
+    head = f"define hidden void @look_{wide}_{lane}({parameters}) #0"
     return f"{head} {{\n{body}\n  ret void\n}}"

@@ -1,49 +1,103 @@
-"""A circuit without state as LLVM text: a row of functions for each module."""
+"""A circuit without state as LLVM text: a row of functions for each module, in several pieces."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 
 from gatewright.base import UnsupportedError
 from gatewright.engine.cells import RULES
 from gatewright.engine.lanes import WIDTHS, Lanes, share
-from gatewright.engine.layout import ALIGN, Plan, Tables
+from gatewright.engine.layout import Plan
 from gatewright.engine.lookup import reader_text
-from gatewright.engine.schedule import CALL, Chunk
+from gatewright.engine.runs import ARGUMENTS, PARAMETERS, mover_text, write_copies, write_run
+from gatewright.engine.schedule import Chunk, Run
 from gatewright.engine.target import Target
-from gatewright.engine.writer import PARAMETERS, Shared, Writer
+from gatewright.engine.text import ALIGN
+from gatewright.engine.writer import Shared, Writer
 from gatewright.hw import Kind, Module
 
-CHUNK = 300
-"""Cells in one function. Twice as many take LLVM half as long again, and run no faster."""
+CHUNK = 200
+"""Cells in one function. With 300, LLVM keeps more values alive at a time, and code is slower."""
 
-NARROW = 0.6
-"""Share of cells that must fit 8 bits for 8-bit lanes, whose shifts and products are slow."""
+PIECE = 6000
+"""Cells that LLVM gets at a time: what it needs in memory for a cell is freed after each piece."""
+
+NARROW = 0.85
+"""Share of cells that must fit 8 bits for 8-bit lanes, whose shifts and products are slow.
+
+Measured: docs/rationale/circuits-engine.md.
+"""
+
+Compile = Callable[[str], bytes]
+
+
+@dataclass
+class Pieces:
+    """Hand LLVM text to a compiler, some thousand cells at a time."""
+
+    compile: Compile
+    target: Target
+    codes: list[bytes] = field(default_factory=list)
+    _functions: list[str] = field(default_factory=list)
+    _names: set[str] = field(default_factory=set)
+    _declared: set[str] = field(default_factory=set)
+    _weight: int = 0
+
+    def add(self, name: str, lines: Iterable[str], declared: set[str], weight: int) -> None:
+        """Add a function of the circuit, `@name`; `declared` is what it calls."""
+        head = f"define hidden void {name}({PARAMETERS}) #0 {{"
+        self.add_text(name, "\n".join([head, *lines, "  ret void\n}"]), declared, weight)
+
+    def add_text(self, name: str, text: str, declared: set[str], weight: int) -> None:
+        """Add any function."""
+        self._functions.append(text)
+        self._names.add(name)
+        self._declared |= declared
+        self._weight += weight
+        if self._weight >= PIECE:
+            self.flush()
+
+    def flush(self) -> None:
+        """Compile what has come together."""
+        if not self._functions:
+            return
+        foreign = [text for text in sorted(self._declared) if _name(text) not in self._names]
+        text = "\n".join([*foreign, *self._functions, attributes(self.target), ""])
+        self.codes.append(self.compile(text))
+        self._functions, self._names, self._declared, self._weight = [], set(), set(), 0
+
+
+def _name(declaration: str) -> str:
+    """Return the function that a declaration declares."""
+    return "@" + declaration.split("@", 1)[1].split("(", 1)[0]
 
 
 @dataclass(frozen=True, eq=False)
 class Program:
-    """Everything the engine runs for a module.
+    """A circuit planned and compiled.
 
     Attributes:
         top: plan of the module itself.
         block: samples computed at once.
         least: bits of the narrowest lane.
-        tables: the words of all tables.
-        text: LLVM text; `top` is its entry.
+        tables: what the code reads besides the samples.
+        codes: object files; `top` is the entry.
         cells: cells that are computed for a sample.
     """
 
     top: Plan
     block: int
     least: int
-    tables: Tables
-    text: str
+    tables: bytes
+    codes: list[bytes]
     cells: int
 
     @classmethod
-    def of(cls, module: Module, target: Target, chunk: int | None = None) -> Program:
-        """Plan and write a circuit.
+    def of(
+        cls, module: Module, target: Target, compile: Compile, chunk: int | None = None
+    ) -> Program:
+        """Plan, write and compile a circuit, its functions of about `chunk` cells each.
 
         Raises:
             UnsupportedError: it holds registers.
@@ -59,25 +113,38 @@ class Program:
         modules = below(module)
         least, block = _shape(modules, target)
         plans: dict[int, Plan] = {}
-        shared, parts = Shared(target), []
+        shared, pieces = Shared(target), Pieces(compile, target)
         for number, current in enumerate(modules):
             plan = Plan.of(number, Lanes.of(current, least), block, chunk or CHUNK, plans)
             plans[id(current)] = plan
-            parts.append(_module_text(plan, shared))
-        parts.extend(reader_text(wide, lane, block) for wide, lane in sorted(shared.lookups))
+            _write_module(plan, shared, pieces)
         top = plans[id(module)]
-        entry = f"define void @top({PARAMETERS}) #0 {{\n{_call(top.number)}  ret void\n}}"
-        text = "\n".join([*sorted(shared.declared), *parts, entry, attributes(target), ""])
-        return cls(top, block, least, shared.tables, text, _count(plans, top))
+        call = f"@m{top.number}"
+        entry = (
+            f"define void @top({PARAMETERS}) #0 {{\n  call void {call}({ARGUMENTS})\n  ret void\n}}"
+        )
+        pieces.add_text("@top", entry, {f"declare void {call}(ptr, ptr, ptr, ptr)"}, 1)
+        for wide, lane in sorted(shared.lookups):
+            pieces.add_text(f"@look_{wide}_{lane}", reader_text(wide, lane, block), set(), 1)
+        for kind in sorted(shared.moves):
+            text = mover_text(kind, block)
+            pieces.add_text(_name(text), text, set(), 1)
+        pieces.flush()
+        tables, cells = bytes(shared.tables.data), _count(plans, top)
+        return cls(top, block, least, tables, pieces.codes, cells)
 
 
 def _count(plans: dict[int, Plan], top: Plan) -> int:
     """Return how many cells a sample takes, those of a module at each of its uses."""
     counts: dict[int, int] = {}
     for key, plan in plans.items():
-        units = [unit for part in plan.chunks for unit in part.units]
-        inside = (plan.module.instances[CALL - unit].module for unit in units if unit < 0)
-        counts[key] = sum(unit >= 0 for unit in units) + sum(counts[id(m)] for m in inside)
+        counts[key] = 0
+        for part in plan.parts:
+            if isinstance(part, Run):
+                inside = counts[id(plan.module.instances[part.instances[0]].module)]
+                counts[key] += len(part.instances) * inside
+            else:
+                counts[key] += len(part.units)
     return counts[id(top.module)]
 
 
@@ -93,7 +160,8 @@ def below(module: Module) -> list[Module]:
         elif id(current) not in seen:
             seen.add(id(current))
             stack.append((current, True))
-            stack.extend((i.module, False) for i in current.instances)
+            uses = {id(i.module): i.module for i in current.instances}
+            stack.extend((used, False) for used in uses.values())
     return result
 
 
@@ -120,68 +188,59 @@ def attributes(target: Target) -> str:
     return f"attributes #0 = {{ nounwind {widths} }}"
 
 
-def _call(number: int) -> str:
-    return f"  call void @m{number}(ptr %in, ptr %out, ptr %frame, ptr %tab)\n"
-
-
-def _module_text(plan: Plan, shared: Shared) -> str:
-    texts, calls = [], []
-    for position, part in enumerate(plan.chunks):
-        writer = Writer(plan, shared)
-        _write_chunk(writer, part, last=position + 1 == len(plan.chunks))
+def _write_module(plan: Plan, shared: Shared, pieces: Pieces) -> None:
+    """Write a module's functions, and the one that calls them in turn."""
+    names: list[str] = []
+    stores = _output_stores(plan)
+    for position, part in enumerate(plan.parts):
         name = f"@m{plan.number}_{position}"
-        texts.append(_function(name, _rooms(writer, plan.block) + "\n".join(writer.lines)))
-        calls.append(f"  call void {name}(ptr %in, ptr %out, ptr %frame, ptr %tab)")
-    return "\n".join([*texts, _function(f"@m{plan.number}", "\n".join(calls))])
+        if isinstance(part, Run):
+            lines, declared = write_run(plan, shared, position)
+            pieces.add(name, lines, declared, 1)
+        else:
+            _write_chunk(plan, shared, pieces, name, part, stores)
+        names.append(name)
+    lines, declared = write_copies(plan, shared)
+    if lines:
+        names.append(f"@m{plan.number}_copies")
+        pieces.add(names[-1], lines, declared, 1)
+    calls = [f"  call void {name}({ARGUMENTS})" for name in names]
+    declared = {f"declare void {name}(ptr, ptr, ptr, ptr)" for name in names}
+    pieces.add(f"@m{plan.number}", calls, declared, len(names))
 
 
-def _function(name: str, body: str) -> str:
-    return f"define internal void {name}({PARAMETERS}) noinline #0 {{\n{body}\n  ret void\n}}"
+def _output_stores(plan: Plan) -> dict[int, list[tuple[int, int, int]]]:
+    """Return for each signal the outputs that it is: signal, lane, place in the outputs."""
+    stores: dict[int, list[tuple[int, int, int]]] = {}
+    signals = (s for port in plan.outputs for s in port.signals)
+    for s, (port, to) in zip(signals, plan.output_places, strict=True):
+        stores.setdefault(plan.lanes.root[s], []).append((s, port.lane, to))
+    return stores
 
 
-def _rooms(writer: Writer, block: int) -> str:
-    """Return the buffers through which a function reads tables."""
-    if not writer.reads:
-        return ""
-    room = f"alloca [{8 * block} x i8], align {ALIGN}\n"
-    return f"  %index = {room}  %word = {room}"
-
-
-def _write_chunk(writer: Writer, part: Chunk, last: bool) -> None:
+def _write_chunk(
+    plan: Plan,
+    shared: Shared,
+    pieces: Pieces,
+    name: str,
+    part: Chunk,
+    stores: dict[int, list[tuple[int, int, int]]],
+) -> None:
+    """Write a function that computes cells."""
+    writer = Writer.of(plan, shared)
     for unit in part.units:
-        if unit < 0:
-            _write_call(writer, CALL - unit)
-            continue
-        writer.values[unit] = RULES[Kind(writer.module.kind[unit])](writer, unit)
+        writer.values[unit] = RULES[Kind(plan.module.kind[unit])](writer, unit)
         if unit in part.live:
             writer.keep(unit)
-    _write_outputs(writer, part, last)
+        for s, lane, to in stores.get(unit, ()):
+            writer.store(writer.get(s, lane, plan.module.frac[s]), "%out", to, lane)
+    lines = [*_rooms(writer), *writer.lines]
+    pieces.add(name, lines, writer.declared, len(part.units))
 
 
-def _write_call(writer: Writer, number: int) -> None:
-    """Feed an instance and call its module."""
-    plan, instance = writer.plan, writer.module.instances[number]
-    child = plan.children[id(instance.module)]
-    feeds = iter(instance.inputs)
-    base = plan.feeds[number]
-    for port in child.inputs:
-        for element, inner in enumerate(port.signals):
-            value = writer.get(next(feeds), port.lane, instance.module.frac[inner])
-            writer.store(value, "%frame", base + port.offset + element * port.stride, port.lane)
-    places = [(base, "%frame"), (plan.results[number], "%frame"), (plan.frame, "%frame")]
-    arguments = ", ".join(f"ptr {writer.address(root, offset)}" for offset, root in places)
-    writer.lines.append(f"  call void @m{child.number}({arguments}, ptr %tab)")
-
-
-def _write_outputs(writer: Writer, part: Chunk, last: bool) -> None:
-    """Store the outputs that this function makes; the last one also those that nobody makes."""
-    module, lanes = writer.module, writer.lanes
-    units = set(part.units)
-    for port in writer.plan.outputs:
-        for element, s in enumerate(port.signals):
-            root = lanes.root[s]
-            kind = module.kind[root]
-            unit = CALL - (module.imm[root] >> 32) if kind == Kind.INSTANCE else root
-            if unit in units or (last and kind in (Kind.INPUT, Kind.CONST)):
-                value = writer.get(s, port.lane, module.frac[s])
-                writer.store(value, "%out", port.offset + element * port.stride, port.lane)
+def _rooms(writer: Writer) -> list[str]:
+    """Return the buffers through which a function reads tables."""
+    if not writer.reads:
+        return []
+    room = f"alloca [{8 * writer.block} x i8], align {ALIGN}"
+    return [f"  %index = {room}", f"  %word = {room}"]

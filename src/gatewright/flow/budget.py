@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from gatewright.arch import Budget, Built
+from gatewright.arch import Budget, Built, Lowered
 from gatewright.arch.budget import Build
 from gatewright.arch.planner import PARALLEL_WEIGHTS, live_weights
 from gatewright.base import OptionError
@@ -45,11 +45,13 @@ def budget_of(graph: Graph, options: Options, build: Build) -> Budget:
 
 def other_clock(built: Built, options: Options) -> str:
     """Say at which clock, near the one asked for, a circuit would meet the latency limit."""
+    circuit = built.lowered.circuit
+    model = options.clock_for(circuit).model
     is_time = (options.max_latency or "").endswith("ns")
     for mhz in _near(options.clock_mhz, SLOWER + FASTER if is_time else SLOWER):
         most = cycles_at(options.max_latency, mhz)
         try:
-            cycles = least_latency(built.netlist, Clock(1e3 / mhz, options.device.delay))
+            cycles = least_latency(circuit, Clock(1e3 / mhz, model))
         except OptionError:
             continue
         if most is not None and cycles <= most:
@@ -76,7 +78,7 @@ def budget_facts(design: Design) -> dict[str, Any]:
             "cycles": need.cycles, "ns": need.cycles * design.options.clock_ns,
             "interval": need.interval, "excess": dict(tried.excess),
         })  # fmt: skip
-    built = Built(design.planned, design.netlist, total).need
+    built = Built(design.planned, Lowered(design.netlist, design.circuit), total).need
     return {
         "max_luts": limits.luts,
         "max_luts_from": "asked for" if limits.luts_asked else design.options.device.name,
@@ -88,15 +90,18 @@ def budget_facts(design: Design) -> dict[str, Any]:
         "fits": not limits.excess(built),
         "excess": limits.excess(built),
         "plans": rows,
-        "note": _note(design.options),
+        "note": _note(design),
     }
 
 
-def _note(options: Options) -> str:
+def _note(design: Design) -> str:
     """Say why no DSP block is used although some may be."""
-    clock = options.clock
+    options = design.options
+    if not options.max_dsps:
+        return ""
+    clock = options.clock_for(design.circuit)
     model, left = clock.model, f"a clock of {options.clock_mhz:g} MHz leaves {clock.budget:.3g} ns"
-    if not options.max_dsps or model.dsp <= clock.budget:
+    if model.dsp <= clock.budget:
         return ""
     if model.dsp_slowest > clock.budget:
         part = f"{model.dsp_slowest:.3g} ns between registers"

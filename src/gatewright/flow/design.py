@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -13,11 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from gatewright.arch import Planned, Tried
+from gatewright.arch import Path as SlowPath
+from gatewright.arch import Planned, Tried, critical_path
 from gatewright.emit import emit_verilog, top_name
 from gatewright.engine import Engine
-from gatewright.flow.golden import Golden, compare_golden
-from gatewright.flow.host import Data, answers, as_inputs, corner_codes, encode
+from gatewright.flow.encoder import encode_fast
+from gatewright.flow.golden import VECTORS, Golden, compare_golden, thinned
+from gatewright.flow.host import Data, answers, as_inputs, encode, input_vectors
 from gatewright.flow.options import Options, check_count
 from gatewright.flow.verify import (
     Codes,
@@ -36,13 +38,11 @@ from gatewright.hw import Kind, Module
 from gatewright.ir import Graph, evaluate, infer
 from gatewright.num import FixedArray
 from gatewright.passes.netlist import modules, total_resources
+from gatewright.tools.nextpnr import RoutingResult, route
 from gatewright.tools.yosys import SynthesisResult, synthesize
 
 Progress = Callable[[str, int, int], None]
 """Called with what is worked on, how much is done, how much there is."""
-
-GOLDEN = 1000
-"""Golden vectors that are written with a design."""
 
 
 @dataclass(eq=False)
@@ -52,6 +52,7 @@ class Design:
     Attributes:
         graph: the integer model; `evaluate` on it is the reference.
         netlist: the circuit before registers were placed (what the emulator compiles).
+        circuit: the same with adder networks on unsigned codes: where registers are placed.
         module: the circuit with registers (what is emitted).
         options: clock, device, reuse factor, latency.
         planned: the plan of each operation that multiplies.
@@ -66,6 +67,7 @@ class Design:
 
     graph: Graph
     netlist: Module
+    circuit: Module
     module: Module
     options: Options
     planned: Planned
@@ -79,6 +81,7 @@ class Design:
     golden_text: Golden | None = None
     verification: Verification | None = None
     synthesis: SynthesisResult | None = None
+    routing: RoutingResult | None = None
     progress: Progress | None = None
 
     # ---- what is known at once
@@ -107,6 +110,17 @@ class Design:
     def is_folded(self) -> bool:
         """Whether multipliers are reused over several cycles."""
         return any(Kind.REG in m.kind for m in modules(self.netlist))
+
+    @cached_property
+    def slowest_path(self) -> SlowPath:
+        """The slowest path under the device's delays; its `fmax` is the estimated clock in MHz."""
+        luts = total_resources(self.circuit).lut  # as registers were placed
+        return critical_path(self.module, self.options.device.delay, luts)
+
+    @property
+    def timing(self) -> str:
+        """The estimated clock and its error, for people."""
+        return f"estimated fmax {self.options.device.fmax_text(self.slowest_path.fmax)}"
 
     @contextmanager
     def timed(self, step: str) -> Iterator[None]:
@@ -151,20 +165,13 @@ class Design:
             DataError: the data do not fit the model's inputs.
         """
         check_count("number of threads", threads, least=1)
-        return self._emulate(encode(self.graph, as_inputs(self.graph, x)), threads)
-
-    def _emulate(
-        self, codes: Mapping[str, FixedArray], threads: int | None
-    ) -> dict[str, FixedArray]:
-        """Return the firmware's outputs as numbers."""
         if self.engine is None:
-            values = evaluate(self.graph, codes)
+            values = evaluate(self.graph, encode(self.graph, as_inputs(self.graph, x)))
             return {o.name: values[o.value] for o in self.graph.outputs}
-        ports = to_ports(self.graph, self.netlist, codes)
+        ports = to_ports(self.graph, self.netlist, encode_fast(self.graph, x, threads))
         count = len(next(iter(ports.values())))
         ports["valid_in"] = np.ones((count, 1), np.int8)
-        found = self.engine.run(ports, threads=threads)
-        return self._numbers(self.netlist, found)
+        return self._numbers(self.netlist, self.engine.run(ports, threads=threads))
 
     def _numbers(self, module: Module, found: Codes) -> dict[str, FixedArray]:
         """Give the integers of output ports their binary points and shapes."""
@@ -173,12 +180,9 @@ class Design:
             data_ports(module, True).items(), self.graph.outputs, strict=True
         ):
             frac = module.intervals(signals).frac
-            shape = self._output_shape(o.value)
+            shape = self._shapes[o.value]
             answers[o.name] = FixedArray(found[port].reshape(-1, *shape), frac.reshape(shape))
         return answers
-
-    def _output_shape(self, value: str) -> tuple[int, ...]:
-        return self._shapes[value]
 
     @cached_property
     def _shapes(self) -> dict[str, tuple[int, ...]]:
@@ -213,22 +217,7 @@ class Design:
 
     def vectors(self, random: int = 1000, seed: int = 0) -> dict[str, FixedArray]:
         """Return what the design is verified on: calibration, corners, random codes."""
-        rng = np.random.default_rng(seed)
-        result = {}
-        for i in self.graph.inputs:
-            assert i.type is not None
-            codes = corner_codes(i.type, rng, random)
-            result[i.name] = codes
-        # Inputs of several ports may differ in their number of corners: cut to the least.
-        count = min(len(c) for c in result.values())
-        stacked = {}
-        for i in self.graph.inputs:
-            assert i.type is not None
-            known = self.calibration.get(i.name)
-            parts = [] if known is None else [known.q]
-            q = np.concatenate([*parts, result[i.name][:count]])
-            stacked[i.name] = FixedArray(q, i.type.frac)
-        return stacked
+        return input_vectors(self.graph, self.calibration, random, seed)
 
     def verify(self, *, random: int = 1000, seed: int = 0, rtl: bool = True) -> Verification:
         """Compare reference, netlist, emulator, simulated RTL and golden vectors.
@@ -268,10 +257,7 @@ class Design:
 
     def golden_vectors(self) -> tuple[Codes, Codes]:
         """Return the vectors written with the design: inputs and reference outputs by port."""
-        vectors = self.vectors(random=GOLDEN // 4)
-        count = len(next(iter(vectors.values())).q)
-        keep = np.unique(np.linspace(0, count - 1, min(count, GOLDEN)).astype(np.int64))
-        chosen = {name: FixedArray(v.q[keep], v.frac) for name, v in vectors.items()}
+        chosen = thinned(self.vectors(random=VECTORS // 4), VECTORS)
         return to_ports(self.graph, self.module, chosen), reference(self.graph, self.module, chosen)
 
     def synthesize(self, *, flow: str = "full", nodsp: bool | None = None) -> SynthesisResult:
@@ -291,10 +277,35 @@ class Design:
                 self.name,
                 self.options.device.family,  # type: ignore[arg-type]
                 flow=flow,  # type: ignore[arg-type]
-                nodsp=not total_resources(self.module).dsp if nodsp is None else nodsp,
+                nodsp=self._nodsp(nodsp),
                 progress=self.progress,
             )
         return self.synthesis
+
+    def _nodsp(self, asked: bool | None) -> bool:
+        return not total_resources(self.module).dsp if asked is None else asked
+
+    def route(self, *, seed: int = 1, nodsp: bool | None = None) -> RoutingResult:
+        """Place and route with nextpnr for an ECP5 device: a clock that was found, not estimated.
+
+        Args:
+            seed: of the placement; clocks vary with it by about 7 %.
+            nodsp: as for `synthesize`.
+
+        Raises:
+            OptionError: the device is no ECP5.
+            ToolError: Yosys or nextpnr is missing or fails, or the design is too large.
+        """
+        with self.timed("place and route"):
+            self.routing = route(
+                self._rtl,
+                self.options.device.part,
+                target_mhz=min(self.options.clock_mhz, 1000.0),
+                seed=seed,
+                nodsp=self._nodsp(nodsp),
+                progress=self.progress,
+            )
+        return self.routing
 
     # ---- telling
 
@@ -313,7 +324,8 @@ class Design:
         Raises:
             FileError: it cannot be written, or its facts would replace a file of a design.
         """
-        from gatewright.flow.store import check_report, write_atomically
+        from gatewright.flow.atomic import write_atomically
+        from gatewright.flow.store import check_report
         from gatewright.report import render
 
         path = check_report(Path(path))

@@ -36,7 +36,9 @@ def facts_of(design: Design) -> dict[str, Any]:
             "ff": device.ff, "dsp": device.dsp, "bram": device.bram,
         },
         "clock": {"mhz": design.options.clock_mhz, "ns": design.options.clock_ns,
-                  "delay_model": device.delay.source, "status": "estimated"},
+                  "delay_model": device.delay.source, "status": "estimated",
+                  "fmax_mhz": round(design.slowest_path.fmax, 1), "fmax": design.timing,
+                  "calibration": asdict(device.calibration) if device.calibration else None},
         "latency": {"cycles": design.latency, "ns": design.latency_ns,
                     "status": _cycle_status(design), **_contract(design)},
         "interval": {"cycles": design.interval, "status": _cycle_status(design)},
@@ -44,6 +46,7 @@ def facts_of(design: Design) -> dict[str, Any]:
                      "status": "estimated"},
         "budget": budget_facts(design),
         "synthesis": _synthesis(design),
+        "routing": asdict(design.routing) | {"status": "routed"} if design.routing else None,
         "layers": _layers(design),
         "tensors": _tensors(design, types),
         "plan": [
@@ -74,7 +77,8 @@ def _contract(design: Design) -> dict[str, int]:
     asked = design.options.latency
     if asked is None:
         return {}
-    return {"asked": asked, "least": least_latency(design.netlist, design.options.clock)}
+    clock = design.options.clock_for(design.circuit)
+    return {"asked": asked, "least": least_latency(design.circuit, clock)}
 
 
 def _model(design: Design, types: dict[str, Intervals]) -> dict[str, Any]:
@@ -209,6 +213,7 @@ def handover(facts: Mapping[str, Any]) -> dict[str, str]:
         "read as": ", ".join(f"{key} {value}" for key, value in model["facts"].items()),
         "resources, estimated": f"{estimate['lut']:,} LUT, {estimate['ff']:,} FF, "
         f"{estimate['dsp']:,} DSP",
+        "clock, estimated": facts["clock"]["fmax"],
         "delay model": facts["clock"]["delay_model"],
     }
     if "accuracy_model" in found:

@@ -14,6 +14,9 @@ from gatewright.num import FixedArray, Intervals, Ints
 EXACT = 2.0**53
 """From here on float64 no longer tells every integer from the next."""
 
+PIECE = 1 << 15
+"""Numbers that are converted at a time, so that what comes in between stays in the cache."""
+
 Data = np.ndarray | Mapping[str, np.ndarray]
 """One array where a model has one input, else an array for each by name."""
 
@@ -23,6 +26,21 @@ def as_inputs(graph: Graph, data: Data) -> dict[str, Reals]:
 
     Raises:
         DataError: something is missing, unknown, of the wrong shape, or not a finite number.
+    """
+    arrays = as_arrays(graph, data, finite=True)
+    return {name: array.astype(np.float64, copy=False) for name, array in arrays.items()}
+
+
+def as_arrays(graph: Graph, data: Data, finite: bool = False) -> dict[str, np.ndarray]:
+    """Return arrays of numbers by input name, checked: shape, number of samples.
+
+    Args:
+        graph: the model.
+        data: as users give it.
+        finite: check the values, too, which takes a float64 array of them; that is returned.
+
+    Raises:
+        DataError: something is missing, unknown or of the wrong shape.
     """
     names = [i.name for i in graph.inputs]
     if not isinstance(data, Mapping):
@@ -37,7 +55,9 @@ def as_inputs(graph: Graph, data: Data) -> dict[str, Reals]:
         raise DataError(
             "the inputs given are not those of the model", found=sorted(data), supported=names
         )
-    arrays = {i.name: _checked(graph, i, data[i.name]) for i in graph.inputs}
+    arrays = {i.name: _shaped(graph, i, data[i.name]) for i in graph.inputs}
+    if finite:
+        arrays = {i.name: _finite(graph, i, arrays[i.name]) for i in graph.inputs}
     if len({len(a) for a in arrays.values()}) > 1:
         raise DataError(
             "the inputs differ in their number of samples",
@@ -46,7 +66,7 @@ def as_inputs(graph: Graph, data: Data) -> dict[str, Reals]:
     return arrays
 
 
-def _checked(graph: Graph, i: Input, array: np.ndarray) -> Reals:
+def _shaped(graph: Graph, i: Input, array: np.ndarray) -> np.ndarray:
     place = Place(graph.source, i.name)
     if np.ma.is_masked(array):
         raise DataError(
@@ -66,7 +86,12 @@ def _checked(graph: Graph, i: Input, array: np.ndarray) -> Reals:
         raise DataError(
             "data have the wrong shape", place=place, found=x.shape, supported=("samples", *i.shape)
         )
-    whole, x = x.dtype.kind in "iu", x.astype(np.float64)
+    return x
+
+
+def _finite(graph: Graph, i: Input, array: np.ndarray) -> Reals:
+    place = Place(graph.source, i.name)
+    whole, x = array.dtype.kind in "iu", array.astype(np.float64)
     if whole and np.abs(x).max(initial=0.0) >= EXACT:
         raise DataError(
             "data hold integers too large to be exact in float64",
@@ -122,9 +147,20 @@ def encode(graph: Graph, inputs: Mapping[str, Reals]) -> dict[str, FixedArray]:
 
 def _encode_one(graph: Graph, i: Input, x: Reals) -> FixedArray:
     assert i.type is not None
+    q = np.empty(x.shape, np.int64)
+    step = max(PIECE // max(x[:1].size, 1), 1)
+    for start in range(0, len(x), step):
+        q[start : start + step] = _codes(graph, i, x[start : start + step], start)
+    return FixedArray(q, i.type.frac)
+
+
+def _codes(graph: Graph, i: Input, x: Reals, before: int) -> Reals:
+    """Return the integers for some samples, as floats; `before` counts those before them."""
+    assert i.type is not None
     for op in i.encode:
         x = op.real(x)
-    scaled = np.ldexp(x, np.broadcast_to(i.type.frac, x.shape).astype(np.int32))
+    with np.errstate(over="ignore"):  # infinite is out of range as well
+        scaled = np.ldexp(x, np.broadcast_to(i.type.frac, x.shape).astype(np.int32))
     q = np.rint(scaled)
     off = (q != scaled) | (q < i.type.lo) | (q > i.type.hi)
     if off.any():
@@ -132,11 +168,11 @@ def _encode_one(graph: Graph, i: Input, x: Reals) -> FixedArray:
         raise DataError(
             "an input value is not one of the firmware's input numbers",
             place=Place(graph.source, i.name),
-            found=f"{float(x[first])!r} at index {first}",
+            found=f"{float(x[first])!r} at index {(first[0] + before, *first[1:])}",
             supported=f"{i.type.fixed(*first[1:])} with values {i.type.low_value[first[1:]]} "
             f"to {i.type.high_value[first[1:]]}",
         )
-    return FixedArray(q.astype(np.int64), i.type.frac)
+    return q
 
 
 def decode(output: Output, value: FixedArray) -> Reals:
@@ -156,7 +192,9 @@ def answers(graph: Graph, values: Mapping[str, FixedArray]) -> Reals | dict[str,
     numbers = {}
     for o in graph.outputs:
         q = values[o.name].q
-        lost = q != q.astype(np.float64).astype(np.int64)
+        lost = np.asarray(False)
+        if q.size and not -EXACT < q.min() <= q.max() < EXACT:
+            lost = q != q.astype(np.float64).astype(np.int64)
         if lost.any():
             raise DataError(
                 "the firmware's answer has more bits than float64 can hold",
@@ -187,6 +225,27 @@ def corner_codes(kind: Intervals, rng: np.random.Generator, count: int) -> Ints:
             rows.append(row)
     uniform = rng.integers(lo, hi + 1, (count, *lo.shape))
     return np.concatenate([np.stack(rows), uniform])
+
+
+def input_vectors(
+    graph: Graph, calibration: Mapping[str, FixedArray], random: int, seed: int
+) -> dict[str, FixedArray]:
+    """Return what a design is verified on: calibration, corners, random codes."""
+    rng = np.random.default_rng(seed)
+    corners = {}
+    for i in graph.inputs:
+        assert i.type is not None
+        corners[i.name] = corner_codes(i.type, rng, random)
+    # Inputs of several ports may differ in their number of corners: cut to the least.
+    count = min(len(c) for c in corners.values())
+    stacked = {}
+    for i in graph.inputs:
+        assert i.type is not None
+        known = calibration.get(i.name)
+        parts = [] if known is None else [known.q]
+        q = np.concatenate([*parts, corners[i.name][:count]])
+        stacked[i.name] = FixedArray(q, i.type.frac)
+    return stacked
 
 
 def output_types(graph: Graph) -> dict[str, Intervals]:

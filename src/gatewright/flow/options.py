@@ -10,7 +10,8 @@ import numpy as np
 
 from gatewright.arch import DEFAULT, Device, Limits, find_device
 from gatewright.base import OptionError
-from gatewright.passes.netlist import Clock
+from gatewright.hw import Module
+from gatewright.passes.netlist import Clock, total_resources
 
 SLOWEST, FASTEST = 1.0, 1500.0
 """Clocks in MHz that any supported part could be run at."""
@@ -197,10 +198,9 @@ class Options:
             self.max_latency or "",
         )  # fmt: skip
 
-    @property
-    def clock(self) -> Clock:
-        """The clock, with the device's delays."""
-        return Clock(self.clock_ns, self.device.delay)
+    def clock_for(self, circuit: Module) -> Clock:
+        """Return the clock, with the device's delays in a circuit of this one's size."""
+        return Clock(self.clock_ns, self.device.delay.sized(total_resources(circuit).lut))
 
     @property
     def clock_ns(self) -> float:

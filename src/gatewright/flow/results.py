@@ -13,6 +13,7 @@ import numpy as np
 from gatewright.base import FileError
 from gatewright.flow.verify import Check, Verification
 from gatewright.ops.serialize import dump
+from gatewright.tools.nextpnr import RoutingResult
 from gatewright.tools.yosys import Counts, SynthesisResult
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 RESULTS = "results.json"
-TIMED = ("verify", "synthesise")
+TIMED = ("verify", "synthesise", "place and route")
 """Steps whose times are kept."""
 
 
@@ -42,12 +43,13 @@ def fingerprint(design: Design) -> str:
 
 
 def results_of(design: Design) -> dict[str, Any]:
-    """Return verification and synthesis as plain data."""
+    """Return verification, synthesis and routing as plain data."""
     return {
         "format": FORMAT,
         "fingerprint": fingerprint(design),
         "verification": design.verification.facts() if design.verification else None,
         "synthesis": asdict(design.synthesis) if design.synthesis else None,
+        "routing": asdict(design.routing) if design.routing else None,
         "timings": {name: design.timings[name] for name in TIMED if name in design.timings},
     }
 
@@ -68,6 +70,8 @@ def take_results(design: Design, path: Path, content: bytes) -> bool:
             design.verification = Verification(checks)
         if synthesis is not None:
             design.synthesis = _synthesis(synthesis)
+        if kept.get("routing") is not None:
+            design.routing = RoutingResult.of(kept["routing"])
         design.timings.update({str(name): float(s) for name, s in kept["timings"].items()})
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise FileError(

@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from gatewright.base import FormatError
 from gatewright.hw.cells import NO_RESET, NONE, Kind, Table
 from gatewright.num import MAX_WIDTH, Fixed, Intervals
 
 LIMIT = 1 << MAX_WIDTH
+UNIQUE = frozenset((Kind.REG, Kind.INPUT, Kind.INSTANCE))
+"""Cells that stand for themselves: two of them are never one."""
+
 Range = tuple[int, int, int]
 """Smallest integer, largest integer, binary point."""
+
+
+Column: TypeAlias = "array[int]"
+"""A number for each row, eight bytes each. Of NumPy's views on one none may live while it grows."""
+
+
+def column() -> Column:
+    """Return a column without rows."""
+    return array("q")
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,20 +57,20 @@ class Module:
     note: str = ""
     latency: int = 0
     interval: int = 1
-    kind: list[int] = field(default_factory=list)
-    a: list[int] = field(default_factory=list)
-    b: list[int] = field(default_factory=list)
-    c: list[int] = field(default_factory=list)
-    imm: list[int] = field(default_factory=list)
-    lo: list[int] = field(default_factory=list)
-    hi: list[int] = field(default_factory=list)
-    frac: list[int] = field(default_factory=list)
+    kind: Column = field(default_factory=column)
+    a: Column = field(default_factory=column)
+    b: Column = field(default_factory=column)
+    c: Column = field(default_factory=column)
+    imm: Column = field(default_factory=column)
+    lo: Column = field(default_factory=column)
+    hi: Column = field(default_factory=column)
+    frac: Column = field(default_factory=column)
     names: dict[int, str] = field(default_factory=dict)
     tables: list[Table] = field(default_factory=list)
     instances: list[Instance] = field(default_factory=list)
     inputs: dict[str, list[int]] = field(default_factory=dict)
     outputs: dict[str, list[int]] = field(default_factory=dict)
-    _known: dict[tuple[int, ...], int] = field(default_factory=dict, repr=False)
+    _known: dict[int, int] = field(default_factory=dict, repr=False)
     _table_keys: dict[tuple[bytes, bytes], int] = field(default_factory=dict, repr=False)
 
     def __len__(self) -> int:
@@ -116,17 +130,35 @@ class Module:
         if hi >= (LIMIT if lo >= 0 else LIMIT >> 1) or lo < -(LIMIT >> 1):
             raise self._too_wide(kind.name.lower(), lo, hi)
         signal = len(self.kind)
-        if kind not in (Kind.REG, Kind.INPUT, Kind.INSTANCE):
-            known = self._known.setdefault((kind, a, b, c, imm, lo, hi, frac), signal)
+        if kind not in UNIQUE:
+            known = self._find((kind, a, b, c, imm, lo, hi, frac), signal)
             if known != signal:
                 return known
-        for column, value in zip(
-            (self.kind, self.a, self.b, self.c, self.imm, self.lo, self.hi, self.frac),
-            (int(kind), a, b, c, imm, lo, hi, frac),
-            strict=True,
-        ):
-            column.append(value)
+        self.kind.append(kind)
+        self.a.append(a)
+        self.b.append(b)
+        self.c.append(c)
+        self.imm.append(imm)
+        self.lo.append(lo)
+        self.hi.append(hi)
+        self.frac.append(frac)
         return signal
+
+    def _find(self, cell: tuple[int, ...], signal: int) -> int:
+        """Return the row of an equal cell; where there is none, note that it will be `signal`.
+
+        A cell is known by its hash, which takes a third of the memory of the cell itself as a key;
+        cells whose hashes meet lie at the numbers behind.
+        """
+        key = hash(cell)
+        while True:
+            s = self._known.setdefault(key, signal)
+            if s == signal or cell == (
+                self.kind[s], self.a[s], self.b[s], self.c[s], self.imm[s],
+                self.lo[s], self.hi[s], self.frac[s],
+            ):  # fmt: skip
+                return s
+            key += 1
 
     def _too_wide(self, what: str, lo: int, hi: int) -> FormatError:
         return FormatError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -103,6 +104,13 @@ class Graph:
                 readers[name].append(node)
         return readers
 
+    def with_source(self, source: str) -> Graph:
+        """Return the graph as from another place; what `infer` found of it stays known."""
+        graph = replace(self, source=source)
+        if self in _TYPES:
+            _TYPES[graph] = _TYPES[self]
+        return graph
+
     def with_nodes(self, nodes: Iterable[Node]) -> Graph:
         """Return the graph with other nodes."""
         return replace(self, nodes=tuple(nodes))
@@ -113,12 +121,22 @@ class Graph:
         return all(i.type is not None for i in self.inputs)
 
 
+_TYPES: WeakKeyDictionary[Graph, dict[str, Intervals]] = WeakKeyDictionary()
+"""What `infer` found, as long as a graph lives: planner, lowering, reference and report all ask."""
+
+
 def infer(graph: Graph) -> dict[str, Intervals]:
     """Return the type of every value.
 
     Raises:
         GatewrightError: one, or `ManyErrors`, naming the layers that cannot be typed.
     """
+    if graph not in _TYPES:
+        _TYPES[graph] = _infer(graph)
+    return dict(_TYPES[graph])
+
+
+def _infer(graph: Graph) -> dict[str, Intervals]:
     types: dict[str, Intervals] = {}
     for i in graph.inputs:
         if i.type is None:

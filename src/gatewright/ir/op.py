@@ -68,6 +68,14 @@ class Op(ABC):
     def lower(self, module: Module, *x: Bus, plan: Plan) -> Bus:
         """Build the circuit in `module` and return the result's signals."""
 
+    def at_row(self, index: tuple[int, ...]) -> Op | None:
+        """Return the operation that computes the row at `index` of the leading axes alone.
+
+        None where the rows (along the last axis) of the result do not each depend on that row of
+        the inputs alone. An operation whose constants are the same for all rows returns itself.
+        """
+        return None
+
     @property
     def kind(self) -> str:
         """The operation's name in snake case: the stem of its file, test and documentation."""

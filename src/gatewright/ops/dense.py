@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -65,16 +66,26 @@ class Dense(Op):
         self._check(x[0].shape[1:])
         return x[0] @ self.weight + self.bias
 
+    @cached_property
     def _integers(self) -> tuple[Ints, int, Ints, int]:
-        """Return matrix and bias as integers with their binary points."""
+        """Matrix and bias as integers with their binary points."""
         weight, bias = FixedArray.exact(self.weight), FixedArray.exact(self.bias)
         return weight.q, int(weight.frac), bias.q, int(bias.frac)
+
+    def at_row(self, index: tuple[int, ...]) -> Op | None:
+        """Return the operation itself: one matrix for all rows."""
+        return self
+
+    @cached_property
+    def _points(self) -> tuple[Ints, Ints]:
+        """Binary points of each weight and bias, none finer than it needs."""
+        return dyadic(self.weight)[1], dyadic(self.bias)[1]
 
     def infer(self, *x: Intervals) -> Intervals:
         """Return the exact range of each sum, on the finest grid that its own products need."""
         kind = x[0]
         self._check(kind.shape)
-        weight, weight_frac, bias, bias_frac = self._integers()
+        weight, weight_frac, bias, bias_frac = self._integers
         moving = (kind.lo != 0) | (kind.hi != 0)
         point = int(np.max(kind.frac, initial=-(2**40), where=moving)) if moving.any() else 0
         shift = np.where(moving, kind.frac - point, 0)
@@ -91,19 +102,19 @@ class Dense(Op):
 
     def _needed_frac(self, kind: Intervals) -> Ints:
         """Return the finest grid among the products and the bias of each output."""
-        weight_frac = dyadic(self.weight)[1]
+        weight_frac, bias_points = self._points
         live = (self.weight != 0)[None]
         moving = ((kind.lo != 0) | (kind.hi != 0)).reshape(-1, kind.shape[-1], 1)
         total = kind.frac.reshape(-1, kind.shape[-1], 1) + weight_frac[None]
         best = np.where(live & moving, total, -(2**40)).max(1, initial=-(2**40))
         from_products = best.reshape(*kind.shape[:-1], self.weight.shape[1])
-        bias_frac = np.where(self.bias != 0, dyadic(self.bias)[1], -(2**40))
+        bias_frac = np.where(self.bias != 0, bias_points, -(2**40))
         needed = np.maximum(from_products, bias_frac)
         return np.where(needed == -(2**40), 0, needed)
 
     def evaluate(self, *x: FixedArray) -> FixedArray:
         """Multiply integers."""
-        weight, weight_frac, bias, bias_frac = self._integers()
+        weight, weight_frac, bias, bias_frac = self._integers
         point = int(np.max(x[0].frac, initial=-(2**40)))
         product = exact_matmul(x[0].aligned(point), weight)
         frac = max(point + weight_frac, bias_frac)
@@ -120,46 +131,29 @@ class Dense(Op):
         if not plan.is_parallel:
             return self._lower_folded(module, bus, rows, shape, plan)
         signals: list[int] = []
-        kernels: dict[bytes, Module] = {}
         for row in rows.tolist():
-            if len(rows) == 1:
-                signals += self._sums(module, row, plan)
-                continue
-            kinds = module.intervals(row)
-            key = kinds.lo.tobytes() + kinds.hi.tobytes() + kinds.frac.tobytes()
-            if key not in kernels:
-                kernels[key] = self._kernel(module, kinds, len(kernels), plan)
-            signals += module.instance(kernels[key], {"x": row})["y"]
+            signals += self._sums(module, row, plan)
         return bus.with_signals(signals, shape)
 
     def _sums(self, m: Module, row: list[int], plan: Plan) -> list[int]:
         """Build one row, its products with adders or some of them with DSP blocks."""
-        numbers = self._integers()
         if plan.offload is None:
-            return constant_matmul(m, row, *numbers)
-        return matmul_with_blocks(m, row, *numbers, plan.offload)
+            return constant_matmul(m, row, *self._integers)
+        return matmul_with_blocks(m, row, *self._integers, plan.offload)
 
     def block_savings(self, block: DspBlock, adders: int, *x: Intervals) -> Savings:
         """Return what each block saves in the first row."""
         kind = x[0].map(lambda v: v.reshape(-1, v.shape[-1]))
-        weight, *_ = self._integers()
+        weight, *_ = self._integers
         price = min(adders / max(int(digit_counts(weight).sum()), 1), 1.0)
         found = chains(weight, kind.map(lambda v: v[0]), block, price)
         return Savings(kind.shape[0], price, tuple((len(c.rows), c.saving) for c in found))
-
-    def _kernel(self, module: Module, kinds: Intervals, number: int, plan: Plan) -> Module:
-        """Return a module for one row, to be used for every row of the same types."""
-        name = f"{module.name}_row" + (f"_{number + 1}" if number else "")
-        kernel = Module(name, module.origin, note="one row of the layer's input")
-        x = kernel.input("x", kinds)
-        kernel.output("y", self._sums(kernel, x, plan))
-        return kernel
 
     def _lower_folded(
         self, module: Module, bus: Bus, rows: Ints, shape: tuple[int, ...], plan: Plan
     ) -> Bus:
         """Build one folded engine a row; all run at once and finish together."""
-        weight, weight_frac, bias, bias_frac = self._integers()
+        weight, weight_frac, bias, bias_frac = self._integers
         parts = [
             folded_matmul(
                 module, Bus(row, bus.valid), weight, weight_frac, bias, bias_frac, plan.reuse

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 
@@ -58,6 +59,15 @@ def pick(constant: np.ndarray, index: tuple[int, ...]) -> float:
     )
 
 
+def constant_row(constant: Any, index: tuple[int, ...]) -> Any:
+    """Return what of a constant that broadcasts against the sample meets the row at `index`."""
+    if not isinstance(constant, np.ndarray) or constant.ndim < 2 or constant.size == 0:
+        return constant
+    lengths = constant.shape[:-1]
+    tail = index[len(index) - len(lengths) :]
+    return constant[tuple(0 if n == 1 else i for n, i in zip(lengths, tail, strict=True))]
+
+
 @dataclass(frozen=True, eq=False)
 class Unary(Op):
     """A function of each element on its own."""
@@ -69,6 +79,16 @@ class Unary(Op):
             self.lower_element(module, int(s), index) for index, s in np.ndenumerate(bus.signals)
         ]
         return bus.with_signals(signals, bus.shape)
+
+    def at_row(self, index: tuple[int, ...]) -> Op | None:
+        """Return the operation with the constants of one row; see `Op.at_row`."""
+        parts: dict[str, Any] = {}
+        for f in fields(self):
+            value = getattr(self, f.name)
+            part = value.at_row(index) if isinstance(value, Op) else constant_row(value, index)
+            if part is not value:
+                parts[f.name] = part
+        return replace(self, **parts) if parts else self
 
     @abstractmethod
     def lower_element(self, m: Module, a: int, index: tuple[int, ...]) -> int:
@@ -96,6 +116,10 @@ class Binary(Op):
         a, b = x
         rank = max(a.q.ndim, b.q.ndim) - 1
         return self.join(pad_batch(a, rank), pad_batch(b, rank))
+
+    def at_row(self, index: tuple[int, ...]) -> Op | None:
+        """Return the operation itself: it has no constants."""
+        return self
 
     def lower(self, module: Module, *x: Bus, plan: Plan) -> Bus:
         """Build one circuit per element of the result."""

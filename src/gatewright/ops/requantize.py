@@ -8,7 +8,7 @@ import numpy as np
 
 from gatewright.blocks.thresholds import threshold_code
 from gatewright.hw import Module
-from gatewright.ir import Reals
+from gatewright.ir import Op, Reals
 from gatewright.num import FixedArray, Intervals, Ints
 from gatewright.ops.elementwise import Unary
 
@@ -32,6 +32,10 @@ class Requantize(Unary):
     first: int
     step: int = 1
     frac: int = 0
+
+    def at_row(self, index: tuple[int, ...]) -> Op | None:
+        """Return the operation itself: thresholds differ along the last axis only."""
+        return self
 
     def _count(self, q: Ints) -> Ints:
         """Count thresholds reached; `q` has shape (..., channels)."""

@@ -64,6 +64,10 @@ class Softmax(Op):
             )
         return self.formats
 
+    def at_row(self, index: tuple[int, ...]) -> Op | None:
+        """Return the operation itself: each row is normalised on its own."""
+        return self
+
     def infer(self, *x: Intervals) -> Intervals:
         """Return 0..1 in the output's format."""
         out = self._formats().out

@@ -12,6 +12,7 @@ from gatewright.hw import NONE, VALID_IN, VALID_OUT, Bus, Module
 from gatewright.ir import PARALLEL, Graph, Node, Plan, infer, located
 from gatewright.num import Intervals
 from gatewright.ops import Quantize
+from gatewright.passes.rows import Job, Rows, Segment, segments
 
 Progress = Callable[[str, int, int], None]
 """Called with what is worked on, how much is done, how much there is."""
@@ -74,8 +75,8 @@ def lower(
     What no output depends on is left out. The top module has ports `valid_in`, one per input,
     `valid_out`, one per output.
     """
-    infer(graph)  # every error of the graph at once, before any work
-    return _Lowering(_live(graph), plans or {}, progress).run()
+    types = infer(graph)  # every error of the graph at once, before any work
+    return _Lowering(_live(graph), types, plans or {}, progress).run()
 
 
 def _live(graph: Graph) -> Graph:
@@ -88,9 +89,16 @@ def _live(graph: Graph) -> Graph:
 
 
 class _Lowering:
-    def __init__(self, graph: Graph, plans: Mapping[str, Plan], progress: Progress | None) -> None:
-        self.graph, self.plans, self.progress = graph, plans, progress
+    def __init__(
+        self,
+        graph: Graph,
+        types: Mapping[str, Intervals],
+        plans: Mapping[str, Plan],
+        progress: Progress | None,
+    ) -> None:
+        self.graph, self.types, self.plans, self.progress = graph, types, plans, progress
         self.namer = Namer()
+        self.rows = Rows(graph, self.namer)
         self.top = Module(
             self.namer.name(graph.name, "model"), graph.source, note=f"model {graph.name}"
         )
@@ -148,13 +156,7 @@ class _Lowering:
         for count, name in enumerate(outside):
             port = "x" if count == 0 else f"x{count + 1}"
             inner[name] = self._port(module, port, self.values[name], feeds, valid)
-        for node in group.nodes:
-            with located(self.graph, node):
-                buses = [inner[name] for name in node.inputs]
-                plan = self.plans.get(node.name, PARALLEL)
-                inner[node.name] = node.op.lower(module, *buses, plan=plan)
-        for kernel in dict.fromkeys(instance.module for instance in module.instances):
-            kernel.name = self.namer.name(kernel.name, "kernel")
+        self._fill(module, group, inner)
         results = [n for n in group.nodes if n.name in self.outputs or self._read_outside(n, own)]
         if not group.plan.is_parallel:
             module.output(VALID_OUT, [inner[results[-1].name].valid])
@@ -167,6 +169,25 @@ class _Lowering:
         """Return how a group is built, for the header of its module."""
         plans = (self.plans.get(node.name, group.plan) for node in group.nodes)
         return str(next((plan for plan in plans if plan.offload is not None), group.plan))
+
+    def _fill(self, module: Module, group: Group, inner: dict[str, Bus]) -> None:
+        """Build the operations of a group, those on rows as instances of one row's module."""
+        parts = [Segment((node,)) for node in group.nodes]
+        if group.plan.is_parallel:
+            parts = segments(group.nodes, self.types)
+        for part in parts:
+            plans = [self.plans.get(node.name, PARALLEL) for node in part.nodes]
+            if part.leading:
+                own = {node.name for node in part.nodes}
+                read = [
+                    n for n in part.nodes if n.name in self.outputs or self._read_outside(n, own)
+                ]
+                inner |= self.rows.lower(Job(module, part, read, tuple(plans)), inner)
+                continue
+            (node,), (plan,) = part.nodes, plans
+            with located(self.graph, node):
+                buses = [inner[name] for name in node.inputs]
+                inner[node.name] = node.op.lower(module, *buses, plan=plan)
 
     def _read_outside(self, node: Node, own: set[str]) -> bool:
         return any(reader.name not in own for reader in self.readers[node.name])

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gatewright.report.text import full, number, one_line, plural, seconds
+from gatewright.report.text import THIN, full, number, one_line, plural, seconds
 from gatewright.report.verdict import clock_text
 
 
@@ -39,10 +39,11 @@ def provenance_of(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("Device", f"{device['name']}, part {device['part']}, family {device['family']}"),
         ("Clock asked for", clock_text(facts)),
         *_latency(facts),
+        ("Clock reached", str(facts["clock"].get("fmax", "not estimated"))),
         ("Delay model", str(facts["clock"].get("delay_model", "unknown"))),
         *_limits(facts),
     ]
-    return rows + _synthesis(facts)
+    return rows + _synthesis(facts) + _routing(facts)
 
 
 def _latency(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -94,6 +95,16 @@ def _synthesis(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("Synthesis: products", dsp),
         ("Synthesis: method", f"{synthesis.get('method')}; {spent}{cached}"),
     ]
+
+
+def _routing(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
+    routing = facts.get("routing")
+    if not routing:
+        return []
+    clock = f"{float(routing['fmax_mhz']):.1f}{THIN}MHz routed, seed {routing['seed']}"
+    aim = f"placed for {float(routing['target_mhz']):.4g}{THIN}MHz"
+    used = f"{number(routing['lut'])} LUT and {number(routing['ff'])} FF, harness included"
+    return [("Place and route", f"{clock}, {aim}; {used}; {one_line(routing['version'])}")]
 
 
 def interface_of(facts: Mapping[str, Any]) -> list[dict[str, str]]:

@@ -1,7 +1,8 @@
-"""Synthesise emitted Verilog with Yosys for Xilinx devices, and count what it takes."""
+"""Synthesise emitted Verilog with Yosys for Xilinx and ECP5 devices, and count what it takes."""
 
 from __future__ import annotations
 
+import gzip
 import importlib.metadata
 import importlib.util
 import json
@@ -9,13 +10,14 @@ import re
 import sys
 import threading
 import time
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from gatewright.base.cache import Cache, content_key
 from gatewright.base.errors import OptionError, ToolError
+from gatewright.tools.mapped import Mapped
 from gatewright.tools.process import (
     Progress,
     ending,
@@ -33,6 +35,7 @@ from gatewright.tools.yosys_plan import (
     Hierarchy,
     deal,
     hierarchy_of,
+    mapping,
     readable,
     unit_tree,
     units,
@@ -40,7 +43,7 @@ from gatewright.tools.yosys_plan import (
 
 __all__ = ["Counts", "Family", "Flow", "SynthesisResult", "synthesize", "yosys_version"]
 
-Family = Literal["xc7", "xcu", "xcup"]
+Family = Literal["xc7", "xcu", "xcup", "ecp5"]
 Flow = Literal["full", "fast"]
 
 FORMAT = "synthesis 1"  # changes when a script or the way of counting changes
@@ -49,6 +52,7 @@ SUM = "sum over modules x instances, each module synthesised out of context"
 HOLDER = "gatewright_group"
 WORKER = Path(__file__).with_name("yosys_worker.py")
 TIMEOUT = 3600.0
+VALUE, NETLIST = "value.json", "netlist.json.gz"
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,7 @@ class SynthesisResult:
     `children` which listed modules lie in which. `flow` is "full" (`synth_xilinx` as it is) or
     "fast" (abc in place of abc9: 3 to 4 times quicker, LUTs within -3 to +15 %). `cpu_seconds` is
     what Yosys took when the result was made, also where it comes from the cache (`cached`).
+    `netlist` is the mapped circuit of the flat synthesis, where it was asked for.
     """
 
     family: str
@@ -76,6 +81,7 @@ class SynthesisResult:
     version: str
     nodsp: bool
     cached: bool = field(default=False, compare=False)
+    netlist: Mapped | None = field(default=None, compare=False)
 
     def inclusive(self, module: str) -> Counts:
         """Return one copy of a listed module with everything inside it."""
@@ -94,6 +100,7 @@ def synthesize(
     per_module: bool = True,
     flatten: bool = True,
     nodsp: bool = False,
+    netlist: bool = False,
     jobs: int | None = None,
     timeout: float = TIMEOUT,
     cache: Cache | None = None,
@@ -104,24 +111,36 @@ def synthesize(
     With `flatten` the total comes from a flat synthesis of the whole design, otherwise it is the
     sum over the modules times their instances, which is quicker where modules repeat and counts no
     optimisation across their borders. `per_module=False` leaves the figures per module out.
-    `nodsp` keeps multiplications out of DSP blocks. A result is found again by its content.
+    `nodsp` keeps multiplications out of DSP blocks. `netlist` keeps the mapped circuit of the flat
+    synthesis, for its longest path. A result is found again by its content.
 
     Raises `ToolError` where Yosys is missing, refuses the sources (with its line), takes longer
     than `timeout` seconds or leaves cells unmapped; `OptionError` for impossible options.
     """
-    _check(sources, top, family, flow, per_module, flatten)
+    _check(sources, top, family, flow)
+    if not flatten and (netlist or not per_module):
+        raise OptionError(
+            "nothing to synthesise" if not netlist else "a netlist needs a flat synthesis",
+            found=f"flatten=False, per_module={per_module}, netlist={netlist}",
+            supported="flatten=True, or per_module=True without a netlist",
+        )
     version = yosys_version()
     store = cache if cache is not None else Cache()
     options = [f"{per_module} {flatten}", *mapping(family, flow, nodsp)]
     key = content_key(FORMAT, version, "\n".join(options), top, sources_digest(sources))
-    kept = _from_json(store.read_json("synthesis", key))
+    kept = _from_files(store.read("synthesis", key), top, netlist)
     if kept is not None:
         return kept
     started = time.monotonic()
     with work_folder() as work:
-        bench = _Bench(work, family, flow, nodsp, timeout, job_count(jobs), progress)
+        bench = _Bench(work, family, flow, nodsp, timeout, job_count(jobs), progress, netlist)
         result = bench.synthesize(sources, top, per_module, flatten, started)
-    store.write_json("synthesis", key, asdict(result))
+        files = {VALUE: json.dumps(asdict(result)).encode()}
+        if netlist:
+            mapped = (work / "netlist.json").read_bytes()
+            files[NETLIST] = gzip.compress(mapped, 1)
+            result = replace(result, netlist=Mapped(json.loads(mapped), top))
+    store.write("synthesis", key, files)
     return result
 
 
@@ -137,21 +156,13 @@ def yosys_version() -> str:
     )
 
 
-def _check(
-    sources: dict[str, str], top: str, family: str, flow: str, per_module: bool, flatten: bool
-) -> None:
+def _check(sources: dict[str, str], top: str, family: str, flow: str) -> None:
     check_sources(sources)
     if family not in get_args(Family) or flow not in get_args(Flow):
         raise OptionError(
             "unknown device family or flow",
             found=f"{family}, {flow}",
             supported=f"{', '.join(get_args(Family))}; {', '.join(get_args(Flow))}",
-        )
-    if not (per_module or flatten):
-        raise OptionError(
-            "nothing to synthesise",
-            found="per_module=False and flatten=False",
-            supported="at least one of them",
         )
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_$]*", top):
         raise OptionError("not a plain Verilog identifier", found=top)
@@ -168,6 +179,7 @@ class _Bench:
     timeout: float
     jobs: int
     progress: Progress | None
+    netlist: bool
     cpu_seconds: float = 0.0
     version: str = ""
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -233,6 +245,8 @@ class _Bench:
             script = self.group_script(name, names, hierarchy, kept)
         script += mapping(self.family, self.flow, self.nodsp)
         script.append(f"tee -q -o {name}.json stat -json")
+        if names is None and self.netlist:
+            script += ["blackbox =A:whitebox", "write_json netlist.json"]
         self.yosys(name, script, "synthesis with Yosys failed")
         statistics = json.loads((self.work / f"{name}.json").read_text())["modules"]
         if names is None:
@@ -282,39 +296,6 @@ class _Bench:
             self.version = str(facts["version"])
 
 
-def mapping(family: str, flow: str, nodsp: bool) -> list[str]:
-    """Return the commands that map a design to a family.
-
-    The fast flow is `synth_xilinx` up to its step `map_luts`, and that step with `abc -luts` where
-    the full one has abc9. Without `nodsp`, products go where `use_dsp` on their wire says: Yosys
-    does not read that attribute, but leaves cells of the type `$__soft_mul` to the LUTs.
-    """
-    options = f"-family {family} -flatten -noiopad -noclkbuf" + (" -nodsp" if nodsp else "")
-    last = "" if flow == "full" else "map_luts"
-    if nodsp:
-        runs = [f"synth_xilinx {options}" + (f" -run begin:{last}" if last else "")]
-    else:
-        runs = [
-            f"synth_xilinx {options} -run begin:map_dsp",
-            "chtype -set $__soft_mul a:use_dsp=no %ci1 t:$mul %i",
-            f"synth_xilinx {options} -run map_dsp:{last}",
-        ]
-    if flow == "full":
-        return runs
-    return [
-        *runs,
-        "opt_expr -mux_undef -noclkinv",
-        "abc -luts 2:2,3,6:5",
-        "clean",
-        "xilinx_srl -fixed -minlen 3",
-        "techmap -map +/xilinx/lut_map.v -map +/xilinx/cells_map.v -D LUT_WIDTH=6",
-        "xilinx_dffopt",
-        "opt_lut_ins -tech xilinx",
-        "clean",
-        "hierarchy -check",
-    ]
-
-
 def _flat_cells(statistics: dict[str, Any], top: str) -> dict[str, int]:
     """Add the cells of a flat design, with modules that the source told Yosys to keep."""
     hierarchy = hierarchy_of({"modules": statistics}, top.removeprefix("\\"))
@@ -333,12 +314,19 @@ def _sum(modules: dict[str, Counts], instances: dict[str, int]) -> Counts:
     return total
 
 
-def _from_json(value: Any) -> SynthesisResult | None:
-    """Read back what `asdict` wrote; None where an older layout or nothing was found."""
+def _from_files(
+    files: Mapping[str, bytes] | None, top: str, netlist: bool
+) -> SynthesisResult | None:
+    """Read back a result; None where nothing, an older layout or no netlist is kept."""
+    if files is None or (netlist and NETLIST not in files):
+        return None
     try:
+        value = json.loads(files[VALUE])
         total, modules = Counts(**value["total"]), value["modules"]
         facts = {**value, "total": total, "cached": True}
         facts["modules"] = {name: Counts(**counts) for name, counts in modules.items()}
+        if netlist:
+            facts["netlist"] = Mapped(json.loads(gzip.decompress(files[NETLIST])), top)
         return SynthesisResult(**facts)
-    except (TypeError, KeyError, AttributeError):
+    except (TypeError, KeyError, AttributeError, ValueError, EOFError, OSError):
         return None

@@ -1,4 +1,4 @@
-"""Turn Yosys's cells into the resources of a Xilinx device."""
+"""Turn Yosys's cells into the resources of a Xilinx or Lattice ECP5 device."""
 
 from __future__ import annotations
 
@@ -26,14 +26,17 @@ LUTRAM_SITES = {
     "RAM64M8": 8,
     "RAM32X16DR8": 8,
     "RAM64X8SW": 8,
+    "TRELLIS_DPR16X4": 6,  # two slices of memory, one to write them (Lattice FPGA-TN-02204)
 }
 SRL = ("SRL16", "SRL16E", "SRLC16", "SRLC16E", "SRLC32E")
 LUTS = ("LUT1", "LUT2", "LUT3", "LUT4", "LUT5", "LUT6", "LUT6_2", "CFGLUT5")
-REGISTERS = ("FDRE", "FDSE", "FDCE", "FDPE", "LDCE", "LDPE")
-BRAM_UNITS = {"RAMB18E1": 0.5, "RAMB18E2": 0.5, "RAMB36E1": 1.0, "RAMB36E2": 1.0}
-DSPS = ("DSP48E1", "DSP48E2")
-CARRY_UNITS = {"CARRY4": 1, "CARRY8": 2}
-WIDE = ("MUXF7", "MUXF8", "MUXF9")
+LUT_UNITS = dict.fromkeys(LUTS, 1) | {"CCU2C": 2}
+"""A carry cell of ECP5 is two of its LUTs; those of Xilinx stand beside the LUTs they follow."""
+REGISTERS = ("FDRE", "FDSE", "FDCE", "FDPE", "LDCE", "LDPE", "TRELLIS_FF")
+BRAM_UNITS = {"RAMB18E1": 0.5, "RAMB18E2": 0.5, "RAMB36E1": 1.0, "RAMB36E2": 1.0, "DP16KD": 0.5}
+DSPS = ("DSP48E1", "DSP48E2", "MULT18X18D")
+CARRY_UNITS = {"CARRY4": 1, "CARRY8": 2, "CCU2C": 0.5}
+WIDE = ("MUXF7", "MUXF8", "MUXF9", "PFUMX", "L6MUX21")
 # Cells without hardware: notes on the hierarchy, printing, formal statements.
 NOTHING = ("$scopeinfo", "$print", "$check", "$assert", "$assume", "$cover")
 _SUFFIX = "_1"  # the falling-edge twins of primitives
@@ -43,10 +46,11 @@ _SUFFIX = "_1"  # the falling-edge twins of primitives
 class Counts:
     """Count a netlist's resources.
 
-    `lut` is LUT1 to LUT6 as logic (an inverter is free, the next LUT absorbs it), `ff` registers
-    and latches, `carry` chains in units of four bits (CARRY4; two make a CARRY8), `dsp` DSP48
-    blocks, `bram` 36 kbit units (RAMB18 = 0.5), `muxf` MUXF7 to MUXF9, `lutram` and `srl` the LUT
-    sites used as memory and as shift registers, `uram` URAM288. `cells` holds every primitive.
+    `lut` is LUT1 to LUT6 as logic (an inverter is free, the next LUT absorbs it; for ECP5 LUT4, a
+    carry cell being two), `ff` registers and latches, `carry` chains in units of four bits (CARRY4;
+    two make a CARRY8), `dsp` DSP48 blocks or 18x18 multipliers, `bram` 36 kbit units (RAMB18 and
+    DP16KD = 0.5), `muxf` MUXF7 to MUXF9 or PFUMX and L6MUX21, `lutram` and `srl` the LUT sites used
+    as memory and as shift registers, `uram` URAM288. `cells` holds every primitive.
     """
 
     lut: int = 0
@@ -97,7 +101,7 @@ def counts_of(cells: Mapping[str, int]) -> Counts:
         return int(total(dict.fromkeys(names, 1)))
 
     return Counts(
-        lut=plain(LUTS),
+        lut=int(total(LUT_UNITS)),
         ff=plain(REGISTERS),
         carry=int(total(CARRY_UNITS)),
         dsp=plain(DSPS),

@@ -37,14 +37,14 @@ module dense_relu (
   reg r27;
   reg r28;
 
-  wire signed [10:0] t6 = {{3{x_0[7]}}, x_0} + {x_1[7], x_1, 2'd0};  // = x_0 + 4*x_1
+  wire signed [10:0] t6 = {{{3{x_0[7]}}, x_0[7:2]} + {x_1[7], x_1}, x_0[1:0]};  // = x_0 + 4*x_1
   wire signed [9:0] t9 = {x_2[7], x_2, 1'd0} - {{2{x_3[7]}}, x_3};  // = 2*x_2 - x_3
-  wire signed [11:0] sum_0 = {r7, 1'd0} + {{2{r10[9]}}, r10};  // = 2*r7 + r10
+  wire signed [11:0] sum_0 = {{{2{r10[9]}}, r10[9:1]} + r7, r10[0]};  // = r10 + 2*r7
   wire t13 = sum_0[11];  // = sum_0 < 0
   wire signed [11:0] t14 = t13 ? 12'd0 : sum_0;
   wire [5:0] t15 = t14[8:3];  // = floor(t14 / 8) modulo 2**6
   wire signed [8:0] t17 = {x_0[7], x_0} + {x_1[7], x_1};  // = x_0 + x_1
-  wire signed [11:0] t20 = {{4{x_2[7]}}, x_2} - {x_3[7], x_3, 3'd0};  // = x_2 - 8*x_3
+  wire signed [11:0] t20 = {{{4{x_2[7]}}, x_2[7:3]} - {x_3[7], x_3}, x_2[2:0]};  // = x_2 - 8*x_3
   wire signed [11:0] sum_1 = {{3{r18[8]}}, r18} + r21;  // = r18 + r21
   wire t23 = sum_1[11];  // = sum_1 < 0
   wire signed [11:0] t24 = t23 ? 12'd0 : sum_1;

@@ -30,20 +30,3 @@ def count_digits(values: NDArray[np.int64]) -> NDArray[np.int64]:
     plus, minus = csd_digits(values)
     count: NDArray[np.int64] = np.bitwise_count(plus | minus).astype(np.int64)
     return count
-
-
-def digit_list(
-    matrix: NDArray[np.int64],
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """List the digits of `matrix` (rows, columns) as (row, column, power, negative), by column."""
-    plus, minus = csd_digits(matrix.T)
-    parts = []
-    for power in range(int((plus | minus).max(initial=0)).bit_length()):
-        column, row = np.nonzero((plus | minus) >> power & 1)
-        negative = minus[column, row] >> power & 1
-        parts.append(np.stack([row, column, np.full_like(row, power), negative]))
-    if not parts:
-        return (np.zeros(0, np.int64),) * 4
-    row, column, power_of, negative = np.concatenate(parts, axis=1).astype(np.int64)
-    order = np.lexsort((power_of, row, column))
-    return row[order], column[order], power_of[order], negative[order]

@@ -18,7 +18,8 @@ class AdderGraph:
     topological order. Operands are numbers, not bit strings: input i stands for
     `x_i * 2**-in_frac[i]`, constant k for the integer `constants[k]`, and
     `node = (-1)**negate_a * a * 2**shift_a + (-1)**negate_b * b * 2**shift_b`, exactly. Shifts may
-    be negative. Never are both operands of a node negated, and no constant is.
+    be negative. Never are both operands of a node negated, and no constant is. A constant is used
+    once per output only, by the last adder.
 
     Attributes:
         n_in: Number of inputs.
@@ -32,8 +33,12 @@ class AdderGraph:
         out: (n_out,) operand id; -1: the output is the constant zero.
         out_shift, out_negate: y_j = (-1)**out_negate[j] * operand(out[j]) * 2**out_shift[j].
         out_frac: Binary point of the integers that `evaluate` returns.
-        cost: Estimated LUTs: result bits that need one, over all adders and negated outputs.
-        depth: Adders on the longest path from an input to an output.
+        cost: Estimated LUTs in excess form: operands are unsigned codes, a number less a known
+            integer, so that signs are free. An adder takes a LUT for every position that both
+            codes reach, HALF / COST_UNIT of one where only one does; the offsets' one constant
+            per output is not counted where the bias is zero.
+        depth: Adders on the longest path from an input to an output, without those that only put
+            codes side by side.
     """
 
     n_in: int

@@ -1,9 +1,16 @@
-"""Greedy two-term common subexpression elimination on a matrix of signed digits.
+"""Greedy two-term common subexpression elimination that leaves open how digits write a weight.
 
 Sources of the method: Potkonjak et al. (1996), Hartley (1996) for two-term patterns over signed
 digits; Aksoy et al. and Sun et al. (da4ml, 2025) for weighting a pattern by the bits it saves.
-Here the pattern counts live in an index that is updated where digits change, so that a step costs
+Here the pattern counts live in an index that is updated where weights change, so that a step costs
 what it changes and no step scans the matrix.
+
+A weight has many shortest forms: 11 = 16 - 4 - 1 = 8 + 4 - 1 = 8 + 2 + 1. A column keeps the
+weight itself for every operand, and a pattern may take any digit that some shortest form has: those
+whose removal makes the weight's count of canonical digits fall by one. (Whatever is removable after
+a removal was so before, so that counts still only fall, which the lazy queue needs.) A pattern is
+thus found more often than among fixed digits, and a choice binds no more than it must. Counts in
+the index are upper bounds: two digits may exclude each other. `occurrences` counts exactly.
 """
 
 from __future__ import annotations
@@ -16,23 +23,30 @@ from numba import njit
 from gatewright.blocks.cmvm.layout import (
     ADDER,
     BITS,
-    COL,
+    COST_UNIT,
     COUNT,
+    ENTRY_COL,
+    ENTRY_COLUMNS,
+    ENTRY_NEXT,
+    ENTRY_OP,
+    ENTRY_PREV,
+    ENTRY_SLOT,
+    ENTRY_WAYS,
+    ENTRY_WEIGHT,
     EXP,
     FIRST,
     LEVEL,
     LEVEL_GAP,
-    NEG,
-    NEXT,
+    NEG_A,
+    NEG_B,
     NODE_COLUMNS,
-    OP,
     OVERLAP,
-    POW,
-    PREV,
     RANDOM,
-    SLOT,
+    SHIFT_A,
+    SHIFT_B,
     SPAN,
-    TOP,
+    A,
+    B,
 )
 from gatewright.blocks.cmvm.pairs import (
     change,
@@ -40,6 +54,7 @@ from gatewright.blocks.cmvm.pairs import (
     drop_top,
     mixed,
     new_table,
+    pack,
     pair_key,
     push,
     rebuilt,
@@ -49,10 +64,12 @@ from gatewright.blocks.cmvm.terms import (
     ONE,
     ZERO,
     Int,
-    adder_bits,
+    adder_cost,
+    bit_length,
     estimated_top,
-    level_gap,
     make_node,
+    overlap_of,
+    room_taken,
     with_room,
 )
 
@@ -60,17 +77,13 @@ from gatewright.blocks.cmvm.terms import (
 @njit()
 def score(table: Any, key: Int, count: Int, weights: Any, seed: Int) -> Int:
     """Return the priority of a pattern that occurs `count` times: greater is better."""
-    first, second, distance, opposite = unpack(key)
-    shift_a, shift_b = max(-distance, 0), max(distance, 0)
-    low_a, low_b = table[first, EXP] + shift_a, table[second, EXP] + shift_b
-    top_a, top_b = table[first, TOP] + shift_a, table[second, TOP] + shift_b
-    overlap = max(min(top_a, top_b) - max(low_a, low_b), 0)
-    neg_a = 1 if opposite != 0 and low_a > low_b else 0
-    top = estimated_top(table, first, second, shift_a, shift_b, neg_a, opposite - neg_a)
-    bits = adder_bits(table, first, second, shift_a, shift_b, neg_a, opposite - neg_a, top)
-    value = weights[OVERLAP] * overlap + weights[BITS] * bits + weights[ADDER]
-    value *= count - weights[FIRST]
-    value += weights[SPAN] * (top - min(low_a, low_b))
+    first, second, distance, _ = unpack(key)
+    sa, sb = max(-distance, 0), max(distance, 0)
+    bits = adder_cost(table, first, second, sa, sb) / COST_UNIT
+    value = weights[OVERLAP] * overlap_of(table, first, second, sa, sb) + weights[BITS] * bits
+    value = (value + weights[ADDER]) * (count - weights[FIRST])
+    top = estimated_top(table, first, second, sa, sb)
+    value += weights[SPAN] * (top - min(table[first, EXP] + sa, table[second, EXP] + sb))
     value -= weights[LEVEL_GAP] * abs(table[first, LEVEL] - table[second, LEVEL])
     scrambled = mixed(key ^ (seed << 3)) & 0xFFFF
     value *= 1.0 + weights[RANDOM] * scrambled / 65536.0
@@ -78,168 +91,328 @@ def score(table: Any, key: Int, count: Int, weights: Any, seed: Int) -> Int:
 
 
 @njit()
-def link(digits: Any, head: Any, digit: Int) -> None:
-    """Put a digit into the list of its operand."""
-    operand = digits[digit, OP]
-    digits[digit, PREV] = -1
-    digits[digit, NEXT] = head[operand]
-    if head[operand] >= 0:
-        digits[head[operand], PREV] = digit
-    head[operand] = digit
+def digit_count(weight: Int) -> Int:
+    """Return the number of canonical signed digits."""
+    magnitude = abs(weight)
+    bits = magnitude ^ (3 * magnitude)
+    count = 0
+    while bits != 0:
+        bits &= bits - 1
+        count += 1
+    return count
 
 
 @njit()
-def remove(digits: Any, head: Any, items: Any, starts: Any, sizes: Any, digit: Int) -> None:
-    """Take a digit out of its operand's and its column's lists."""
-    before, after = digits[digit, PREV], digits[digit, NEXT]
-    if before >= 0:
-        digits[before, NEXT] = after
-    else:
-        head[digits[digit, OP]] = after
-    if after >= 0:
-        digits[after, PREV] = before
-    column = digits[digit, COL]
-    sizes[column] -= 1
-    last = items[starts[column] + sizes[column]]
-    items[starts[column] + digits[digit, SLOT]] = last
-    digits[last, SLOT] = digits[digit, SLOT]
-
-
-@njit()
-def count_pairs(
-    digits: Any, items: Any, start: Int, size: Int, digit: Int, delta: Int, counts: Any, used: Any
-) -> None:
-    """Add `delta` to every pattern that `digit` makes with the first `size` digits listed."""
-    operand, power, negative = digits[digit, OP], digits[digit, POW], digits[digit, NEG]
-    for k in range(start, start + size):
-        other = items[k]
-        key = pair_key(
-            operand, power, negative, digits[other, OP], digits[other, POW], digits[other, NEG]
-        )
-        change(counts, key, delta, used)
-
-
-@njit()
-def count_new_pairs(
-    digits: Any, items: Any, start: Int, size: Int, digit: Int, counts: Any, used: Any,
-    fresh: Any, n_fresh: Int,
-) -> Any:  # fmt: skip
-    """Count the patterns of a digit of a new operand; list in `fresh` those that reach two."""
-    operand, power, negative = digits[digit, OP], digits[digit, POW], digits[digit, NEG]
-    if n_fresh + size > fresh.shape[0]:
-        grown = np.empty(2 * (n_fresh + size), np.int64)
-        for k in range(n_fresh):
-            grown[k] = fresh[k]
-        fresh = grown
-    for k in range(start, start + size):
-        other = items[k]
-        key = pair_key(
-            operand, power, negative, digits[other, OP], digits[other, POW], digits[other, NEG]
-        )
-        if change(counts, key, ONE, used) == 2:
-            fresh[n_fresh] = key
-            n_fresh += 1
-    return fresh, n_fresh
-
-
-@njit()
-def occurrences(digits: Any, head: Any, marks: Any, key: Int, found: Any) -> Int:
-    """List disjoint occurrences (digit, digit) of a pattern in `found`; return their number."""
-    first, second, distance, opposite = unpack(key)
-    powers = marks.shape[1]
-    digit = head[second]
-    while digit >= 0:
-        marks[digits[digit, COL], digits[digit, POW]] = digit + 1
-        digit = digits[digit, NEXT]
+def list_ways(weight: Int, ways: Any) -> Int:
+    """List the digits (power << 1 | negative) of all shortest forms in `ways`; return how many."""
     number = 0
-    digit = head[first]
-    while digit >= 0:
-        column, power = digits[digit, COL], digits[digit, POW]
-        partner_power = power + distance
-        if 0 <= partner_power < powers:
-            partner = marks[column, partner_power] - 1
-            free = first != second or marks[column, power] != 0
-            if partner >= 0 and free and digits[digit, NEG] ^ digits[partner, NEG] == opposite:
-                found[number, 0], found[number, 1] = digit, partner
-                number += 1
-                marks[column, partner_power] = 0
-                if first == second:
-                    marks[column, power] = 0
-        digit = digits[digit, NEXT]
-    digit = head[second]
-    while digit >= 0:
-        marks[digits[digit, COL], digits[digit, POW]] = 0
-        digit = digits[digit, NEXT]
+    least = digit_count(weight) - 1
+    power = 0
+    while (abs(weight) << 1) >> power != 0:
+        digit = np.int64(1) << power
+        if digit_count(weight - digit) == least:
+            ways[number] = power << 1
+            number += 1
+        if digit_count(weight + digit) == least:
+            ways[number] = power << 1 | 1
+            number += 1
+        power += 1
     return number
 
 
 @njit()
-def within_depth(digits: Any, table: Any, found: Any, number: Int, room: Any) -> Int:
-    """Keep the occurrences whose merging leaves every column room for a tree (see `level_gap`)."""
-    if number == 0:
-        return 0
-    cost = level_gap(table, digits[found[0, 0], OP], digits[found[0, 1], OP])
-    if cost == 0.0:
-        return number
-    kept = 0
-    for k in range(number):
-        column = digits[found[k, 0], COL]
-        if room[column] >= cost:
-            room[column] -= cost
-            found[kept, 0], found[kept, 1] = found[k, 0], found[k, 1]
-            kept += 1
-    return kept
+def valued(way: Int) -> Int:
+    """Return the value of a digit."""
+    digit = np.int64(1) << (way >> 1)
+    return -digit if way & 1 != 0 else digit
 
 
 @njit()
-def give_room_back(digits: Any, table: Any, found: Any, number: Int, room: Any) -> None:
-    """Undo `within_depth` for occurrences that are not merged after all."""
-    for k in range(number):
-        column = digits[found[k, 0], COL]
-        room[column] += level_gap(table, digits[found[k, 0], OP], digits[found[k, 1], OP])
+def count_way(
+    entries: Any, ways: Any, items: Any, start: Int, size: Int, skip: Int, operand: Int, way: Int,
+    delta: Int, counts: Any, used: Any, fresh: Any, n_fresh: Int,
+) -> Int:  # fmt: skip
+    """Add `delta` to every pattern of one digit with the column's entries other than `skip`.
+
+    Patterns that reach two are listed in `fresh`; returns their number.
+    """
+    power, negative = way >> 1, way & 1
+    for k in range(start, start + size):
+        other = items[k]
+        if other == skip:
+            continue
+        partner = entries[other, ENTRY_OP]
+        for n in range(entries[other, ENTRY_WAYS]):
+            second = ways[other, n]
+            key = pair_key(operand, power, negative, partner, second >> 1, second & 1)
+            if change(counts, key, delta, used) == 2 and delta > 0:
+                fresh[n_fresh] = key
+                n_fresh += 1
+    return n_fresh
 
 
 @njit()
-def oriented(
-    digits: Any, table: Any, key: Int, found: Any, number: Int, positives: Any, spec: Any
-) -> None:
-    """Choose the signs of the node for a pattern: the cheaper, then the one more often positive.
+def count_own(
+    entries: Any, ways: Any, entry: Int, delta: Int, counts: Any, used: Any, fresh: Any,
+    n_fresh: Int,
+) -> Int:  # fmt: skip
+    """Add `delta` to the patterns that an entry's digits make among themselves."""
+    weight, operand = entries[entry, ENTRY_WEIGHT], entries[entry, ENTRY_OP]
+    least = digit_count(weight) - 2
+    for n in range(entries[entry, ENTRY_WAYS]):
+        for k in range(n):
+            one, two = ways[entry, k], ways[entry, n]
+            if digit_count(weight - valued(one) - valued(two)) == least:
+                key = pair_key(operand, one >> 1, one & 1, operand, two >> 1, two & 1)
+                if change(counts, key, delta, used) == 2 and delta > 0:
+                    fresh[n_fresh] = key
+                    n_fresh += 1
+    return n_fresh
 
-    A column left without a positive term must negate its sum, which costs about the node's width.
+
+@njit()
+def room_for(fresh: Any, extra: Int) -> Any:
+    """Return the list with space for `extra` keys more than it has rows in use, regrown."""
+    if extra <= fresh.shape[0]:
+        return fresh
+    grown = np.empty(2 * extra, np.int64)
+    for k in range(fresh.shape[0]):
+        grown[k] = fresh[k]
+    return grown
+
+
+@njit()
+def set_weight(
+    entries: Any, ways: Any, items: Any, starts: Any, sizes: Any, entry: Int, weight: Int,
+    counts: Any, used: Any, fresh: Any, n_fresh: Int, scratch: Any,
+) -> Any:  # fmt: skip
+    """Give an entry another weight, and recount what changes; return (counts, fresh, its length).
+
+    An entry that is new has weight 0 and no digits, and stands in its column's list already.
+    """
+    column, operand = entries[entry, ENTRY_COL], entries[entry, ENTRY_OP]
+    start, size = starts[column], sizes[column]
+    number = list_ways(weight, scratch)
+    total = number
+    for k in range(start, start + size):
+        total += entries[items[k], ENTRY_WAYS]
+    worst = number * total
+    if 2 * (used[0] + worst) > counts.shape[0]:
+        counts = rebuilt(counts, worst, used)
+    fresh = room_for(fresh, n_fresh + worst)
+    count_own(entries, ways, entry, -ONE, counts, used, fresh, n_fresh)
+    for n in range(entries[entry, ENTRY_WAYS]):
+        old, kept = ways[entry, n], False
+        for k in range(number):
+            kept |= scratch[k] == old
+        if not kept:
+            count_way(entries, ways, items, start, size, entry, operand, old, -ONE, counts, used,
+                      fresh, n_fresh)  # fmt: skip
+    for n in range(number):
+        new, kept = scratch[n], False
+        for k in range(entries[entry, ENTRY_WAYS]):
+            kept |= ways[entry, k] == new
+        if not kept:
+            n_fresh = count_way(entries, ways, items, start, size, entry, operand, new, ONE,
+                                counts, used, fresh, n_fresh)  # fmt: skip
+    for n in range(number):
+        ways[entry, n] = scratch[n]
+    entries[entry, ENTRY_WEIGHT], entries[entry, ENTRY_WAYS] = weight, number
+    n_fresh = count_own(entries, ways, entry, ONE, counts, used, fresh, n_fresh)
+    return counts, fresh, n_fresh
+
+
+@njit()
+def insert(entries: Any, head: Any, items: Any, starts: Any, sizes: Any, entry: Int) -> None:
+    """Put an entry into the lists of its operand and of its column."""
+    operand, column = entries[entry, ENTRY_OP], entries[entry, ENTRY_COL]
+    entries[entry, ENTRY_PREV], entries[entry, ENTRY_NEXT] = -1, head[operand]
+    if head[operand] >= 0:
+        entries[head[operand], ENTRY_PREV] = entry
+    head[operand] = entry
+    entries[entry, ENTRY_SLOT] = sizes[column]
+    items[starts[column] + sizes[column]] = entry
+    sizes[column] += 1
+
+
+@njit()
+def take_out(entries: Any, head: Any, items: Any, starts: Any, sizes: Any, entry: Int) -> None:
+    """Take an entry out of the lists of its operand and of its column."""
+    before, after = entries[entry, ENTRY_PREV], entries[entry, ENTRY_NEXT]
+    if before >= 0:
+        entries[before, ENTRY_NEXT] = after
+    else:
+        head[entries[entry, ENTRY_OP]] = after
+    if after >= 0:
+        entries[after, ENTRY_PREV] = before
+    column = entries[entry, ENTRY_COL]
+    sizes[column] -= 1
+    last = items[starts[column] + sizes[column]]
+    items[starts[column] + entries[entry, ENTRY_SLOT]] = last
+    entries[last, ENTRY_SLOT] = entries[entry, ENTRY_SLOT]
+
+
+@njit()
+def next_fit(first: Int, second: Int, distance: Int, opposite: Int, own: bool) -> Int:
+    """Return the digit of weight `first` where a pattern fits, -1: nowhere.
+
+    `own`: both digits are of the one weight `first`.
+    """
+    least, other = digit_count(first) - 1, digit_count(second) - 1
+    power = np.int64(max(-distance, 0))
+    while (abs(first) << 1) >> power != 0:
+        for negative in range(2):
+            one = valued(power << 1 | negative)
+            two = valued((power + distance) << 1 | (negative ^ opposite))
+            if own:
+                fits = digit_count(first - one - two) == least - 1
+            else:
+                fits = digit_count(first - one) == least and digit_count(second - two) == other
+            if fits:
+                return power << 1 | negative
+        power += 1
+    return -1
+
+
+@njit()
+def occurrences(entries: Any, head: Any, mark: Any, key: Int, taken: float, room: Any,
+                found: Any) -> Any:  # fmt: skip
+    """Find the disjoint occurrences of a pattern that the columns' room allows.
+
+    `found` receives, for every column with some: entries of both operands, their weights
+    afterwards, the weight of the pattern's sum. Returns the numbers of rows, of occurrences, and
+    of those where the first operand is negative.
     """
     first, second, distance, opposite = unpack(key)
-    sa, sb = max(-distance, 0), max(distance, 0)
-    spec[0], spec[1], spec[2], spec[3], spec[4], spec[5] = first, second, sa, sb, 0, opposite
-    if opposite == 0:
-        return
-    top_plain = estimated_top(table, first, second, sa, sb, ZERO, ONE)
-    top_turned = estimated_top(table, first, second, sa, sb, ONE, ZERO)
-    plain = adder_bits(table, first, second, sa, sb, ZERO, ONE, top_plain)
-    turned = adder_bits(table, first, second, sa, sb, ONE, ZERO, top_turned)
-    width = top_plain - min(table[first, EXP] + sa, table[second, EXP] + sb)
-    negative = 0
-    for k in range(number):
-        is_negative = digits[found[k, 0], NEG]
-        negative += is_negative
-        if positives[digits[found[k, 0], COL]] == 1:
-            plain += is_negative * width
-            turned += (1 - is_negative) * width
-    if turned < plain or (turned == plain and 2 * negative > number):
-        spec[4], spec[5] = 1, 0
+    own = first == second
+    entry = head[second]
+    while entry >= 0:
+        mark[entries[entry, ENTRY_COL]] = entry + 1
+        entry = entries[entry, ENTRY_NEXT]
+    rows, number, negatives = 0, 0, 0
+    entry = head[first]
+    while entry >= 0:
+        column = entries[entry, ENTRY_COL]
+        partner = mark[column] - 1
+        if partner >= 0:
+            one, two = entries[entry, ENTRY_WEIGHT], entries[partner, ENTRY_WEIGHT]
+            total, left = np.int64(0), room[column]
+            while taken <= 0.0 or left >= taken:
+                way = next_fit(one, two, distance, opposite, own)
+                if way < 0:
+                    break
+                partner_way = ((way >> 1) + distance) << 1 | ((way & 1) ^ opposite)
+                one -= valued(way)
+                if own:
+                    one -= valued(partner_way)
+                else:
+                    two -= valued(partner_way)
+                total += valued(min(way >> 1, partner_way >> 1) << 1 | (way & 1))
+                left -= taken
+                number += 1
+                negatives += way & 1
+            if total != 0:
+                found[rows, 0], found[rows, 1], found[rows, 2] = entry, partner, one
+                found[rows, 3], found[rows, 4] = two, total
+                rows += 1
+        entry = entries[entry, ENTRY_NEXT]
+    entry = head[second]
+    while entry >= 0:
+        mark[entries[entry, ENTRY_COL]] = 0
+        entry = entries[entry, ENTRY_NEXT]
+    return rows, number, negatives
+
+
+@njit()
+def replace(
+    entries: Any, ways: Any, head: Any, items: Any, starts: Any, sizes: Any, found: Any,
+    rows: Int, spec: Any, node: Int, n_entries: Int, counts: Any, used: Any, fresh: Any,
+    scratch: Any, taken: float, room: Any,
+) -> Any:  # fmt: skip
+    """Put the new operand in the place of a pattern; return (counts, fresh, length, entries)."""
+    n_fresh = ZERO
+    for k in range(rows):
+        one, two = found[k, 0], found[k, 1]
+        column = entries[one, ENTRY_COL]
+        before = digit_count(entries[one, ENTRY_WEIGHT]) - digit_count(found[k, 2])
+        room[column] -= taken * (before // 2 if one == two else before)
+        for side in range(1 if one == two else 2):
+            entry = found[k, side]
+            counts, fresh, n_fresh = set_weight(
+                entries, ways, items, starts, sizes, entry, found[k, 2 + side], counts, used,
+                fresh, n_fresh, scratch,
+            )  # fmt: skip
+            if entries[entry, ENTRY_WEIGHT] == 0:
+                take_out(entries, head, items, starts, sizes, entry)
+        weight = -found[k, 4] if spec[NEG_A] != 0 else found[k, 4]
+        new = -1
+        for at in range(starts[column], starts[column] + sizes[column]):
+            if entries[items[at], ENTRY_OP] == node:
+                new = items[at]
+        if new < 0:
+            new = n_entries
+            n_entries += 1
+            entries[new, ENTRY_OP], entries[new, ENTRY_COL] = node, column
+            entries[new, ENTRY_WEIGHT] = entries[new, ENTRY_WAYS] = 0
+            insert(entries, head, items, starts, sizes, new)
+        weight += entries[new, ENTRY_WEIGHT]
+        counts, fresh, n_fresh = set_weight(
+            entries, ways, items, starts, sizes, new, weight, counts, used, fresh, n_fresh, scratch
+        )
+        if weight == 0:
+            take_out(entries, head, items, starts, sizes, new)
+    return counts, fresh, n_fresh, n_entries
+
+
+@njit()
+def lay_out(values: Any, n_columns: Int, n_operands: Int) -> Any:
+    """Lay the weights (rows operand, column, weight, sorted by column) out in lists.
+
+    Returns entries without digits as yet, the lists' heads by operand, the columns' lists (items,
+    starts, sizes), the number of digits and one more than their greatest power.
+    """
+    digits, powers, column = 0, 0, 0
+    starts, sizes = np.zeros(n_columns, np.int64), np.zeros(n_columns, np.int64)
+    for row in range(values.shape[0]):
+        while column < values[row, ENTRY_COL]:
+            column += 1
+            starts[column] = digits
+        digits += digit_count(values[row, ENTRY_WEIGHT])
+        powers = max(powers, bit_length(abs(values[row, ENTRY_WEIGHT])) + 1)
+    while column < n_columns - 1:
+        column += 1
+        starts[column] = digits
+    entries = np.zeros((values.shape[0] + digits, ENTRY_COLUMNS), np.int64)
+    head, items = np.full(n_operands + digits, -1, np.int64), np.empty(digits, np.int64)
+    for row in range(values.shape[0]):
+        for k in range(3):
+            entries[row, k] = values[row, k]
+        insert(entries, head, items, starts, sizes, row)
+    return entries, head, items, starts, sizes, digits, powers
+
+
+@njit()
+def remember(nodes: Any, n_leaf: Int, node: Int, known: Any, used: Any) -> None:
+    """Enter a node into the table of known patterns, under its number plus one."""
+    spec = nodes[node - n_leaf]
+    key = pack(spec[A], spec[B], spec[SHIFT_B] - spec[SHIFT_A], spec[NEG_A] ^ spec[NEG_B])
+    if count_of(known, key) == 0:
+        change(known, key, node + 1, used)
 
 
 @njit()
 def initial_index(
-    digits: Any, items: Any, starts: Any, sizes: Any, table: Any, weights: Any, seed: Int, used: Any
-) -> Any:
+    table: Any, entries: Any, n_entries: Int, ways: Any, items: Any, starts: Any, sizes: Any,
+    counts: Any, used: Any, scratch: Any, weights: Any, seed: Int,
+) -> Any:  # fmt: skip
     """Count all patterns of all columns; return the table, the queue and its size."""
-    counts = new_table(1 << 12)
-    for column in range(sizes.shape[0]):
-        for k in range(sizes[column]):
-            if 2 * (used[0] + k) > counts.shape[0]:
-                counts = rebuilt(counts, counts.shape[0] + k, used)
-            digit = items[starts[column] + k]
-            count_pairs(digits, items, starts[column], k, digit, ONE, counts, used)
+    fresh = np.empty(64, np.int64)
+    for entry in range(n_entries):
+        weight = entries[entry, ENTRY_WEIGHT]
+        entries[entry, ENTRY_WEIGHT] = 0
+        counts, fresh, _ = set_weight(
+            entries, ways, items, starts, sizes, entry, weight, counts, used, fresh, ZERO, scratch
+        )
     heap, size = np.empty((64, 2), np.int64), ZERO
     for row in range(counts.shape[0]):
         if counts[row, 1] >= 2:
@@ -250,60 +423,24 @@ def initial_index(
 
 
 @njit()
-def replace(
-    digits: Any, head: Any, items: Any, starts: Any, sizes: Any, found: Any, number: Int,
-    spec: Any, node: Int, counts: Any, used: Any, fresh: Any, positives: Any,
-) -> Any:  # fmt: skip
-    """Put digits of the new operand in the place of the pairs found, and recount.
-
-    Returns the counts and a list, with its length, of the patterns that came to occur twice.
-    """
-    n_fresh = ZERO
-    for k in range(number):
-        one, two = found[k, 0], found[k, 1]
-        column = digits[one, COL]
-        start = starts[column]
-        if 2 * (used[0] + sizes[column] + 8) > counts.shape[0]:
-            counts = rebuilt(counts, sizes[column] + 8, used)
-        positives[column] -= 2 - digits[one, NEG] - digits[two, NEG]
-        remove(digits, head, items, starts, sizes, one)
-        count_pairs(digits, items, start, sizes[column], one, -ONE, counts, used)
-        remove(digits, head, items, starts, sizes, two)
-        count_pairs(digits, items, start, sizes[column], two, -ONE, counts, used)
-        digits[one, POW] = min(digits[one, POW], digits[two, POW])
-        digits[one, NEG] ^= spec[4]
-        positives[column] += 1 - digits[one, NEG]
-        digits[one, OP] = node
-        fresh, n_fresh = count_new_pairs(
-            digits, items, start, sizes[column], one, counts, used, fresh, n_fresh
-        )
-        digits[one, SLOT] = sizes[column]
-        items[start + sizes[column]] = one
-        sizes[column] += 1
-        link(digits, head, one)
-    return counts, fresh, n_fresh
-
-
-@njit()
 def eliminate(
-    table: Any, forms: Any, nodes: Any, n_leaf: Int, digits: Any, items: Any, starts: Any,
-    sizes: Any, powers: Int, room: Any, weights: Any, seed: Int,
+    table: Any, forms: Any, nodes: Any, n_leaf: Int, made: Int, form_end: Int, known: Any,
+    used_known: Any, entries: Any, n_entries: Int, head: Any, items: Any, starts: Any, sizes: Any,
+    powers: Int, room: Any, weights: Any, seed: Int,
 ) -> Any:  # fmt: skip
     """Share two-term patterns until none pays; return (number of nodes, forms, their end).
 
     The number is -1 where a value would not fit.
     """
     used = np.zeros(1, np.int64)
-    head = np.full(table.shape[0], -1, np.int64)
-    positives = np.zeros(sizes.shape[0], np.int64)
-    for digit in range(digits.shape[0]):
-        link(digits, head, digit)
-        positives[digits[digit, COL]] += 1 - digits[digit, NEG]
-    counts, heap, size = initial_index(digits, items, starts, sizes, table, weights, seed, used)
-    marks = np.zeros((sizes.shape[0], powers), np.int64)
-    found = np.empty((digits.shape[0] + 1, 2), np.int64)
-    spec, fresh = np.empty(NODE_COLUMNS, np.int64), np.empty(64, np.int64)
-    made, form_end = 0, n_leaf
+    ways = np.zeros((entries.shape[0], 2 * powers + 2), np.int64)
+    scratch = np.empty(2 * powers + 2, np.int64)
+    counts, heap, size = initial_index(
+        table, entries, n_entries, ways, items, starts, sizes, new_table(1 << 12), used, scratch,
+        weights, seed,
+    )  # fmt: skip
+    fresh, mark = np.empty(64, np.int64), np.zeros(sizes.shape[0], np.int64)
+    found, spec = np.empty((sizes.shape[0], 5), np.int64), np.empty(NODE_COLUMNS, np.int64)
     while size > 0:
         priority, key = heap[0, 0], heap[0, 1]
         drop_top(heap, size)
@@ -316,30 +453,37 @@ def eliminate(
             heap = push(heap, size, current, key)
             size += 1
             continue
-        number = occurrences(digits, head, marks, key, found)
-        number = within_depth(digits, table, found, number, room)
-        current = score(table, key, number, weights, seed)
-        if number < 2 or (current < priority and size > 0 and current < heap[0, 0]):
-            give_room_back(digits, table, found, number, room)
-            if number >= 2:
-                heap = push(heap, size, current, key)
-                size += 1
+        spec[A], spec[B], distance, opposite = unpack(key)
+        spec[SHIFT_A], spec[SHIFT_B] = max(-distance, 0), max(distance, 0)
+        taken = room_taken(table, spec[A], spec[B], spec[SHIFT_A], spec[SHIFT_B])
+        rows, number, negatives = occurrences(entries, head, mark, key, taken, room, found)
+        if number < 2:
             continue
-        node = n_leaf + made
-        oriented(digits, table, key, found, number, positives, spec)
-        forms = with_room(forms, form_end, table[spec[0], COUNT] + table[spec[1], COUNT])
-        form_end = make_node(table, forms, nodes, n_leaf, node, spec, form_end)
-        if form_end < 0:
-            return -1, forms, 0
-        made += 1
-        counts, fresh, n_fresh = replace(
-            digits, head, items, starts, sizes, found, number, spec, node, counts, used, fresh,
-            positives,
+        current = score(table, key, number, weights, seed)
+        if current < priority and size > 0 and current < heap[0, 0]:
+            heap = push(heap, size, current, key)
+            size += 1
+            continue
+        node = count_of(known, key) - 1
+        if node >= 0:
+            spec[NEG_A], spec[NEG_B] = nodes[node - n_leaf, NEG_A], nodes[node - n_leaf, NEG_B]
+        else:
+            turned = opposite != 0 and 2 * negatives > number
+            spec[NEG_A], spec[NEG_B] = (1, 0) if turned else (0, opposite)
+            node = n_leaf + made
+            forms = with_room(forms, form_end, table[spec[A], COUNT] + table[spec[B], COUNT])
+            form_end = make_node(table, forms, nodes, n_leaf, node, spec, form_end)
+            if form_end < 0:
+                return -1, forms, 0
+            made += 1
+            remember(nodes, n_leaf, node, known, used_known)
+        counts, fresh, n_fresh, n_entries = replace(
+            entries, ways, head, items, starts, sizes, found, rows, spec, node, n_entries, counts,
+            used, fresh, scratch, taken, room,
         )  # fmt: skip
         for k in range(n_fresh):
             count = count_of(counts, fresh[k])
             if count >= 2:
-                priority = score(table, fresh[k], count, weights, seed)
-                heap = push(heap, size, priority, fresh[k])
+                heap = push(heap, size, score(table, fresh[k], count, weights, seed), fresh[k])
                 size += 1
     return made, forms, form_end

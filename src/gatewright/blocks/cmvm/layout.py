@@ -2,29 +2,35 @@
 
 from __future__ import annotations
 
-# Operands, one row each: range in units of 2**EXP; adder level; first bit above the value
-# (EXP + width); whether it is a constant; first entry and number of entries of its linear form.
-LO, HI, EXP, LEVEL, TOP, CONST, START, COUNT = range(8)
-OPERAND_COLUMNS = 8
+# Operands, one row each: range in units of 2**EXP; adder level; first bit above the excess code
+# (EXP + bits of the code); first entry and number of entries of its linear form.
+LO, HI, EXP, LEVEL, TOP, START, COUNT = range(7)
+OPERAND_COLUMNS = 7
 
 # Nodes: operands, left shifts (one of them 0), signs (1: subtracted).
 A, B, SHIFT_A, SHIFT_B, NEG_A, NEG_B = range(6)
 NODE_COLUMNS = 6
 
-# Digits: operand, power, sign, output column, place in the column's list, links of the list of
-# digits of the same operand (-1 ends it).
-OP, POW, NEG, COL, SLOT, NEXT, PREV = range(7)
-DIGIT_COLUMNS = 7
+# Weights of a column: operand, output column, weight, number of digits that some shortest
+# form has, place in the column's list, links of the list of the operand's entries (-1 ends it).
+ENTRY_OP, ENTRY_COL, ENTRY_WEIGHT, ENTRY_WAYS, ENTRY_SLOT, ENTRY_NEXT, ENTRY_PREV = range(7)
+ENTRY_COLUMNS = 7
 
 # Outputs and terms of a column: operand (-1: none), power, sign.
 TERM_OP, TERM_POW, TERM_NEG = range(3)
 TERM_COLUMNS = 3
 
-# Weights of a pattern's score: (overlap * bits in which the operands overlap + bits * adder bits +
-# adder) * (count - first) + span * width of the sum - level_gap * difference of the operands'
-# levels, times a pseudo-random factor of amplitude random.
+# Weights of a pattern's score: (overlap * bits in which the operands overlap + bits * cost + adder)
+# * (count - first) + span * width of the sum - level_gap * difference of the operands' levels,
+# times a pseudo-random factor of amplitude random.
 OVERLAP, BITS, ADDER, FIRST, SPAN, LEVEL_GAP, RANDOM = range(7)
 WEIGHTS = 7
+
+# Costs are integers in units of 1 / COST_UNIT LUT. A position of an adder's carry chain which only
+# one operand reaches is a half adder: its carry input is the operand itself, which Yosys counts as
+# no LUT, and which in silicon takes a LUT as a route-through. HALF is its price in those units.
+COST_UNIT = 16
+HALF = 4
 
 
 def width_of(lo: int, hi: int) -> int:

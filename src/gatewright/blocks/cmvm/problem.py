@@ -1,4 +1,8 @@
-"""Check a CMVM problem and bring it into normal form: live inputs, distinct columns, constants."""
+"""Check a CMVM problem and bring it into normal form: live inputs, distinct columns, constants.
+
+Constants are no part of the problem that is searched. In hardware that codes numbers in excess form
+every output adds one constant at its end anyway: the sum of all codes' offsets. A bias joins it.
+"""
 
 from __future__ import annotations
 
@@ -18,10 +22,10 @@ LONGEST_WAIT = 200
 
 @dataclass(frozen=True)
 class Column:
-    """Say how an output comes from a distinct column: y = (-1)**negate * column * 2**shift.
+    """Say how an output comes from a distinct column.
 
-    `column` is -1 where the output is constant; `constant` then is its value, else the bias of the
-    distinct column as (odd integer, exponent); (0, 0) is none.
+    y = (-1)**negate * column * 2**shift + constant, without the first term where `column` is -1.
+    The constant is (odd integer, exponent); (0, 0) is none.
     """
 
     column: int
@@ -38,7 +42,6 @@ class Problem:
         inputs: (live,) ids of the inputs that matter: not constant, some weight not zero.
         lo, hi, frac, level: (live,) their ranges, binary points and adder levels, 0 the earliest.
         matrix: (live, distinct) integer weights; no column is another's multiple by ±2**k.
-        biases: the distinct columns' biases as (odd integer, exponent).
         columns: how every output comes from the distinct columns.
     """
 
@@ -48,7 +51,6 @@ class Problem:
     frac: NDArray[np.int64]
     level: NDArray[np.int64]
     matrix: NDArray[np.int64]
-    biases: tuple[tuple[int, int], ...]
     columns: tuple[Column, ...]
 
 
@@ -128,23 +130,21 @@ def normal_form(
     weights = matrix[live]
     columns: list[Column] = []
     distinct: list[int] = []
-    seen: dict[tuple[bytes, tuple[int, int]], int] = {}
+    seen: dict[bytes, int] = {}
     scales = [_scale(weights[:, j]) for j in range(matrix.shape[1])]
     for j, scale in enumerate(scales):
-        odd, exponent = biases[j]
         if scale is None:
             columns.append(Column(-1, 0, False, biases[j]))
             continue
-        own = (odd, exponent - scale if odd else 0)
         column = weights[:, j] >> scale
-        key, mirrored = (column.tobytes(), own), ((-column).tobytes(), (-own[0], own[1]))
+        key, mirrored = column.tobytes(), (-column).tobytes()
         if mirrored in seen:
-            columns.append(Column(seen[mirrored], scale, True, (0, 0)))
+            columns.append(Column(seen[mirrored], scale, True, biases[j]))
             continue
         if key not in seen:
             seen[key] = len(distinct)
             distinct.append(j)
-        columns.append(Column(seen[key], scale, False, own))
+        columns.append(Column(seen[key], scale, False, biases[j]))
     shifts = np.array([scales[j] for j in distinct], dtype=np.int64)
     level = np.zeros(len(live), np.int64)
     if arrival is not None and len(live):
@@ -156,7 +156,6 @@ def normal_form(
         frac=frac[live],
         level=level,
         matrix=weights[:, distinct] >> shifts,
-        biases=tuple(columns[j].constant for j in distinct),
         columns=tuple(columns),
     )
 

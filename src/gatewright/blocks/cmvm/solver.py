@@ -8,13 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from gatewright.base import FormatError
 from gatewright.blocks.cmvm.graph import AdderGraph
+from gatewright.blocks.cmvm.layout import NODE_COLUMNS
 from gatewright.blocks.cmvm.problem import Problem, as_integers, check, normal_form
-from gatewright.blocks.cmvm.tables import Answer, Tables, graph, negation_bits, tables
+from gatewright.blocks.cmvm.tables import Answer, Tables, graph, tables, too_wide
 
 UNLIMITED_DEPTH = 900
 MEMO_SIZE = 512
+NO_NODES = np.zeros((0, NODE_COLUMNS), np.int64)
 
 
 @dataclass(frozen=True)
@@ -130,22 +131,14 @@ def _solve(problem: Problem, effort: int, extra: int | None) -> tuple[Tables, An
     depth = UNLIMITED_DEPTH if extra is None else laid.least_depth() + extra
     best = None
     for way in _ways(effort, laid.pairs):
-        bits, operands, nodes, outputs = attempt(
-            laid.leaves, laid.digits, problem.matrix.shape[1], laid.powers, depth, way.weights(),
+        cost, operands, nodes, outputs = attempt(
+            laid.leaves, NO_NODES, laid.values, problem.matrix.shape[1], depth, way.weights(),
             way.seed, int(way.share),
         )  # fmt: skip
-        if bits < 0:
-            continue
-        cost = int(bits) + negation_bits(problem, operands, outputs)
-        if best is None or cost < best.cost:
-            best = Answer(cost, operands, nodes, outputs)
+        if cost >= 0 and (best is None or cost < best.cost):
+            best = Answer(int(cost), operands, nodes, outputs)
     if best is None:
-        raise FormatError(
-            "CMVM: an exact sum does not fit",
-            found="an intermediate value beyond 62 bits",
-            supported="62 bits",
-            remedy="round the inputs or the weights to fewer bits, or bring binary points closer",
-        )
+        raise too_wide()
     return laid, best
 
 

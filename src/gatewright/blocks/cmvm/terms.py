@@ -1,7 +1,7 @@
 """The operands of a solution under construction: exact ranges, grids, levels, linear forms.
 
-Every function here is compiled. An operand is an exact integer combination of the leaves (inputs
-and constants), so its range is the sum of its leaves' ranges: tighter than interval arithmetic
+Every function here is compiled. An operand is an exact integer combination of the leaves (the
+inputs), so its range is the sum of its leaves' ranges: tighter than interval arithmetic
 node by node, which forgets that both sides of `8x - x` are the same `x`.
 """
 
@@ -13,9 +13,10 @@ import numpy as np
 from numba import njit
 
 from gatewright.blocks.cmvm.layout import (
-    CONST,
+    COST_UNIT,
     COUNT,
     EXP,
+    HALF,
     HI,
     LEVEL,
     LO,
@@ -58,59 +59,57 @@ def bit_length(value: Int) -> Int:
 
 
 @njit()
-def width_of(lo: Int, hi: Int) -> Int:
-    """Return the bits that hold every integer of lo..hi, a sign bit included where needed."""
-    if lo >= 0:
-        return bit_length(hi)
-    return max(bit_length(max(hi, 0)), bit_length(-lo - 1)) + 1
+def overlap_of(table: Any, a: Int, b: Int, sa: Int, sb: Int) -> Int:
+    """Return how many positions `a << sa` and `b << sb` share; 0: they are concatenated."""
+    low = max(table[a, EXP] + sa, table[b, EXP] + sb)
+    return max(min(table[a, TOP] + sa, table[b, TOP] + sb) - low, 0)
 
 
 @njit()
-def adder_bits(table: Any, a: Int, b: Int, sa: Int, sb: Int, na: Int, nb: Int, top: Int) -> Int:
-    """Return the result bits that need a LUT when `±a << sa` and `±b << sb` are added.
+def adder_cost(table: Any, a: Int, b: Int, sa: Int, sb: Int) -> Int:
+    """Return the cost of `±a << sa ± b << sb` in units of 1 / COST_UNIT LUT.
 
-    `top` is the first bit above the result. Bits of the operand with the finer grid that lie below
-    the other's grid pass through for nothing, unless that operand is subtracted (then its low bits
-    are negated, in the same carry chain). A non-negative operand that lies wholly below the
-    other's grid needs no adder: the two are concatenated. The sign of a constant is free.
+    Operands are unsigned codes: the number less a known integer. Subtracting adds the complement,
+    so that signs cost nothing. Bits below the coarser operand pass through, a position of both
+    operands is a LUT, one above the top of either is a half adder, and the sum's top bit is the
+    carry. Codes that share no position are concatenated.
     """
-    low_a, low_b = table[a, EXP] + sa, table[b, EXP] + sb
+    low = max(table[a, EXP] + sa, table[b, EXP] + sb)
     top_a, top_b = table[a, TOP] + sa, table[b, TOP] + sb
-    if low_b < low_a:
-        a, b, na, nb = b, a, nb, na
-        low_a, low_b, top_a, top_b = low_b, low_a, top_b, top_a
-    if na != 0 and table[a, CONST] == 0 and low_a < low_b:
-        return max(top - low_a, 0)
-    if top_a <= low_b and nb == 0 and na == 0 and table[a, LO] >= 0:
+    overlap = min(top_a, top_b) - low
+    if overlap <= 0:
         return 0
-    return max(top - low_b, 0)
+    return COST_UNIT * overlap + HALF * (max(top_a, top_b) - low - overlap)
 
 
 @njit()
-def estimated_top(table: Any, a: Int, b: Int, sa: Int, sb: Int, na: Int, nb: Int) -> Int:
-    """Return the first bit above `±a << sa ± b << sb`, as if `a` and `b` were independent."""
+def estimated_top(table: Any, a: Int, b: Int, sa: Int, sb: Int) -> Int:
+    """Return the first bit above the code of `±a << sa ± b << sb`, `a` and `b` independent."""
     base = min(table[a, EXP] + sa, table[b, EXP] + sb)
     highest = max(table[a, TOP] + sa, table[b, TOP] + sb)
     if highest - base > LIMIT_BITS - 2:
         return highest + 1
-    up_a, up_b = table[a, EXP] + sa - base, table[b, EXP] + sb - base
-    lo_a, hi_a = table[a, LO] << up_a, table[a, HI] << up_a
-    lo_b, hi_b = table[b, LO] << up_b, table[b, HI] << up_b
-    if na != 0:
-        lo_a, hi_a = -hi_a, -lo_a
-    if nb != 0:
-        lo_b, hi_b = -hi_b, -lo_b
-    return base + width_of(lo_a + lo_b, hi_a + hi_b)
+    span_a = (table[a, HI] - table[a, LO]) << (table[a, EXP] + sa - base)
+    span_b = (table[b, HI] - table[b, LO]) << (table[b, EXP] + sb - base)
+    return base + bit_length(span_a + span_b)
 
 
 @njit()
-def level_gap(table: Any, a: Int, b: Int) -> float:
+def sum_level(table: Any, a: Int, b: Int, sa: Int, sb: Int) -> Int:
+    """Return the adder level of a sum: a concatenation takes no time."""
+    level = max(table[a, LEVEL], table[b, LEVEL])
+    return level + 1 if overlap_of(table, a, b, sa, sb) > 0 else level
+
+
+@njit()
+def room_taken(table: Any, a: Int, b: Int, sa: Int, sb: Int) -> float:
     """Return what adding `a` and `b` takes from a column's room under the depth limit.
 
     A column with terms at levels d_k has an adder tree of depth D if and only if the sum of
-    2**d_k is at most 2**D (Kraft). A sum one level above its later operand adds the difference.
+    2**d_k is at most 2**D (Kraft). A concatenation gives room back.
     """
-    return abs(float(2.0 ** table[a, LEVEL] - 2.0 ** table[b, LEVEL]))
+    after = 2.0 ** sum_level(table, a, b, sa, sb)
+    return float(after - 2.0 ** table[a, LEVEL] - 2.0 ** table[b, LEVEL])
 
 
 @njit()
@@ -180,7 +179,7 @@ def set_range(forms: Any, table: Any, node: Int) -> bool:
             lo += scaled * table[leaf, HI]
             hi += scaled * table[leaf, LO]
     table[node, LO], table[node, HI], table[node, EXP] = lo, hi, grid
-    table[node, TOP] = grid + width_of(lo, hi)
+    table[node, TOP] = grid + bit_length(hi - lo)
     return True
 
 
@@ -199,6 +198,5 @@ def make_node(
     for k in range(NODE_COLUMNS):
         nodes[node - n_leaf, k] = spec[k]
     table[node, START], table[node, COUNT] = start, end - start
-    table[node, LEVEL] = max(table[a, LEVEL], table[b, LEVEL]) + 1
-    table[node, CONST] = 0
+    table[node, LEVEL] = sum_level(table, a, b, sa, sb)
     return end if set_range(forms, table, node) else -1

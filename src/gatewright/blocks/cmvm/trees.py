@@ -7,34 +7,33 @@ from typing import Any
 import numpy as np
 from numba import njit
 
+from gatewright.blocks.cmvm.greedy import digit_count, remember
 from gatewright.blocks.cmvm.layout import (
     COUNT,
+    ENTRY_OP,
+    ENTRY_WEIGHT,
+    EXP,
     LEVEL,
-    NEG,
     NEG_A,
     NEG_B,
     NODE_COLUMNS,
-    OP,
-    POW,
     SHIFT_A,
     SHIFT_B,
     TERM_COLUMNS,
     TERM_NEG,
     TERM_OP,
     TERM_POW,
-    TOP,
     A,
     B,
 )
-from gatewright.blocks.cmvm.pairs import change, count_of, new_table, pack, pair_key
+from gatewright.blocks.cmvm.pairs import count_of, pack, pair_key
 from gatewright.blocks.cmvm.terms import (
-    ONE,
     ZERO,
     Int,
-    adder_bits,
+    adder_cost,
     estimated_top,
-    level_gap,
     make_node,
+    room_taken,
     with_room,
 )
 
@@ -51,7 +50,6 @@ def pair_cost(table: Any, terms: Any, i: Int, j: Int, known: Any) -> Int:
     """
     a, b = terms[i, TERM_OP], terms[j, TERM_OP]
     distance = terms[j, TERM_POW] - terms[i, TERM_POW]
-    opposite = terms[i, TERM_NEG] ^ terms[j, TERM_NEG]
     level = max(table[a, LEVEL], table[b, LEVEL])
     key = pair_key(
         a, terms[i, TERM_POW], terms[i, TERM_NEG], b, terms[j, TERM_POW], terms[j, TERM_NEG]
@@ -59,14 +57,17 @@ def pair_cost(table: Any, terms: Any, i: Int, j: Int, known: Any) -> Int:
     if count_of(known, key) != 0:
         return level
     sa, sb = max(-distance, 0), max(distance, 0)
-    top = estimated_top(table, a, b, sa, sb, ZERO, opposite)
-    bits = adder_bits(table, a, b, sa, sb, ZERO, opposite, top)
-    if opposite != 0:
-        turned = estimated_top(table, a, b, sa, sb, ONE, ZERO)
-        bits = min(bits, adder_bits(table, a, b, sa, sb, ONE, ZERO, turned))
-        top = min(top, turned)
+    top = estimated_top(table, a, b, sa, sb)
     height = top + min(terms[i, TERM_POW], terms[j, TERM_POW]) + TOP_BIAS
-    return (((height << 16) + level) << 16) + bits
+    return (((height << 16) + level) << 16) + adder_cost(table, a, b, sa, sb)
+
+
+@njit()
+def term_room(table: Any, terms: Any, i: Int, j: Int) -> float:
+    """Return what adding terms `i` and `j` takes from the room (see `room_taken`)."""
+    distance = terms[j, TERM_POW] - terms[i, TERM_POW]
+    sa, sb = max(-distance, 0), max(distance, 0)
+    return room_taken(table, terms[i, TERM_OP], terms[j, TERM_OP], sa, sb)
 
 
 @njit()
@@ -122,7 +123,7 @@ def cheapest_pair(table: Any, terms: Any, costs: Any, partner: Any, size: Int, r
         if best < 0:
             return lowest_pair(table, terms, partner, size)
         other = partner[best]
-        if level_gap(table, terms[best, TERM_OP], terms[other, TERM_OP]) <= room:
+        if term_room(table, terms, best, other) <= room:
             return best
         costs[best, other] = costs[other, best] = NEVER
         for i in (best, other):
@@ -131,16 +132,15 @@ def cheapest_pair(table: Any, terms: Any, costs: Any, partner: Any, size: Int, r
 
 @njit()
 def choose_signs(table: Any, spec: Any, sign_a: Int, sign_b: Int, keep_positive: bool) -> Int:
-    """Set the signs of a node for two terms; return the sign of the term it becomes."""
-    spec[NEG_A] = spec[NEG_B] = 0
+    """Set the signs of a node for two terms; return the sign of the term it becomes.
+
+    The coarser one is subtracted: bits of the finer one that pass below it need no inverter.
+    """
     if sign_a == sign_b:
+        spec[NEG_A] = spec[NEG_B] = 0
         return sign_a
-    a, b, sa, sb = spec[A], spec[B], spec[SHIFT_A], spec[SHIFT_B]
-    cost_plus = adder_bits(table, a, b, sa, sb, sign_a, sign_b,
-                           estimated_top(table, a, b, sa, sb, sign_a, sign_b))  # fmt: skip
-    cost_minus = adder_bits(table, a, b, sa, sb, sign_b, sign_a,
-                            estimated_top(table, a, b, sa, sb, sign_b, sign_a))  # fmt: skip
-    negative = 1 if cost_minus < cost_plus and not keep_positive else 0
+    a_is_finer = table[spec[A], EXP] + spec[SHIFT_A] <= table[spec[B], EXP] + spec[SHIFT_B]
+    negative = ZERO if keep_positive else (sign_a if a_is_finer else sign_b)
     spec[NEG_A], spec[NEG_B] = sign_a ^ negative, sign_b ^ negative
     return negative
 
@@ -182,22 +182,25 @@ def merge_terms(
 
 
 @njit()
-def remember(nodes: Any, n_leaf: Int, node: Int, known: Any, used: Any) -> None:
-    """Enter a node into the table of known patterns, under its number plus one."""
-    spec = nodes[node - n_leaf]
-    key = pack(spec[A], spec[B], spec[SHIFT_B] - spec[SHIFT_A], spec[NEG_A] ^ spec[NEG_B])
-    if count_of(known, key) == 0:
-        change(known, key, node + 1, used)
-
-
-@njit()
-def column_terms(digits: Any, items: Any, start: Int, size: Int) -> Any:
-    """Return the terms (operand, power, sign) of a column."""
-    terms = np.empty((size, TERM_COLUMNS), np.int64)
-    for k in range(size):
-        digit = items[start + k]
-        terms[k, TERM_OP], terms[k, TERM_POW] = digits[digit, OP], digits[digit, POW]
-        terms[k, TERM_NEG] = digits[digit, NEG]
+def column_terms(entries: Any, items: Any, start: Int, size: Int) -> Any:
+    """Return the terms (operand, power, sign) of a column: its weights' canonical signed digits."""
+    number = 0
+    for k in range(start, start + size):
+        number += digit_count(entries[items[k], ENTRY_WEIGHT])
+    terms = np.empty((number, TERM_COLUMNS), np.int64)
+    number = 0
+    for k in range(start, start + size):
+        weight = entries[items[k], ENTRY_WEIGHT]
+        half = abs(weight) >> 1
+        tripled = abs(weight) + half
+        power = 0
+        while (tripled | half) >> power != 0:
+            if (tripled ^ half) >> power & 1 != 0:
+                terms[number, TERM_OP], terms[number, TERM_POW] = entries[items[k], ENTRY_OP], power
+                sign = half >> power & 1
+                terms[number, TERM_NEG] = 1 - sign if weight < 0 else sign
+                number += 1
+            power += 1
     return terms
 
 
@@ -226,7 +229,7 @@ def sum_column(
         node = n_leaf + made
         a, b = terms[i, TERM_OP], terms[j, TERM_OP]
         forms = with_room(forms, form_end, table[a, COUNT] + table[b, COUNT])
-        room -= level_gap(table, a, b)
+        room -= term_room(table, terms, i, j)
         end = merge_terms(
             table, forms, nodes, n_leaf, node, form_end, terms, i, j, positives, known
         )
@@ -252,25 +255,18 @@ def sum_column(
 
 @njit()
 def add_up(
-    table: Any, forms: Any, nodes: Any, n_leaf: Int, made: Int, form_end: Int, digits: Any,
-    items: Any, starts: Any, sizes: Any, room: Any, outputs: Any,
+    table: Any, forms: Any, nodes: Any, n_leaf: Int, made: Int, form_end: Int, known: Any,
+    used: Any, entries: Any, items: Any, starts: Any, sizes: Any, room: Any, outputs: Any,
 ) -> Int:  # fmt: skip
     """Build an adder tree for every column; return the number of nodes, -1 where one is too wide.
 
     `outputs` receives (operand or -1, power, sign) of each column.
     """
-    used = np.zeros(1, np.int64)
-    capacity = 64
-    while capacity < 4 * nodes.shape[0]:
-        capacity *= 2
-    known = new_table(capacity)
-    for node in range(made):
-        remember(nodes, n_leaf, n_leaf + node, known, used)
     for column in range(sizes.shape[0]):
         outputs[column, TERM_OP] = -1
         if sizes[column] == 0:
             continue
-        terms = column_terms(digits, items, starts[column], sizes[column])
+        terms = column_terms(entries, items, starts[column], sizes[column])
         made, form_end, forms = sum_column(
             table, forms, nodes, n_leaf, made, form_end, terms, room[column], known, used
         )
@@ -282,11 +278,10 @@ def add_up(
 
 
 @njit()
-def total_bits(table: Any, nodes: Any, made: Int) -> Int:
-    """Return the adder bits of all nodes."""
+def total_cost(table: Any, nodes: Any, made: Int) -> Int:
+    """Return the cost of all nodes in units of 1 / COST_UNIT LUT."""
     total = np.int64(0)
-    n_leaf = table.shape[0] - nodes.shape[0]
     for k in range(made):
-        n, top = nodes[k], table[n_leaf + k, TOP]
-        total += adder_bits(table, n[A], n[B], n[SHIFT_A], n[SHIFT_B], n[NEG_A], n[NEG_B], top)
+        n = nodes[k]
+        total += adder_cost(table, n[A], n[B], n[SHIFT_A], n[SHIFT_B])
     return total

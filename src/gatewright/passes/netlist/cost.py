@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gatewright.hw import ADDED, NO_RESET, NONE, Kind, Module
-from gatewright.passes.netlist.delay import is_sign_test
+from gatewright.passes.netlist.bits import Bits
+from gatewright.passes.netlist.delay import is_complement, is_sign_test
 
 
 @dataclass(frozen=True)
@@ -38,9 +39,10 @@ class Resources:
 def own_resources(m: Module) -> Resources:
     """Return what a module's own cells take, its instances aside."""
     lut, ff, srl, dsp = 0.0, 0, 0, 0
+    known = Bits(m)
     for s, kind in enumerate(m.kind):
         if kind != Kind.REG and kind not in FREE:
-            lut += cell_luts(m, s)
+            lut += cell_luts(m, s, known)
             dsp += m.imm[s] % ADDED if kind == Kind.MUL else 0
     for run in register_runs(m):
         single, shifting = run_cost(len(run))
@@ -97,15 +99,17 @@ FREE = (Kind.CONST, Kind.INPUT, Kind.SHIFT, Kind.WRAP, Kind.SLICE, Kind.CONCAT, 
 """Cells that are wiring."""
 
 
-def cell_luts(m: Module, s: int) -> float:
+def cell_luts(m: Module, s: int, known: Bits | None = None) -> float:
     """Return the estimated LUTs of one cell."""
     kind = m.kind[s]
     if kind in (Kind.ADD, Kind.MUL) and m.imm[s]:
         return 0.0  # in DSP blocks
     if kind in (Kind.ADD, Kind.SUB):
-        return _adder_bits(m, s)
+        return _adder_bits(m, s, known or Bits(m))
     if kind == Kind.LESS:
         return _comparison(m, s)
+    if is_complement(m, s):
+        return 0.0
     if kind == Kind.EQUAL:
         return max(1.0, max(m.width(m.a[s]), m.width(m.b[s])) / 3)
     if kind == Kind.TABLE:
@@ -137,17 +141,20 @@ def _comparison(m: Module, s: int) -> float:
     return max(m.width(other) - idle, 1) / 4
 
 
-def _adder_bits(m: Module, s: int) -> float:
-    """Return the bits of a sum that need a LUT.
+def _adder_bits(m: Module, s: int, known: Bits) -> float:
+    """Return the bits of a sum that need a LUT: those where both operands have one.
 
-    Bits of the finer operand below the coarser one's grid pass through, unless they are subtracted.
+    Where only one operand has a bit, or the other a constant, the carry chain takes it as it is;
+    equal pairs of bits, as above both signs, share a LUT. A difference needs one more where both
+    operands have its lowest bit: the carry that enters there makes that bit of the result differ
+    from what the chain is fed with.
     """
-    a, b = m.a[s], m.b[s]
-    width, frac = m.width(s), m.frac[s]
-    below = {o: frac - m.frac[o] for o in (a, b)}
-    # Of a difference only the low bits of the minuend pass: those of b would be negated.
-    passed = max(below.values()) if m.kind[s] == Kind.ADD else below[b]
-    return float(max(width - passed, 1))
+    a, b = known.aligned(s, m.a[s]), known.aligned(s, m.b[s])
+    both = a.bits & b.bits
+    entered = m.kind[s] == Kind.SUB and both != 0 and both & -both == b.bits & -b.bits
+    if a.signed and b.signed:
+        both &= (1 << max(a.top, b.top)) - 1
+    return float(both.bit_count() + entered)
 
 
 def resources(top: Module) -> dict[str, tuple[Resources, int]]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gatewright.hw import ADDED, Kind, Module
+from gatewright.passes.netlist.bits import Bits
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,9 @@ class DelayModel:
         mux: per further select level of a wide table or multiplexer.
         register: clock to output, set-up and clock uncertainty together.
         source: where the constants come from.
+        lut_inputs: inputs of a lookup table; a wider table takes a select level for each more.
+        spread: what nets grow by with the size of a design: per path, for 1,000 LUTs; as the
+            distance between its parts, it goes with the root of their number.
         dsp: through a DSP block without registers in it, multiplier and adder, and the net behind.
         dsp_add: the part of it that is the adder, from the multiplier or from the block before.
     """
@@ -29,6 +33,8 @@ class DelayModel:
     mux: float
     register: float
     source: str
+    lut_inputs: int = 6
+    spread: float = 0.0
     dsp: float = 3.4
     dsp_add: float = 1.5
 
@@ -36,6 +42,15 @@ class DelayModel:
     def dsp_slowest(self) -> float:
         """The longer part of a DSP block, with a register between multiplier and adder."""
         return max(self.dsp - self.dsp_add, self.dsp_add)
+
+    def sized(self, luts: float) -> DelayModel:
+        """Return the model for a design of so many LUTs: the spread is in `register` then."""
+        return replace(self, register=self.register + self.spread * growth(luts), spread=0.0)
+
+
+def growth(luts: float) -> float:
+    """Return how often the spread of a delay model counts in a design of so many LUTs."""
+    return math.sqrt(max(luts, 0.0) / 1000.0)
 
 
 @dataclass(frozen=True)
@@ -51,7 +66,7 @@ class Clock:
         return self.period - self.model.register
 
 
-def cell_delay(m: Module, s: int, model: DelayModel) -> float:
+def cell_delay(m: Module, s: int, model: DelayModel, known: Bits | None = None) -> float:
     """Return the delay from the operands of a cell to its result, in nanoseconds."""
     kind = m.kind[s]
     if kind in (
@@ -68,7 +83,8 @@ def cell_delay(m: Module, s: int, model: DelayModel) -> float:
     if kind == Kind.ADD and m.imm[s]:
         return model.dsp_add
     if kind in (Kind.ADD, Kind.SUB):
-        return model.carry + model.carry_bit * m.width(s)
+        length = carry_length(m, s, known or Bits(m))
+        return model.carry + model.carry_bit * length if length else 0.0
     if kind == Kind.LESS:
         if is_sign_test(m, s):
             return 0.0
@@ -77,7 +93,7 @@ def cell_delay(m: Module, s: int, model: DelayModel) -> float:
         bits = max(m.width(m.a[s]), m.width(m.b[s]))
         return model.lut * max(1, math.ceil(math.log(max(bits, 2), 3)))
     if kind == Kind.TABLE:
-        return model.lut + model.mux * max(0, m.width(m.a[s]) - 6)
+        return model.lut + model.mux * max(0, m.width(m.a[s]) - model.lut_inputs)
     if kind == Kind.MUL and m.imm[s] & ADDED:
         return model.dsp - model.dsp_add  # what is left of the block is the adder behind it
     if kind == Kind.MUL and m.imm[s]:
@@ -89,6 +105,8 @@ def cell_delay(m: Module, s: int, model: DelayModel) -> float:
         a, b = m.width(m.a[s]), m.width(m.b[s])
         levels = max(1, math.ceil(math.log2(max(min(a, b), 2))))
         return levels * (model.carry + model.carry_bit * (a + b) / 2)
+    if is_complement(m, s):
+        return 0.0
     return model.lut
 
 
@@ -96,3 +114,22 @@ def is_sign_test(m: Module, s: int) -> bool:
     """Whether a comparison only reads the sign bit: a < 0."""
     b = m.b[s]
     return m.kind[s] == Kind.LESS and m.kind[b] == Kind.CONST and m.imm[b] == 0
+
+
+def is_complement(m: Module, s: int) -> bool:
+    """Whether a cell only inverts bits, which the logic that reads them takes in."""
+    return m.kind[s] == Kind.XOR and (m.is_constant(m.a[s]) or m.is_constant(m.b[s]))
+
+
+def carry_length(m: Module, s: int, known: Bits) -> int:
+    """Return the positions of a sum's carry chain, 0 where the sum is a concatenation.
+
+    The chain starts at the lowest bit that both operands have (or a constant one below another's
+    bit, or what a difference borrows from) and ends at the top of the sum. Constants that stand in
+    gaps of the other operand need no chain.
+    """
+    if known.is_apart(s):
+        return 0
+    length = m.width(s) - known.start(s)
+    # Of a sum with a constant that is the top bit alone, that bit is inverted: no chain.
+    return 0 if length == 1 and (m.is_constant(m.a[s]) or m.is_constant(m.b[s])) else length

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from gatewright.hw import NO_RESET, NONE, Kind, Module
-
-WIRING = (Kind.SHIFT,)
-"""Cells that are made again behind a register instead of being registered."""
+from gatewright.passes.netlist.bits import same_bits
 
 
 def live_cells(m: Module) -> list[bool]:
@@ -114,15 +112,24 @@ class Rebuild:
             s, self.outputs[number][index], control=self.outputs[number][index] in self.control
         )
 
+    def _again(self, s: int, source: int, label: int) -> int:
+        """Return a cell that is made again behind the registers of its operand."""
+        m, new = self.m, self.new
+        late = self.at(source, label)
+        if m.kind[s] == Kind.SHIFT:
+            return new.shift(late, m.imm[s])
+        other = self.at(m.b[s] if m.a[s] == source else m.a[s], label)
+        return new.row(Kind(m.kind[s]), m.range(s), min(late, other), max(late, other))
+
     def at(self, s: int, label: int) -> int:
         """Return a signal delayed to a label."""
         m, own = self.m, self.labels[s]
         if m.is_constant(s):
             # On its own grid, whatever cell it comes from: the cells that read it count on that.
             return self.new.row(Kind.CONST, m.range(s), imm=m.lo[s])
-        if m.kind[s] in WIRING and label > own:
-            source = self.at(m.a[s], label)
-            return self.new.shift(source, m.imm[s])
+        source = same_bits(m, s) if label > own else NONE
+        if source != NONE:
+            return self._again(s, source, label)
         chain = self.chains.setdefault(s, [self.signal[s]])
         while len(chain) <= label - own:
             source = chain[-1]

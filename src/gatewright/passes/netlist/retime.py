@@ -17,8 +17,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from gatewright.hw import Kind, Module
-from gatewright.passes.netlist.rebuild import WIRING, live_cells
+from gatewright.hw import NONE, Kind, Module
+from gatewright.passes.netlist.bits import same_bits
+from gatewright.passes.netlist.rebuild import live_cells
 from gatewright.passes.netlist.schedule import Schedule
 
 HELD = 1 << 60
@@ -196,8 +197,9 @@ class _Program:
     def _cell(self, place: _Place, s: int, base: int) -> None:
         """Add a cell; one that is made again behind registers is its operand."""
         m, schedule = place.schedule.module, place.schedule
-        if m.kind[s] in WIRING:
-            place.node[s], place.point[s] = place.node[m.a[s]], place.point[m.a[s]]
+        source = same_bits(m, s)
+        if source != NONE:
+            place.node[s], place.point[s] = place.node[source], place.point[source]
             return
         node = place.node[s] = self.variable(base + schedule.label[s])
         reads = [o for o in m.operands(s) if not m.is_constant(o)]
@@ -244,7 +246,7 @@ class _Program:
         m = place.schedule.module
         readers: dict[int, set[int]] = {}
         for s, kind in enumerate(m.kind):
-            if kind in WIRING or kind == Kind.INSTANCE or not place.live[s]:
+            if kind == Kind.INSTANCE or not place.live[s] or same_bits(m, s) != NONE:
                 continue
             for o in m.operands(s):
                 readers.setdefault(_source(m, o), set()).add(place.node[s])
@@ -302,6 +304,6 @@ class _Program:
 
 def _source(m: Module, s: int) -> int:
     """Return what stands before cells that are made again behind registers."""
-    while m.kind[s] in WIRING:
-        s = m.a[s]
+    while (source := same_bits(m, s)) != NONE:
+        s = source
     return s

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from gatewright.base import OptionError
 from gatewright.hw import Instance, Kind, Module
+from gatewright.passes.netlist.bits import Bits
 from gatewright.passes.netlist.delay import Clock, cell_delay
 from gatewright.passes.netlist.loops import in_order
 
@@ -76,7 +77,8 @@ class Scheduler:
             OptionError: a single cell or a loop takes longer than the period allows.
         """
         size = len(m)
-        delay = [cell_delay(m, s, self.clock.model) for s in range(size)]
+        known = Bits(m)
+        delay = [cell_delay(m, s, self.clock.model, known) for s in range(size)]
         schedule = Schedule(m, granted, [0] * size, [0.0] * size, delay)
         schedule.children = [None] * len(m.instances)
         for instance in m.instances:

@@ -1,0 +1,231 @@
+"""A module while a rewrite edits it: rows in any order, changed in place, written out at the end.
+
+A rewrite changes what a row is, appends rows, or sends the readers of a row to another. `finish`
+follows the outputs, so that what nothing reads any more is gone, and shares equal rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from gatewright.hw import NONE, Instance, Kind, Module
+from gatewright.hw.module import Range
+
+CONST, INPUT, SHIFT, WRAP = int(Kind.CONST), int(Kind.INPUT), int(Kind.SHIFT), int(Kind.WRAP)
+ADD, MUL = int(Kind.ADD), int(Kind.MUL)
+REG, INSTANCE = int(Kind.REG), int(Kind.INSTANCE)
+READ_AS_CODE = frozenset((int(Kind.CONCAT), int(Kind.TABLE)))
+"""Cells whose result depends on how wide an operand is."""
+
+
+class Draft:
+    """A copy of a module's columns that a rewrite may edit.
+
+    Attributes:
+        source: the module as it was; never changed.
+        changed: whether anything was edited.
+    """
+
+    def __init__(self, source: Module) -> None:
+        self.source = source
+        self.kind, self.imm = list(source.kind), list(source.imm)
+        self.a, self.b, self.c = list(source.a), list(source.b), list(source.c)
+        self.lo, self.hi, self.frac = list(source.lo), list(source.hi), list(source.frac)
+        self.tables = list(source.tables)
+        self.forward: dict[int, int] = {}
+        self.changed = False
+
+    def __len__(self) -> int:
+        return len(self.kind)
+
+    # ---- reading
+
+    def at(self, s: int) -> int:
+        """Return the row that stands for `s` now."""
+        while s in self.forward:
+            s = self.forward[s]
+        return s
+
+    def is_constant(self, s: int) -> bool:
+        """Whether a row can only have one value."""
+        return self.lo[s] == self.hi[s]
+
+    def range(self, s: int) -> Range:
+        """Return (lo, hi, frac) of a row."""
+        return self.lo[s], self.hi[s], self.frac[s]
+
+    def in_block(self, s: int) -> bool:
+        """Whether a sum or a product is meant for a DSP block: what it reads stays as it is."""
+        return self.kind[s] in (ADD, MUL) and self.imm[s] != 0
+
+    def operands(self, s: int) -> Sequence[int]:
+        """Return the rows that a cell reads; an instance's output reads all of its inputs."""
+        if self.kind[s] == INSTANCE:
+            return [self.at(o) for o in self.source.instances[self.imm[s] >> 32].inputs]
+        return [self.at(o) for o in (self.a[s], self.b[s], self.c[s]) if o != NONE]
+
+    def readers(self) -> list[int]:
+        """Return how many operands, outputs and instance inputs read each row."""
+        return reader_counts(self.source)
+
+    # ---- editing
+
+    def row(
+        self, kind: Kind, rng: Range, a: int = NONE, b: int = NONE, c: int = NONE, imm: int = 0
+    ) -> int:
+        """Append a row and return it."""
+        self.kind.append(int(kind))
+        for column, value in (
+            (self.a, a), (self.b, b), (self.c, c), (self.imm, imm),
+            (self.lo, rng[0]), (self.hi, rng[1]), (self.frac, rng[2]),
+        ):  # fmt: skip
+            column.append(value)
+        self.changed = True
+        return len(self.kind) - 1
+
+    def constant(self, q: int, frac: int) -> int:
+        """Append the number `q * 2**-frac`, on that grid or the coarsest that holds it."""
+        while q and not q & 1:
+            q, frac = q >> 1, frac - 1
+        return self.row(Kind.CONST, (q, q, frac if q else 0), imm=q)
+
+    def become(
+        self, s: int, kind: Kind, rng: Range, a: int = NONE, b: int = NONE, c: int = NONE,
+        imm: int = 0,
+    ) -> None:  # fmt: skip
+        """Make row `s` another cell; whoever reads it reads that."""
+        self.kind[s], self.a[s], self.b[s], self.c[s], self.imm[s] = int(kind), a, b, c, imm
+        self.lo[s], self.hi[s], self.frac[s] = rng
+        self.changed = True
+
+    def redirect(self, s: int, to: int) -> None:
+        """Send the readers of `s` to another row of the same value."""
+        to = self.at(to)
+        assert to != s, "a row would read itself"
+        self.forward[s] = to
+        self.changed = True
+
+    # ---- writing
+
+    def finish(self, children: dict[int, Module] | None = None) -> Module:
+        """Return the edited module; with `children`, instances use what stands there for theirs."""
+        return _Writer(self, children or {}).run()
+
+
+def reader_counts(m: Module) -> list[int]:
+    """Return how many operands, outputs and instance inputs read each row of a module."""
+    count = [0] * (len(m) + 1)  # NONE counts in the last
+    for column in (m.a, m.b, m.c):
+        for o in column:
+            count[o] += 1
+    for o in m.output_signals:
+        count[o] += 1
+    for instance in m.instances:
+        for o in instance.inputs:
+            count[o] += 1
+    count.pop()
+    return count
+
+
+class _Writer:
+    """Write the rows that outputs need, operands first, equal rows once."""
+
+    def __init__(self, draft: Draft, children: dict[int, Module]) -> None:
+        self.draft, self.children = draft, children
+        m = draft.source
+        self.new = Module(m.name, m.origin, m.note, m.latency, m.interval)
+        self.place: dict[int, int] = {}
+        self.outputs_of: dict[int, list[int]] = {}
+        if m.instances:
+            for s, kind in enumerate(m.kind):
+                if kind == INSTANCE:
+                    self.outputs_of.setdefault(m.imm[s] >> 32, []).append(s)
+
+    def run(self) -> Module:
+        draft, new, m = self.draft, self.new, self.draft.source
+        for port, signals in m.inputs.items():
+            fresh = new.input(port, m.intervals(signals))
+            self.place.update(zip(signals, fresh, strict=True))
+        new.tables = list(draft.tables)
+        for instance in m.instances:  # their outputs keep their numbers
+            for o in instance.inputs:
+                self._visit(draft.at(o))
+            self._instance(instance)
+        for port, signals in m.outputs.items():
+            for s in signals:
+                self._visit(draft.at(s))
+            new.outputs[port] = [self._as_was(s) for s in signals]
+        for s, name in m.names.items():
+            if draft.at(s) in self.place:
+                new.label(self.place[draft.at(s)], name)
+        return new
+
+    def _visit(self, root: int) -> None:
+        """Write a row and all that it needs, without recursion."""
+        draft, place = self.draft, self.place
+        stack = [root]
+        while stack:
+            s = stack[-1]
+            if s in place:
+                stack.pop()
+                continue
+            if draft.is_constant(s):
+                self._write(s, NONE, NONE, NONE)
+                stack.pop()
+                continue
+            operands = (draft.a[s], draft.b[s], draft.c[s])
+            a, b, c = (o if o == NONE else draft.at(o) for o in operands)
+            missing = [o for o in (c, b, a) if o != NONE and o not in place]
+            if missing:
+                stack += missing
+                continue
+            fresh = [o if o == NONE else place[o] for o in (a, b, c)]
+            if draft.kind[s] in READ_AS_CODE:
+                fresh[:2] = [self._coded(o, f) for o, f in zip(operands, fresh[:2], strict=False)]
+            self._write(s, *fresh)
+            stack.pop()
+
+    def _coded(self, old: int, fresh: int) -> int:
+        """Return an operand as wide as it was: some cells read its code and not its number."""
+        if old == NONE:
+            return NONE
+        draft, new = self.draft, self.new
+        lo, hi, frac = (draft if old >= len(draft.source) else draft.source).range(old)
+        width = max(hi, -lo - 1).bit_length() + 1 if lo < 0 else hi.bit_length()
+        if width == new.width(fresh):
+            return fresh
+        return new.row(Kind.WRAP, (lo, hi, frac), fresh, imm=2 * width + (lo < 0))
+
+    def _write(self, s: int, a: int, b: int, c: int) -> None:
+        draft = self.draft
+        rng = draft.range(s)
+        if rng[0] == rng[1]:
+            self.place[s] = self.new.row(Kind.CONST, rng, imm=rng[0])
+        else:
+            self.place[s] = self.new.row(Kind(draft.kind[s]), rng, a, b, c, draft.imm[s])
+
+    def _instance(self, old: Instance) -> None:
+        """Write an instance and its outputs."""
+        draft, new, m = self.draft, self.new, self.draft.source
+        number = len(new.instances)
+        child = self.children.get(id(old.module), old.module)
+        inputs = tuple(self.place[draft.at(o)] for o in old.inputs)
+        new.instances.append(Instance(child, old.name, inputs))
+        ranges = [child.range(s) for s in child.output_signals]
+        for s in self.outputs_of.get(number, ()):
+            index = m.imm[s] & 0xFFFFFFFF
+            self.place[s] = new.row(Kind.INSTANCE, ranges[index], imm=(number << 32) + index)
+
+    def _as_was(self, s: int) -> int:
+        """Return an output on the grid that it had: whoever instances the module counts on it."""
+        new, old = self.new, self.draft.source
+        found = self.place[self.draft.at(s)]
+        up = old.frac[s] - new.frac[found]
+        if not up or new.lo[found] == new.hi[found] == 0:
+            return found
+        assert up > 0, "an output lost bits"
+        lo, hi = new.lo[found] << up, new.hi[found] << up
+        if lo == hi:
+            return new.row(Kind.CONST, (lo, hi, old.frac[s]), imm=lo)
+        imm = 2 * old.width(s) + (old.lo[s] < 0)
+        return new.row(Kind.WRAP, (lo, hi, old.frac[s]), found, imm=imm)
