@@ -132,6 +132,28 @@ def _negations(adders: Adders, ranges: Sequence[tuple[int, int, int]]) -> int:
     )  # fmt: skip
 
 
+def code_luts(adders: Adders) -> tuple[int, int]:
+    """Return (LUTs as Yosys counts them, positions of carry chains) on unsigned codes.
+
+    Operands are codes, a number less a known integer, so signs are free: a LUT for every position
+    that both reach, a half adder (no LUT for Yosys, a route-through in silicon) above that.
+    """
+    fixed = len(adders.leaves) - adders.constants
+    bits = [width(*leaf[:2]) for leaf in adders.leaves[:fixed]]
+    bits += [abs(leaf[0]).bit_length() for leaf in adders.leaves[fixed:]]
+    ranges = exact_ranges(adders)
+    bits += [(high - low).bit_length() for low, high, _ in ranges[len(adders.leaves) :]]
+    units = [leaf[2] for leaf in adders.leaves] + [r[2] for r in ranges[len(adders.leaves) :]]
+    luts = chain = 0
+    for terms in adders.nodes:
+        lows = [units[i] + power for i, power, _ in terms]
+        tops = [low + bits[i] for low, (i, _, _) in zip(lows, terms, strict=True)]
+        if min(tops) > max(lows):
+            luts += min(tops) - max(lows)
+            chain += max(tops) - max(lows)
+    return luts, chain
+
+
 def da4ml_cost(adders: Adders) -> int:
     """Return da4ml's metric: highest bit of either operand less the higher of their lowest bits.
 

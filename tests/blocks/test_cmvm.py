@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gatewright.base import DataError, FormatError, OptionError
-from gatewright.blocks.cmvm import AdderGraph, kernel, solve
+from gatewright.blocks.cmvm import AdderGraph, columns, kernel, solve, solver
 from gatewright.blocks.cmvm.csd import count_digits, csd_digits
+from gatewright.blocks.cmvm.layout import COST_UNIT, HALF, width_of
 
 Problem = dict[str, Any]
 
@@ -58,6 +60,32 @@ def check_graph(graph: AdderGraph, problem: Problem, seed: int = 0) -> None:
     assert set(ids.tolist()) <= used, "a node feeds nothing"
 
 
+def slow_cost(graph: AdderGraph) -> float:
+    """Price the graph anew from what it says, in exact arithmetic: units of one LUT."""
+    ends = [
+        (Fraction(2) ** -f, width_of(lo, hi))
+        for lo, hi, f in zip(
+            graph.in_lo.tolist(), graph.in_hi.tolist(), graph.in_frac.tolist(), strict=True
+        )
+    ]
+    ends += [(Fraction(1), abs(c).bit_length()) for c in graph.constants.tolist()]
+    total = Fraction(0)
+    for k in range(graph.n_nodes):
+        spans = []
+        for operand, shift in ((graph.a[k], graph.shift_a[k]), (graph.b[k], graph.shift_b[k])):
+            unit, bits = ends[operand]
+            low = unit * Fraction(2) ** int(shift)
+            spans.append({low * 2**i for i in range(bits)})
+        one, two = spans
+        if one & two:
+            above = {bit for bit in one ^ two if bit > min(one & two)}
+            total += len(one & two) + Fraction(HALF, COST_UNIT) * len(above)
+        ends.append(
+            (Fraction(2) ** -int(graph.frac[k]), (int(graph.hi[k]) - int(graph.lo[k])).bit_length())
+        )
+    return float(total)
+
+
 def make(matrix: Any, lo: Any = -128, hi: Any = 127, frac: Any = 0, bias: Any = 0) -> Problem:
     """Return a problem, scalars widened to all inputs and outputs."""
     matrix = np.atleast_2d(np.asarray(matrix, dtype=np.int64))
@@ -90,6 +118,28 @@ def problems(draw: st.DrawFn) -> Problem:
 @given(problems(), st.sampled_from([0, 1, None]), st.sampled_from([0, 1]))
 def test_every_problem_is_exact(problem: Problem, extra: int | None, effort: int) -> None:
     check_graph(solve(**problem, extra_depth=extra, effort=effort), problem)
+
+
+@settings(max_examples=60, deadline=None)
+@given(problems(), st.sampled_from([0, 2]))
+def test_the_cost_is_what_the_graph_costs(problem: Problem, effort: int) -> None:
+    graph = solve(**problem, effort=effort)
+    assert graph.cost == slow_cost(graph)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(1, 2**24), st.integers(-(2**24), 2**24))
+def test_the_ways_to_write_a_weight_are_the_removable_digits(one: int, two: int) -> None:
+    for weight in (one, two):
+        count = int(count_digits(np.array([weight]))[0])
+        assert columns.digit_count(np.int64(weight)) == count
+        ways = np.zeros(64, np.int64)
+        found = set(ways[: columns.list_ways(np.int64(weight), ways)].tolist())
+        for power in range(27):
+            for negative in (0, 1):
+                rest = weight - (-1) ** negative * 2**power
+                shorter = int(count_digits(np.array([rest]))[0]) < count
+                assert (power << 1 | negative in found) == shorter
 
 
 @given(st.integers(-(2**60) + 1, 2**60 - 1))
@@ -200,6 +250,66 @@ def test_same_call_same_answer() -> None:
     assert solve(**problem) is first
     again = solve(**problem, extra_depth=3)
     assert again is not first
+
+
+@pytest.mark.parametrize("effort", [0, 1, 2])
+def test_equal_calls_give_equal_answers(effort: int) -> None:
+    problem = make(np.random.default_rng(8).integers(-31, 32, (9, 7)))
+    first = solve(**problem, effort=effort)
+    solver._memo.clear()
+    again = solve(**problem, effort=effort)
+    assert again is not first
+    for name in ("a", "b", "shift_a", "shift_b", "negate_a", "negate_b", "out", "out_shift"):
+        assert getattr(first, name).tolist() == getattr(again, name).tolist()
+    assert first.cost == again.cost
+
+
+def test_more_effort_never_costs_more_and_a_budget_still_answers() -> None:
+    problem = make(np.random.default_rng(9).integers(-127, 128, (10, 10)))
+    costs = [solve(**problem, effort=effort).cost for effort in (0, 1, 2)]
+    assert costs == sorted(costs, reverse=True)
+    hurried = solve(**problem, effort=3, seconds=0.0)
+    assert hurried.cost == costs[0]
+    check_graph(hurried, problem)
+
+
+def test_open_digits_beat_one_fixed_form() -> None:
+    # 11 = 8 + 2 + 1 shares 2 + 1 with 3; the canonical 16 - 4 - 1 shares nothing with 4 - 1.
+    assert solve(**make([[11, 3]], lo=0, hi=15)).n_nodes == 2
+
+
+def test_biases_come_last_and_outputs_share_columns_whatever_their_bias() -> None:
+    column = np.array([[3], [5], [-7]])
+    plain = solve(**make(column))
+    problem = make(np.hstack([column, column, -2 * column, column]), bias=[1, 6, 3, 0])
+    graph = solve(**problem)
+    assert graph.n_nodes == plain.n_nodes + 3
+    check_graph(graph, problem)
+    constant = range(graph.n_in, graph.n_in + len(graph.constants))
+    assert not set(graph.a.tolist()) & set(constant)
+    assert sum(b in constant for b in graph.b.tolist()) == 3
+
+
+def test_numba_s_cache_goes_where_one_can_write(monkeypatch: Any, tmp_path: Path) -> None:
+    """Numba raises where neither the package's folder nor a home can be written."""
+    asked = []
+
+    def no_place(*_: Any, cache: bool = False) -> Any:
+        asked.append((cache, kernel.config.CACHE_DIR))
+        if cache and not kernel.config.CACHE_DIR.startswith(str(tmp_path)):
+            raise RuntimeError("cannot cache function: no locator available")
+        if cache and len(asked) > 2:
+            raise OSError("read-only")
+        return lambda function: function
+
+    before = kernel.config.CACHE_DIR
+    monkeypatch.setenv("GATEWRIGHT_CACHE", str(tmp_path))
+    monkeypatch.setattr(kernel, "njit", no_place)
+    assert kernel._jit(len) is len
+    assert asked[1] == (True, str(tmp_path / "numba"))
+    assert kernel._jit(len) is len
+    assert asked[-1][0] is False
+    assert before == kernel.config.CACHE_DIR
 
 
 def test_the_memo_does_not_outlive_the_callers_arrays() -> None:

@@ -114,3 +114,26 @@ def test_share_of_the_device(facts):
     facts["device"]["lut"] = 0
     (tile,) = [tile for tile in tiles_of(facts) if tile.label == "LUT"]
     assert tile.readings[-1].share == ""
+
+
+def test_proofs_are_told_beside_the_vectors():
+    def check(subject, status, vectors=9):
+        return {
+            "subject": subject,
+            "method": "",
+            "status": status,
+            "vectors": vectors,
+            "detail": "",
+        }
+
+    rtl = check("simulated RTL", "exact")
+    for second, text in (
+        ("proven", "read back."),
+        ("not proven", "1 of 2 modules; not Verilog of b."),
+    ):
+        proofs = [check("Verilog of a", "proven"), check("Verilog of b", second)]
+        facts = {"verification": {"verified": True, "checks": [rtl, *proofs]}}
+        verdict = verdict_of(facts)
+        assert verdict.state == "exact"
+        assert verdict.reasons[-1].startswith("Proven for every input")
+        assert verdict.reasons[-1].endswith(text)

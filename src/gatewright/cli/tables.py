@@ -206,7 +206,7 @@ def ledger(verification: Facts) -> Group:
     """Return what was compared with the integer reference, and what came out; then the details."""
     names = ("compared with the reference", "how", "vectors", "result", "time")
     table = columns("Verification", names, right=("vectors", "time"))
-    styles, details = {"exact": GOOD, "failed": BAD}, []
+    styles, details = {"exact": GOOD, "proven": GOOD, "failed": BAD}, []
     for check in verification["checks"]:
         status = Text(check["status"], styles.get(check["status"], "yellow"))
         took = seconds(check["seconds"]) if check["seconds"] else ""

@@ -21,6 +21,7 @@ from gatewright.flow.encoder import encode_fast
 from gatewright.flow.golden import VECTORS, Golden, compare_golden, thinned
 from gatewright.flow.host import Data, answers, as_inputs, encode, input_vectors
 from gatewright.flow.options import Options, check_count
+from gatewright.flow.prove import proof_checks
 from gatewright.flow.verify import (
     Codes,
     RtlRun,
@@ -28,7 +29,7 @@ from gatewright.flow.verify import (
     check_engine,
     check_netlist,
     check_rtl,
-    data_ports,
+    numbers,
     reference,
     rtl_design,
     run_rtl,
@@ -171,18 +172,8 @@ class Design:
         ports = to_ports(self.graph, self.netlist, encode_fast(self.graph, x, threads))
         count = len(next(iter(ports.values())))
         ports["valid_in"] = np.ones((count, 1), np.int8)
-        return self._numbers(self.netlist, self.engine.run(ports, threads=threads))
-
-    def _numbers(self, module: Module, found: Codes) -> dict[str, FixedArray]:
-        """Give the integers of output ports their binary points and shapes."""
-        answers = {}
-        for (port, signals), o in zip(
-            data_ports(module, True).items(), self.graph.outputs, strict=True
-        ):
-            frac = module.intervals(signals).frac
-            shape = self._shapes[o.value]
-            answers[o.name] = FixedArray(found[port].reshape(-1, *shape), frac.reshape(shape))
-        return answers
+        found = self.engine.run(ports, threads=threads)
+        return numbers(self.graph, self.netlist, found, self._shapes)
 
     @cached_property
     def _shapes(self) -> dict[str, tuple[int, ...]]:
@@ -200,7 +191,7 @@ class Design:
         inputs = as_inputs(self.graph, x)
         ports = to_ports(self.graph, self.module, encode(self.graph, inputs))
         run = self.simulate_codes(ports, gaps)
-        return answers(self.graph, self._numbers(self.module, run.outputs))
+        return answers(self.graph, numbers(self.graph, self.module, run.outputs, self._shapes))
 
     def simulate_codes(self, ports: Codes, gaps: np.ndarray | None = None) -> RtlRun:
         """Run the RTL on integers, port by port; see `simulate`."""
@@ -219,18 +210,22 @@ class Design:
         """Return what the design is verified on: calibration, corners, random codes."""
         return input_vectors(self.graph, self.calibration, random, seed)
 
-    def verify(self, *, random: int = 1000, seed: int = 0, rtl: bool = True) -> Verification:
+    def verify(
+        self, *, random: int = 1000, seed: int = 0, rtl: bool = True, prove: bool = False
+    ) -> Verification:
         """Compare reference, netlist, emulator, simulated RTL and golden vectors.
 
         Args:
             random: random samples beside calibration and corner ones.
             seed: of the random samples and of the gaps in `valid`.
             rtl: also simulate the RTL; without, a design does not count as verified.
+            prove: also prove each layer for every input, from the Verilog read back by Yosys; what
+                cannot be proven is said in the ledger and is no error.
 
         Raises:
             VerificationError: two of them differ; the message says where.
             OptionError: a negative number of samples or seed.
-            ToolError: Verilator fails. A missing compiler is noted in the ledger instead.
+            ToolError: Verilator or Yosys fails. A missing compiler is noted in the ledger instead.
         """
         check_count("number of random samples", random, least=0)
         check_count("seed", seed, least=0)
@@ -251,6 +246,9 @@ class Design:
                         self.module, self._rtl, ports, wanted, seed=seed + 1, progress=self.progress
                     )
                 )
+            if prove:
+                plans = self.planned.plans
+                checks += proof_checks(self.graph, self.module, self.sources, plans, self.progress)
         self.verification = Verification(tuple(checks))
         self.verification.raise_if_failed()
         return self.verification

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 RESULTS = "results.json"
+STATUSES = ("exact", "proven", "not proven", "not run", "failed")
 TIMED = ("verify", "synthesise", "place and route")
 """Steps whose times are kept."""
 
@@ -88,7 +89,7 @@ def _check(facts: dict[str, Any]) -> Check:
     numbers = type(check.vectors) is int and isinstance(check.seconds, int | float)
     if not numbers or not all(isinstance(text, str) for text in texts):
         raise TypeError("a check of other types")
-    if check.status not in ("exact", "not run", "failed"):
+    if check.status not in STATUSES:
         raise ValueError(check.status)
     return check
 

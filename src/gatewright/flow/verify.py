@@ -37,7 +37,7 @@ class Check:
         subject: what was compared with the integer reference.
         method: how.
         vectors: samples compared.
-        status: `exact`, `not run` or `failed`.
+        status: `exact`, `proven`, `not proven`, `not run` or `failed`.
         detail: what a reader should know: seeds, tools, the first mismatch, why it was not run.
     """
 
@@ -66,6 +66,12 @@ class Verification:
         rtl = any(c.subject == "simulated RTL" and c.status == "exact" for c in self.checks)
         return rtl and not self.failed
 
+    @property
+    def proven(self) -> bool:
+        """Whether a proof was asked for and covers the whole design, for every input."""
+        proofs = [c for c in self.checks if c.status in ("proven", "not proven")]
+        return bool(proofs) and all(c.status == "proven" for c in proofs) and not self.failed
+
     def facts(self) -> dict[str, Any]:
         """Return plain data."""
         return {"verified": self.verified, "checks": [asdict(check) for check in self.checks]}
@@ -77,7 +83,9 @@ class Verification:
             raise VerificationError(
                 f"{first.subject} differs from the integer reference",
                 found=first.detail,
-                supported=f"equal integers on all {first.vectors} vectors",
+                supported=f"equal integers on all {first.vectors} vectors"
+                if first.vectors
+                else "equal integers for every input",
                 remedy="if no file was changed, this is a defect: please report the model",
             )
 
@@ -86,6 +94,17 @@ def data_ports(module: Module, outputs: bool = False) -> dict[str, list[int]]:
     """Return the ports of a module that carry data."""
     ports = module.outputs if outputs else module.inputs
     return {name: signals for name, signals in ports.items() if name not in CONTROL}
+
+
+def numbers(
+    graph: Graph, module: Module, found: Codes, shapes: Mapping[str, tuple[int, ...]]
+) -> dict[str, FixedArray]:
+    """Give the integers of a module's output ports their binary points, names and shapes."""
+    answers = {}
+    for (port, signals), o in zip(data_ports(module, True).items(), graph.outputs, strict=True):
+        frac, shape = module.intervals(signals).frac, shapes[o.value]
+        answers[o.name] = FixedArray(found[port].reshape(-1, *shape), frac.reshape(shape))
+    return answers
 
 
 def _rows(q: Ints) -> Ints:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -76,16 +76,34 @@ def lower(
     `valid_out`, one per output.
     """
     types = infer(graph)  # every error of the graph at once, before any work
-    return _Lowering(_live(graph), types, plans or {}, progress).run()
+    return _Lowering(live(graph), types, plans or {}, progress).run()
 
 
-def _live(graph: Graph) -> Graph:
+def live(graph: Graph) -> Graph:
     """Return the graph without operations that no output depends on."""
     read = {o.value for o in graph.outputs}
     for node in reversed(graph.nodes):
         if node.name in read:
             read.update(node.inputs)
     return graph.with_nodes(node for node in graph.nodes if node.name in read)
+
+
+def results_of(
+    nodes: Sequence[Node], readers: Mapping[str, list[Node]], outputs: Collection[str]
+) -> list[Node]:
+    """Return the nodes of a run of operations whose values leave it, in order.
+
+    Args:
+        nodes: of the run.
+        readers: the graph's `readers()`.
+        outputs: values that are outputs of the graph.
+    """
+    own = {node.name for node in nodes}
+    return [
+        n
+        for n in nodes
+        if n.name in outputs or any(reader.name not in own for reader in readers[n.name])
+    ]
 
 
 class _Lowering:
@@ -157,7 +175,7 @@ class _Lowering:
             port = "x" if count == 0 else f"x{count + 1}"
             inner[name] = self._port(module, port, self.values[name], feeds, valid)
         self._fill(module, group, inner)
-        results = [n for n in group.nodes if n.name in self.outputs or self._read_outside(n, own)]
+        results = results_of(group.nodes, self.readers, self.outputs)
         if not group.plan.is_parallel:
             module.output(VALID_OUT, [inner[results[-1].name].valid])
         for count, node in enumerate(results):
@@ -178,19 +196,13 @@ class _Lowering:
         for part in parts:
             plans = [self.plans.get(node.name, PARALLEL) for node in part.nodes]
             if part.leading:
-                own = {node.name for node in part.nodes}
-                read = [
-                    n for n in part.nodes if n.name in self.outputs or self._read_outside(n, own)
-                ]
+                read = results_of(part.nodes, self.readers, self.outputs)
                 inner |= self.rows.lower(Job(module, part, read, tuple(plans)), inner)
                 continue
             (node,), (plan,) = part.nodes, plans
             with located(self.graph, node):
                 buses = [inner[name] for name in node.inputs]
                 inner[node.name] = node.op.lower(module, *buses, plan=plan)
-
-    def _read_outside(self, node: Node, own: set[str]) -> bool:
-        return any(reader.name not in own for reader in self.readers[node.name])
 
     def _port(
         self, module: Module, port: str, bus: Bus, feeds: dict[str, list[int]], valid: int

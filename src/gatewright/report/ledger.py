@@ -25,7 +25,8 @@ class Line:
 WITHIN = "within rounding"
 """Of floats: the two differ by no more than a bound derived for every operation."""
 
-STATES = {"exact": "exact", "equal": "exact", WITHIN: "exact", "failed": "failed"}
+GOOD = ("exact", "equal", "proven", WITHIN)
+STATES = {**dict.fromkeys(GOOD, "exact"), "failed": "failed"}
 
 
 def ledger_of(facts: Mapping[str, Any]) -> list[Line]:

@@ -82,7 +82,8 @@ def verdict_of(facts: Mapping[str, Any]) -> Verdict:
 
 
 def _exact(checks: list[Mapping[str, Any]], vectors: int) -> Verdict:
-    others = [c for c in checks if c["subject"] != "simulated RTL"]
+    proofs = [c for c in checks if c["status"] in ("proven", "not proven")]
+    others = [c for c in checks if c["subject"] != "simulated RTL" and c not in proofs]
     equal = [f"{c['subject']} ({int(c['vectors']):,})" for c in others if c["status"] == "exact"]
     skipped = [str(c["subject"]) for c in others if c["status"] != "exact"]
     reasons = ["The emitted Verilog gave the integers of the reference model on every vector."]
@@ -90,9 +91,21 @@ def _exact(checks: list[Mapping[str, Any]], vectors: int) -> Verdict:
         reasons.append(f"Equal too, on as many vectors as stated: {', '.join(equal)}.")
     if skipped:
         reasons.append(f"Not compared: {', '.join(skipped)}; see the ledger.")
+    reasons += _of_proofs(proofs)
     return Verdict(
         "exact", f"Bit-exact: {vectors:,} / {vectors:,} in simulated RTL", tuple(reasons)
     )
+
+
+def _of_proofs(proofs: list[Mapping[str, Any]]) -> list[str]:
+    """Say what is proven for every input, and what is not."""
+    if not proofs:
+        return []
+    rest = [str(c["subject"]) for c in proofs if c["status"] != "proven"]
+    if not rest:
+        return ["Proven for every input, from the emitted Verilog read back."]
+    done = len(proofs) - len(rest)
+    return [f"Proven for every input: {done} of {len(proofs)} modules; not {', '.join(rest)}."]
 
 
 def tiles_of(facts: Mapping[str, Any]) -> list[Tile]:

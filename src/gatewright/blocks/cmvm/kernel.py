@@ -15,14 +15,15 @@ import numpy as np
 from numba import config, njit
 
 from gatewright.base.cache import cache_folder
-from gatewright.blocks.cmvm.greedy import digit_count, eliminate, lay_out, remember
-from gatewright.blocks.cmvm.layout import COUNT, LEVEL, NODE_COLUMNS, TERM_COLUMNS, A, B
+from gatewright.blocks.cmvm.columns import digit_count, lay_out
+from gatewright.blocks.cmvm.greedy import eliminate, remember
+from gatewright.blocks.cmvm.layout import COUNT, LEVEL, NODE_COLUMNS, TERM_COLUMNS, WASTE, A, B
 from gatewright.blocks.cmvm.pairs import new_table
 from gatewright.blocks.cmvm.terms import Int, copy_rows, make_node, with_room
 from gatewright.blocks.cmvm.trees import add_up, total_cost
 
 SIGNATURE = "(int64[:,::1], int64[:,::1], int64[:,::1], int64, int64, float64[::1], int64, int64)"
-PARTS = ("layout.py", "terms.py", "pairs.py", "greedy.py", "trees.py")
+PARTS = ("layout.py", "terms.py", "pairs.py", "columns.py", "greedy.py", "trees.py")
 
 
 def _fingerprint() -> int:
@@ -44,13 +45,14 @@ def _jit(function: Any) -> Any:
     """
     with suppress(RuntimeError):
         return njit(SIGNATURE, cache=True)(function)
-    before, config.CACHE_DIR = config.CACHE_DIR, str(cache_folder() / "numba")
+    settings: Any = config  # its attributes are made at import
+    before, settings.CACHE_DIR = settings.CACHE_DIR, str(cache_folder() / "numba")
     try:
         return njit(SIGNATURE, cache=True)(function)
     except (RuntimeError, OSError):
         return njit(SIGNATURE)(function)
     finally:
-        config.CACHE_DIR = before
+        settings.CACHE_DIR = before
 
 
 def _compiled(sources: int) -> Any:
@@ -108,7 +110,7 @@ def _compiled(sources: int) -> Any:
         if made >= 0:
             made = add_up(
                 table, forms, nodes, n_leaf, made, form_end, known, used, entries, items, starts,
-                sizes, room, outputs,
+                sizes, room, np.int64(weights[WASTE]), outputs,
             )  # fmt: skip
         if made < 0:
             return np.int64(-1), table, nodes, outputs

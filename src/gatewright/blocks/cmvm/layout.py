@@ -22,9 +22,9 @@ TERM_COLUMNS = 3
 
 # Weights of a pattern's score: (overlap * bits in which the operands overlap + bits * cost + adder)
 # * (count - first) + span * width of the sum - level_gap * difference of the operands' levels,
-# times a pseudo-random factor of amplitude random.
-OVERLAP, BITS, ADDER, FIRST, SPAN, LEVEL_GAP, RANDOM = range(7)
-WEIGHTS = 7
+# times a pseudo-random factor of amplitude random. Waste: see `trees.pair_cost`.
+OVERLAP, BITS, ADDER, FIRST, SPAN, LEVEL_GAP, RANDOM, WASTE = range(8)
+WEIGHTS = 8
 
 # Costs are integers in units of 1 / COST_UNIT LUT. A position of an adder's carry chain which only
 # one operand reaches is a half adder: its carry input is the operand itself, which Yosys counts as

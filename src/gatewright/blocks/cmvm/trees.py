@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from gatewright.blocks.cmvm.greedy import digit_count, remember
+from gatewright.blocks.cmvm.columns import digit_count
+from gatewright.blocks.cmvm.greedy import remember
 from gatewright.blocks.cmvm.layout import (
+    COST_UNIT,
     COUNT,
     ENTRY_OP,
     ENTRY_WEIGHT,
@@ -23,6 +25,7 @@ from gatewright.blocks.cmvm.layout import (
     TERM_NEG,
     TERM_OP,
     TERM_POW,
+    TOP,
     A,
     B,
 )
@@ -33,6 +36,7 @@ from gatewright.blocks.cmvm.terms import (
     adder_cost,
     estimated_top,
     make_node,
+    overlap_of,
     room_taken,
     with_room,
 )
@@ -42,11 +46,14 @@ TOP_BIAS = 1 << 14
 
 
 @njit()
-def pair_cost(table: Any, terms: Any, i: Int, j: Int, known: Any) -> Int:
+def pair_cost(table: Any, terms: Any, i: Int, j: Int, known: Any, waste: Int) -> Int:
     """Return how unwelcome it is to add terms `i` and `j`.
 
     A sum that exists already comes first. Then what counts is the top of the sum, not the adder's
     own bits: narrow and low terms are gathered before wide ones, so that few adders are wide.
+    Against that stands, weighted by `waste`, what an adder spends without taking a bit off the
+    column: the column's bits less the output's are the same in every tree, and each sum that is
+    wider than its operands adds one. Long operands that take up short ones grow least.
     """
     a, b = terms[i, TERM_OP], terms[j, TERM_OP]
     distance = terms[j, TERM_POW] - terms[i, TERM_POW]
@@ -58,8 +65,12 @@ def pair_cost(table: Any, terms: Any, i: Int, j: Int, known: Any) -> Int:
         return level
     sa, sb = max(-distance, 0), max(distance, 0)
     top = estimated_top(table, a, b, sa, sb)
+    cost = adder_cost(table, a, b, sa, sb)
     height = top + min(terms[i, TERM_POW], terms[j, TERM_POW]) + TOP_BIAS
-    return (((height << 16) + level) << 16) + adder_cost(table, a, b, sa, sb)
+    growth = max(top - max(table[a, TOP] + sa, table[b, TOP] + sb), 0)
+    half = cost - COST_UNIT * overlap_of(table, a, b, sa, sb)
+    rank = COST_UNIT * height + waste * (COST_UNIT * growth + half)
+    return (((rank << 16) + level) << 16) + cost
 
 
 @njit()
@@ -207,7 +218,7 @@ def column_terms(entries: Any, items: Any, start: Int, size: Int) -> Any:
 @njit()
 def sum_column(
     table: Any, forms: Any, nodes: Any, n_leaf: Int, made: Int, form_end: Int, terms: Any,
-    room: float, known: Any, used: Any,
+    room: float, known: Any, used: Any, waste: Int,
 ) -> Any:  # fmt: skip
     """Add the terms of one column up into terms[0]; return (nodes made, forms' end, forms)."""
     size = terms.shape[0]
@@ -217,7 +228,7 @@ def sum_column(
     for i in range(size):
         positives += 1 - terms[i, TERM_NEG]
         for j in range(i):
-            costs[i, j] = costs[j, i] = pair_cost(table, terms, i, j, known)
+            costs[i, j] = costs[j, i] = pair_cost(table, terms, i, j, known, waste)
     for i in range(size):
         partner[i] = best_partner(costs, size, i)
     while size > 1:
@@ -248,7 +259,7 @@ def sum_column(
         costs[j, j] = NEVER
         for k in range(size):
             if k != i:
-                costs[i, k] = costs[k, i] = pair_cost(table, terms, i, k, known)
+                costs[i, k] = costs[k, i] = pair_cost(table, terms, i, k, known, waste)
         update_partners(costs, partner, size, i, j)
     return made, form_end, forms
 
@@ -256,7 +267,8 @@ def sum_column(
 @njit()
 def add_up(
     table: Any, forms: Any, nodes: Any, n_leaf: Int, made: Int, form_end: Int, known: Any,
-    used: Any, entries: Any, items: Any, starts: Any, sizes: Any, room: Any, outputs: Any,
+    used: Any, entries: Any, items: Any, starts: Any, sizes: Any, room: Any, waste: Int,
+    outputs: Any,
 ) -> Int:  # fmt: skip
     """Build an adder tree for every column; return the number of nodes, -1 where one is too wide.
 
@@ -268,7 +280,17 @@ def add_up(
             continue
         terms = column_terms(entries, items, starts[column], sizes[column])
         made, form_end, forms = sum_column(
-            table, forms, nodes, n_leaf, made, form_end, terms, room[column], known, used
+            table,
+            forms,
+            nodes,
+            n_leaf,
+            made,
+            form_end,
+            terms,
+            room[column],
+            known,
+            used,
+            waste,
         )
         if made < 0:
             return -1

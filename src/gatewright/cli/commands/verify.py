@@ -27,19 +27,25 @@ def verify(
         int,
         typer.Option(min=0, metavar="N", help="Seed of random samples and of gaps in `valid`."),
     ] = 0,
+    prove: Annotated[
+        bool,
+        typer.Option("--prove", help="Also prove each layer for every input, from its Verilog."),
+    ] = False,
     json: Json = False,
     quiet: Quiet = False,
 ) -> int:
     """Prove that reference, netlist, emulator and simulated RTL agree.
 
-    Exit status 0 says verified. 1 says not: they differ, or the RTL could not be simulated.
+    Exit status 0 says verified. 1 says not: they differ, or the RTL could not be simulated. With
+    `--prove`, the ledger says layer by layer what is proven for every input; what cannot be proven
+    is no failure, what is wrong is.
     """
     from gatewright.flow import load_design, save_results
 
     terminal = Terminal(json, quiet)
     with terminal.progress() as progress:
         design = load_design(folder, progress=progress)
-        found, error = run_checks(design, random, seed)
+        found, error = run_checks(design, random, seed, prove)
         save_results(design, folder)
     error = error or not_simulated(found, folder)
     failure = None if error is None else explain(error)
@@ -57,12 +63,12 @@ def verify(
 
 
 def run_checks(
-    design: Design, random: int, seed: int
+    design: Design, random: int, seed: int, prove: bool = False
 ) -> tuple[Verification, VerificationError | None]:
     """Return the ledger, also where a comparison failed, with the error that says where."""
     design.verification = None
     try:
-        return design.verify(random=random, seed=seed), None
+        return design.verify(random=random, seed=seed, prove=prove), None
     except VerificationError as error:
         if design.verification is None:  # nothing could be compared
             raise
@@ -90,5 +96,6 @@ def show_ledger(terminal: Terminal, found: Verification) -> None:
 
     verdict = Text("NOT VERIFIED", BAD)
     if found.verified:
-        verdict = Text("VERIFIED: the simulated RTL gives the model's integers.", GOOD)
+        proven = " Proven for every input." if found.proven else ""
+        verdict = Text(f"VERIFIED: the simulated RTL gives the model's integers.{proven}", GOOD)
     terminal.show(ledger(found.facts()), verdict)
