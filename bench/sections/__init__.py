@@ -32,5 +32,5 @@ SECTIONS: dict[str, Callable[[Bench], list[Row]]] = {
     "latency": latency.run,
 }
 
-CIRCUITS = ("emulation", "compilation", "solver", "sharing", "synthesis")
+CIRCUITS = ("emulation", "compilation", "solver", "sharing", "synthesis", "scale")
 """Sections that hold the circuits, and the speed of making them, against other compilers."""

@@ -23,12 +23,14 @@ class Total:
 
     Attributes:
         own: what the solver itself says.
-        luts, da4ml_cost: the two common metrics of `adders`.
+        luts, da4ml_cost, codes: the common metrics of `adders`; codes: what Yosys counts where the
+            adders compute on unsigned codes.
     """
 
     own: float = 0.0
     luts: int = 0
     da4ml_cost: int = 0
+    codes: int = 0
     count: int = 0
     seconds: float = 0.0
     wrong: list[str] = field(default_factory=list)
@@ -38,6 +40,7 @@ class Total:
         self.own += own
         self.luts += adders.luts(graph)
         self.da4ml_cost += adders.da4ml_cost(graph)
+        self.codes += adders.code_luts(graph)[0]
         self.count += len(graph.nodes)
         if not adders.check(graph, matrix):
             self.wrong.append(layer)
@@ -86,7 +89,8 @@ def _network(bench: Bench, name: str, peers: list[Peer]) -> Row:
     ours = totals["ours"]
     text = ", ".join(f"{who} {total.luts:,}" for who, total in totals.items())
     note = "; ".join(
-        f"{who}: {t.count:,} adders, da4ml's metric {t.da4ml_cost:,}, own figure {t.own:,.0f}, "
+        f"{who}: {t.count:,} adders, {t.codes:,} LUTs on unsigned codes, "
+        f"da4ml's metric {t.da4ml_cost:,}, own figure {t.own:,.0f}, "
         f"{t.seconds:.2f} CPU s"
         for who, t in totals.items()
     )

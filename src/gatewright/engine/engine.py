@@ -37,7 +37,7 @@ class Engine:
     Args:
         module: the circuit; it and the modules that it uses hold no register.
         threads: how many to use; all processors that we may use unless given.
-        cache: keep the machine code on disk.
+        cache: where machine code is kept on disk; True is the user's cache, False nowhere.
         target: the processor, where it is not to be this one with all its features.
 
     Attributes:
@@ -60,7 +60,7 @@ class Engine:
         module: Module,
         *,
         threads: int | None = None,
-        cache: bool = True,
+        cache: Cache | bool = True,
         target: Target | None = None,
     ) -> None:
         start = time.perf_counter()
@@ -68,7 +68,7 @@ class Engine:
             raise OptionError("the emulator needs a thread", found=threads, supported="1 or more")
         self.module = module
         self.threads = threads or _processors()
-        target, store = target or Target.host(), Cache() if cache else None
+        target, store = target or Target.host(), _store(cache)
         circuit = Compiled.of(module, target, store)
         self._library = jit.link(circuit.codes, ["top"])
         self._circuit = replace(circuit, codes=[])
@@ -202,3 +202,9 @@ def _processors() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def _store(cache: Cache | bool) -> Cache | None:
+    if isinstance(cache, Cache):
+        return cache
+    return Cache() if cache else None
