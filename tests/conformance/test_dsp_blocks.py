@@ -11,6 +11,7 @@ from gatewright.arch import find_device
 from gatewright.blocks.linear import matmul_with_blocks
 from gatewright.emit import emit_verilog
 from gatewright.engine import Engine
+from gatewright.flow.host import input_vectors
 from gatewright.flow.verify import (
     first_difference,
     pack_ports,
@@ -19,11 +20,13 @@ from gatewright.flow.verify import (
     to_ports,
     unpack_ports,
 )
-from gatewright.hw import ADDED, DspBlock, Kind, Module, check, evaluate
-from gatewright.ir import Offload, Plan
-from gatewright.ops import Dense
+from gatewright.hw import ADDED, DspBlock, Kind, Module, Simulator, check, evaluate
+from gatewright.ir import Graph, Input, Node, Offload, Output, Plan
+from gatewright.num import Fixed, Overflow, Rounding
+from gatewright.ops import Clip, Dense, Quantize
 from gatewright.passes.lower import lower
-from gatewright.passes.netlist import Clock, modules, pipeline, total_resources
+from gatewright.passes.netlist import Clock, modules, pipeline, recode, total_resources
+from gatewright.passes.netlist.optimise import optimise
 from gatewright.tools.verilator import Stimulus, simulate
 from gatewright.tools.yosys import synthesize
 from tests.conformance.test_conformance import _needs_compiler, samples
@@ -43,9 +46,106 @@ BLOCKS = {"27x18": DspBlock(27, 18), "18x18": DspBlock(18, 18)}
 
 def netlist_of(case: Case, shape: str = "27x18", count: int = 1000, price: float = 1.0):
     graph = case.graph()
-    netlist = lower(graph, {"y": Plan(1, Offload(count, BLOCKS[shape], 6, price))})
+    netlist = lower(graph, {"y": given(shape, count, price)})
     check(netlist)
     return graph, netlist
+
+
+def network(seed: int, rows: int = 1):
+    """Two layers in blocks with all between them that rewrites move: biases, roundings, cuts."""
+    first, second = dense(seed, 6, 8, bits=6), dense(seed + 1, 8, 3, bits=7)
+    half = Quantize.to_format(Fixed.parse("ufixed<6,3>"), Rounding.RND, Overflow.SAT)
+    last = Quantize.to_format(Fixed.parse("fixed<9,5>"), Rounding.TRN, Overflow.WRAP)
+    nodes = (
+        Node("d", first, ("x",), "one"), Node("r", Clip(0.0, None), ("d",), "one"),
+        Node("q", half, ("r",), "one"), Node("e", second, ("q",), "two"),
+        Node("o", last, ("e",), "two"),
+    )  # fmt: skip
+    shape = (6,) if rows == 1 else (rows, 6)
+    graph = Graph("g", (Input("x", shape, uniform("fixed<7,3>", *shape)),), nodes,
+                  (Output("y", "o"),))  # fmt: skip
+    return graph, {"d": given(), "e": given()}
+
+
+def given(shape: str = "27x18", count: int = 1000, price: float = 1.0) -> Plan:
+    return Plan(1, Offload(count, BLOCKS[shape], 6, price))
+
+
+def finished(netlist: Module) -> tuple[Module, Module]:
+    """Return what the flow makes of a lowered circuit: optimised, and on codes."""
+    netlist = optimise(netlist)
+    circuit = recode(netlist)
+    check(netlist)
+    check(circuit)
+    return netlist, circuit
+
+
+def broken(top: Module) -> list[str]:
+    """Return the adders and products of blocks that do not stand together, registers aside."""
+    found = []
+    for m in modules(top):
+        read = {}
+        for s, kind in enumerate(m.kind):
+            if kind == Kind.ADD and m.imm[s]:
+                read[s] = [_behind(m, o) for o in (m.a[s], m.b[s])]
+        added = {o for operands in read.values() for o in operands}
+        for s, operands in read.items():
+            if not any(m.kind[o] == Kind.MUL and m.imm[o] == 1 + ADDED for o in operands):
+                found.append(f"{m.name}: sum {s} has no product")
+        for s, kind in enumerate(m.kind):
+            if kind == Kind.MUL and m.imm[s] & ADDED and s not in added:
+                found.append(f"{m.name}: product {s} has no sum")
+    return found
+
+
+def _behind(m: Module, s: int) -> int:
+    while m.kind[s] == Kind.REG:
+        s = m.a[s]
+    return s
+
+
+def fed(graph: Graph, module: Module, count: int = 200):
+    """Return inputs of every corner and at random, and what the model answers."""
+    inputs = input_vectors(graph, {}, count, 0)
+    size = len(next(iter(inputs.values())).q)
+    ports = {"valid_in": np.ones((size, 1), np.int64), **to_ports(graph, module, inputs)}
+    return ports, reference(graph, module, inputs)
+
+
+@pytest.mark.parametrize("rows", [1, 3])
+@pytest.mark.parametrize("seed", range(8))
+def test_blocks_stay_together_through_all_passes(seed, rows):
+    graph, plans = network(seed, rows)
+    lowered = lower(graph, plans)
+    blocks = total_resources(lowered).dsp
+    assert blocks > 0
+    netlist, circuit = finished(lowered)
+    ports, wanted = fed(graph, circuit)
+    for circuit_of in (netlist, circuit):
+        assert broken(circuit_of) == []
+        assert total_resources(circuit_of).dsp == blocks
+        assert first_difference(wanted, evaluate(circuit_of, ports)) == ""
+    for period in (10.0, 2.4):
+        module = pipeline(circuit, Clock(period, find_device("xcvu13p").delay))
+        check(module)
+        assert broken(module) == []
+        assert total_resources(module).dsp == blocks
+        simulator = Simulator(module, batch=len(ports["valid_in"]), check=False)
+        answers = [simulator.step(ports) for _ in range(module.latency + 1)]
+        assert first_difference(wanted, answers[-1]) == ""
+
+
+def test_products_that_become_constant_leave_their_block():
+    m = Module("m")
+    (x, y) = m.input("x", uniform("fixed<8,4>", 2))
+    ranges = m.row(Kind.WRAP, (0, 1, 0), x, imm=2)  # 0 or 1 ...
+    zero = m.row(Kind.SELECT, (0, 3, 0), ranges, m.constant(0), m.constant(0))  # ... and always 0
+    total = m.add(m.mul(zero, m.constant(77), blocks=1 + ADDED), m.constant(5), in_block=True)
+    total = m.add(total, m.mul(y, m.constant(91), blocks=1 + ADDED), in_block=True)
+    m.output("y", [total])
+    done = optimise(m)
+    assert broken(done) == []
+    assert total_resources(done).dsp == 1
 
 
 @pytest.mark.parametrize("shape", BLOCKS)
@@ -72,8 +172,9 @@ def test_no_more_blocks_than_given(count):
 
 @pytest.mark.parametrize("case", WIDE, ids=lambda c: c.name)
 def test_emulator_agrees_with_the_reference(case):
-    graph, netlist = netlist_of(case)
-    assert total_resources(netlist).dsp > 0
+    graph, lowered = netlist_of(case)
+    assert total_resources(lowered).dsp > 0
+    netlist, _ = finished(lowered)
     inputs = samples(case)
     wanted = reference(graph, netlist, inputs)
     count = len(next(iter(wanted.values())))
@@ -85,9 +186,11 @@ def test_simulated_rtl_agrees_with_the_reference():
     _needs_compiler()
     designs, stimuli, expected = [], [], []
     for number, case in enumerate(WIDE):
-        graph, netlist = netlist_of(case)
-        module = pipeline(netlist, Clock((10.0, 2.2)[number % 2], find_device("xcvu13p").delay))
-        assert total_resources(module).dsp == total_resources(netlist).dsp
+        graph, lowered = netlist_of(case)
+        _, circuit = finished(lowered)
+        module = pipeline(circuit, Clock((10.0, 2.2)[number % 2], find_device("xcvu13p").delay))
+        assert total_resources(module).dsp == total_resources(lowered).dsp > 0
+        assert broken(module) == []
         inputs = samples(case)
         ports = to_ports(graph, module, inputs)
         count = len(next(iter(ports.values())))

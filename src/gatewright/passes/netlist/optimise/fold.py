@@ -65,6 +65,13 @@ def _add(draft: Draft, s: int, a: int, b: int, c: int) -> None:
     _narrow(draft, s, alo + blo, ahi + bhi)
 
 
+def _mul(draft: Draft, s: int, a: int, b: int, c: int) -> None:
+    if draft.frac[s] == draft.frac[a] + draft.frac[b]:
+        x, y = (draft.lo[a], draft.hi[a]), (draft.lo[b], draft.hi[b])
+        corners = [p * q for p in x for q in y]
+        _narrow(draft, s, min(corners), max(corners))
+
+
 def _sub(draft: Draft, s: int, a: int, b: int, c: int) -> None:
     frac = draft.frac[s]
     if _is_zero(draft, b) and draft.frac[a] == frac:
@@ -148,6 +155,7 @@ def _bitwise(draft: Draft, s: int, a: int, b: int, c: int) -> None:
 RULES: dict[int, Rule] = {
     int(Kind.ADD): _add,
     int(Kind.SUB): _sub,
+    int(Kind.MUL): _mul,
     int(Kind.SHIFT): _shift,
     int(Kind.WRAP): _wrap,
     int(Kind.SELECT): _select,

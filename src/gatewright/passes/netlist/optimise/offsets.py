@@ -127,7 +127,10 @@ def _plus(draft: Draft, o: int, q: int, frac: int) -> int:
     lo, hi, grid = _raised(draft.range(o), q, frac)
     if lo == hi:
         return draft.row(Kind.CONST, (lo, hi, grid), imm=lo)
-    return draft.row(Kind.ADD, (lo, hi, grid), o, draft.constant(q, frac))
+    # A sum is on the finer grid of its operands: where that is the constant's, it must stay on it.
+    exact = frac > draft.frac[o]
+    k = draft.row(Kind.CONST, (q, q, frac), imm=q) if exact else draft.constant(q, frac)
+    return draft.row(Kind.ADD, (lo, hi, grid), o, k)
 
 
 def _raised(rng: Range, q: int, frac: int) -> Range:
