@@ -11,7 +11,7 @@ from gatewright.arch.offload import Lowered
 from gatewright.arch.planner import Planned
 from gatewright.base import OptionError
 from gatewright.hw import Module
-from gatewright.passes.netlist import total_resources
+from gatewright.passes.netlist import Resources, total_resources
 
 MORE_BLOCKS = (1.0, 2.0, 4.0, 8.0)
 """How many more DSP blocks are tried to see if they would help, in guesses of what is needed."""
@@ -37,9 +37,13 @@ class Built:
     @cached_property
     def need(self) -> Need:
         """What it takes."""
-        total = total_resources(self.module)
-        reuse = max((c.plan.reuse for c in self.planned.choices), default=1)
-        return Need(reuse, round(total.lut), total.dsp, self.module.latency, self.module.interval)
+        return need_of(self.planned, self.module, total_resources(self.module))
+
+
+def need_of(planned: Planned, module: Module, total: Resources) -> Need:
+    """Return what a circuit with its registers takes, of its resources."""
+    reuse = max((c.plan.reuse for c in planned.choices), default=1)
+    return Need(reuse, round(total.lut), total.dsp, module.latency, module.interval)
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from gatewright.arch import Budget, Built, Lowered
-from gatewright.arch.budget import Build
+from gatewright.arch import Budget, Built
+from gatewright.arch.budget import Build, need_of
 from gatewright.arch.planner import PARALLEL_WEIGHTS, live_weights
 from gatewright.base import OptionError
 from gatewright.flow.options import FASTEST, SLOWEST, Options, cycles_at
 from gatewright.ir import Graph, infer
-from gatewright.passes.netlist import Clock, least_latency
+from gatewright.passes.netlist import Clock, Resources, least_latency
 
 if TYPE_CHECKING:
     from gatewright.flow.design import Design
@@ -66,10 +66,12 @@ def _near(mhz: float, factors: Iterable[float]) -> list[float]:
     return sorted((c for c in clocks if SLOWEST <= c <= FASTEST), key=lambda c: (abs(c - mhz), c))
 
 
-def budget_facts(design: Design) -> dict[str, Any]:
-    """Return the limits and every plan that was looked at, as plain data."""
+def budget_facts(design: Design, total: Resources) -> dict[str, Any]:
+    """Return the limits and every plan that was looked at, as plain data.
+
+    `total` is what the design takes.
+    """
     limits = design.options.limits
-    total = design.module
     rows = []
     for tried in design.tried:
         need = tried.need
@@ -78,7 +80,7 @@ def budget_facts(design: Design) -> dict[str, Any]:
             "cycles": need.cycles, "ns": need.cycles * design.options.clock_ns,
             "interval": need.interval, "excess": dict(tried.excess),
         })  # fmt: skip
-    built = Built(design.planned, Lowered(design.netlist, design.circuit), total).need
+    built = need_of(design.planned, design.module, total)
     return {
         "max_luts": limits.luts,
         "max_luts_from": "asked for" if limits.luts_asked else design.options.device.name,

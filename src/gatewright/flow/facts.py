@@ -44,7 +44,7 @@ def facts_of(design: Design) -> dict[str, Any]:
         "interval": {"cycles": design.interval, "status": _cycle_status(design)},
         "estimate": {"lut": round(total.lut), "ff": total.ff, "dsp": total.dsp,
                      "status": "estimated"},
-        "budget": budget_facts(design),
+        "budget": budget_facts(design, total),
         "synthesis": _synthesis(design),
         "routing": asdict(design.routing) | {"status": "routed"} if design.routing else None,
         "layers": _layers(design),
