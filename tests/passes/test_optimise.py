@@ -14,6 +14,7 @@ from gatewright.num import Fixed, Intervals, Rounding
 from gatewright.ops import Relu
 from gatewright.passes.netlist import Clock, modules, pipeline
 from gatewright.passes.netlist.optimise import PASSES, optimise
+from gatewright.passes.netlist.optimise.offsets import offsets
 from gatewright.passes.netlist.optimise.rectify import rectify
 
 NAMES = [p.__name__ for p in PASSES]
@@ -231,3 +232,14 @@ def test_table_and_concat_read_operands_as_wide_as_before():
     m.output("y", [m.table(total, Table.of("t", np.arange(32))), m.concat(a, total)])
     every = np.stack(np.meshgrid(*[np.arange(-4, 4)] * 2), -1).reshape(-1, 2)
     same(m, optimise(m), {"x": every})
+
+
+def test_halves_that_add_up_to_a_whole_stay_on_their_grid():
+    """Joined, they are even in units of a half: what they are added to has to be in such units."""
+    m = Module("m")
+    a, b = m.input("x", Intervals.of([-8, -8], [7, 7], 0))
+    half = m.constant(1, 1)
+    m.output("y", [m.add(m.add(m.add(a, b), half), half)])
+    m.output("z", [m.add(m.add(m.sub(a, b), half), m.constant(-1, 1))])
+    same(m, offsets(m))
+    same(m, optimise(m))

@@ -173,8 +173,10 @@ def error_facts(points: Sequence[Point], fixed: Mapping[str, float]) -> dict[str
     }
 
 
-def calibrated(name: str) -> tuple[DelayModel, Calibration]:
+def calibrated(name: str, **guessed: float) -> tuple[DelayModel, Calibration]:
     """Return the delay model of a family and what it was fitted to.
+
+    `guessed` are constants that no measurement is there for: those of DSP blocks.
 
     Constants and band stand in the file, so that nothing is fitted when a program starts; that
     they follow from the points is held by a test.
@@ -191,5 +193,6 @@ def calibrated(name: str) -> tuple[DelayModel, Calibration]:
         **data["constants"],
         source=f"fitted to measured clocks, fmax {calibration}",
         lut_inputs=int(data["lut_inputs"]),
+        **guessed,
     )
     return model, calibration

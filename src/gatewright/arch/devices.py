@@ -7,19 +7,29 @@ from dataclasses import dataclass
 
 from gatewright.arch.calibration import Calibration, calibrated
 from gatewright.base import OptionError
+from gatewright.hw import DspBlock
 from gatewright.passes.netlist import DelayModel
 
-ULTRASCALE_PLUS, ON_ULTRASCALE_PLUS = calibrated("ultrascale_plus")
+ULTRASCALE_PLUS, ON_ULTRASCALE_PLUS = calibrated("ultrascale_plus", dsp=2.6, dsp_add=1.1)
 ECP5_6, ON_ECP5_6 = calibrated("ecp5_6")
 ECP5_8, ON_ECP5_8 = calibrated("ecp5_8")
 ULTRASCALE = DelayModel(
     lut=0.38, carry=0.58, carry_bit=0.010, mux=0.15, register=0.25,
     source="constants of the order of UltraScale -2, not calibrated on routed designs",
+    dsp=3.2, dsp_add=1.3,
 )  # fmt: skip
 SERIES_7 = DelayModel(
     lut=0.65, carry=0.95, carry_bit=0.028, mux=0.25, register=0.40,
     source="constants of the order of 7-series -1, not calibrated on routed designs",
+    dsp=3.4, dsp_add=1.5,
 )  # fmt: skip
+
+
+BLOCKS = {
+    "xcup": DspBlock(27, 18), "xcu": DspBlock(27, 18), "xc7": DspBlock(25, 18),
+    "ecp5": DspBlock(18, 18),
+}  # fmt: skip
+"""What one DSP block multiplies, by family."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +58,11 @@ class Device:
     def fmax_text(self, mhz: float) -> str:
         """Return an estimated clock with the error band that is known for it."""
         return f"{mhz:.0f} MHz ({self.calibration or 'not calibrated'})"
+
+    @property
+    def block(self) -> DspBlock:
+        """What one DSP block multiplies."""
+        return BLOCKS[self.family]
 
 
 DEVICES: tuple[Device, ...] = (

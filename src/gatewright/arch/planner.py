@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +15,9 @@ PARALLEL_WEIGHTS = 20_000
 
 FOLDED_MULTIPLIERS = 1_500
 """Multipliers that a folded network is given where the user states no reuse factor."""
+
+
+ASKED = "the reuse factor asked for"
 
 
 @dataclass(frozen=True)
@@ -35,13 +39,14 @@ class Planned:
     choices: tuple[Choice, ...]
 
 
-def plan(graph: Graph, reuse: int | None = None) -> Planned:
+def plan(graph: Graph, reuse: int | None = None, reason: str = ASKED) -> Planned:
     """Plan every operation that multiplies.
 
     Args:
         graph: a quantized graph.
         reuse: cycles that each multiplier serves; None lets size decide. A layer with fewer
             products than `reuse` is folded as far as it goes.
+        reason: why there is a reuse factor, for the table of choices.
 
     Raises:
         OptionError: `reuse` is below 1, or nothing in the model can be folded.
@@ -54,7 +59,6 @@ def plan(graph: Graph, reuse: int | None = None) -> Planned:
     ]
     if reuse is not None:
         _check(reuse, bool(folding))
-        reason = "the reuse factor asked for"
         chosen = reuse
     else:
         chosen, reason = _by_size([node.op for node, _ in folding], [n for _, n in folding])
@@ -79,9 +83,18 @@ def _check(reuse: int, can_fold: bool) -> None:
         )
 
 
-def _by_size(ops: list[object], products: list[int]) -> tuple[int, str]:
+def live_weights(graph: Graph) -> int:
+    """Return the weights that are not zero, of all operations that can be folded."""
+    return _live([node.op for node in graph.nodes if node.op.folds])
+
+
+def _live(ops: Sequence[object]) -> int:
+    return sum(int(np.count_nonzero(getattr(op, "weight", np.zeros(0)))) for op in ops)
+
+
+def _by_size(ops: Sequence[object], products: list[int]) -> tuple[int, str]:
     """Return one reuse factor for all layers, so that all keep the same pace."""
-    live = sum(int(np.count_nonzero(getattr(op, "weight", np.zeros(0)))) for op in ops)
+    live = _live(ops)
     if live <= PARALLEL_WEIGHTS:
         return 1, f"{live:,} non-zero weights, at most {PARALLEL_WEIGHTS:,}: fully parallel"
     total = sum(products)

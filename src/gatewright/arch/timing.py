@@ -61,7 +61,17 @@ def unit_models(lut_inputs: int) -> list[DelayModel]:
     kinds = range(len(CELLS))
     rows = [[float(i == k) for i in kinds] for k in kinds]
     return [
-        DelayModel(lut, carry, bit, mux, register=0.0, source="", lut_inputs=lut_inputs)
+        DelayModel(
+            lut,
+            carry,
+            bit,
+            mux,
+            register=0.0,
+            source="",
+            lut_inputs=lut_inputs,
+            dsp=0.0,
+            dsp_add=0.0,
+        )
         for lut, carry, bit, mux in rows
     ]
 

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
+from gatewright.blocks.chains import chains, place_chains
 from gatewright.blocks.cmvm import AdderGraph, solve
 from gatewright.hw import Module
+from gatewright.ir import Offload
 from gatewright.num import Ints
 
 
@@ -33,6 +37,38 @@ def constant_matmul(
         matrix, kinds.lo, kinds.hi, kinds.frac, bias=bias, bias_frac=bias_frac - matrix_frac
     )
     return [m.shift(s, -matrix_frac) for s in place(m, x, graph)]
+
+
+def matmul_with_blocks(
+    m: Module,
+    x: Sequence[int],
+    matrix: Ints,
+    matrix_frac: int,
+    bias: Ints,
+    bias_frac: int,
+    given: Offload,
+) -> list[int]:
+    """Return what `constant_matmul` returns, with the DSP blocks that are given.
+
+    The blocks take what saves most adders; the solver adds their sums to the rest, and knows that
+    they come later than the inputs.
+    """
+    chosen, count = [], 0
+    for chain in chains(matrix, m.intervals(x), given.block, given.price):
+        if count + len(chain.rows) <= given.count:
+            chosen.append(chain)
+            count += len(chain.rows)
+    if not chosen:
+        return constant_matmul(m, x, matrix, matrix_frac, bias, bias_frac)
+    rest = place_chains(m, x, matrix, matrix_frac, bias, bias_frac, chosen)
+    inputs = [*x, *rest.sums]
+    kinds = m.intervals(inputs)
+    arrival = np.repeat([0.0, float(given.levels)], [len(x), len(rest.sums)])
+    graph = solve(
+        rest.matrix, kinds.lo, kinds.hi, kinds.frac, bias=rest.bias,
+        bias_frac=rest.bias_frac - matrix_frac, arrival=arrival,
+    )  # fmt: skip
+    return [m.shift(s, -matrix_frac) for s in place(m, inputs, graph)]
 
 
 def place(m: Module, x: Sequence[int], graph: AdderGraph) -> list[int]:

@@ -152,6 +152,36 @@ def totals(facts: Facts) -> list[tuple[str, str, str]]:
     return lines
 
 
+def budget(facts: Facts) -> list[Table]:
+    """Return what was looked at for the limits; nothing where the first plan fits the device."""
+    found = facts.get("budget") or {"plans": ()}
+    asked = found.get("max_luts_from") == "asked for" or found.get("max_dsps")
+    asked = asked or found.get("max_latency")
+    if len(found["plans"]) < 2 and not asked and found.get("fits", True):
+        return []
+    names = ("plan", "LUT\nest.", "DSP\nest.", "cycles", "ns", "II", "limits")
+    table = columns("Limits: " + limits(found), names, right=names[1:6])
+    for plan in found["plans"]:
+        over = plan["excess"]
+        verdict = ", ".join(f"{number(by)} {OVER[what]} too many" for what, by in over.items())
+        text = Text(verdict or "fits", BAD if over else GOOD)
+        figures = (plan[k] for k in ("lut", "dsp", "cycles", "ns", "interval"))
+        row(table, plan["plan"], *map(number, figures), text)
+    return [table]
+
+
+OVER = {"lut": "LUTs", "dsp": "DSPs", "cycles": "cycles"}
+
+
+def limits(found: Facts) -> str:
+    """Return the limits on one line."""
+    source = "" if found["max_luts_from"] == "asked for" else f" (all of {found['max_luts_from']})"
+    parts = [f"{number(found['max_luts'])} LUTs{source}", f"{number(found['max_dsps'])} DSPs"]
+    if found["max_latency"]:
+        parts.append(f"{found['max_latency']} ({cycles(found['max_cycles'])})")
+    return ", ".join(parts)
+
+
 def synthesised_total(synthesis: Facts) -> dict[str, float]:
     """Return LUT sites, FF, DSP and BRAM of the whole design."""
     total = synthesis["total"]

@@ -88,6 +88,11 @@ def _mul(m: Module, n: Nets, s: int, width: int) -> Text:
     return text, f"{n.term(a, 0)} * {n.term(b, 0)}" if "{" in text else ""
 
 
+def place_of(m: Module, s: int) -> str:
+    """Return the attribute that says whether a product or sum is meant for a DSP block."""
+    return f'(* use_dsp = "{"yes" if m.imm[s] else "no"}" *) '
+
+
 def _shift(m: Module, n: Nets, s: int, width: int) -> Text:
     return n.part(m.a[s], 0, width), f"{n.term(m.a[s], 0)} * 2**{m.imm[s]}"
 

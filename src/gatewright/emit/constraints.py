@@ -80,7 +80,13 @@ def emit_yosys(top: str, files: Sequence[str], part: str) -> str:
     elif family == "ecp5":
         how = f"synth_ecp5 -top {top}\n"
     else:
-        how = f"synth_xilinx -family {family} -flatten -noiopad -noclkbuf -top {top}\n"
+        flow = f"synth_xilinx -family {family} -flatten -noiopad -noclkbuf -top {top}"
+        how = (
+            f"{flow} -run begin:map_dsp\n"
+            "# Yosys does not read `use_dsp`; products of this type it leaves to LUTs.\n"
+            "chtype -set $__soft_mul a:use_dsp=no %ci1 t:$mul %i\n"
+            f"{flow} -run map_dsp:\n"
+        )
     return f"""# {generator()}: yosys -s scripts/synth.ys
 {read}
 {how}stat

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gatewright.base import Namer
-from gatewright.emit.cells import RULES
+from gatewright.emit.cells import RULES, place_of
 from gatewright.emit.header import header_lines
 from gatewright.emit.instances import Instances
 from gatewright.emit.nets import vector
@@ -14,7 +14,7 @@ from gatewright.emit.tables import Tables
 from gatewright.hw import Kind, Module
 
 SILENT = frozenset({int(Kind.INPUT), REG})
-TABLE = int(Kind.TABLE)
+ADD, MUL, TABLE = int(Kind.ADD), int(Kind.MUL), int(Kind.TABLE)
 
 
 def emit_verilog(top: Module) -> dict[str, str]:
@@ -138,4 +138,9 @@ def write_cells(scope: Scope, tables: Tables) -> None:
         else:
             text, meaning = RULES[kind](m, nets, s, w)
         comment = f"  // = {meaning}" if meaning else ""
+        if kind == MUL or (kind == ADD and m.imm[s]):
+            # Icarus takes no attribute where a wire is declared and driven at once.
+            lines.append(f"  {place_of(m, s)}wire {vector(w, signed[s])}{own};")
+            lines.append(f"  assign {own} = {text};{comment}")
+            continue
         lines.append(f"  wire {vector(w, signed[s])}{own} = {text};{comment}")

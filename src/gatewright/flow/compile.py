@@ -6,24 +6,26 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, fields, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import ArrayLike
 
-from gatewright.arch import plan
-from gatewright.base import DataError, OptionError, VerificationError
+from gatewright.arch import Built, Lowered, offload, plan
+from gatewright.arch.planner import ASKED
+from gatewright.base import DataError, OptionError
+from gatewright.flow.budget import budget_of
 from gatewright.flow.design import Design, Progress
 from gatewright.flow.given import check_data, check_input_format, with_input_format
-from gatewright.flow.host import Data, as_inputs, decode, encode
+from gatewright.flow.host import Data, as_inputs, encode
+from gatewright.flow.import_check import against_source, metrics, replay
 from gatewright.flow.options import Options
 from gatewright.flow.steps import Steps
 from gatewright.frontends import read_model
-from gatewright.frontends.compare import SourceCheck, compare_with_source
-from gatewright.ir import Graph, Reals, evaluate, infer, run_real
+from gatewright.ir import Graph, Plan, Reals, infer
 from gatewright.num import Fixed, Ints
-from gatewright.ops import Quantize, ScaledQuantize
+from gatewright.ops import ScaledQuantize
 from gatewright.passes.graph import host_input, prune, streamline
 from gatewright.passes.lower import lower
 from gatewright.passes.netlist import pipeline, recode
@@ -37,12 +39,6 @@ EVERYONES_NAME = re.compile(
 )
 """What frameworks call a model that was not given a name."""
 
-SOURCE_SAMPLES = 128
-"""Calibration samples, and as many random ones, that the source model itself is run on."""
-
-REPLAY_SAMPLES = 500
-"""Random samples for the comparison after import where no calibration data are given."""
-
 
 def compile(
     model: Any,
@@ -54,6 +50,9 @@ def compile(
     device: str = "xcvu13p",
     reuse: int | None = None,
     latency: int | None = None,
+    max_luts: int | None = None,
+    max_dsps: int | None = None,
+    max_latency: int | str | None = None,
     formats: Mapping[str, str] | None = None,
     input_format: str | None = None,
     name: str | None = None,
@@ -72,6 +71,11 @@ def compile(
         reuse: reuse factor (cycles each multiplier serves); None lets size decide.
         latency: cycles from input to answer, a contract that retraining keeps: registers fill up
             what the circuit does not need. None takes the fewest that the clock allows.
+        max_luts: LUTs, as estimated, that the design may take; None: what the device has. A
+            design that needs more is folded, unless `reuse` says how it is built.
+        max_dsps: DSP blocks that products may be put into, largest saving of LUTs first; by
+            default none.
+        max_latency: longest latency at the clock, in cycles or as a time (`100 ns`).
         formats: number formats by layer pattern, `{"dense_*.weight": "fixed<6,1>"}`.
         input_format: format of the input where the model does not quantize it.
         name: name of the top module; by default the model's, or its file's where the model only
@@ -81,7 +85,7 @@ def compile(
     Raises:
         GatewrightError: bad input or an impossible option; nothing has been written.
     """
-    options = Options.of(clock, device, reuse, latency)
+    options = Options.of(clock, device, reuse, latency, max_luts, max_dsps, max_latency)
     steps = Steps(progress)
     steps.begin("read model")
     source = read_model(model)
@@ -94,15 +98,15 @@ def compile(
     if quantized is not None:
         facts["quantization"] = quantization_facts(quantized)
     steps.begin("check import")
-    facts["import_check"] = _replay(source, graph, data, quantized)
-    facts["source_checks"] = [asdict(c) for c in _against_source(model, source, graph, data)]
+    facts["import_check"] = replay(source, graph, data, quantized)
+    facts["source_checks"] = [asdict(c) for c in against_source(model, source, graph, data)]
     steps.end()
     design = _build(graph, options, steps)
     design.facts_of_model = facts
     if data is not None:
         design.calibration = encode(graph, data)
         design.labels = classes
-        facts["metrics"] = _metrics(source, design, data)
+        facts["metrics"] = metrics(source, design, data)
     return design
 
 
@@ -194,27 +198,12 @@ def _is_integer(graph: Graph) -> bool:
 
 
 def _build(graph: Graph, options: Options, steps: Steps) -> Design:
-    """Plan, lower, optimise, pipeline and emit an integer graph."""
-    steps.begin("plan")
-    planned = plan(graph, options.reuse)
-    steps.end()
-    if any(choice.plan.is_parallel for choice in planned.choices):
-        steps.prepare_solver()
-    steps.begin("lower")
-    # RTL tells which model it computes, not where that stood on someone's disk.
-    named = graph.with_source(Path(graph.source).name)
-    netlist = lower(named, planned.plans, steps.progress)
-    steps.end()
-    steps.begin("optimise")
-    netlist = optimise(netlist)
-    steps.end()
-    steps.begin("pipeline")
-    circuit = recode(netlist)
-    module = pipeline(circuit, options.clock_for(circuit), options.latency)
-    steps.end()
+    """Plan, lower, optimise, pipeline and emit an integer graph, within the limits."""
+    budget = budget_of(graph, options, partial(_circuit, graph, options, steps))
+    found = budget.find()
     design = Design(
-        graph, netlist, circuit, module, options, planned, timings=steps.timings,
-        progress=steps.progress,
+        graph, found.lowered.netlist, found.lowered.circuit, found.module, options, found.planned,
+        tuple(budget.tried), timings=steps.timings, progress=steps.progress,
     )  # fmt: skip
     steps.begin("emit")
     design.emit()
@@ -222,121 +211,38 @@ def _build(graph: Graph, options: Options, steps: Steps) -> Design:
     return design
 
 
+def _circuit(graph: Graph, options: Options, steps: Steps, reuse: int | None, dsps: int) -> Built:
+    """Build a circuit for a reuse factor and a number of DSP blocks."""
+    steps.begin("plan")
+    planned = plan(graph, reuse, ASKED if reuse == options.reuse else "folded to meet the limits")
+    steps.end()
+    if any(choice.plan.is_parallel for choice in planned.choices):
+        steps.prepare_solver()
+    build = partial(_lowered, graph, steps)
+    lowered = build(planned.plans)
+    if dsps:
+        clock = options.clock_for(lowered.circuit)
+        planned, lowered = offload(graph, planned, lowered, build, dsps, clock, options.device)
+    steps.begin("pipeline")
+    clock = options.clock_for(lowered.circuit)
+    module = pipeline(lowered.circuit, clock, options.latency)
+    steps.end()
+    return Built(planned, lowered, module)
+
+
+def _lowered(graph: Graph, steps: Steps, plans: Mapping[str, Plan]) -> Lowered:
+    """Build and optimise a circuit for the plans of the operations, without registers."""
+    steps.begin("lower")
+    # RTL tells which model it computes, not where that stood on someone's disk.
+    netlist = lower(graph.with_source(Path(graph.source).name), plans, steps.progress)
+    steps.end()
+    steps.begin("optimise")
+    netlist = optimise(netlist)
+    circuit = recode(netlist)
+    steps.end()
+    return Lowered(netlist, circuit)
+
+
 def rebuild(graph: Graph, options: Options, progress: Progress | None = None) -> Design:
     """Build a design again from its integer graph, as `compile` did."""
     return _build(graph, options, Steps(progress))
-
-
-def random_reals(graph: Graph, count: int, seed: int = 0) -> dict[str, Reals]:
-    """Return random real inputs that spread over what the firmware can receive."""
-    rng = np.random.default_rng(seed)
-    result = {}
-    for i in graph.inputs:
-        assert i.type is not None
-        low, high = i.type.low_value, i.type.high_value
-        x = rng.uniform(low, np.maximum(high, low), (count, *i.shape))
-        for op in i.encode:
-            if isinstance(op, ScaledQuantize):
-                x = (x - op.zero_point) * op.scale
-        if not i.encode:
-            step = np.ldexp(1.0, -i.type.frac.astype(np.int32))
-            x = np.clip(np.rint(x / step) * step, low, high)
-        result[i.name] = x
-    return result
-
-
-def _against_source(
-    model: Any, source: Graph, graph: Graph, data: dict[str, Reals] | None
-) -> tuple[SourceCheck, ...]:
-    """Run the source model on calibration and random input, where its framework is installed."""
-    inputs = random_reals(graph, SOURCE_SAMPLES)
-    if data is not None:
-        inputs = {
-            name: np.concatenate([data[name][:SOURCE_SAMPLES], x]) for name, x in inputs.items()
-        }
-    return compare_with_source(model, source, inputs)
-
-
-def _replay(
-    source: Graph, graph: Graph, data: dict[str, Reals] | None, quantized: Quantized | None
-) -> dict[str, Any]:
-    """Compare the integer graph with a float64 replay of the model's own rules.
-
-    Only for a model that brought its quantizers: there both must give the same numbers, on
-    calibration and on random input. What a quantization of ours loses is measured instead.
-    """
-    if quantized is not None:
-        return {
-            "method": "not applicable: a float model was quantized, see its loss",
-            "vectors": 0,
-            "status": "not run",
-        }
-    inputs = random_reals(graph, REPLAY_SAMPLES)
-    if data is not None:
-        inputs = {name: np.concatenate([data[name], x]) for name, x in inputs.items()}
-    encoded = encode(graph, inputs)
-    exact = evaluate(graph, encoded)
-    if graph.inputs[0].encode == () or source.is_fixed:
-        inputs = {i.name: encoded[i.name].value for i in graph.inputs}
-    replayed = run_real(source, _as_model_sees(source, graph, inputs))
-    count = len(next(iter(inputs.values())))
-    for o, original in zip(graph.outputs, source.outputs, strict=True):
-        ours, theirs = decode(o, exact[o.value]), replayed[original.value]
-        # Products of scales that are no powers of two are rounded in float64, in another order.
-        tolerance = 1e-9 * max(1.0, float(np.abs(theirs).max(initial=0.0)))
-        bad = np.abs(ours - theirs) > tolerance
-        if bad.any():
-            raise VerificationError(
-                "the imported model differs from a replay of the source's rules",
-                place=source.source,
-                found=f"output {o.name}: {int(bad.sum())} of {bad.size} values differ, by up to "
-                f"{float(np.abs(ours - theirs).max()):.3g}",
-                remedy="this is a defect of Gatewright: please report the model",
-            )
-    return {
-        "method": "integer graph against a float64 replay of the source's rules",
-        "vectors": count,
-        "status": "equal",
-    }
-
-
-def _as_model_sees(source: Graph, graph: Graph, inputs: dict[str, Reals]) -> dict[str, Reals]:
-    """Return inputs as the source model receives them: quantized already where the user said so."""
-    seen = {}
-    for i, original in zip(graph.inputs, source.inputs, strict=True):
-        x = inputs[i.name]
-        quantizes = any(
-            i.name in node.inputs
-            for node in source.nodes
-            if isinstance(node.op, Quantize | ScaledQuantize)
-        )
-        if original.type is None and not quantizes:
-            for op in i.encode:
-                x = op.real(x)
-        seen[original.name] = x
-    return seen
-
-
-def _metrics(source: Graph, design: Design, data: dict[str, Reals]) -> dict[str, Any]:
-    """Return how model and firmware do on the calibration data."""
-    model = run_real(source, data)
-    first, own = source.outputs[0], design.graph.outputs[0]
-    firmware = decode(own, design.predict_codes(data)[own.name])
-    theirs = model[first.value]
-    facts: dict[str, Any] = {"samples": len(theirs)}
-    scale = float(np.sqrt(np.mean(theirs**2))) or 1.0
-    if firmware.shape == theirs.shape:
-        facts["relative_error"] = float(np.sqrt(np.mean((firmware - theirs) ** 2)) / scale)
-    if theirs.ndim == 2 and theirs.shape[1] > 1:
-        ours, original = firmware.argmax(1), theirs.argmax(1)
-        facts["same_class"] = float((ours == original).mean())
-        if design.labels is not None:
-            if design.labels.max() >= theirs.shape[1]:
-                raise DataError(
-                    "a label names no class of the model",
-                    found=int(design.labels.max()),
-                    supported=f"0 to {theirs.shape[1] - 1}",
-                )
-            facts["accuracy_model"] = float((original == design.labels).mean())
-            facts["accuracy_firmware"] = float((ours == design.labels).mean())
-    return facts

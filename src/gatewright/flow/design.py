@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 
 from gatewright.arch import Path as SlowPath
-from gatewright.arch import Planned, critical_path
+from gatewright.arch import Planned, Tried, critical_path
 from gatewright.emit import emit_verilog, top_name
 from gatewright.engine import Engine
 from gatewright.flow.encoder import encode_fast
-from gatewright.flow.golden import Golden, compare_golden
+from gatewright.flow.golden import VECTORS, Golden, compare_golden, thinned
 from gatewright.flow.host import Data, answers, as_inputs, encode, input_vectors
 from gatewright.flow.options import Options, check_count
 from gatewright.flow.verify import (
@@ -28,7 +28,7 @@ from gatewright.flow.verify import (
     check_engine,
     check_netlist,
     check_rtl,
-    data_ports,
+    numbers,
     reference,
     rtl_design,
     run_rtl,
@@ -44,9 +44,6 @@ from gatewright.tools.yosys import SynthesisResult, synthesize
 Progress = Callable[[str, int, int], None]
 """Called with what is worked on, how much is done, how much there is."""
 
-GOLDEN = 1000
-"""Golden vectors that are written with a design."""
-
 
 @dataclass(eq=False)
 class Design:
@@ -59,6 +56,7 @@ class Design:
         module: the circuit with registers (what is emitted).
         options: clock, device, reuse factor, latency.
         planned: the plan of each operation that multiplies.
+        tried: the plans that were looked at for the limits, this one the last that fits.
         calibration: encoded calibration inputs by input name, or nothing.
         facts_of_model: source, framework, import check, quantization: plain data for the report.
         timings: seconds of each step.
@@ -73,6 +71,7 @@ class Design:
     module: Module
     options: Options
     planned: Planned
+    tried: tuple[Tried, ...] = ()
     calibration: dict[str, FixedArray] = field(default_factory=dict)
     labels: np.ndarray | None = None
     facts_of_model: dict[str, Any] = field(default_factory=dict)
@@ -172,21 +171,8 @@ class Design:
         ports = to_ports(self.graph, self.netlist, encode_fast(self.graph, x, threads))
         count = len(next(iter(ports.values())))
         ports["valid_in"] = np.ones((count, 1), np.int8)
-        return self._numbers(self.netlist, self.engine.run(ports, threads=threads))
-
-    def _numbers(self, module: Module, found: Codes) -> dict[str, FixedArray]:
-        """Give the integers of output ports their binary points and shapes."""
-        answers = {}
-        for (port, signals), o in zip(
-            data_ports(module, True).items(), self.graph.outputs, strict=True
-        ):
-            frac = module.intervals(signals).frac
-            shape = self._output_shape(o.value)
-            answers[o.name] = FixedArray(found[port].reshape(-1, *shape), frac.reshape(shape))
-        return answers
-
-    def _output_shape(self, value: str) -> tuple[int, ...]:
-        return self._shapes[value]
+        found = self.engine.run(ports, threads=threads)
+        return numbers(self.graph, self.netlist, found, self._shapes)
 
     @cached_property
     def _shapes(self) -> dict[str, tuple[int, ...]]:
@@ -204,7 +190,7 @@ class Design:
         inputs = as_inputs(self.graph, x)
         ports = to_ports(self.graph, self.module, encode(self.graph, inputs))
         run = self.simulate_codes(ports, gaps)
-        return answers(self.graph, self._numbers(self.module, run.outputs))
+        return answers(self.graph, numbers(self.graph, self.module, run.outputs, self._shapes))
 
     def simulate_codes(self, ports: Codes, gaps: np.ndarray | None = None) -> RtlRun:
         """Run the RTL on integers, port by port; see `simulate`."""
@@ -270,18 +256,16 @@ class Design:
 
     def golden_vectors(self) -> tuple[Codes, Codes]:
         """Return the vectors written with the design: inputs and reference outputs by port."""
-        vectors = self.vectors(random=GOLDEN // 4)
-        count = len(next(iter(vectors.values())).q)
-        keep = np.unique(np.linspace(0, count - 1, min(count, GOLDEN)).astype(np.int64))
-        chosen = {name: FixedArray(v.q[keep], v.frac) for name, v in vectors.items()}
+        chosen = thinned(self.vectors(random=VECTORS // 4), VECTORS)
         return to_ports(self.graph, self.module, chosen), reference(self.graph, self.module, chosen)
 
-    def synthesize(self, *, flow: str = "full", nodsp: bool = True) -> SynthesisResult:
+    def synthesize(self, *, flow: str = "full", nodsp: bool | None = None) -> SynthesisResult:
         """Synthesise with Yosys for the device's family; figures are kept per layer.
 
         Args:
             flow: `full` (`synth_xilinx` as it is) or `fast` (abc in place of abc9).
-            nodsp: keep products out of DSP blocks.
+            nodsp: keep all products out of DSP blocks; by default those that the plan puts into
+                blocks go there, and no others.
 
         Raises:
             ToolError: Yosys is missing or fails.
@@ -292,17 +276,20 @@ class Design:
                 self.name,
                 self.options.device.family,  # type: ignore[arg-type]
                 flow=flow,  # type: ignore[arg-type]
-                nodsp=nodsp,
+                nodsp=self._nodsp(nodsp),
                 progress=self.progress,
             )
         return self.synthesis
 
-    def route(self, *, seed: int = 1, nodsp: bool = True) -> RoutingResult:
+    def _nodsp(self, asked: bool | None) -> bool:
+        return not total_resources(self.module).dsp if asked is None else asked
+
+    def route(self, *, seed: int = 1, nodsp: bool | None = None) -> RoutingResult:
         """Place and route with nextpnr for an ECP5 device: a clock that was found, not estimated.
 
         Args:
             seed: of the placement; clocks vary with it by about 7 %.
-            nodsp: keep products out of DSP blocks.
+            nodsp: as for `synthesize`.
 
         Raises:
             OptionError: the device is no ECP5.
@@ -314,7 +301,7 @@ class Design:
                 self.options.device.part,
                 target_mhz=min(self.options.clock_mhz, 1000.0),
                 seed=seed,
-                nodsp=nodsp,
+                nodsp=self._nodsp(nodsp),
                 progress=self.progress,
             )
         return self.routing
@@ -336,7 +323,8 @@ class Design:
         Raises:
             FileError: it cannot be written, or its facts would replace a file of a design.
         """
-        from gatewright.flow.store import check_report, write_atomically
+        from gatewright.flow.atomic import write_atomically
+        from gatewright.flow.store import check_report
         from gatewright.report import render
 
         path = check_report(Path(path))

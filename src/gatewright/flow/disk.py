@@ -25,7 +25,9 @@ MOST_BYTES = 1 << 30
 
 FIELDS: dict[str, type | tuple[type, ...]] = {
     "graph": dict, "clock_mhz": (int, float), "device": str, "reuse": (int, type(None)),
-    "latency_asked": (int, type(None)), "facts_of_model": dict, "timings": dict, "sha256": dict,
+    "latency_asked": (int, type(None)), "max_luts": (int, type(None)),
+    "max_dsps": (int, type(None)), "max_latency": (str, type(None)),
+    "facts_of_model": dict, "timings": dict, "sha256": dict,
 }  # fmt: skip
 """What a description must hold, and of which type."""
 
@@ -37,7 +39,7 @@ FACTS: dict[str, type | tuple[type, ...]] = {
 
 FOREIGN = re.compile(
     r"(?P<comment>//(?!\s*(?:synopsys|synthesis|verilator|pragma|translate|cadence|coverage))[^\n]*)"
-    r"|(?P<legal>\$signed\b|`default_nettype (?:none|wire)\b)"
+    r"|(?P<legal>\(\* use_dsp = \"(?:yes|no)\" \*\)|\$signed\b|`default_nettype (?:none|wire)\b)"
     r"|(?P<foreign>//[^\n]*|/\*|[\"\\$`].{0,20})",
     re.I,
 )

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gatewright._version import __version__
+from gatewright.flow.budget import budget_facts
 from gatewright.hw import NONE, Kind, Module
 from gatewright.ir import describe, evaluate, infer
 from gatewright.num import Intervals
@@ -43,6 +44,7 @@ def facts_of(design: Design) -> dict[str, Any]:
         "interval": {"cycles": design.interval, "status": _cycle_status(design)},
         "estimate": {"lut": round(total.lut), "ff": total.ff, "dsp": total.dsp,
                      "status": "estimated"},
+        "budget": budget_facts(design, total),
         "synthesis": _synthesis(design),
         "routing": asdict(design.routing) | {"status": "routed"} if design.routing else None,
         "layers": _layers(design),

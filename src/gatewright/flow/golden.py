@@ -23,9 +23,19 @@ from gatewright.ir import Graph
 from gatewright.num import FixedArray, Intervals
 
 ARRAYS = "vectors/golden.npz"
+VECTORS = 1000
+"""Golden vectors that are written with a design."""
+
 TEXTS = ("vectors/inputs.hex", "vectors/outputs.hex")
 Golden = tuple[Codes, Codes]
 """Integers by input port and by output port."""
+
+
+def thinned(vectors: dict[str, FixedArray], most: int) -> dict[str, FixedArray]:
+    """Return at most so many of some samples, evenly spread."""
+    count = len(next(iter(vectors.values())).q)
+    keep = np.unique(np.linspace(0, count - 1, min(count, most)).astype(np.int64))
+    return {name: FixedArray(v.q[keep], v.frac) for name, v in vectors.items()}
 
 
 def read_golden(folder: Path, module: Module) -> Golden:

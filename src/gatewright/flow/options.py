@@ -8,7 +8,7 @@ from numbers import Integral
 
 import numpy as np
 
-from gatewright.arch import DEFAULT, Device, find_device
+from gatewright.arch import DEFAULT, Device, Limits, find_device
 from gatewright.base import OptionError
 from gatewright.hw import Module
 from gatewright.passes.netlist import Clock, total_resources
@@ -50,6 +50,34 @@ def parse_clock(clock: str | float) -> float:
     return mhz
 
 
+def parse_latency(latency: int | str) -> tuple[float, str]:
+    """Return a limit on the latency as a number and a unit, `cycles` or `ns`.
+
+    Args:
+        latency: a number of cycles, `12 cycles`, `100 ns`, `0.1 us`.
+
+    Raises:
+        OptionError: it is neither a number of cycles nor a time.
+    """
+    units = r"\s*([0-9.]+(?:[eE][+-]?\d+)?)\s*(cycles?|ps|ns|us|\u00b5s|ms)?\s*"
+    match = None if isinstance(latency, bool) else re.fullmatch(units, str(latency), re.I)
+    try:
+        number = float(match[1]) if match else -1.0
+    except ValueError:
+        number = -1.0
+    unit = ((match[2] if match else None) or "cycles").lower()
+    whole = not unit.startswith("cycle") or number.is_integer()
+    if number < 0 or not whole or not np.isfinite(number):
+        raise OptionError(
+            "the latency limit cannot be read",
+            found=repr(latency),
+            supported="a number of cycles such as 12, or a time such as `100 ns`",
+        )
+    if unit.startswith("cycle"):
+        return number, "cycles"
+    return number * {"ps": 1e-3, "ns": 1.0, "us": 1e3, "\u00b5s": 1e3, "ms": 1e6}[unit], "ns"
+
+
 def check_count(what: str, number: int | None, least: int | None = None) -> int | None:
     """Return a whole number (NumPy's too) as Python's, or None.
 
@@ -65,6 +93,31 @@ def check_count(what: str, number: int | None, least: int | None = None) -> int 
     return int(number)
 
 
+def check_limit(what: str, limit: int | None, there: int, device: Device) -> int | None:
+    """Return a limit on a resource.
+
+    Raises:
+        OptionError: it is no number, or more than the device has.
+    """
+    limit = check_count(f"number of {what}", limit, least=0)
+    if limit is not None and limit > there:
+        raise OptionError(
+            f"the device has fewer {what} than the design may take",
+            found=f"{limit:,}",
+            supported=f"up to {there:,} in {device.name}",
+            remedy="lower the limit, or choose a larger device",
+        )
+    return limit
+
+
+def cycles_at(latency: str | None, clock_mhz: float) -> int | None:
+    """Return a limit on the latency in whole cycles of a clock."""
+    if latency is None:
+        return None
+    number, unit = parse_latency(latency)
+    return int(number) if unit == "cycles" else int(number * clock_mhz * 1e-3 + 1e-9)
+
+
 @dataclass(frozen=True)
 class Options:
     """How to build.
@@ -74,12 +127,18 @@ class Options:
         device: the part, for its delay model and resources.
         reuse: reuse factor of every layer that can be folded; None lets size decide.
         latency: cycles from input to answer; None takes the fewest that the clock allows.
+        max_luts: most LUTs (estimated) that the design may take; None: what the device has.
+        max_dsps: most DSP blocks that products may be put into; None: none.
+        max_latency: longest latency, as cycles or as a time (`12 cycles`, `100 ns`); None: any.
     """
 
     clock_mhz: float
     device: Device
     reuse: int | None = None
     latency: int | None = None
+    max_luts: int | None = None
+    max_dsps: int | None = None
+    max_latency: str | None = None
 
     @classmethod
     def of(
@@ -88,15 +147,25 @@ class Options:
         device: str = DEFAULT,
         reuse: int | None = None,
         latency: int | None = None,
+        max_luts: int | None = None,
+        max_dsps: int | None = None,
+        max_latency: int | str | None = None,
     ) -> Options:
         """Check what a user gave.
 
         Raises:
-            OptionError: a clock or a device is not known, the reuse factor is no number, or the
-                latency no number of cycles.
+            OptionError: a clock or a device is not known, the reuse factor is no number, the
+                latency no number of cycles, a limit no number, or beyond what the device has.
         """
         reuse = check_count("reuse factor", reuse)
-        options = cls(parse_clock(clock), find_device(str(device)), reuse, latency)
+        part = find_device(str(device))
+        luts = check_limit("LUTs", max_luts, part.lut, part)
+        dsps = check_limit("DSP blocks", max_dsps, part.dsp, part)
+        longest = None
+        if max_latency is not None:
+            number, unit = parse_latency(max_latency)
+            longest = "1 cycle" if (number, unit) == (1, "cycles") else f"{number:g} {unit}"
+        options = cls(parse_clock(clock), part, reuse, latency, luts, dsps, longest)
         is_count = isinstance(latency, Integral) and not isinstance(latency, bool)
         if latency is not None and not (is_count and latency >= 0):
             raise OptionError(
@@ -105,7 +174,29 @@ class Options:
                 supported="a whole number of clock cycles, 0 or more",
                 remedy=f"one cycle is {options.clock_ns:g} ns at this clock",
             )
+        most = options.most_cycles
+        if latency is not None and most is not None and latency > most:
+            raise OptionError(
+                "the latency asked for exceeds its limit",
+                found=f"latency {latency} cycles, {latency * options.clock_ns:g} ns",
+                supported=f"max_latency = {longest}, {most} cycles",
+                remedy="leave one of the two out",
+            )
         return options
+
+    @property
+    def most_cycles(self) -> int | None:
+        """The limit on the latency in cycles of this clock."""
+        return cycles_at(self.max_latency, self.clock_mhz)
+
+    @property
+    def limits(self) -> Limits:
+        """What the design may take."""
+        luts = self.device.lut if self.max_luts is None else self.max_luts
+        return Limits(
+            luts, self.max_dsps or 0, self.most_cycles, self.max_luts is not None,
+            self.max_latency or "",
+        )  # fmt: skip
 
     def clock_for(self, circuit: Module) -> Clock:
         """Return the clock, with the device's delays in a circuit of this one's size."""

@@ -19,6 +19,7 @@ import numpy as np
 from gatewright._version import __version__
 from gatewright.base import FileError
 from gatewright.emit import emit_project
+from gatewright.flow.atomic import write_atomically
 from gatewright.flow.calibration import CALIBRATION, calibration_arrays, read_calibration
 from gatewright.flow.disk import (
     DESCRIPTION,
@@ -51,6 +52,11 @@ OTHERS = {
     "report.html": "what `gatewright report` wrote, once it ran",
 }
 """Files beside the hand-over, for its page."""
+
+ASKED = (
+    "clock_mhz", "device", "reuse", "latency_asked", "max_luts", "max_dsps", "max_latency"
+)  # fmt: skip
+"""Fields of a description that hold the options, in the order of `Options.of`."""
 
 TAKEN = (errno.ENOTEMPTY, errno.EEXIST)
 MOST_TRIES = 20
@@ -223,6 +229,9 @@ def _project_files(design: Design) -> dict[str, bytes]:
         "device": design.options.device.name,
         "reuse": design.options.reuse,
         "latency_asked": design.options.latency,
+        "max_luts": design.options.max_luts,
+        "max_dsps": design.options.max_dsps,
+        "max_latency": design.options.max_latency,
         "top": design.name,
         "latency": design.latency,
         "interval": design.interval,
@@ -262,8 +271,7 @@ def load_design(folder: str | Path, *, progress: Progress | None = None) -> Desi
     folder = Path(folder)
     description = read_description(folder)
     arrays = read_arrays(folder / ARRAYS)
-    asked = (description[k] for k in ("clock_mhz", "device", "reuse", "latency_asked"))
-    options = Options.of(*asked)
+    options = Options.of(*(description[asked] for asked in ASKED))
     with from_disk(folder):
         graph = load(description["graph"], arrays)
         design = rebuild(graph, options, progress)
@@ -327,25 +335,3 @@ def check_report(path: Path) -> Path:
             remedy="report.html is free",
         )
     return path
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file that appears only when it is complete."""
-    if path.exists() and not path.is_file():
-        kind = "a folder" if path.is_dir() else "a device or a pipe"
-        raise FileError("the output is no plain file", place=str(path), found=kind)
-    work = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        work.write_bytes(content)
-        work.replace(path)
-    except OSError as error:
-        raise FileError(
-            "a file could not be written",
-            place=str(path),
-            found=error.strerror or error,
-            remedy="check free space and permissions; nothing was left behind",
-        ) from None
-    finally:
-        with suppress(OSError):  # it is there only where something went wrong
-            work.unlink()

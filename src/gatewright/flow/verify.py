@@ -96,6 +96,17 @@ def data_ports(module: Module, outputs: bool = False) -> dict[str, list[int]]:
     return {name: signals for name, signals in ports.items() if name not in CONTROL}
 
 
+def numbers(
+    graph: Graph, module: Module, found: Codes, shapes: Mapping[str, tuple[int, ...]]
+) -> dict[str, FixedArray]:
+    """Give the integers of a module's output ports their binary points, names and shapes."""
+    answers = {}
+    for (port, signals), o in zip(data_ports(module, True).items(), graph.outputs, strict=True):
+        frac, shape = module.intervals(signals).frac, shapes[o.value]
+        answers[o.name] = FixedArray(found[port].reshape(-1, *shape), frac.reshape(shape))
+    return answers
+
+
 def _rows(q: Ints) -> Ints:
     """Return the elements of each sample side by side, also where there is no sample."""
     return q.reshape(len(q), math.prod(q.shape[1:]))

@@ -1,18 +1,21 @@
 """Floor 3: the circuit: a small closed set of cells, modules, their interpreter and checker."""
 
 from gatewright.hw.bus import Bus, Contract, Layout
-from gatewright.hw.cells import NO_RESET, NONE, Kind, Table
+from gatewright.hw.cells import ADDED, NO_RESET, NONE, Kind, Table
 from gatewright.hw.check import check
+from gatewright.hw.dsp import DspBlock
 from gatewright.hw.interpret import Simulator, evaluate
 from gatewright.hw.module import Instance, Module, Range
 from gatewright.hw.packing import Packing
 from gatewright.hw.stream import VALID_IN, VALID_OUT, StreamResult, run_stream
 
 __all__ = [
+    "ADDED",
     "NONE",
     "NO_RESET",
     "Bus",
     "Contract",
+    "DspBlock",
     "Instance",
     "Kind",
     "Layout",

@@ -24,14 +24,18 @@ NO_RESET = -(2**63)
 """`imm` of a register that reset leaves alone."""
 
 
+ADDED = 1 << 16
+"""In `imm` of a product in one DSP block: the block's adder follows, as a cell of its own."""
+
+
 class Kind(IntEnum):
     """What a cell does with its operands `a`, `b`, `c` and its constant `imm`."""
 
     CONST = 0  # the number imm * 2**-frac
     INPUT = 1  # element imm of the module's inputs, counted through all ports
-    ADD = 2  # a + b
+    ADD = 2  # a + b; imm = 1 where it is meant for the adder of a DSP block, else 0
     SUB = 3  # a - b
-    MUL = 4  # a * b
+    MUL = 4  # a * b; imm = DSP blocks that it is meant for, 0 for LUTs (and ADDED)
     SHIFT = 5  # a * 2**imm: moves the binary point, no logic
     WRAP = 6  # floor to the grid 2**-frac, then modulo the width; imm = 2 * width + signed
     LESS = 7  # 1 where a < b, else 0

@@ -228,8 +228,13 @@ class Module:
             return a
         return self.row(Kind.CONST, (0, 0, frac))
 
-    def add(self, a: int, b: int, within: tuple[int, int] | None = None) -> int:
-        """Return a + b, exactly; `within` is as in `sub`."""
+    def add(
+        self, a: int, b: int, within: tuple[int, int] | None = None, in_block: bool = False
+    ) -> int:
+        """Return a + b, exactly; `within` is as in `sub`.
+
+        `in_block` means it for the adder of the DSP block that multiplies one of the operands.
+        """
         (alo, ahi, f), (blo, bhi, _) = self.aligned(a, b)
         if alo == ahi and blo == bhi:
             return self.constant(alo + blo, f)
@@ -240,7 +245,7 @@ class Module:
         lo, hi = _narrowed(alo + blo, ahi + bhi, within)
         if lo == hi:
             return self.constant(lo, f)
-        return self.row(Kind.ADD, (lo, hi, f), min(a, b), max(a, b))
+        return self.row(Kind.ADD, (lo, hi, f), min(a, b), max(a, b), imm=int(in_block))
 
     def sub(self, a: int, b: int, within: tuple[int, int] | None = None) -> int:
         """Return a - b, exactly.
@@ -263,8 +268,11 @@ class Module:
         """Return -a."""
         return self.sub(self.constant(0), a)
 
-    def mul(self, a: int, b: int) -> int:
-        """Return a * b, exactly; a constant power of two costs nothing."""
+    def mul(self, a: int, b: int, blocks: int = 0) -> int:
+        """Return a * b, exactly; a constant power of two costs nothing.
+
+        `blocks` is the number of DSP blocks that the product is meant for, 0 for LUTs.
+        """
         (alo, ahi, af), (blo, bhi, bf) = self.range(a), self.range(b)
         for constant, other in ((a, b), (b, a)):
             if self.is_constant(constant) and self.lo[constant] in (0, 1):
@@ -277,7 +285,7 @@ class Module:
             [alo * alo, ahi * ahi] if a == b else [x * y for x in (alo, ahi) for y in (blo, bhi)]
         )
         low = 0 if a == b and alo < 0 < ahi else min(corners)
-        return self.row(Kind.MUL, (low, max(corners), af + bf), min(a, b), max(a, b))
+        return self.row(Kind.MUL, (low, max(corners), af + bf), min(a, b), max(a, b), imm=blocks)
 
     def shift(self, a: int, bits: int) -> int:
         """Return a * 2**bits: the binary point moves, no logic."""

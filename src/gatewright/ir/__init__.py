@@ -11,8 +11,8 @@ from gatewright.ir.graph import (
     run_real,
     shapes,
 )
-from gatewright.ir.op import Op, Reals
-from gatewright.ir.plan import PARALLEL, Plan
+from gatewright.ir.op import Op, Reals, Savings
+from gatewright.ir.plan import PARALLEL, Offload, Plan
 from gatewright.ir.text import describe, print_graph
 
 __all__ = [
@@ -20,10 +20,12 @@ __all__ = [
     "Graph",
     "Input",
     "Node",
+    "Offload",
     "Op",
     "Output",
     "Plan",
     "Reals",
+    "Savings",
     "describe",
     "evaluate",
     "infer",

@@ -4,16 +4,31 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gatewright.hw import Bus, Module
+from gatewright.hw import Bus, DspBlock, Module
 from gatewright.ir.plan import Plan
 from gatewright.num import FixedArray, Intervals
 
 Reals = NDArray[np.float64]
+
+
+class Savings(NamedTuple):
+    """What DSP blocks can save in a parallel operation.
+
+    Attributes:
+        copies: of the circuit; each wants the same blocks.
+        price: adders that one signed digit of the constants costs.
+        chains: for each further chain of blocks in one copy, how many blocks it has and how many
+            adders each saves; the largest saving first.
+    """
+
+    copies: int
+    price: float
+    chains: tuple[tuple[int, float], ...]
 
 
 class Op(ABC):
@@ -74,3 +89,13 @@ class Op(ABC):
     def multiplications(self, *x: Intervals) -> int:
         """Return the products of one inference, for the planner; 0 where there are none."""
         return 0
+
+    def block_savings(self, block: DspBlock, adders: int, *x: Intervals) -> Savings:
+        """Return what DSP blocks can save where the operation is built in parallel.
+
+        Args:
+            block: what one block multiplies.
+            adders: how many one copy of the circuit has without blocks.
+            x: types of the operands.
+        """
+        return Savings(1, 0.0, ())

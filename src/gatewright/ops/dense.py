@@ -8,10 +8,11 @@ from functools import cached_property
 import numpy as np
 
 from gatewright.base import ModelError
+from gatewright.blocks.chains import chains, digit_counts
 from gatewright.blocks.folded import folded_matmul
-from gatewright.blocks.linear import constant_matmul
-from gatewright.hw import Bus, Module
-from gatewright.ir import Op, Plan, Reals
+from gatewright.blocks.linear import constant_matmul, matmul_with_blocks
+from gatewright.hw import Bus, DspBlock, Module
+from gatewright.ir import Op, Plan, Reals, Savings
 from gatewright.num import (
     FixedArray,
     Intervals,
@@ -124,16 +125,29 @@ class Dense(Op):
 
     def lower(self, module: Module, *x: Bus, plan: Plan) -> Bus:
         """Build adders of shifted terms, or multipliers that work `plan.reuse` cycles."""
-        weight, weight_frac, bias, bias_frac = self._integers
         bus = x[0]
         rows = bus.signals.reshape(-1, bus.shape[-1])
-        shape = (*bus.shape[:-1], weight.shape[1])
+        shape = (*bus.shape[:-1], self.weight.shape[1])
         if not plan.is_parallel:
             return self._lower_folded(module, bus, rows, shape, plan)
         signals: list[int] = []
         for row in rows.tolist():
-            signals += constant_matmul(module, row, weight, weight_frac, bias, bias_frac)
+            signals += self._sums(module, row, plan)
         return bus.with_signals(signals, shape)
+
+    def _sums(self, m: Module, row: list[int], plan: Plan) -> list[int]:
+        """Build one row, its products with adders or some of them with DSP blocks."""
+        if plan.offload is None:
+            return constant_matmul(m, row, *self._integers)
+        return matmul_with_blocks(m, row, *self._integers, plan.offload)
+
+    def block_savings(self, block: DspBlock, adders: int, *x: Intervals) -> Savings:
+        """Return what each block saves in the first row."""
+        kind = x[0].map(lambda v: v.reshape(-1, v.shape[-1]))
+        weight, *_ = self._integers
+        price = min(adders / max(int(digit_counts(weight).sum()), 1), 1.0)
+        found = chains(weight, kind.map(lambda v: v[0]), block, price)
+        return Savings(kind.shape[0], price, tuple((len(c.rows), c.saving) for c in found))
 
     def _lower_folded(
         self, module: Module, bus: Bus, rows: Ints, shape: tuple[int, ...], plan: Plan

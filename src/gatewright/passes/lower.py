@@ -159,7 +159,9 @@ class _Lowering:
         """Build a group as a module of its own and instance it."""
         kinds = " + ".join(dict.fromkeys(node.op.kind for node in group.nodes))
         module = Module(
-            self.namer.name(group.layer, "layer"), group.layer, note=f"{kinds}, {group.plan}"
+            self.namer.name(group.layer, "layer"),
+            group.layer,
+            note=f"{kinds}, {self._shape(group)}",
         )
         own = {node.name for node in group.nodes}
         outside = dict.fromkeys(n for node in group.nodes for n in node.inputs if n not in own)
@@ -181,20 +183,26 @@ class _Lowering:
         found = self.top.instance(module, feeds)
         self._collect(found, results, inner, list(outside))
 
+    def _shape(self, group: Group) -> str:
+        """Return how a group is built, for the header of its module."""
+        plans = (self.plans.get(node.name, group.plan) for node in group.nodes)
+        return str(next((plan for plan in plans if plan.offload is not None), group.plan))
+
     def _fill(self, module: Module, group: Group, inner: dict[str, Bus]) -> None:
         """Build the operations of a group, those on rows as instances of one row's module."""
         parts = [Segment((node,)) for node in group.nodes]
         if group.plan.is_parallel:
             parts = segments(group.nodes, self.types)
         for part in parts:
+            plans = [self.plans.get(node.name, PARALLEL) for node in part.nodes]
             if part.leading:
                 read = results_of(part.nodes, self.readers, self.outputs)
-                inner |= self.rows.lower(Job(module, part, read, group.plan), inner)
+                inner |= self.rows.lower(Job(module, part, read, tuple(plans)), inner)
                 continue
-            (node,) = part.nodes
+            (node,), (plan,) = part.nodes, plans
             with located(self.graph, node):
                 buses = [inner[name] for name in node.inputs]
-                inner[node.name] = node.op.lower(module, *buses, plan=group.plan)
+                inner[node.name] = node.op.lower(module, *buses, plan=plan)
 
     def _port(
         self, module: Module, port: str, bus: Bus, feeds: dict[str, list[int]], valid: int

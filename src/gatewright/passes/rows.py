@@ -86,13 +86,13 @@ class Job:
         module: the layer's module.
         segment: with rows.
         results: the nodes whose values are read outside of the segment.
-        plan: of the layer.
+        plans: of the segment's operations, in order.
     """
 
     module: Module
     segment: Segment
     results: Sequence[Node]
-    plan: Plan
+    plans: tuple[Plan, ...]
 
 
 @dataclass(eq=False)
@@ -117,7 +117,7 @@ class Rows:
         ops = [[_at(n, index) for n in segment.nodes] for index in np.ndindex(segment.leading)]
         form = _form(segment, job.results)
         keys: list[Key] = [
-            (form, job.plan, *map(self._state, row_ops), *(_type_key(t, p) for t in types))
+            (form, job.plans, *map(self._state, row_ops), *(_type_key(t, p) for t in types))
             for p, row_ops in enumerate(ops)
         ]
         uses = Counter(keys)
@@ -148,10 +148,10 @@ class Rows:
     ) -> list[np.ndarray]:
         """Build one row right in a module; return the signals of each result."""
         values = {name: Bus(s) for name, s in zip(job.segment.outside, row, strict=True)}
-        for node, op in zip(job.segment.nodes, ops, strict=True):
+        for node, op, plan in zip(job.segment.nodes, ops, job.plans, strict=True):
             with located(self.graph, node):
                 buses = [values[name] for name in node.inputs]
-                values[node.name] = op.lower(module, *buses, plan=job.plan)
+                values[node.name] = op.lower(module, *buses, plan=plan)
         return [values[node.name].signals for node in job.results]
 
     def _kernel(self, job: Job, ops: Sequence[Op], types: Sequence[Intervals]) -> Kernel:

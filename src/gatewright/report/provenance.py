@@ -41,6 +41,7 @@ def provenance_of(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
         *_latency(facts),
         ("Clock reached", str(facts["clock"].get("fmax", "not estimated"))),
         ("Delay model", str(facts["clock"].get("delay_model", "unknown"))),
+        *_limits(facts),
     ]
     return rows + _synthesis(facts) + _routing(facts)
 
@@ -52,6 +53,24 @@ def _latency(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
         return []
     text = f"{latency['asked']} cycles; the circuit needs {latency['least']}"
     return [("Latency asked for", text)]
+
+
+def _limits(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return the limits, and every plan that was looked at for them."""
+    found = facts.get("budget")
+    if not found:
+        return []
+    asked = [f"{number(found['max_luts'])} LUT ({found['max_luts_from']})"]
+    asked.append(f"{number(found['max_dsps'])} DSP")
+    if found["max_latency"]:
+        asked.append(f"latency {found['max_latency']}")
+    rows = [("Limits, on estimates", ", ".join(asked))]
+    for plan in found["plans"]:
+        over = [f"{number(by)} {what} too many" for what, by in plan["excess"].items()]
+        takes = f"{number(plan['lut'])} LUT, {number(plan['dsp'])} DSP, {plan['cycles']} cycles"
+        fits = "; ".join(over) or "fits"
+        rows.append((f"Plan: {plan['plan']}", f"{takes}, II = {plan['interval']}: {fits}"))
+    return rows + ([("DSP blocks", str(found["note"]))] if found.get("note") else [])
 
 
 def _plain(value: Any) -> str:

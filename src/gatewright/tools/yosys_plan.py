@@ -145,20 +145,48 @@ def _parameter(text: str) -> str:
     return f"{match[1]}={value}"
 
 
+SOFT = "chtype -set $__soft_mul a:use_dsp=no %ci1 t:$mul %i"
+"""Makes Yosys leave products to the LUTs whose wire has `use_dsp` = no: it does not read that
+attribute, but puts no cell of the type `$__soft_mul` into a DSP block."""
+
+
+def ecp5(options: str, nodsp: bool) -> list[str]:
+    """Return the commands that map a design to Lattice ECP5."""
+    if nodsp:
+        return [f"synth_ecp5 {options} -nodsp"]
+    return [
+        f"synth_ecp5 {options} -run begin:coarse",
+        "proc",
+        "flatten",
+        "opt_clean",
+        SOFT,
+        f"synth_ecp5 {options} -run coarse:",
+    ]
+
+
 def mapping(family: str, flow: str, nodsp: bool) -> list[str]:
     """Return the commands that map a design to a family.
 
     For Xilinx the fast flow is `synth_xilinx` up to its step `map_luts`, and that step with
-    `abc -luts` where the full one has abc9.
+    `abc -luts` where the full one has abc9. Without `nodsp`, products go where `use_dsp` on their
+    wire says (`SOFT`).
     """
     if family == "ecp5":
-        fast = " -noabc9" if flow == "fast" else ""
-        return [f"synth_ecp5{fast}" + (" -nodsp" if nodsp else "")]
+        return ecp5("-noabc9" if flow == "fast" else "", nodsp)
     options = f"-family {family} -flatten -noiopad -noclkbuf" + (" -nodsp" if nodsp else "")
+    last = "" if flow == "full" else "map_luts"
+    if nodsp:
+        runs = [f"synth_xilinx {options}" + (f" -run begin:{last}" if last else "")]
+    else:
+        runs = [
+            f"synth_xilinx {options} -run begin:map_dsp",
+            SOFT,
+            f"synth_xilinx {options} -run map_dsp:{last}",
+        ]
     if flow == "full":
-        return [f"synth_xilinx {options}"]
+        return runs
     return [
-        f"synth_xilinx {options} -run begin:map_luts",
+        *runs,
         "opt_expr -mux_undef -noclkinv",
         "abc -luts 2:2,3,6:5",
         "clean",

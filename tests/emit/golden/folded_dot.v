@@ -60,7 +60,8 @@ module folded_dot (
   wire signed [5:0] t25 = t24 ? held_3 : t22;
   wire [4:0] word_of_rom_weights = rom_weights(t17);
   wire signed [3:0] t26 = word_of_rom_weights[3:0];
-  wire signed [8:0] t27 = $signed({{3{t25[5]}}, t25}) * $signed({{5{t26[3]}}, t26});  // = t25 * t26
+  (* use_dsp = "no" *) wire signed [8:0] t27;
+  assign t27 = $signed({{3{t25[5]}}, t25}) * $signed({{5{t26[3]}}, t26});  // = t25 * t26
   wire t28 = word_of_rom_weights[4];
   wire t29 = running & t28;
   wire t31 = step == 3'd0;

@@ -54,6 +54,22 @@ def compile(
             metavar="N", help="Cycles from input to answer; by default the fewest at the clock."
         ),
     ] = None,
+    max_luts: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="LUTs (estimated) that the design may take; a larger one is folded. By default "
+            "what the device has.",
+        ),
+    ] = None,
+    max_dsps: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="DSP blocks that products may go to; by default none."),
+    ] = None,
+    max_latency: Annotated[
+        str | None,
+        typer.Option(metavar="N|TIME", help="Longest latency: 12 (cycles), 100ns, 0.1us."),
+    ] = None,
     tolerance: Annotated[
         float | None,
         typer.Option(
@@ -81,7 +97,7 @@ def compile(
 
     terminal = Terminal(json, quiet)
     flow.check_target(output, force)
-    flow.Options.of(clock, device, reuse, latency)
+    flow.Options.of(clock, device, reuse, latency, max_luts, max_dsps, max_latency)
     rules = parse_rules(format or [])
     data = read_calibration(model, calibrate, labels)
     with terminal.progress() as progress:
@@ -94,6 +110,9 @@ def compile(
             device=device,
             reuse=reuse,
             latency=latency,
+            max_luts=max_luts,
+            max_dsps=max_dsps,
+            max_latency=max_latency,
             formats=rules or None,
             input_format=input_format,
             name=name,
@@ -110,6 +129,9 @@ def compile(
                 "--device": device,
                 "--reuse": reuse,
                 "--latency": latency,
+                "--max-luts": max_luts,
+                "--max-dsps": max_dsps,
+                "--max-latency": max_latency,
                 "--tolerance": tolerance,
                 "--input-format": input_format,
                 "--name": name,
@@ -119,8 +141,10 @@ def compile(
             progress("write design", 0, 0)
         design.save(output, replace=force)
     _tell(terminal, design, output, data)
-    for doubt in doubts(design.facts()):
-        terminal.note(doubt)
+    facts = design.facts()
+    for doubt in [*doubts(facts), facts["budget"]["note"]]:
+        if doubt:
+            terminal.note(doubt)
     for choice in design.planned.choices:
         if reuse is not None and choice.plan.reuse < reuse:
             terminal.note(
@@ -215,10 +239,10 @@ def _tell(terminal: Terminal, design: Design, output: Path, data: Data | None) -
     terminal.answer({"folder": str(output), **facts})
     if terminal.json or terminal.quiet:
         return
-    from gatewright.cli.tables import next_steps, steps, summary
+    from gatewright.cli.tables import budget, next_steps, steps, summary
 
     folder = shlex.quote(str(output))
-    terminal.show(summary(facts, f"{design.name} in {output}"))
+    terminal.show(summary(facts, f"{design.name} in {output}"), *budget(facts))
     if data is not None:
         terminal.show(f"Calibration: {data.described}.")
     terminal.show(

@@ -14,8 +14,13 @@ def synth(
     folder: DesignFolder,
     flow: Flow = "full",
     dsp: Annotated[
-        bool, typer.Option("--dsp/--no-dsp", help="Let Yosys put products into DSP blocks.")
-    ] = False,
+        bool | None,
+        typer.Option(
+            "--dsp/--no-dsp",
+            help="Put the products that the plan says into DSP blocks, or none; by default as "
+            "planned.",
+        ),
+    ] = None,
     route: Annotated[
         bool,
         typer.Option("--route", help="Also place and route with nextpnr (ECP5 devices): fmax."),
@@ -34,9 +39,10 @@ def synth(
     terminal = Terminal(json, quiet)
     with terminal.progress() as progress:
         design = load_design(folder, progress=progress)
+        nodsp = None if dsp is None else not dsp
         if route:  # first: a device that cannot be routed is refused before any work
-            design.route(seed=seed, nodsp=not dsp)
-        result = design.synthesize(flow=flow, nodsp=not dsp)
+            design.route(seed=seed, nodsp=nodsp)
+        result = design.synthesize(flow=flow, nodsp=nodsp)
         save_results(design, folder)
     facts = design.facts()
     names = ("device", "clock", "estimate", "synthesis", "routing", "layers")

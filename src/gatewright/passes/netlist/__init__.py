@@ -1,18 +1,31 @@
 """Passes over circuits, a file each."""
 
-from gatewright.passes.netlist.cost import Resources, modules, resources, total_resources
+from gatewright.passes.netlist.bits import Bits
+from gatewright.passes.netlist.cost import (
+    Resources,
+    cell_luts,
+    modules,
+    resources,
+    total_resources,
+)
 from gatewright.passes.netlist.delay import Clock, DelayModel, cell_delay, growth
+from gatewright.passes.netlist.multipliers import Multiplier, into_blocks, multipliers
 from gatewright.passes.netlist.pipeline import least_latency, pipeline
 from gatewright.passes.netlist.recode import recode
 
 __all__ = [
+    "Bits",
     "Clock",
     "DelayModel",
+    "Multiplier",
     "Resources",
     "cell_delay",
+    "cell_luts",
     "growth",
+    "into_blocks",
     "least_latency",
     "modules",
+    "multipliers",
     "pipeline",
     "recode",
     "resources",

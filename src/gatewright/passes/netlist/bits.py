@@ -11,6 +11,11 @@ NARROWED = MOVED | {ADD}
 """Cells of which some bits may be known."""
 
 
+def in_block(m: Module, s: int) -> bool:
+    """Whether a sum or a product is meant for a DSP block: such a cell stays what it is."""
+    return m.kind[s] in (Kind.ADD, Kind.MUL) and m.imm[s] != 0
+
+
 def same_bits(m: Module, s: int) -> int:
     """Return the operand whose bits a cell only moves, inverts or puts beside constants, or NONE.
 
@@ -19,7 +24,7 @@ def same_bits(m: Module, s: int) -> int:
     kind = m.kind[s]
     if kind == SHIFT:
         return m.a[s]
-    if (kind != XOR and kind != ADD) or m.lo[s] == m.hi[s]:
+    if (kind != XOR and kind != ADD) or m.lo[s] == m.hi[s] or in_block(m, s):
         return NONE
     a, b = m.a[s], m.b[s]
     if m.lo[a] == m.hi[a]:

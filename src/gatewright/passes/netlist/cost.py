@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gatewright.hw import NO_RESET, NONE, Kind, Module
+from gatewright.hw import ADDED, NO_RESET, NONE, Kind, Module
 from gatewright.passes.netlist.bits import Bits
 from gatewright.passes.netlist.delay import is_complement, is_sign_test
 
@@ -15,7 +15,8 @@ FREE = frozenset(
     )
 )  # fmt: skip
 """Cells that are wiring."""
-REG, SUMS = int(Kind.REG), frozenset((int(Kind.ADD), int(Kind.SUB)))
+ADD, MUL, REG = int(Kind.ADD), int(Kind.MUL), int(Kind.REG)
+SUMS = frozenset((ADD, int(Kind.SUB)))
 
 
 @dataclass(frozen=True)
@@ -26,8 +27,8 @@ class Resources:
         lut: lookup tables, those used as shift registers included; an adder takes one for each bit
             of its result that both operands reach.
         ff: flip-flops: the registers outside of shift registers (before synthesis merges any).
-        dsp: 0: a product of two variables is counted in LUTs, as synthesis without DSP blocks
-            builds it.
+        dsp: blocks of the products that are meant for them; any other product is counted in LUTs,
+            as synthesis without DSP blocks builds it.
         srl: lookup tables used as shift registers.
     """
 
@@ -47,16 +48,17 @@ class Resources:
 
 def own_resources(m: Module) -> Resources:
     """Return what a module's own cells take, its instances aside."""
-    lut, ff, srl = 0.0, 0, 0
+    lut, ff, srl, dsp = 0.0, 0, 0, 0
     known = Bits(m)
     for s, kind in enumerate(m.kind):
         if kind not in FREE and kind != REG:
             lut += cell_luts(m, s, known)
+            dsp += m.imm[s] % ADDED if kind == MUL else 0
     for run in register_runs(m):
         single, shifting = run_cost(len(run))
         ff += single * m.width(run[0])
         srl += shifting * m.width(run[0])
-    return Resources(lut + srl, ff, 0, srl)
+    return Resources(lut + srl, ff, dsp, srl)
 
 
 def register_runs(m: Module) -> list[list[int]]:
@@ -106,6 +108,8 @@ def run_cost(length: int) -> tuple[int, int]:
 def cell_luts(m: Module, s: int, known: Bits | None = None) -> float:
     """Return the estimated LUTs of one cell."""
     kind = m.kind[s]
+    if m.imm[s] and kind in (ADD, MUL):
+        return 0.0  # in DSP blocks
     if kind in SUMS:
         return float((known or Bits(m)).adder_bits(s))
     if kind == Kind.LESS:
@@ -148,10 +152,10 @@ def resources(top: Module) -> dict[str, tuple[Resources, int]]:
 
     Of modules that share a name (`lower` makes none) one is shown; `total_resources` counts all.
     """
-    return {module.name: (own_resources(module), count) for module, count in _counted(top)}
+    return {module.name: (own_resources(module), count) for module, count in counted(top)}
 
 
-def _counted(top: Module) -> list[tuple[Module, int]]:
+def counted(top: Module) -> list[tuple[Module, int]]:
     """Return every module under `top` and how many instances there are of it, users first."""
     found: list[tuple[Module, int]] = []
     counts = {id(top): 1}
@@ -184,6 +188,6 @@ def modules(top: Module) -> list[Module]:
 def total_resources(top: Module) -> Resources:
     """Return the estimate for the whole design."""
     total = Resources()
-    for module, count in _counted(top):
+    for module, count in counted(top):
         total = total + own_resources(module) * count
     return total

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
-from gatewright.hw import Kind, Module
+from gatewright.hw import ADDED, Kind, Module
 from gatewright.passes.netlist.bits import Bits
 
 WIRES = frozenset(
@@ -16,7 +16,8 @@ WIRES = frozenset(
     )
 )  # fmt: skip
 """Cells without a delay of their own."""
-SUMS = frozenset((int(Kind.ADD), int(Kind.SUB)))
+ADD = int(Kind.ADD)
+SUMS = frozenset((ADD, int(Kind.SUB)))
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,8 @@ class DelayModel:
         lut_inputs: inputs of a lookup table; a wider table takes a select level for each more.
         spread: what nets grow by with the size of a design: per path, for 1,000 LUTs; as the
             distance between its parts, it goes with the root of their number.
+        dsp: through a DSP block without registers in it, multiplier and adder, and the net behind.
+        dsp_add: the part of it that is the adder, from the multiplier or from the block before.
     """
 
     lut: float
@@ -43,6 +46,13 @@ class DelayModel:
     source: str
     lut_inputs: int = 6
     spread: float = 0.0
+    dsp: float = 3.4
+    dsp_add: float = 1.5
+
+    @property
+    def dsp_slowest(self) -> float:
+        """The longer part of a DSP block, with a register between multiplier and adder."""
+        return max(self.dsp - self.dsp_add, self.dsp_add)
 
     def sized(self, luts: float) -> DelayModel:
         """Return the model for a design of so many LUTs: the spread is in `register` then."""
@@ -72,6 +82,8 @@ def cell_delay(m: Module, s: int, model: DelayModel, known: Bits | None = None) 
     kind = m.kind[s]
     if kind in WIRES:
         return 0.0
+    if kind == ADD and m.imm[s]:
+        return model.dsp_add
     if kind in SUMS:
         length = carry_length(m, s, known or Bits(m))
         return model.carry + model.carry_bit * length if length else 0.0
@@ -84,6 +96,12 @@ def cell_delay(m: Module, s: int, model: DelayModel, known: Bits | None = None) 
         return model.lut * max(1, math.ceil(math.log(max(bits, 2), 3)))
     if kind == Kind.TABLE:
         return model.lut + model.mux * max(0, m.width(m.a[s]) - model.lut_inputs)
+    if kind == Kind.MUL and m.imm[s] & ADDED:
+        return model.dsp - model.dsp_add  # what is left of the block is the adder behind it
+    if kind == Kind.MUL and m.imm[s]:
+        # The parts of a wide product are added in a tree.
+        levels = math.ceil(math.log2(m.imm[s]))
+        return model.dsp + levels * (model.carry + model.carry_bit * m.width(s))
     if kind == Kind.MUL:
         # Rows of a multiplier are joined by a tree of adders.
         a, b = m.width(m.a[s]), m.width(m.b[s])

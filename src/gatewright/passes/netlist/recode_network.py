@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from gatewright.hw import NONE, Kind, Module
+from gatewright.passes.netlist.bits import in_block
 from gatewright.passes.netlist.live import live_cells
 
 SUMS = (Kind.ADD, Kind.SUB)
@@ -78,7 +79,9 @@ class Network:
         live = live_cells(m)
         net = cls(m, max(m.frac, default=0), live)
         for s, kind in enumerate(m.kind):
-            if live[s] and not m.is_constant(s) and kind in (*SUMS, Kind.SHIFT):
+            if not live[s] or m.is_constant(s) or in_block(m, s):
+                continue  # the adder of a DSP block is a leaf, and reads its operands from outside
+            if kind in (*SUMS, Kind.SHIFT):
                 net._enter(s)
         net._tighten()
         net._find_readers()
@@ -158,7 +161,8 @@ class Network:
         read = set(m.output_signals)
         read.update(o for i in m.instances for o in i.inputs)
         for s, kind in enumerate(m.kind):
-            if self.live[s] and kind not in (*SUMS, Kind.SHIFT, Kind.INSTANCE):
+            adds = kind in SUMS and not in_block(m, s)
+            if self.live[s] and not adds and kind not in (Kind.SHIFT, Kind.INSTANCE):
                 read.update(m.operands(s))
         for s in sorted(read):
             if self.is_sum(s) and not m.is_constant(s):

@@ -16,6 +16,7 @@ import numpy as np
 
 from gatewright.hw import NONE, Kind, Module, Table
 from gatewright.hw.interpret import EVALUATE
+from gatewright.passes.netlist.bits import in_block
 from gatewright.passes.netlist.delay import is_sign_test
 from gatewright.passes.netlist.optimise.draft import Draft
 from gatewright.passes.netlist.optimise.truth import LUT_INPUTS, luts, reduced
@@ -79,7 +80,7 @@ class _Cones:
                 cuts.append(empty)
                 continue
             own = frozenset((s,)) if w <= MOST_BITS else None
-            if kind in BORDER:
+            if kind in BORDER or in_block(m, s):
                 cuts.append(own)
                 continue
             cuts.append(self._joined(s) or own)

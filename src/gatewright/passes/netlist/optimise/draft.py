@@ -12,6 +12,7 @@ from gatewright.hw import NONE, Instance, Kind, Module
 from gatewright.hw.module import Range
 
 CONST, INPUT, SHIFT, WRAP = int(Kind.CONST), int(Kind.INPUT), int(Kind.SHIFT), int(Kind.WRAP)
+ADD, MUL = int(Kind.ADD), int(Kind.MUL)
 REG, INSTANCE = int(Kind.REG), int(Kind.INSTANCE)
 READ_AS_CODE = frozenset((int(Kind.CONCAT), int(Kind.TABLE)))
 """Cells whose result depends on how wide an operand is."""
@@ -55,6 +56,10 @@ class Draft:
     def range(self, s: int) -> Range:
         """Return (lo, hi, frac) of a row."""
         return self.lo[s], self.hi[s], self.frac[s]
+
+    def in_block(self, s: int) -> bool:
+        """Whether a sum or a product is meant for a DSP block: what it reads stays as it is."""
+        return self.kind[s] in (ADD, MUL) and self.imm[s] != 0
 
     def operands(self, s: int) -> Sequence[int]:
         """Return the rows that a cell reads; an instance's output reads all of its inputs."""

@@ -13,6 +13,8 @@ from gatewright.hw.module import Range
 from gatewright.passes.netlist.optimise.draft import Draft
 from gatewright.passes.netlist.optimise.wrapping import wrapped
 
+MUL = int(Kind.MUL)
+
 Rule = Callable[[Draft, int, int, int, int], None]
 """Rewrite row s with operands a, b, c as they are now."""
 
@@ -51,13 +53,23 @@ def _is_zero(draft: Draft, o: int) -> bool:
 
 
 def _add(draft: Draft, s: int, a: int, b: int, c: int) -> None:
+    products = (o for o in (a, b) if draft.kind[o] == MUL and draft.imm[o])
+    if draft.imm[s] and all(draft.is_constant(o) for o in products):
+        draft.imm[s], draft.changed = 0, True  # the product of its DSP block is gone
     frac = draft.frac[s]
     for zero, other in ((a, b), (b, a)):
-        if _is_zero(draft, zero) and draft.frac[other] == frac:
+        if _is_zero(draft, zero) and draft.frac[other] == frac and not draft.imm[s]:
             draft.redirect(s, other)
             return
     (alo, ahi), (blo, bhi) = _on_grid(draft, a, frac), _on_grid(draft, b, frac)
     _narrow(draft, s, alo + blo, ahi + bhi)
+
+
+def _mul(draft: Draft, s: int, a: int, b: int, c: int) -> None:
+    if draft.frac[s] == draft.frac[a] + draft.frac[b]:
+        x, y = (draft.lo[a], draft.hi[a]), (draft.lo[b], draft.hi[b])
+        corners = [p * q for p in x for q in y]
+        _narrow(draft, s, min(corners), max(corners))
 
 
 def _sub(draft: Draft, s: int, a: int, b: int, c: int) -> None:
@@ -143,6 +155,7 @@ def _bitwise(draft: Draft, s: int, a: int, b: int, c: int) -> None:
 RULES: dict[int, Rule] = {
     int(Kind.ADD): _add,
     int(Kind.SUB): _sub,
+    int(Kind.MUL): _mul,
     int(Kind.SHIFT): _shift,
     int(Kind.WRAP): _wrap,
     int(Kind.SELECT): _select,

@@ -45,16 +45,21 @@ def offsets(m: Module) -> Module:
     depth: list[int] = []
     constant = [lo == hi for lo, hi in zip(m.lo, m.hi, strict=True)]
     for s in range(len(m) - 1, -1, -1):
-        if m.kind[s] != ADD or not (constant[m.a[s]] or constant[m.b[s]]):
+        if m.kind[s] != ADD or m.imm[s] or not (constant[m.a[s]] or constant[m.b[s]]):
             continue
         # What the row reads now: a constant from further out may have come in.
         for k, x in ((draft.a[s], draft.b[s]), (draft.b[s], draft.a[s])):
             x = draft.at(x)
-            if draft.is_constant(k) and x < len(m) and m.kind[x] in SUMS and count[x] == 1:
+            if draft.is_constant(k) and x < len(m) and _is_sum(draft, x) and count[x] == 1:
                 depth = depth or _depths(m)
                 _move(draft, s, x, k, count, depth)
                 break
     return draft.finish() if draft.changed else m
+
+
+def _is_sum(draft: Draft, s: int) -> bool:
+    """Whether a constant can move into a row, or through it."""
+    return draft.kind[s] in SUMS and not draft.in_block(s)
 
 
 def _depths(m: Module) -> list[int]:
@@ -101,7 +106,7 @@ def _search(draft: Draft, steps: list[Step], count: list[int], depth: list[int])
         sides = "a" if kind == SHIFT else "ab"
         for side in sides:
             o = draft.at(draft.a[cell] if side == "a" else draft.b[cell])
-            inside = o < len(count) and count[o] == 1 and draft.kind[o] in SUMS
+            inside = o < len(count) and count[o] == 1 and _is_sum(draft, o)
             if draft.is_constant(o):
                 if kind != SHIFT:
                     return Place(at, side)
@@ -122,7 +127,10 @@ def _plus(draft: Draft, o: int, q: int, frac: int) -> int:
     lo, hi, grid = _raised(draft.range(o), q, frac)
     if lo == hi:
         return draft.row(Kind.CONST, (lo, hi, grid), imm=lo)
-    return draft.row(Kind.ADD, (lo, hi, grid), o, draft.constant(q, frac))
+    # A sum is on the finer grid of its operands: where that is the constant's, it must stay on it.
+    exact = frac > draft.frac[o]
+    k = draft.row(Kind.CONST, (q, q, frac), imm=q) if exact else draft.constant(q, frac)
+    return draft.row(Kind.ADD, (lo, hi, grid), o, k)
 
 
 def _raised(rng: Range, q: int, frac: int) -> Range:

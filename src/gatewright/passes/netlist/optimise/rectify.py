@@ -26,7 +26,7 @@ def rectify(m: Module) -> Module:
             readers.setdefault(m.a[s], []).append(s)
     count = draft.readers()
     for s, kind in enumerate(m.kind):
-        if kind == ADD and s in readers and len(readers[s]) == count[s]:
+        if kind == ADD and not m.imm[s] and s in readers and len(readers[s]) == count[s]:
             _round_first(draft, s, readers[s])
         elif kind == WRAP:
             _cut_first(draft, s, count)

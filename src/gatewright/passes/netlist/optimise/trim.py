@@ -45,7 +45,7 @@ def needed_grids(m: Module) -> list[int]:
         own = need[s]
         if own == NOTHING or kind in BORDER or lo == hi:
             continue
-        if kind not in TRIMMED and kind != LESS:
+        if (kind not in TRIMMED and kind != LESS) or (kind == ADD and m.imm[s]):
             for o in (a, b, c):
                 if o != NONE:
                     need[o] = frac[o]

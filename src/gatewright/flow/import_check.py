@@ -1,0 +1,138 @@
+"""Hold an imported model against its source, and measure what it does on the user's data."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gatewright.base import DataError, VerificationError
+from gatewright.flow.host import decode, encode
+from gatewright.frontends.compare import SourceCheck, compare_with_source
+from gatewright.ir import Graph, Reals, evaluate, run_real
+from gatewright.ops import Quantize, ScaledQuantize
+from gatewright.quantize import Quantized
+
+if TYPE_CHECKING:
+    from gatewright.flow.design import Design
+
+SOURCE_SAMPLES = 128
+"""Calibration samples, and as many random ones, that the source model itself is run on."""
+
+REPLAY_SAMPLES = 500
+"""Random samples for the comparison after import where no calibration data are given."""
+
+
+def random_reals(graph: Graph, count: int, seed: int = 0) -> dict[str, Reals]:
+    """Return random real inputs that spread over what the firmware can receive."""
+    rng = np.random.default_rng(seed)
+    result = {}
+    for i in graph.inputs:
+        assert i.type is not None
+        low, high = i.type.low_value, i.type.high_value
+        x = rng.uniform(low, np.maximum(high, low), (count, *i.shape))
+        for op in i.encode:
+            if isinstance(op, ScaledQuantize):
+                x = (x - op.zero_point) * op.scale
+        if not i.encode:
+            step = np.ldexp(1.0, -i.type.frac.astype(np.int32))
+            x = np.clip(np.rint(x / step) * step, low, high)
+        result[i.name] = x
+    return result
+
+
+def against_source(
+    model: Any, source: Graph, graph: Graph, data: dict[str, Reals] | None
+) -> tuple[SourceCheck, ...]:
+    """Run the source model on calibration and random input, where its framework is installed."""
+    inputs = random_reals(graph, SOURCE_SAMPLES)
+    if data is not None:
+        inputs = {
+            name: np.concatenate([data[name][:SOURCE_SAMPLES], x]) for name, x in inputs.items()
+        }
+    return compare_with_source(model, source, inputs)
+
+
+def replay(
+    source: Graph, graph: Graph, data: dict[str, Reals] | None, quantized: Quantized | None
+) -> dict[str, Any]:
+    """Compare the integer graph with a float64 replay of the model's own rules.
+
+    Only for a model that brought its quantizers: there both must give the same numbers, on
+    calibration and on random input. What a quantization of ours loses is measured instead.
+    """
+    if quantized is not None:
+        return {
+            "method": "not applicable: a float model was quantized, see its loss",
+            "vectors": 0,
+            "status": "not run",
+        }
+    inputs = random_reals(graph, REPLAY_SAMPLES)
+    if data is not None:
+        inputs = {name: np.concatenate([data[name], x]) for name, x in inputs.items()}
+    encoded = encode(graph, inputs)
+    exact = evaluate(graph, encoded)
+    if graph.inputs[0].encode == () or source.is_fixed:
+        inputs = {i.name: encoded[i.name].value for i in graph.inputs}
+    replayed = run_real(source, _as_model_sees(source, graph, inputs))
+    count = len(next(iter(inputs.values())))
+    for o, original in zip(graph.outputs, source.outputs, strict=True):
+        ours, theirs = decode(o, exact[o.value]), replayed[original.value]
+        # Products of scales that are no powers of two are rounded in float64, in another order.
+        tolerance = 1e-9 * max(1.0, float(np.abs(theirs).max(initial=0.0)))
+        bad = np.abs(ours - theirs) > tolerance
+        if bad.any():
+            raise VerificationError(
+                "the imported model differs from a replay of the source's rules",
+                place=source.source,
+                found=f"output {o.name}: {int(bad.sum())} of {bad.size} values differ, by up to "
+                f"{float(np.abs(ours - theirs).max()):.3g}",
+                remedy="this is a defect of Gatewright: please report the model",
+            )
+    return {
+        "method": "integer graph against a float64 replay of the source's rules",
+        "vectors": count,
+        "status": "equal",
+    }
+
+
+def _as_model_sees(source: Graph, graph: Graph, inputs: dict[str, Reals]) -> dict[str, Reals]:
+    """Return inputs as the source model receives them: quantized already where the user said so."""
+    seen = {}
+    for i, original in zip(graph.inputs, source.inputs, strict=True):
+        x = inputs[i.name]
+        quantizes = any(
+            i.name in node.inputs
+            for node in source.nodes
+            if isinstance(node.op, Quantize | ScaledQuantize)
+        )
+        if original.type is None and not quantizes:
+            for op in i.encode:
+                x = op.real(x)
+        seen[original.name] = x
+    return seen
+
+
+def metrics(source: Graph, design: Design, data: dict[str, Reals]) -> dict[str, Any]:
+    """Return how model and firmware do on the calibration data."""
+    model = run_real(source, data)
+    first, own = source.outputs[0], design.graph.outputs[0]
+    firmware = decode(own, design.predict_codes(data)[own.name])
+    theirs = model[first.value]
+    facts: dict[str, Any] = {"samples": len(theirs)}
+    scale = float(np.sqrt(np.mean(theirs**2))) or 1.0
+    if firmware.shape == theirs.shape:
+        facts["relative_error"] = float(np.sqrt(np.mean((firmware - theirs) ** 2)) / scale)
+    if theirs.ndim == 2 and theirs.shape[1] > 1:
+        ours, original = firmware.argmax(1), theirs.argmax(1)
+        facts["same_class"] = float((ours == original).mean())
+        if design.labels is not None:
+            if design.labels.max() >= theirs.shape[1]:
+                raise DataError(
+                    "a label names no class of the model",
+                    found=int(design.labels.max()),
+                    supported=f"0 to {theirs.shape[1] - 1}",
+                )
+            facts["accuracy_model"] = float((original == design.labels).mean())
+            facts["accuracy_firmware"] = float((ours == design.labels).mean())
+    return facts
