@@ -22,6 +22,7 @@ from gatewright.flow.options import Options
 from gatewright.hw import Kind, Module
 from gatewright.ir import run_real
 from gatewright.passes.netlist import modules, resources
+from gatewright.passes.netlist.bits import Bits
 from gatewright.passes.netlist.cost import cell_luts
 
 NAME = f"set network, {PARTICLES} particles x {FEATURES} features"
@@ -76,7 +77,8 @@ def cost(top: Module) -> float:
     used = resources(top)
     for m in modules(top):
         adders = [s for s, kind in enumerate(m.kind) if kind in (Kind.ADD, Kind.SUB)]
-        total += used[m.name][1] * sum(cell_luts(m, s) for s in adders)
+        known = Bits(m)
+        total += used[m.name][1] * sum(cell_luts(m, s, known) for s in adders)
     return total
 
 

@@ -22,7 +22,7 @@ from gatewright.num import Fixed, Intervals
 from gatewright.ops import Relu
 from gatewright.passes.graph import prune
 from gatewright.passes.lower import lower
-from gatewright.passes.netlist import Clock, pipeline, recode
+from gatewright.passes.netlist import Clock, cell_delay, pipeline, recode
 from gatewright.passes.netlist.optimise import PASSES as REWRITES
 from gatewright.passes.netlist.optimise import optimise
 
@@ -167,7 +167,8 @@ def test_a_range_that_is_too_narrow_is_refuted():
 
 def test_a_register_too_few_is_no_proof():
     m = network()
-    late = pipeline(m, Clock(1.0 + MODEL.register, MODEL))
+    slowest = max(cell_delay(m, s, MODEL) for s in range(len(m)))
+    late = pipeline(m, Clock(slowest + MODEL.register, MODEL))
     assert late.latency >= 1
     register = next(s for s, k in enumerate(late.kind) if k == Kind.REG)
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from gatewright.hw import NONE, Kind, Module
 from gatewright.passes.netlist import DelayModel, cell_delay, growth
+from gatewright.passes.netlist.bits import Bits
 
 CONSTANTS = ("register", "lut", "carry", "carry_bit", "mux", "spread")
 """The constants of a delay model; the period of a path is linear in them."""
@@ -102,6 +103,7 @@ class _Search:
     model: DelayModel
     units: list[DelayModel]
     known: dict[tuple[int, tuple[_Arrival, ...]], _Settled] = field(default_factory=dict)
+    bits: dict[int, Bits] = field(default_factory=dict)
 
     def settle(self, m: Module, inputs: tuple[_Arrival, ...]) -> _Settled:
         key = (id(m), inputs)
@@ -110,7 +112,7 @@ class _Search:
         return self.known[key]
 
     def _settle(self, m: Module, inputs: tuple[_Arrival, ...]) -> _Settled:
-        size = len(m)
+        size, bits = len(m), self.bits.setdefault(id(m), Bits(m))
         time, before = [0.0] * size, [NONE] * size
         given: dict[int, _Arrival] = {}
         used: dict[int, _Settled] = {}
@@ -128,7 +130,7 @@ class _Search:
                 last = max((o for o in m.operands(s) if not m.is_constant(o)),
                            key=time.__getitem__, default=NONE)  # fmt: skip
                 if last != NONE:
-                    time[s] = time[last] + cell_delay(m, s, self.model)
+                    time[s] = time[last] + cell_delay(m, s, self.model, bits)
                     before[s] = last
                 continue
             if s in given:
@@ -154,7 +156,7 @@ class _Search:
 
     def _trace(self, m: Module, s: int, before: list[int], given: dict[int, _Arrival]) -> _Arrival:
         """Add up the way to a signal, back to where it starts."""
-        counts = [0.0] * len(self.units)
+        counts, bits = [0.0] * len(self.units), self.bits[id(m)]
         total = 0.0
         cells = []
         while s not in given and before[s] != NONE:
@@ -163,7 +165,8 @@ class _Search:
         start = START if m.is_constant(s) else given.get(s, START)
         total = start.time
         for cell in reversed(cells):
-            total += cell_delay(m, cell, self.model)
-            counts = [n + cell_delay(m, cell, u) for n, u in zip(counts, self.units, strict=True)]
+            total += cell_delay(m, cell, self.model, bits)
+            units = (cell_delay(m, cell, u, bits) for u in self.units)
+            counts = [n + d for n, d in zip(counts, units, strict=True)]
         terms = tuple(n + t for n, t in zip(counts, start.terms, strict=True))
         return _Arrival(total, terms)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
-
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+from typing import TYPE_CHECKING
 
 from gatewright.base import DataError
 from gatewright.emit.header import generator
@@ -12,10 +11,15 @@ from gatewright.emit.vectors import Ports, input_ports, output_ports, total_bits
 from gatewright.emit.verilog import top_name
 from gatewright.hw import Module
 
+if TYPE_CHECKING:
+    from jinja2 import Template
+
 
 @lru_cache(maxsize=4)
 def template(name: str) -> Template:
     """Return a template of this package."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined  # here: RTL takes none
+
     loader = PackageLoader("gatewright.emit", "templates")
     environment = Environment(  # what it writes is no HTML: nothing to escape
         loader=loader,

@@ -21,7 +21,6 @@ from gatewright.flow.encoder import encode_fast
 from gatewright.flow.golden import VECTORS, Golden, compare_golden, thinned
 from gatewright.flow.host import Data, answers, as_inputs, encode, input_vectors
 from gatewright.flow.options import Options, check_count
-from gatewright.flow.prove import proof_checks
 from gatewright.flow.verify import (
     Codes,
     RtlRun,
@@ -248,6 +247,8 @@ class Design:
                 )
             if prove:
                 plans = self.planned.plans
+                from gatewright.flow.prove import proof_checks  # no compilation needs it
+
                 checks += proof_checks(self.graph, self.module, self.sources, plans, self.progress)
         self.verification = Verification(tuple(checks))
         self.verification.raise_if_failed()

@@ -10,17 +10,16 @@ import importlib.util
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import onnx
-from onnx import numpy_helper
 
 from gatewright.base import VerificationError
 from gatewright.ir import Graph, Reals
 from gatewright.ops.rounding_error import FLOAT32, FLOAT64, float_bounds
 
-FLOAT, DOUBLE = onnx.TensorProto.FLOAT, onnx.TensorProto.DOUBLE
+if TYPE_CHECKING:
+    import onnx  # loaded where an ONNX model is: every compilation imports this module
 
 TINY = 1e-300
 """Below what float64 resolves."""
@@ -117,6 +116,8 @@ def _runners(model: Any) -> list[tuple[str, Run, float]]:
 
 def _load_onnx(model: Any) -> onnx.ModelProto:
     """Return an ONNX model that only holds standard operators."""
+    import onnx
+
     loaded = onnx.load(str(model)) if isinstance(model, str | Path) else model
     foreign = {n.op_type for n in loaded.graph.node if n.domain not in ("", "ai.onnx")}
     foreign |= {n.op_type for n in loaded.graph.node} & {"Quant", "IntQuant", "BipolarQuant"}
@@ -141,6 +142,9 @@ def _run_reference(model: Any, graph: Graph, inputs: Mapping[str, Reals]) -> lis
 
 def in_float64(model: onnx.ModelProto) -> onnx.ModelProto:
     """Return a model that computes in float64: every float tensor and type is made double."""
+    import onnx
+
+    single, wide = onnx.TensorProto.FLOAT, onnx.TensorProto.DOUBLE
     double = onnx.ModelProto()
     double.CopyFrom(model)
     graph = double.graph
@@ -150,16 +154,18 @@ def in_float64(model: onnx.ModelProto) -> onnx.ModelProto:
         for attribute in node.attribute:
             if attribute.HasField("t"):
                 _widen(attribute.t)
-            if node.op_type == "Cast" and attribute.name == "to" and attribute.i == FLOAT:
-                attribute.i = DOUBLE
+            if node.op_type == "Cast" and attribute.name == "to" and attribute.i == single:
+                attribute.i = wide
     for value in (*graph.input, *graph.output, *graph.value_info):
-        if value.type.tensor_type.elem_type == FLOAT:
-            value.type.tensor_type.elem_type = DOUBLE
+        if value.type.tensor_type.elem_type == single:
+            value.type.tensor_type.elem_type = wide
     return double
 
 
 def _widen(tensor: onnx.TensorProto) -> None:
-    if tensor.data_type == FLOAT:
+    from onnx import TensorProto, numpy_helper
+
+    if tensor.data_type == TensorProto.FLOAT:
         array = numpy_helper.to_array(tensor).astype(np.float64)
         tensor.CopyFrom(numpy_helper.from_array(array, tensor.name))
 

@@ -12,8 +12,11 @@ from gatewright.hw.cells import NO_RESET, NONE, Kind, Table
 from gatewright.num import MAX_WIDTH, Fixed, Intervals
 
 LIMIT = 1 << MAX_WIDTH
-UNIQUE = frozenset((Kind.REG, Kind.INPUT, Kind.INSTANCE))
+HALF = LIMIT >> 1
+UNIQUE = frozenset(int(kind) for kind in (Kind.REG, Kind.INPUT, Kind.INSTANCE))
 """Cells that stand for themselves: two of them are never one."""
+
+INSTANCE = int(Kind.INSTANCE)
 
 Range = tuple[int, int, int]
 """Smallest integer, largest integer, binary point."""
@@ -101,7 +104,7 @@ class Module:
 
     def operands(self, s: int) -> list[int]:
         """Return the rows that a cell reads; an instance output reads all of its inputs."""
-        if self.kind[s] == Kind.INSTANCE:
+        if self.kind[s] == INSTANCE:
             return list(self.instances[self.imm[s] >> 32].inputs)
         return [o for o in (self.a[s], self.b[s], self.c[s]) if o != NONE]
 
@@ -123,17 +126,19 @@ class Module:
     # ---- rows
 
     def row(
-        self, kind: Kind, rng: Range, a: int = NONE, b: int = NONE, c: int = NONE, imm: int = 0
+        self, kind: int, rng: Range, a: int = NONE, b: int = NONE, c: int = NONE, imm: int = 0
     ) -> int:
         """Append a cell and return its signal; an equal cell that is there already is returned."""
         lo, hi, frac = rng
-        if hi >= (LIMIT if lo >= 0 else LIMIT >> 1) or lo < -(LIMIT >> 1):
-            raise self._too_wide(kind.name.lower(), lo, hi)
+        if hi >= HALF or lo < -HALF:
+            self._check_width(kind, lo, hi)
         signal = len(self.kind)
         if kind not in UNIQUE:
-            known = self._find((kind, a, b, c, imm, lo, hi, frac), signal)
-            if known != signal:
-                return known
+            cell = (kind, a, b, c, imm, lo, hi, frac)
+            if self._known.setdefault(hash(cell), signal) != signal:
+                known = self._find(cell, signal)
+                if known != signal:
+                    return known
         self.kind.append(kind)
         self.a.append(a)
         self.b.append(b)
@@ -159,6 +164,10 @@ class Module:
             ):  # fmt: skip
                 return s
             key += 1
+
+    def _check_width(self, kind: int, lo: int, hi: int) -> None:
+        if lo < -HALF or hi >= (LIMIT if lo >= 0 else HALF):
+            raise self._too_wide(Kind(kind).name.lower(), lo, hi)
 
     def _too_wide(self, what: str, lo: int, hi: int) -> FormatError:
         return FormatError(

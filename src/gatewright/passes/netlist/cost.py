@@ -8,6 +8,15 @@ from gatewright.hw import ADDED, NO_RESET, NONE, Kind, Module
 from gatewright.passes.netlist.bits import Bits
 from gatewright.passes.netlist.delay import is_complement, is_sign_test
 
+FREE = frozenset(
+    int(kind)
+    for kind in (
+        Kind.CONST, Kind.INPUT, Kind.SHIFT, Kind.WRAP, Kind.SLICE, Kind.CONCAT, Kind.INSTANCE
+    )
+)  # fmt: skip
+"""Cells that are wiring."""
+REG, SUMS = int(Kind.REG), frozenset((int(Kind.ADD), int(Kind.SUB)))
+
 
 @dataclass(frozen=True)
 class Resources:
@@ -41,7 +50,7 @@ def own_resources(m: Module) -> Resources:
     lut, ff, srl, dsp = 0.0, 0, 0, 0
     known = Bits(m)
     for s, kind in enumerate(m.kind):
-        if kind != Kind.REG and kind not in FREE:
+        if kind not in FREE and kind != REG:
             lut += cell_luts(m, s, known)
             dsp += m.imm[s] % ADDED if kind == Kind.MUL else 0
     for run in register_runs(m):
@@ -95,17 +104,13 @@ def run_cost(length: int) -> tuple[int, int]:
     return int(rest in (1, 17)), whole + (rest > 1)
 
 
-FREE = (Kind.CONST, Kind.INPUT, Kind.SHIFT, Kind.WRAP, Kind.SLICE, Kind.CONCAT, Kind.INSTANCE)
-"""Cells that are wiring."""
-
-
 def cell_luts(m: Module, s: int, known: Bits | None = None) -> float:
     """Return the estimated LUTs of one cell."""
     kind = m.kind[s]
-    if kind in (Kind.ADD, Kind.MUL) and m.imm[s]:
-        return 0.0  # in DSP blocks
-    if kind in (Kind.ADD, Kind.SUB):
-        return _adder_bits(m, s, known or Bits(m))
+    if kind in SUMS:
+        return 0.0 if m.imm[s] else float((known or Bits(m)).adder_bits(s))
+    if kind == Kind.MUL and m.imm[s]:
+        return 0.0  # in DSP blocks, as a sum with `imm`
     if kind == Kind.LESS:
         return _comparison(m, s)
     if is_complement(m, s):
@@ -139,22 +144,6 @@ def _comparison(m: Module, s: int) -> float:
     limit = (m.lo[constant] << shift if shift >= 0 else m.lo[constant] >> -shift) + extra
     idle = (limit & -limit).bit_length() - 1 if limit else m.width(other)
     return max(m.width(other) - idle, 1) / 4
-
-
-def _adder_bits(m: Module, s: int, known: Bits) -> float:
-    """Return the bits of a sum that need a LUT: those where both operands have one.
-
-    Where only one operand has a bit, or the other a constant, the carry chain takes it as it is;
-    equal pairs of bits, as above both signs, share a LUT. A difference needs one more where both
-    operands have its lowest bit: the carry that enters there makes that bit of the result differ
-    from what the chain is fed with.
-    """
-    a, b = known.aligned(s, m.a[s]), known.aligned(s, m.b[s])
-    both = a.bits & b.bits
-    entered = m.kind[s] == Kind.SUB and both != 0 and both & -both == b.bits & -b.bits
-    if a.signed and b.signed:
-        both &= (1 << max(a.top, b.top)) - 1
-    return float(both.bit_count() + entered)
 
 
 def resources(top: Module) -> dict[str, tuple[Resources, int]]:

@@ -8,6 +8,16 @@ from dataclasses import dataclass, replace
 from gatewright.hw import ADDED, Kind, Module
 from gatewright.passes.netlist.bits import Bits
 
+WIRES = frozenset(
+    int(kind)
+    for kind in (
+        Kind.CONST, Kind.INPUT, Kind.SHIFT, Kind.WRAP, Kind.SLICE, Kind.CONCAT, Kind.REG,
+        Kind.INSTANCE,
+    )
+)  # fmt: skip
+"""Cells without a delay of their own."""
+SUMS = frozenset((int(Kind.ADD), int(Kind.SUB)))
+
 
 @dataclass(frozen=True)
 class DelayModel:
@@ -69,20 +79,11 @@ class Clock:
 def cell_delay(m: Module, s: int, model: DelayModel, known: Bits | None = None) -> float:
     """Return the delay from the operands of a cell to its result, in nanoseconds."""
     kind = m.kind[s]
-    if kind in (
-        Kind.CONST,
-        Kind.INPUT,
-        Kind.SHIFT,
-        Kind.WRAP,
-        Kind.SLICE,
-        Kind.CONCAT,
-        Kind.REG,
-        Kind.INSTANCE,
-    ):
+    if kind in WIRES:
         return 0.0
-    if kind == Kind.ADD and m.imm[s]:
-        return model.dsp_add
-    if kind in (Kind.ADD, Kind.SUB):
+    if kind in SUMS:
+        if m.imm[s]:
+            return model.dsp_add
         length = carry_length(m, s, known or Bits(m))
         return model.carry + model.carry_bit * length if length else 0.0
     if kind == Kind.LESS:

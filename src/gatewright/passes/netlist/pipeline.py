@@ -79,8 +79,8 @@ def _rebuild(schedule: Schedule, done: dict[int, Module]) -> Module:
         if id(child) not in done:
             done[id(child)] = _rebuild(child, done)
         children.append(done[id(child)])
-    m = schedule.module
-    built = Rebuild(m, schedule.label, schedule.depth, children).run()
+    built = Rebuild(schedule, children).run()
     built.latency = schedule.latency
-    built.interval = max([m.interval, *(c.interval for c in children if c is not None)])
+    intervals = (c.interval for c in children if c is not None)
+    built.interval = max([schedule.module.interval, *intervals])
     return built

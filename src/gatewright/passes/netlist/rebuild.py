@@ -5,49 +5,30 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from gatewright.hw import NO_RESET, NONE, Kind, Module
-from gatewright.passes.netlist.bits import same_bits
+from gatewright.passes.netlist.schedule import Schedule
 
-
-def live_cells(m: Module) -> list[bool]:
-    """Tell which cells something reads: an output, an instance or a register, in the end.
-
-    What can only have one value is written as a constant wherever it is read, and so its cell is
-    not live, nor what stands before it for its sake.
-    """
-    live = [False] * len(m)
-    todo = [s for s, kind in enumerate(m.kind) if kind in (Kind.REG, Kind.INPUT, Kind.INSTANCE)]
-    todo += m.output_signals
-    for s in todo:
-        live[s] = True
-    for instance in m.instances:
-        todo.extend(instance.inputs)
-    while todo:
-        s = todo.pop()
-        if m.is_constant(s) and m.kind[s] != Kind.REG:
-            live[s] = m.kind[s] in (Kind.INPUT, Kind.INSTANCE)
-            continue
-        live[s] = True
-        if m.kind[s] != Kind.INSTANCE:
-            todo.extend(o for o in m.operands(s) if not live[o])
-    return live
+REG, INPUT, INSTANCE = int(Kind.REG), int(Kind.INPUT), int(Kind.INSTANCE)
+AND = int(Kind.AND)
+GATES = frozenset((AND, int(Kind.OR), int(Kind.SELECT)))
+"""Cells that can pass control on."""
+CONST, SHIFT = int(Kind.CONST), int(Kind.SHIFT)
 
 
 class Rebuild:
     """Write a scheduled module out again, with registers between labels.
 
     Args:
-        m: the module without registers.
-        labels: cycles after the inputs of each signal.
-        depth: label of the outputs.
+        schedule: the module without registers, and its labels.
         children: the finished module of each instance; None for one that nothing reads.
     """
 
-    def __init__(
-        self, m: Module, labels: Sequence[int], depth: int, children: Sequence[Module | None]
-    ) -> None:
-        self.m, self.labels, self.depth, self.children = m, labels, depth, children
+    def __init__(self, schedule: Schedule, children: Sequence[Module | None]) -> None:
+        self.schedule, self.children = schedule, children
+        m = self.m = schedule.module
+        self.labels, self.depth, self.moved = schedule.label, schedule.depth, schedule.moved
         self.new = Module(m.name, m.origin, m.note, tables=list(m.tables))
         self.signal: dict[int, int] = {}
+        self.constants: dict[int, int] = {}
         self.chains: dict[int, list[int]] = {}
         self.control: set[int] = set()
         self.outputs: dict[int, list[int]] = {}
@@ -60,18 +41,18 @@ class Rebuild:
             for s, signal in zip(signals, fresh, strict=True):
                 self._keep(s, signal, control=port == "valid_in")
         late: list[int] = []
-        live = live_cells(m)
+        live = self.schedule.live
         for s, kind in enumerate(m.kind):
-            if kind == Kind.INPUT or not live[s]:
+            if kind == INPUT or not live[s]:
                 continue
-            if kind == Kind.REG:
+            if kind == REG:
                 register = new.register(m.range(s), None if m.imm[s] == NO_RESET else m.imm[s])
                 self._keep(s, register, control=m.imm[s] != NO_RESET and m.width(s) == 1)
                 late.append(s)
-            elif kind == Kind.INSTANCE:
+            elif kind == INSTANCE:
                 self._instance(s)
             else:
-                self._cell(s, Kind(kind))
+                self._cell(s, kind)
         for s in late:
             label = self.labels[s]
             enable = NONE if m.b[s] == NONE else self.at(m.b[s], label)
@@ -87,15 +68,19 @@ class Rebuild:
         if control:
             self.control.add(fresh)
 
-    def _cell(self, s: int, kind: Kind) -> None:
+    def _cell(self, s: int, kind: int) -> None:
         m, label = self.m, self.labels[s]
-        a, b, c = (o if o == NONE else self.at(o, label) for o in (m.a[s], m.b[s], m.c[s]))
-        fresh = self.new.row(kind, m.range(s), a, b, c, m.imm[s])
-        read = [o for o in (a, b, c) if o != NONE]
-        # A gate that a control signal holds at 0 in reset is control, whatever else it reads.
-        gated = kind == Kind.AND and any(o in self.control for o in read)
-        derived = kind in (Kind.OR, Kind.SELECT) and all(o in self.control for o in read)
-        self._keep(s, fresh, control=m.width(s) == 1 and (gated or derived))
+        a, b, c = m.a[s], m.b[s], m.c[s]
+        a = a if a == NONE else self.at(a, label)
+        b = b if b == NONE else self.at(b, label)
+        c = c if c == NONE else self.at(c, label)
+        fresh = self.new.row(kind, (m.lo[s], m.hi[s], m.frac[s]), a, b, c, m.imm[s])
+        control = False
+        if kind in GATES and m.width(s) == 1:
+            held = [o in self.control for o in (a, b, c) if o != NONE]
+            # A gate that a control signal holds at 0 in reset is control, whatever else it reads.
+            control = any(held) if kind == AND else all(held)
+        self._keep(s, fresh, control)
 
     def _instance(self, s: int) -> None:
         number, index = self.m.imm[s] >> 32, self.m.imm[s] & 0xFFFFFFFF
@@ -116,20 +101,24 @@ class Rebuild:
         """Return a cell that is made again behind the registers of its operand."""
         m, new = self.m, self.new
         late = self.at(source, label)
-        if m.kind[s] == Kind.SHIFT:
+        if m.kind[s] == SHIFT:
             return new.shift(late, m.imm[s])
         other = self.at(m.b[s] if m.a[s] == source else m.a[s], label)
-        return new.row(Kind(m.kind[s]), m.range(s), min(late, other), max(late, other))
+        return new.row(m.kind[s], m.range(s), min(late, other), max(late, other))
 
     def at(self, s: int, label: int) -> int:
         """Return a signal delayed to a label."""
-        m, own = self.m, self.labels[s]
-        if m.is_constant(s):
-            # On its own grid, whatever cell it comes from: the cells that read it count on that.
-            return self.new.row(Kind.CONST, m.range(s), imm=m.lo[s])
-        source = same_bits(m, s) if label > own else NONE
-        if source != NONE:
-            return self._again(s, source, label)
+        m = self.m
+        if m.lo[s] == m.hi[s]:
+            if s not in self.constants:
+                # On its own grid, whatever cell it comes from: those that read it count on that.
+                self.constants[s] = self.new.row(CONST, m.range(s), imm=m.lo[s])
+            return self.constants[s]
+        own = self.labels[s]
+        if label == own:
+            return self.signal[s]
+        if self.moved[s] != NONE:
+            return self._again(s, self.moved[s], label)
         chain = self.chains.setdefault(s, [self.signal[s]])
         while len(chain) <= label - own:
             source = chain[-1]

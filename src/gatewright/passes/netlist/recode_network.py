@@ -8,16 +8,16 @@ or -1. Constants and signs never make a node, so that sums which differ by them 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from gatewright.hw import NONE, Kind, Module
 from gatewright.passes.netlist.bits import in_block
-from gatewright.passes.netlist.rebuild import live_cells
+from gatewright.passes.netlist.live import live_cells
 
 SUMS = (Kind.ADD, Kind.SUB)
 
 
-@dataclass(frozen=True)
-class Term:
+class Term(NamedTuple):
     """What a signal is: `sign * u(node) * 2**exponent + constant * 2**-grid`."""
 
     node: int
@@ -26,8 +26,7 @@ class Term:
     constant: int
 
 
-@dataclass(frozen=True)
-class Sum:
+class Sum(NamedTuple):
     """The operands of a node: `a * 2**ea + sign * b * 2**eb`; the smaller shift is 0."""
 
     a: int

@@ -116,11 +116,15 @@ class Plan:
 
     def plain_offset(self, node: int, total: Sum) -> int:
         """Return the offset of a sum without what is added at the top."""
-        a, b = self.inverted(node, total)
-        _, offset_a = self.operand(total.a, a)
-        _, offset_b = self.operand(total.b, b)
-        offset = (offset_a << total.ea) + (offset_b << total.eb) + self.low[node]
-        return offset + (self.carry[node] << total.start)
+        a, ea, b, eb, relative = total
+        own, sign, offset = self.sign[node], self.sign, self.offset
+        of_a, of_b = offset[a], offset[b]
+        if sign[a] != own:  # the complement is taken, as `operand` says
+            of_a = (1 << self.width[a]) - 1 - of_a
+        if sign[b] != own * relative:
+            of_b = (1 << self.width[b]) - 1 - of_b
+        carry = self.carry[node] << total.start
+        return (of_a << ea) + (of_b << eb) + self.low[node] + carry
 
     def codes(self, node: int, offset: int) -> tuple[int, int]:
         """Return the range of a node's code at an offset."""
@@ -135,8 +139,9 @@ class Plan:
         total = self.net.sums[node]
         assert total is not None
         offset = self.plain_offset(node, total)
-        step = min(self.tops(total))
-        if not self.is_root[node] and not self.is_apart(total):
+        top_a, top_b = self.tops(total)
+        step = min(top_a, top_b)
+        if not self.is_root[node] and top_a > total.eb and top_b > total.ea:  # not apart
             low, high = self.codes(node, offset)
             spare = low >> step << step
             if (high - spare).bit_length() < high.bit_length():

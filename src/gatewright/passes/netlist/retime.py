@@ -18,9 +18,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from gatewright.hw import NONE, Kind, Module
-from gatewright.passes.netlist.bits import same_bits
-from gatewright.passes.netlist.rebuild import live_cells
 from gatewright.passes.netlist.schedule import Schedule
+
+INPUT, INSTANCE = int(Kind.INPUT), int(Kind.INSTANCE)
 
 HELD = 1 << 60
 """Loss that no gain outweighs."""
@@ -58,7 +58,6 @@ class _Place:
     exit: int
     node: list[int]
     point: list[int]
-    live: list[bool] = field(default_factory=list)
     children: dict[int, _Place] = field(default_factory=dict)
 
 
@@ -176,14 +175,14 @@ class _Program:
         """Add a module; `feeds` are the points of its input signals."""
         m, base = schedule.module, self.x[entry]
         nothing = [CONSTANT] * len(m)
-        place = _Place(schedule, entry, leave, nothing, nothing.copy(), live_cells(m))
+        place = _Place(schedule, entry, leave, nothing, nothing.copy())
         for s, kind in enumerate(m.kind):
-            if not place.live[s]:
+            if not schedule.live[s]:
                 continue
-            if kind == Kind.INPUT:
+            if kind == INPUT:
                 if not m.is_constant(s):
                     place.node[s], place.point[s] = entry, feeds[m.imm[s]]
-            elif kind == Kind.INSTANCE:
+            elif kind == INSTANCE:
                 self._instance(place, s, base)
                 child = place.children[m.imm[s] >> 32]
                 place.node[s] = child.exit
@@ -197,7 +196,7 @@ class _Program:
     def _cell(self, place: _Place, s: int, base: int) -> None:
         """Add a cell; one that is made again behind registers is its operand."""
         m, schedule = place.schedule.module, place.schedule
-        source = same_bits(m, s)
+        source = schedule.moved[s]
         if source != NONE:
             place.node[s], place.point[s] = place.node[source], place.point[source]
             return
@@ -243,20 +242,20 @@ class _Program:
 
     def _cost(self, place: _Place) -> None:
         """Charge each signal for the registers up to its latest reader."""
-        m = place.schedule.module
+        m, live, moved = place.schedule.module, place.schedule.live, place.schedule.moved
         readers: dict[int, set[int]] = {}
         for s, kind in enumerate(m.kind):
-            if kind == Kind.INSTANCE or not place.live[s] or same_bits(m, s) != NONE:
+            if kind == INSTANCE or not live[s] or moved[s] != NONE:
                 continue
             for o in m.operands(s):
-                readers.setdefault(_source(m, o), set()).add(place.node[s])
+                readers.setdefault(_source(moved, o), set()).add(place.node[s])
         for number, child in place.children.items():
             for o in m.instances[number].inputs:
-                readers.setdefault(_source(m, o), set()).add(child.entry)
+                readers.setdefault(_source(moved, o), set()).add(child.entry)
         for o in m.output_signals:
             if not m.is_constant(o):
                 self.arc(place.node[o], place.exit)
-                readers.setdefault(_source(m, o), set()).add(place.exit)
+                readers.setdefault(_source(moved, o), set()).add(place.exit)
         for s, found in readers.items():
             if not m.is_constant(s):
                 self._charge(place.node[s], m.width(s), sorted(found))
@@ -302,8 +301,8 @@ class _Program:
             todo.extend(place.children.values())
 
 
-def _source(m: Module, s: int) -> int:
+def _source(moved: list[int], s: int) -> int:
     """Return what stands before cells that are made again behind registers."""
-    while (source := same_bits(m, s)) != NONE:
-        s = source
+    while moved[s] != NONE:
+        s = moved[s]
     return s

@@ -10,12 +10,17 @@ longer. All outputs of a module leave in one cycle.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from gatewright.base import OptionError
-from gatewright.hw import Instance, Kind, Module
-from gatewright.passes.netlist.bits import Bits
+from gatewright.hw import NONE, Instance, Kind, Module
+from gatewright.passes.netlist.bits import Bits, same_bits
 from gatewright.passes.netlist.delay import Clock, cell_delay
+from gatewright.passes.netlist.live import live_cells
 from gatewright.passes.netlist.loops import in_order
+
+CONST, INPUT = int(Kind.CONST), int(Kind.INPUT)
+REG, INSTANCE = int(Kind.REG), int(Kind.INSTANCE)
 
 
 @dataclass(eq=False)
@@ -42,6 +47,17 @@ class Schedule:
     children: list[Schedule | None] = field(default_factory=list)
     uses: dict[int, list[Instance]] = field(default_factory=dict)
     depth: int = 0
+
+    @cached_property
+    def live(self) -> list[bool]:
+        """Which cells something reads."""
+        return live_cells(self.module)
+
+    @cached_property
+    def moved(self) -> list[int]:
+        """The operand that each cell is made again behind registers of, or NONE."""
+        m = self.module
+        return [same_bits(m, s) if live else NONE for s, live in enumerate(self.live)]
 
     @property
     def placed(self) -> list[Schedule]:
@@ -87,17 +103,17 @@ class Scheduler:
         for members in in_order(m):
             s = members[0]
             kind = m.kind[s]
-            if len(members) > 1 or kind == Kind.REG:
+            if len(members) > 1 or kind == REG:
                 self._place_loop(m, members, schedule)
-            elif kind == Kind.INPUT:
+            elif kind == INPUT:
                 schedule.arrival[s] = granted[m.imm[s]]
-            elif kind == Kind.INSTANCE:
+            elif kind == INSTANCE:
                 number, index = m.imm[s] >> 32, m.imm[s] & 0xFFFFFFFF
                 if number not in results:
                     results[number] = self._place_instance(m, number, schedule)
                 label, settle = results[number]
                 schedule.label[s], schedule.arrival[s] = label, settle[index]
-            elif kind != Kind.CONST:
+            elif kind != CONST:
                 self._place_cell(m, s, schedule)
         outputs = [schedule.label[s] for s in m.output_signals if not m.is_constant(s)]
         schedule.depth = max(outputs, default=0)
@@ -105,9 +121,15 @@ class Scheduler:
 
     def _inputs(self, m: Module, operands: list[int], schedule: Schedule) -> tuple[int, float]:
         """Return the latest label of some operands and when the last of them settles in it."""
-        live = [o for o in operands if not m.is_constant(o)]
-        label = max((schedule.label[o] for o in live), default=0)
-        settle = max((schedule.arrival[o] for o in live if schedule.label[o] == label), default=0.0)
+        label, settle = 0, 0.0
+        for o in operands:
+            if m.lo[o] == m.hi[o]:
+                continue
+            own = schedule.label[o]
+            if own > label:
+                label, settle = own, schedule.arrival[o]
+            elif own == label and schedule.arrival[o] > settle:
+                settle = schedule.arrival[o]
         return label, settle
 
     def _place_cell(self, m: Module, s: int, schedule: Schedule) -> None:

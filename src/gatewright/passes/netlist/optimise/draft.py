@@ -17,6 +17,9 @@ REG, INSTANCE = int(Kind.REG), int(Kind.INSTANCE)
 READ_AS_CODE = frozenset((int(Kind.CONCAT), int(Kind.TABLE)))
 """Cells whose result depends on how wide an operand is."""
 
+MISSING = -2
+"""In place of the number of a row that is not written yet."""
+
 
 class Draft:
     """A copy of a module's columns that a rewrite may edit.
@@ -134,7 +137,8 @@ class _Writer:
         self.draft, self.children = draft, children
         m = draft.source
         self.new = Module(m.name, m.origin, m.note, m.latency, m.interval)
-        self.place: dict[int, int] = {}
+        # Where each row is in the new module. NONE, the last, stays NONE.
+        self.place = [MISSING] * len(draft) + [NONE]
         self.outputs_of: dict[int, list[int]] = {}
         if m.instances:
             for s, kind in enumerate(m.kind):
@@ -144,45 +148,55 @@ class _Writer:
     def run(self) -> Module:
         draft, new, m = self.draft, self.new, self.draft.source
         for port, signals in m.inputs.items():
-            fresh = new.input(port, m.intervals(signals))
-            self.place.update(zip(signals, fresh, strict=True))
+            for s, fresh in zip(signals, new.input(port, m.intervals(signals)), strict=True):
+                self.place[s] = fresh
         new.tables = list(draft.tables)
+        operands = self._operands()
         for instance in m.instances:  # their outputs keep their numbers
-            for o in instance.inputs:
-                self._visit(draft.at(o))
+            self._visit([draft.at(o) for o in instance.inputs], *operands)
             self._instance(instance)
         for port, signals in m.outputs.items():
-            for s in signals:
-                self._visit(draft.at(s))
+            self._visit([draft.at(s) for s in signals], *operands)
             new.outputs[port] = [self._as_was(s) for s in signals]
         for s, name in m.names.items():
-            if draft.at(s) in self.place:
-                new.label(self.place[draft.at(s)], name)
+            fresh = self.place[draft.at(s)]
+            if fresh != MISSING:
+                new.label(fresh, name)
         return new
 
-    def _visit(self, root: int) -> None:
-        """Write a row and all that it needs, without recursion."""
-        draft, place = self.draft, self.place
-        stack = [root]
+    def _operands(self) -> tuple[list[int], list[int], list[int]]:
+        """Return the operands of all rows, where readers were sent to."""
+        draft = self.draft
+        if not draft.forward:
+            return draft.a, draft.b, draft.c
+        to = [*range(len(draft)), NONE]
+        for s in draft.forward:
+            to[s] = draft.at(s)
+        return [to[o] for o in draft.a], [to[o] for o in draft.b], [to[o] for o in draft.c]
+
+    def _visit(self, roots: list[int], of_a: list[int], of_b: list[int], of_c: list[int]) -> None:
+        """Write rows, one after the other, with all that they need; without recursion."""
+        draft, place, row = self.draft, self.place, self.new.row
+        kind, imm, low, high, frac = draft.kind, draft.imm, draft.lo, draft.hi, draft.frac
+        stack = roots[::-1]
         while stack:
             s = stack[-1]
-            if s in place:
+            if place[s] != MISSING:
                 stack.pop()
                 continue
-            if draft.is_constant(s):
-                self._write(s, NONE, NONE, NONE)
+            lo, hi = low[s], high[s]
+            if lo == hi:
+                place[s] = row(CONST, (lo, hi, frac[s]), imm=lo)
                 stack.pop()
                 continue
-            operands = (draft.a[s], draft.b[s], draft.c[s])
-            a, b, c = (o if o == NONE else draft.at(o) for o in operands)
-            missing = [o for o in (c, b, a) if o != NONE and o not in place]
-            if missing:
-                stack += missing
+            old = of_a[s], of_b[s], of_c[s]
+            a, b, c = place[old[0]], place[old[1]], place[old[2]]
+            if a == MISSING or b == MISSING or c == MISSING:
+                stack += [o for o in reversed(old) if place[o] == MISSING]
                 continue
-            fresh = [o if o == NONE else place[o] for o in (a, b, c)]
-            if draft.kind[s] in READ_AS_CODE:
-                fresh[:2] = [self._coded(o, f) for o, f in zip(operands, fresh[:2], strict=False)]
-            self._write(s, *fresh)
+            if kind[s] in READ_AS_CODE:
+                a, b = self._coded(draft.a[s], a), self._coded(draft.b[s], b)
+            place[s] = row(kind[s], (lo, hi, frac[s]), a, b, c, imm[s])
             stack.pop()
 
     def _coded(self, old: int, fresh: int) -> int:
@@ -195,14 +209,6 @@ class _Writer:
         if width == new.width(fresh):
             return fresh
         return new.row(Kind.WRAP, (lo, hi, frac), fresh, imm=2 * width + (lo < 0))
-
-    def _write(self, s: int, a: int, b: int, c: int) -> None:
-        draft = self.draft
-        rng = draft.range(s)
-        if rng[0] == rng[1]:
-            self.place[s] = self.new.row(Kind.CONST, rng, imm=rng[0])
-        else:
-            self.place[s] = self.new.row(Kind(draft.kind[s]), rng, a, b, c, draft.imm[s])
 
     def _instance(self, old: Instance) -> None:
         """Write an instance and its outputs."""

@@ -26,7 +26,7 @@ PASSES: tuple[Rewrite, ...] = (
 """The rewrites, in order."""
 
 ROUNDS = 4
-"""How often the list is gone through at most; usually the second round changes nothing."""
+"""How often the list is gone through at most, while anything changes."""
 
 
 def optimise(top: Module, passes: Sequence[Rewrite] = PASSES) -> Module:
@@ -51,10 +51,10 @@ def _optimise_one(m: Module, done: dict[int, Module], passes: Sequence[Rewrite])
         return m
     if any(done[id(i.module)] is not i.module for i in m.instances):
         m = Draft(m).finish(done)
-    for _ in range(ROUNDS):
-        before = m
-        for rewrite in passes:
-            m = rewrite(m)
-        if m is before:
+    idle = 0
+    for rewrite in [*passes] * ROUNDS:
+        before, m = m, rewrite(m)
+        idle = idle + 1 if m is before else 0
+        if idle == len(passes):  # each has seen the module as it is now
             break
     return m
