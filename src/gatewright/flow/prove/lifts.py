@@ -1,0 +1,98 @@
+"""Low bits of a form as bits of one scalar: congruent forms, and sums of rounded quotients.
+
+The text adds a constant, or another number, to the upper bits of a sum: `floor(s / 4) + x` is
+`floor((s + 4 * x) / 4)`, and the two bits of `s` that were left out are those of `s + 4 * x`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from gatewright.flow.prove.forms import Form, Scalar, Space
+from gatewright.flow.prove.vectors import WIDEST, Words
+from gatewright.num import Ints
+
+MOST = 32
+"""Ways to write a form as a quotient that are tried."""
+
+
+def quotients(space: Space, form: Form) -> Iterator[tuple[Form, int]]:
+    """Yield `(f, d)` with `form == floor(f / d)`, the form itself first."""
+    todo, seen = [(form, 1)], 0
+    while todo and seen < MOST:
+        whole, divisor = todo.pop(0)
+        yield whole, divisor
+        seen += 1
+        for v, c in whole.terms.items():
+            link = space.variables[v].link
+            if link is None or c not in (1, -1) or link[2] != link[1] - 1:
+                continue
+            rest = Form({u: k for u, k in whole.terms.items() if u != v}, whole.constant)
+            inner = rest.times(link[1]).plus(link[0], c)
+            # -floor(f / d) is floor((d - 1 - f) / d)
+            todo.append((inner if c == 1 else inner.moved(link[2]), divisor * link[1]))
+
+
+def low_bits(
+    space: Space, form: Form, end: int, scalar: Scalar, own: Ints, first: int
+) -> Words | None:
+    """Return a form modulo `2**end` over values of a scalar; None where it is no function of it.
+
+    Args:
+        space: of the form.
+        form: the number.
+        end: bits that are wanted.
+        scalar: what it is to be a function of.
+        own: values of the scalar.
+        first: place of the first of them in the scalar's range.
+    """
+    for whole, divisor in quotients(space, form):
+        shift = divisor.bit_length() - 1
+        exact = divisor != 1 << shift
+        width = WIDEST if exact else end + shift
+        if width > WIDEST:
+            continue
+        words = _modulo(space, whole, width, scalar, own, first, exact)
+        if words is None:
+            continue
+        if exact:
+            words = (words.astype(np.int64) // divisor).astype(np.uint64)
+        else:
+            words = words >> np.uint64(shift)
+        return np.asarray(words & np.uint64((1 << end) - 1), np.uint64)
+    return None
+
+
+def _modulo(
+    space: Space, form: Form, width: int, scalar: Scalar, own: Ints, first: int, exact: bool
+) -> Words | None:
+    """Return a form over values of a scalar, modulo `2**width` (or itself, where it has to be)."""
+    if exact and max(map(abs, space.range(form))) >= 1 << WIDEST:
+        return None
+    total = np.full(len(own), form.constant % (1 << 64), np.uint64)
+    left: dict[int, int] = {}
+    for v, c in form.terms.items():
+        x = space.variables[v]
+        if x.table is not None and x.support == frozenset({scalar}):
+            total += x.table[first : first + len(own)].astype(np.uint64) * np.uint64(c % (1 << 64))
+        else:
+            left[v] = c
+    factor = _factor(left, scalar.form.terms, None if exact else 1 << width)
+    if factor is None:
+        return None
+    total += own.astype(np.uint64) * np.uint64(factor % (1 << 64))
+    return total if exact else total & np.uint64((1 << width) - 1)
+
+
+def _factor(terms: dict[int, int], unit: dict[int, int], span: int | None) -> int | None:
+    """Return the factor between two sums of variables, modulo `span` where there is one."""
+    if span is None:
+        v = next(iter(unit))
+        factor = terms.get(v, 0) // unit[v]
+        return factor if terms == {u: k * factor for u, k in unit.items() if factor} else None
+    v = next(u for u, k in unit.items() if k & 1)  # they share no factor, so that one is odd
+    factor = terms.get(v, 0) * pow(unit[v], -1, span) % span
+    same = all(not (terms.get(u, 0) - factor * unit.get(u, 0)) % span for u in {*terms, *unit})
+    return factor if same else None
