@@ -140,7 +140,7 @@ def change(text: str, pattern: str, new: str) -> str:
 
 CHANGES = {
     "operator": ("second", r"^(  wire [^/]*=[^/]*?) \+ ", r"\1 - "),
-    "constant": ("first", r"^(  wire [^/]*= [^/?]* [-+] \d+'d)\d+;", r"\g<1>7;"),
+    "constant": ("first", r"^(  wire [^/?]* [-+] \d+'d)\d+(?=[,;])", r"\g<1>7"),
     "bit-select": ("first", r"= x\[5:0\];", "= x[6:1];"),
     "choice": ("first", r"^(  wire [^/]*= \w+ \?) ([^:]+) : ([^;]+);", r"\1 \3 : \2;"),
     "wiring": ("net", r"\.x\(x\)", ".x({x[5:0], x[29:6]})"),
@@ -167,8 +167,13 @@ def test_a_missing_register_is_refuted():
     graph = network()
     module, sources = emitted(graph, 1.0)
     loads = dict(re.findall(r"^ +(\w+) <= (\w+);", sources["first.v"], re.M))
-    late, middle = next((r, data) for r, data in loads.items() if data in loads)
-    text = change(sources["first.v"], rf" {late} <= {middle};", f" {late} <= {loads[middle]};")
+    wires = re.findall(r"^  wire [^/\n]*=[^/\n]*;", sources["first.v"], re.M)
+    early, line = next(
+        (used[0], line)
+        for line in wires
+        if len(used := list(dict.fromkeys(w for w in re.findall(r"\w+", line) if w in loads))) > 1
+    )
+    text = sources["first.v"].replace(line, re.sub(rf"\b{early}\b", loads[early], line))
     found = prove(graph, module, {**sources, "first.v": text}, {})
     assert re.match(r"first\.v: paths of \d+ and \d+ registers meet \(first\.v:", found[0].failure)
 
@@ -201,10 +206,40 @@ def test_verify_proves_and_says_where_it_fails():
     assert "equal integers for every input" in str(error.value)
 
 
+@pytest.mark.parametrize("period", [20.0, 1.5])
+def test_rows_and_a_sum_over_them_are_proven(period):
+    """Deep Sets: a module for the rows, instanced in its layer; a sum; a dense layer."""
+    rng = np.random.default_rng(0)
+    kind = Intervals.format(Fixed.parse("fixed<5,2>"), (6, 3))
+    quantizer = Quantize.to_format(Fixed.parse("ufixed<4,2>"), Rounding.RND, Overflow.SAT)
+    nodes = (
+        Node("d", Dense.of(rng.integers(-7, 8, (3, 5)) / 4, rng.integers(-3, 4, 5) / 4), ("x",), "phi"),
+        Node("r", Relu(), ("d",), "phi"),
+        Node("q", quantizer, ("r",), "phi"),
+        Node("f", Reshape((30,)), ("q",), "flat"),
+        Node("p", Dense.of(np.tile(np.eye(5), (6, 1)) / 4), ("f",), "pool"),
+        Node("o", Dense.of(rng.integers(-7, 8, (5, 2)) / 2), ("p",), "rho"),
+    )  # fmt: skip
+    graph = Graph("sets", (Input("x", (6, 3), kind),), nodes, (Output("y", "o"),))
+    module, sources = emitted(graph, period)
+    rows = [f for f, text in sources.items() if len(re.findall(r"^module ", text, re.M)) == 1]
+    kernel = next(
+        f[:-2] for f in rows if len(re.findall(rf"^  {f[:-2]} ", sources["phi.v"], re.M)) == 6
+    )
+    found = prove(graph, module, sources, {})
+    assert [p.status for p in found] == ["proven"] * 4, [p.detail for p in found]
+    assert found[0].cones == 30
+    text = change(sources[f"{kernel}.v"], r"^(  wire [^/\n]*=[^/\n]*?) \+ ", r"\1 - ")
+    found = prove(graph, module, {**sources, f"{kernel}.v": text}, {})
+    assert [p.status for p in found] == ["failed", *["proven"] * 3], [p.detail for p in found]
+
+
 @pytest.mark.slow
+@pytest.mark.parametrize("clock", ["100 MHz", "450 MHz"])
 @pytest.mark.parametrize("which", ["a", "b"])
-def test_the_hgq2_taggers_are_proven(which, shared_data):
-    design = gw.compile(str(shared_data / "models" / f"jets_hgq2_mlp_{which}.keras"))
+def test_the_hgq2_taggers_are_proven(which, clock, shared_data):
+    path = shared_data / "models" / f"jets_hgq2_mlp_{which}.keras"
+    design = gw.compile(str(path), clock=clock)
     found = prove(design.graph, design.module, design.sources, design.planned.plans)
     assert [p.status for p in found] == ["proven"] * 5, [p.detail for p in found]
 
