@@ -6,6 +6,7 @@ The text adds a constant, or another number, to the upper bits of a sum: `floor(
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -23,6 +24,8 @@ def quotients(space: Space, form: Form) -> Iterator[tuple[Form, int]]:
     todo, seen = [(form, 1)], 0
     while todo and seen < MOST:
         whole, divisor = todo.pop(0)
+        shared = min(_zeros(whole), divisor & -divisor)
+        whole, divisor = _divided(whole, shared), divisor // shared
         yield whole, divisor
         seen += 1
         for v, c in whole.terms.items():
@@ -33,6 +36,17 @@ def quotients(space: Space, form: Form) -> Iterator[tuple[Form, int]]:
             inner = rest.times(link[1]).plus(link[0], c)
             # -floor(f / d) is floor((d - 1 - f) / d)
             todo.append((inner if c == 1 else inner.moved(link[2]), divisor * link[1]))
+
+
+def _zeros(form: Form) -> int:
+    """Return the largest power of two that divides all that varies (a large one for a constant)."""
+    common = math.gcd(*form.terms.values())
+    return common & -common if common else 1 << WIDEST
+
+
+def _divided(form: Form, by: int) -> Form:
+    """Return `floor(form / by)`, where all that varies is a multiple of `by`."""
+    return Form({v: c // by for v, c in form.terms.items()}, form.constant // by)
 
 
 def low_bits(
@@ -48,6 +62,12 @@ def low_bits(
         own: values of the scalar.
         first: place of the first of them in the scalar's range.
     """
+    fixed = min(_zeros(form), 1 << end)
+    if fixed > 1:  # the lowest bits are those of the constant
+        cut = fixed.bit_length() - 1
+        upper = low_bits(space, _divided(form, fixed), end - cut, scalar, own, first)
+        low = np.uint64(form.constant % fixed)
+        return None if upper is None else (upper << np.uint64(cut)) | low
     for whole, divisor in quotients(space, form):
         shift = divisor.bit_length() - 1
         exact = divisor != 1 << shift
