@@ -11,12 +11,18 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from gatewright.flow.prove.forms import Form, Scalar, Space
+from gatewright.flow.prove.forms import Form, Scalar, Space, Variable
 from gatewright.flow.prove.vectors import WIDEST, Words
 from gatewright.num import Ints
 
-MOST = 32
+MOST = 512
 """Ways to write a form as a quotient that are tried."""
+
+FINEST = 10
+"""Bits of the finest slope that a table is tried to have."""
+
+SLOPES = 64
+"""Most slopes that are tried for a table with one denominator."""
 
 
 def quotients(space: Space, form: Form) -> Iterator[tuple[Form, int]]:
@@ -29,13 +35,42 @@ def quotients(space: Space, form: Form) -> Iterator[tuple[Form, int]]:
         yield whole, divisor
         seen += 1
         for v, c in whole.terms.items():
-            link = space.variables[v].link
-            if link is None or c not in (1, -1) or link[2] != link[1] - 1:
+            if c not in (1, -1):
                 continue
             rest = Form({u: k for u, k in whole.terms.items() if u != v}, whole.constant)
-            inner = rest.times(link[1]).plus(link[0], c)
-            # -floor(f / d) is floor((d - 1 - f) / d)
-            todo.append((inner if c == 1 else inner.moved(link[2]), divisor * link[1]))
+            for floored, by in _floors(space.variables[v]):
+                inner = rest.times(by).plus(floored, c)
+                # -floor(f / d) is floor((d - 1 - f) / d)
+                todo.append((inner if c == 1 else inner.moved(by - 1), divisor * by))
+
+
+def _floors(x: Variable) -> list[tuple[Form, int]]:
+    """Return every `(f, d)` found with `x == floor(f / d)`, once for each variable."""
+    if x.floors is None:
+        link = x.link
+        x.floors = [] if link is None or link[2] != link[1] - 1 else [(link[0], link[1])]
+        if x.table is not None and x.support is not None:
+            x.floors += _fits(next(iter(x.support)), x.table)
+    return x.floors
+
+
+def _fits(scalar: Scalar, table: Ints) -> list[tuple[Form, int]]:
+    """Return ways to write a table as `floor((p * s + q) / 2**k)` with an odd p."""
+    found = []
+    places = np.arange(len(table), dtype=np.int64)
+    rise = int(table[-1]) - int(table[0])
+    last = len(table) - 1
+    for k in range(1, FINEST + 1):
+        d = 1 << k
+        first, end = ((rise - 1) * d) // last, -((-(rise + 1) * d) // last)
+        if end - first > SLOPES:
+            break
+        for p in range(first | 1, end + 1, 2):
+            least = d * table - p * places  # q lies in least..least + d - 1 at each place
+            q = int(least.max())
+            if q <= int(least.min()) + d - 1:
+                found.append((scalar.form.times(p).moved(q - p * scalar.low), d))
+    return found
 
 
 def _zeros(form: Form) -> int:
@@ -91,17 +126,22 @@ def _modulo(
     """Return a form over values of a scalar, modulo `2**width` (or itself, where it has to be)."""
     if exact and max(map(abs, space.range(form))) >= 1 << WIDEST:
         return None
-    total = np.full(len(own), form.constant % (1 << 64), np.uint64)
-    left: dict[int, int] = {}
-    for v, c in form.terms.items():
-        x = space.variables[v]
-        if x.table is not None and x.support == frozenset({scalar}):
-            total += x.table[first : first + len(own)].astype(np.uint64) * np.uint64(c % (1 << 64))
-        else:
-            left[v] = c
+    alone = frozenset({scalar})
+    variables = space.variables
+    tables = {
+        v: x.table
+        for v in form.terms
+        if (x := variables[v]).table is not None and x.support == alone
+    }
+    left = {v: c for v, c in form.terms.items() if v not in tables}
     factor = _factor(left, scalar.form.terms, None if exact else 1 << width)
     if factor is None:
         return None
+    total = np.full(len(own), form.constant % (1 << 64), np.uint64)
+    for v, table in tables.items():
+        assert table is not None
+        words = table[first : first + len(own)].astype(np.uint64)
+        total += words * np.uint64(form.terms[v] % (1 << 64))
     total += own.astype(np.uint64) * np.uint64(factor % (1 << 64))
     return total if exact else total & np.uint64((1 << width) - 1)
 

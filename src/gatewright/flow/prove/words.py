@@ -204,7 +204,9 @@ class Reader:
         """
         end = scalar.size if count is None else min(first + count, scalar.size)
         own = np.arange(scalar.low + first, scalar.low + end, dtype=np.int64)
-        return Evaluator(len(own), lambda s, end: self._known(s, end, scalar, own, first)).vector(bits)
+        return Evaluator(len(own), lambda s, end: self._known(s, end, scalar, own, first)).vector(
+            bits
+        )
 
     def _known(
         self, signal: Signal, end: int, scalar: Scalar, own: Ints, first: int
