@@ -234,6 +234,31 @@ def test_rows_and_a_sum_over_them_are_proven(period):
     assert [p.status for p in found] == ["failed", *["proven"] * 3], [p.detail for p in found]
 
 
+def test_neurons_that_became_tables_of_their_inputs():
+    """Neurons of two inputs of three bits: every combination is tried."""
+    rng = np.random.default_rng(2)
+    kind = Intervals.format(Fixed.parse("ufixed<3,1>"), (8,))
+    weight = np.zeros((8, 6))
+    for column in range(6):
+        weight[rng.choice(8, 2, replace=False), column] = rng.choice([-7, -5, 3, 5, 7], 2) / 8
+    quantizer = Quantize.to_format(Fixed.parse("ufixed<3,1>"), Rounding.RND, Overflow.SAT)
+    nodes = (
+        Node("d", Dense.of(weight, np.full(6, 0.125)), ("x",), "l"),
+        Node("r", Relu(), ("d",), "l"),
+        Node("q", quantizer, ("r",), "l"),
+    )
+    graph = Graph("g", (Input("x", (8,), kind),), nodes, (Output("y", "q"),))
+    module, sources = emitted(graph)
+    file = next(f for f, text in sources.items() if re.search(r"^ +6'd\d+: ", text, re.M))
+    found = prove(graph, module, sources, {})
+    assert [p.status for p in found] == ["proven"] * 2, [p.detail for p in found]
+    assert "64" in re.findall(r"\d+", found[0].detail) or found[0].tried >= 64
+    at = re.search(r"^( +6'd\d+: \w+ = \d+'d)(\d+);", sources[file], re.M)
+    text = sources[file].replace(at[0], f"{at[1]}{int(at[2]) ^ 1};")
+    found = prove(graph, module, {**sources, file: text}, {})
+    assert [p.status for p in found] == ["failed", "proven"], [p.detail for p in found]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("clock", ["100 MHz", "450 MHz"])
 @pytest.mark.parametrize("which", ["a", "b"])
