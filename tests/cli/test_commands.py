@@ -167,6 +167,16 @@ def test_verify_tells_the_ledger(call, design, cxx):
     assert kept.verified
 
 
+def test_verify_proves_each_layer(call, design, cxx):
+    done = call("verify", design, "--random", 10, "--prove", "--json")
+    facts = one_object(done.out)
+    proofs = [c for c in facts["checks"] if c["method"] == "proof for every input"]
+    assert done.status == 0
+    assert proofs
+    assert {c["status"] for c in proofs} == {"proven"}, proofs
+    assert "Proven for every input." in call("verify", design, "--random", 10, "--prove").out
+
+
 def test_a_changed_golden_vector_fails(call, design):
     with np.load(design / "vectors/golden.npz") as file:
         vectors = dict(file)

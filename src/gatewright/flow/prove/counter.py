@@ -90,7 +90,7 @@ class Search:
             total += c * self.samples[:, self.place[v]]
         return total
 
-    def _known(self, signal: Signal) -> Words | None:
+    def _known(self, signal: Signal, end: int) -> Words | None:
         if signal.cell is not None:
             return None
         assert signal.form is not None

@@ -85,6 +85,7 @@ class Variable:
         table: its value for each value of its only scalar, where it is known.
         part: for some bits of a form: the form's exact value, its width, lowest bit, end.
         link: for a rounded quotient: `(f, d, m)` with `d * self == f - r` for an `r` in `0..m`.
+        floors: every `(f, d)` found with `self == floor(f / d)`; None where none was looked for.
     """
 
     name: str
@@ -94,6 +95,7 @@ class Variable:
     table: Ints | None = None
     part: tuple[Form, int, int, int] | None = None
     link: tuple[Form, int, int] | None = None
+    floors: list[tuple[Form, int]] | None = None
 
 
 @dataclass(eq=False)

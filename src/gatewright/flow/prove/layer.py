@@ -8,7 +8,8 @@ import numpy as np
 
 from gatewright.flow.prove.expected import ALONE, Element
 from gatewright.flow.prove.forms import Form, Gap, Scalar, Space
-from gatewright.flow.prove.vectors import Vector
+from gatewright.flow.prove.joint import Combinations
+from gatewright.flow.prove.vectors import Vector, Words
 from gatewright.flow.prove.words import Reader
 from gatewright.num import Ints
 
@@ -123,6 +124,7 @@ class _Cones:
         assert chain is not None
         self.chain = chain
         self.scalars = [chain.scalar(o.element.index) for o in outputs]
+        self.jointly: list[tuple[Gap, Output, Scalar, Outcome]] = []
 
     def run(self) -> None:
         """Try all values."""
@@ -137,6 +139,11 @@ class _Cones:
                     column = wanted[:count, output.element.index]
                     point = int(frac[output.element.index])
                     self._compare(output, scalar, outcome, first, column, point)
+        for gap, output, scalar, outcome in self.jointly:
+            try:
+                self._combine(output, scalar, outcome, Combinations(self.reader.space, scalar, gap))
+            except Gap as other:
+                outcome.kind, outcome.why = "open", f"{output.name}: {other}"
 
     def _compare(
         self,
@@ -152,6 +159,8 @@ class _Cones:
             ours = self._ours(output, scalar, first, len(wanted))
         except Gap as gap:
             outcome.kind, outcome.why = "open", f"{output.name}: {gap}"
+            if scalar is not None:
+                self.jointly.append((gap, output, scalar, outcome))
             return
         finest = max(output.frac, point)
         bad = np.flatnonzero((ours << (finest - output.frac)) != (wanted << (finest - point)))
@@ -171,6 +180,33 @@ class _Cones:
         right = float(wanted[at]) * 2.0**-point
         outcome.why = f"{output.name} is {ours[at] * unit:g} instead of {right:g}{given}"
 
+    def _combine(
+        self, output: Output, scalar: Scalar, outcome: Outcome, inputs: Combinations
+    ) -> None:
+        """Compare an output for every combination of the inputs behind its scalar.
+
+        Raises:
+            Gap: it depends on more than those.
+        """
+        ours = _signed(inputs.words(output.bits), output)
+        step = max(CHUNK // len(self.chain.base), 256)
+        parts, point = [], 0
+        for first in range(0, scalar.size, step):
+            wanted, frac = self.chain.values(first, min(step, scalar.size - first))
+            parts.append(wanted[:, output.element.index])
+            point = int(frac[output.element.index])
+        right = np.concatenate(parts)[inputs.scalar - scalar.low]
+        finest = max(output.frac, point)
+        bad = np.flatnonzero((ours << (finest - output.frac)) != (right << (finest - point)))
+        outcome.kind, outcome.why, outcome.tried = "cone", "", len(ours)
+        outcome.low, outcome.high = int(ours.min()), int(ours.max())
+        if len(bad):
+            number = inputs.over(inputs.number)
+            outcome.kind = "differs"
+            outcome.aim = [(inputs.number, int(number[i])) for i in bad[:64]]
+            found, wanted_here = ours[bad[0]] * 2.0**-output.frac, right[bad[0]] * 2.0**-point
+            outcome.why = f"{output.name} is {found:g} instead of {wanted_here:g}"
+
     def _ours(self, output: Output, scalar: Scalar | None, first: int, count: int) -> Ints:
         """Return what the circuit gives, as integers on the output's grid."""
         if not output.bits:
@@ -180,8 +216,12 @@ class _Cones:
             if form is None or form.terms:
                 raise Gap("the circuit gives a number that varies where the model's does not")
             return np.full(count, form.constant, np.int64)
-        words = self.reader.cone(output.bits, scalar, first, count).astype(np.int64)
-        width = len(output.bits)
-        if output.signed:
-            words -= (words >> (width - 1) & 1) << width
-        return np.asarray(words, np.int64)
+        return _signed(self.reader.cone(output.bits, scalar, first, count), output)
+
+
+def _signed(words: Words | Ints, output: Output) -> Ints:
+    """Return words as the integers of an output's port."""
+    q = words.astype(np.int64)
+    if output.signed:
+        q -= (q >> (len(output.bits) - 1) & 1) << len(output.bits)
+    return np.asarray(q, np.int64)

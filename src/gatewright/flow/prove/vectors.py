@@ -87,11 +87,17 @@ def extended(bits: Vector, signed: bool, width: int) -> Vector:
 
 
 class Evaluator:
-    """Compute words from known signals, cell by cell, over a batch; remembers every word."""
+    """Compute words from known signals, cell by cell, over a batch; remembers every word.
 
-    def __init__(self, batch: int, known: Callable[[Signal], Words | None]) -> None:
+    Attributes:
+        known: gives so many low bits of a signal where they are known from outside.
+        done: what was found, by signal and the number of its low bits.
+    """
+
+    def __init__(self, batch: int, known: Callable[[Signal, int], Words | None]) -> None:
         self.batch, self.known = batch, known
-        self.done: dict[Signal, Words] = {}
+        self.done: dict[tuple[Signal, int], Words] = {}
+        self.unknown: set[tuple[Signal, int]] = set()
 
     def vector(self, bits: Vector) -> Words:
         """Return a vector as unsigned numbers.
@@ -102,7 +108,7 @@ class Evaluator:
         if len(bits) > WIDEST:
             raise Gap(f"a word of {len(bits)} bits is too wide to be computed with")
         parts = runs(bits)
-        self._prepare([run.signal for run in parts if run.signal is not None])
+        self._prepare([run for run in parts if run.signal is not None])
         total = np.zeros(self.batch, np.uint64)
         for run in parts:
             if run.signal is None:
@@ -112,36 +118,50 @@ class Evaluator:
         return total
 
     def _field(self, run: Run) -> Words:
-        assert run.signal is not None
+        words = self._found(run)
+        assert words is not None
         mask = np.uint64((1 << (run.end - run.low)) - 1)
-        return (self.done[run.signal] >> np.uint64(run.low)) & mask
+        return (words >> np.uint64(run.low)) & mask
 
-    def _prepare(self, wanted: list[Signal]) -> None:
+    def _found(self, run: Run) -> Words | None:
+        """Return a word that holds a run, if there is one."""
+        signal = run.signal
+        assert signal is not None
+        for end in dict.fromkeys((signal.width, run.end)):
+            words = self.done.get((signal, end))
+            if words is None and (signal, end) not in self.unknown:
+                words = self.known(signal, end)
+                if words is None:
+                    self.unknown.add((signal, end))
+                else:
+                    self.done[signal, end] = words
+            if words is not None:
+                return words
+        return None
+
+    def _prepare(self, wanted: list[Run]) -> None:
         """Compute signals and what they need, without recursion."""
-        stack = [signal for signal in wanted if signal not in self.done]
+        stack = list(wanted)
         while stack:
-            signal = stack[-1]
-            if signal in self.done:
-                stack.pop()
-                continue
-            value = self.known(signal)
-            if value is None:
+            run = stack[-1]
+            if self._found(run) is None:
+                signal = run.signal
+                assert signal is not None
                 todo = self._missing(signal)
                 if todo:
                     stack += todo
                     continue
-                value = self._compute(signal)
-            self.done[signal] = value
+                self.done[signal, signal.width] = self._compute(signal)
             stack.pop()
 
-    def _missing(self, signal: Signal) -> list[Signal]:
+    def _missing(self, signal: Signal) -> list[Run]:
         if signal.cell is None:
             raise Gap("it depends on more than its linear value")
         return [
-            bit.signal
+            run
             for bits in signal.operands.values()
-            for bit in bits
-            if bit.signal is not None and bit.signal not in self.done
+            for run in runs(bits)
+            if run.signal is not None and self._found(run) is None
         ]
 
     def _compute(self, signal: Signal) -> Words:

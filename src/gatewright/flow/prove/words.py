@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from gatewright.flow.prove.forms import TABLE, Form, Gap, Scalar, Space, Variable
+from gatewright.flow.prove.lifts import low_bits
 from gatewright.flow.prove.vectors import (
     WIDEST,
     Bit,
@@ -17,6 +18,7 @@ from gatewright.flow.prove.vectors import (
     Words,
     runs,
 )
+from gatewright.num import Ints
 
 
 class Reader:
@@ -202,32 +204,20 @@ class Reader:
         """
         end = scalar.size if count is None else min(first + count, scalar.size)
         own = np.arange(scalar.low + first, scalar.low + end, dtype=np.int64)
-        return Evaluator(len(own), lambda s: self._known(s, scalar, own, first)).vector(bits)
+        return Evaluator(len(own), lambda s, end: self._known(s, end, scalar, own, first)).vector(
+            bits
+        )
 
-    def _known(self, signal: Signal, scalar: Scalar, own: np.ndarray, first: int) -> Words | None:
-        """Return a signal over values of a scalar where its form says what it is."""
-        form = signal.form
-        if form is None or signal.width > WIDEST:
+    def _known(
+        self, signal: Signal, end: int, scalar: Scalar, own: Ints, first: int
+    ) -> Words | None:
+        """Return low bits of a signal over values of a scalar where its form says what they are."""
+        if signal.form is None or end > WIDEST:
             return None
-        if form.terms and (found := self.space.scalar(form))[0] is scalar:
-            return _words(own, found[1], found[2], signal.width)
-        total = _words(own, 0, form.constant, signal.width)
-        for v, c in form.terms.items():
-            x = self.space.variables[v]
-            if x.table is None or x.support != frozenset({scalar}):
-                return None
-            total = total + _words(x.table[first : first + len(own)], c, 0, signal.width)
-        return total & np.uint64((1 << signal.width) - 1)
+        return low_bits(self.space, signal.form, end, scalar, own, first)
 
 
 def _fixed_bits(form: Form, width: int) -> int:
     """Return how many of the lowest bits of a form never change."""
     common = math.gcd(*form.terms.values(), 1 << width)
     return common.bit_length() - 1
-
-
-def _words(q: np.ndarray, factor: int, offset: int, width: int) -> Words:
-    """Return `factor * q + offset` modulo `2**width`; arithmetic modulo 2**64 is enough."""
-    span = 1 << width
-    words = q.astype(np.uint64) * np.uint64(factor % span) + np.uint64(offset % span)
-    return np.asarray(words & np.uint64(span - 1), np.uint64)
