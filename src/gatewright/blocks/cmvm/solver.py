@@ -67,7 +67,7 @@ ATTEMPTS = (
     Attempt(adder=2.0, span=0.05, random=0.02, seed=44, waste=2),
 )  # fmt: skip
 # Work is counted in pairs of digits of a column; an attempt takes some 0.2 µs for each.
-WORK = (0, 350_000, 16_000_000, 400_000_000)
+WORK = (0, 250_000, 16_000_000, 400_000_000)
 MOST_ATTEMPTS = (1, len(ATTEMPTS), 60, 1000)
 
 _memo: OrderedDict[tuple[object, ...], AdderGraph] = OrderedDict()

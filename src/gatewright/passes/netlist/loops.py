@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
 from gatewright.hw import Kind, Module
 
 
-def in_order(m: Module) -> list[list[int]]:
+def in_order(m: Module) -> Iterable[Sequence[int]]:
     """Return the cells in order of dependence; those on one loop stand together.
 
     What a register reads comes before it, too, unless it is on a loop with it. Strongly connected
     components by Tarjan's method (1972), without recursion; they come out in the wanted order.
     """
     if Kind.REG not in m.kind:
-        return [[s] for s in range(len(m))]
+        return zip(range(len(m)))  # one-tuples
     return [sorted(members) for members in _components(m)]
 
 

@@ -9,6 +9,7 @@ longer. All outputs of a module leave in one cycle.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -154,7 +155,7 @@ class Scheduler:
             remedy="choose a slower clock, or narrower numbers in this layer",
         )
 
-    def _place_loop(self, m: Module, members: list[int], schedule: Schedule) -> None:
+    def _place_loop(self, m: Module, members: Sequence[int], schedule: Schedule) -> None:
         """Give all cells of a loop one label, the first in which every path fits the clock."""
         inside = set(members)
         outer = [o for s in members for o in m.operands(s) if o not in inside]
@@ -166,7 +167,7 @@ class Scheduler:
         self._require(m, worst[1], worst[0])
 
     def _settle_loop(
-        self, m: Module, members: list[int], inside: set[int], label: int, schedule: Schedule
+        self, m: Module, members: Sequence[int], inside: set[int], label: int, schedule: Schedule
     ) -> tuple[float, int]:
         """Compute arrivals in a loop at a label; return the latest and its cell."""
         worst, cell = 0.0, members[0]
