@@ -102,9 +102,7 @@ def settle(
         constants = fit([p for p in found if not p.check], fixed_of({"fixed": SAME_NETS}))
         model = DelayModel(**constants, source="", lut_inputs=BOOT.lut_inputs)
     others = points(outside, model)
-    off = deviations(others, constants)
-    rows = [row_of(p) | {"off": round(float(e), 3)} for p, e in zip(others, off, strict=True)]
-    return found, rows
+    return found, [row_of(p) for p in others]
 
 
 def row_of(p: Point) -> dict[str, Any]:
@@ -121,11 +119,16 @@ def write(name: str, data: dict[str, Any], found: list[Point]) -> None:
     extra = {row["name"]: row for row in data.get("points", ())}
     rows = [{**extra.get(p.name, {}), **row_of(p)} for p in found]
     head = {**data, "constants": constants, "error": error_facts(found, fixed)}
+    if others := data.get("outside"):
+        off = deviations(points_of({"points": others}), constants)
+        head["outside"] = [
+            r | {"off": round(float(e), 3)} for r, e in zip(others, off, strict=True)
+        ]
     head.pop("points", None)
     lines = ",\n  ".join(json.dumps(row) for row in rows)
     text = json.dumps(head, indent=1)[:-2] + f',\n "points": [\n  {lines}\n ]\n}}\n'
     (FOLDER / f"{name}.json").write_text(text)
-    tell(name, found, constants, fixed, data.get("outside", ()))
+    tell(name, found, constants, fixed, head.get("outside", ()))
 
 
 def tell(
