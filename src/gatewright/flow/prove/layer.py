@@ -13,7 +13,7 @@ from gatewright.flow.prove.vectors import Vector, Words
 from gatewright.flow.prove.words import Reader
 from gatewright.num import Ints
 
-EXHAUSTIVE = 1 << 22
+EXHAUSTIVE = 1 << 23
 """Most values of a linear result for which what follows it is tried for every one."""
 
 CHUNK = 1 << 20
