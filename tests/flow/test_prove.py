@@ -127,7 +127,7 @@ def test_a_cone_of_too_many_values_is_not_proven():
     nodes = (Node("d", Dense.of([[1.0], [3.0]]), ("x",), "l"), Node("r", Relu(), ("d",), "l"))
     found = proofs(Graph("g", (Input("x", (2,), kind),), nodes, (Output("y", "r"),)))
     assert found["l"].status == "not proven"
-    assert "67,108,861 values, more than 4,194,304" in found["l"].detail
+    assert "67,108,861 values, more than 8,388,608" in found["l"].detail
 
 
 # ---- what was changed is refuted, with the place
