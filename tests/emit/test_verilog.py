@@ -209,6 +209,18 @@ def test_small_tables_are_functions_and_large_ones_memories():
     lint(bare({"reader.v": text}))
 
 
+def test_a_memory_is_read_at_an_unsigned_index():
+    """Icarus takes a signed index as a number, and one below zero as out of range."""
+    m = Module("reader")
+    x = m.input("x", Intervals.format(Fixed(True, 8, 0), (2,)))
+    table = Table.of("t", np.arange(256))
+    m.output("y", [m.table(x[0], table), x[1]])
+    text = emit_verilog(m)["reader.v"]
+    assert "wire signed [7:0] x_0" in text
+    assert "rom_t[{x_0}]" in text
+    lint(bare({"reader.v": text}))
+
+
 def test_meaning_is_beside_the_bits():
     text = emit_verilog(pipelined())["dense_relu.v"]
     assert "{{{3{x_0[7]}}, x_0[7:2]} + {x_1[7], x_1}, x_0[1:0]};  // = x_0 + 4*x_1" in text

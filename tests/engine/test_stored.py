@@ -89,6 +89,19 @@ def test_an_entry_of_another_form_is_not_run(folder, layout):
     agrees(circuit(), True)
 
 
+def test_an_entry_whose_code_is_none_is_not_run(folder):
+    agrees(circuit(), False)
+    entry = entry_of_circuit(folder)
+    files = {path.name: path.read_bytes() for path in entry.iterdir() if path.suffix != ".o"}
+    files = {name: data for name, data in files.items() if name != "manifest.json"}
+    assert Cache().write("engine", entry.name, files | {"code0.o": b"junk"})
+    module = circuit()
+    inputs = random_inputs(module, 70)
+    engine = Engine(module)
+    for name, values in evaluate(module, inputs).items():
+        np.testing.assert_array_equal(engine.run(inputs)[name], values)
+
+
 def test_a_folder_that_cannot_be_written_costs_only_time(folder, monkeypatch):
     (folder / "file").write_text("")
     monkeypatch.setenv("GATEWRIGHT_CACHE", str(folder / "file"))

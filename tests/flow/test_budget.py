@@ -46,6 +46,7 @@ def estimate(design):
     [
         (12, (12, "cycles")), ("12", (12, "cycles")), ("1 cycle", (1, "cycles")),
         ("100 ns", (100, "ns")), ("0.1us", (100, "ns")), ("2500 ps", (2.5, "ns")),
+        ("2 \u00b5s", (2000, "ns")), ("2 \u03bcs", (2000, "ns")),
         (0, (0, "cycles")),
     ],
 )  # fmt: skip
@@ -54,7 +55,22 @@ def test_latencies(text, wanted):
     assert (pytest.approx(number), unit) == wanted
 
 
-@pytest.mark.parametrize("latency", ["", "soon", "1.5", 2.5, "-3", "5 MHz", True, "nan ns"])
+def test_a_limit_is_kept_to_the_last_digit():
+    assert Options.of("400 MHz", max_latency="99.99999 ns").most_cycles == 39
+    assert Options.of(max_latency=1234567).most_cycles == 1234567
+    again = Options.of(max_latency="0.1us").max_latency
+    assert Options.of(max_latency=again).max_latency == again == "100 ns"
+
+
+def test_a_latency_of_numpy_is_a_number():
+    options = Options.of(latency=np.int64(9))
+    assert json.dumps(options.latency) == "9"
+
+
+@pytest.mark.parametrize(
+    "latency",
+    ["", "soon", "1.5", 2.5, "-3", "5 MHz", True, "nan ns", "1e308 ms", "1e400", "2 n\u017f"],
+)
 def test_latencies_that_cannot_be_read_wrong(latency):
     with pytest.raises(OptionError) as error:
         Options.of(max_latency=latency)

@@ -89,6 +89,16 @@ def test_overflow_of_floats_agrees(q, signed, width, mode):
     assert int(found) == contained(q, signed, width, mode)
 
 
+@given(st.integers(-(2**53), 2**53), st.integers(0, 8), st.integers(54, 62))
+def test_wrapping_floats_in_wide_formats_loses_nothing(q, up, width):
+    """A number that the format holds stays, and one span more or less comes back to it."""
+    q <<= up
+    low, high = (np.asarray(float(v)) for v in ends(True, width, Overflow.WRAP))
+    wanted = contained(q, True, width, Overflow.WRAP)
+    if int(float(wanted)) == wanted:
+        assert int(overflow_real(np.asarray(float(q)), low, high, Overflow.WRAP)) == wanted
+
+
 @given(st.booleans(), st.integers(0, 62), st.sampled_from(list(Overflow)))
 def test_limits(signed, width, mode):
     low, high = limits(np.asarray(signed), np.asarray(width), mode)

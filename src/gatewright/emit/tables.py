@@ -129,6 +129,8 @@ def read(rom: Rom, nets: Nets, index: int) -> str:
         at = f"{{{size - own}'d0, {nets.part(index, 0, own)}}}"
     else:
         at = nets.part(index, 0, size)
+        if rom.is_memory and nets.signed[index] and own == size:
+            at = f"{{{at}}}"  # Icarus takes a signed index as a number, below zero out of range
     word = f"{rom.name}[{at}]" if rom.is_memory else f"{rom.name}({at})"
     if own <= size:
         return word

@@ -70,7 +70,13 @@ class Engine:
         self.threads = threads or _processors()
         target, store = target or Target.host(), _store(cache)
         circuit = Compiled.of(module, target, store)
-        self._library = jit.link(circuit.codes, ["top"])
+        try:
+            self._library = jit.link(circuit.codes, ["top"])
+        except RuntimeError:  # an entry whose checksums are right and whose code is not ours
+            if not circuit.cached:
+                raise
+            circuit = Compiled.of(module, target, None)
+            self._library = jit.link(circuit.codes, ["top"])
         self._circuit = replace(circuit, codes=[])
         self._kernels = Kernels(module, circuit.block, target, store)
         self._drive = self._kernels.drive()

@@ -50,6 +50,10 @@ def parse_clock(clock: str | float) -> float:
     return mhz
 
 
+NANOSECONDS = {"ps": 1e-3, "ns": 1.0, "us": 1e3, "\u00b5s": 1e3, "\u03bcs": 1e3, "ms": 1e6}
+"""Units of time, with both of the letters that are written for micro."""
+
+
 def parse_latency(latency: int | str) -> tuple[float, str]:
     """Return a limit on the latency as a number and a unit, `cycles` or `ns`.
 
@@ -59,13 +63,13 @@ def parse_latency(latency: int | str) -> tuple[float, str]:
     Raises:
         OptionError: it is neither a number of cycles nor a time.
     """
-    units = r"\s*([0-9.]+(?:[eE][+-]?\d+)?)\s*(cycles?|ps|ns|us|\u00b5s|ms)?\s*"
-    match = None if isinstance(latency, bool) else re.fullmatch(units, str(latency), re.I)
+    units = r"\s*([0-9.]+(?:[eE][+-]?\d+)?)\s*(cycles?|ps|ns|us|\u00b5s|\u03bcs|ms)?\s*"
+    match = None if isinstance(latency, bool) else re.fullmatch(units, str(latency), re.I | re.A)
+    unit = ((match[2] if match else None) or "cycles").lower()
     try:
-        number = float(match[1]) if match else -1.0
+        number = float(match[1]) * NANOSECONDS.get(unit, 1.0) if match else -1.0
     except ValueError:
         number = -1.0
-    unit = ((match[2] if match else None) or "cycles").lower()
     whole = not unit.startswith("cycle") or number.is_integer()
     if number < 0 or not whole or not np.isfinite(number):
         raise OptionError(
@@ -73,9 +77,7 @@ def parse_latency(latency: int | str) -> tuple[float, str]:
             found=repr(latency),
             supported="a number of cycles such as 12, or a time such as `100 ns`",
         )
-    if unit.startswith("cycle"):
-        return number, "cycles"
-    return number * {"ps": 1e-3, "ns": 1.0, "us": 1e3, "\u00b5s": 1e3, "ms": 1e6}[unit], "ns"
+    return number, "cycles" if unit.startswith("cycle") else "ns"
 
 
 def check_count(what: str, number: int | None, least: int | None = None) -> int | None:
@@ -164,10 +166,12 @@ class Options:
         longest = None
         if max_latency is not None:
             number, unit = parse_latency(max_latency)
-            longest = "1 cycle" if (number, unit) == (1, "cycles") else f"{number:g} {unit}"
-        options = cls(parse_clock(clock), part, reuse, latency, luts, dsps, longest)
+            exact = int(number) if number.is_integer() else number  # its text is read again
+            longest = "1 cycle" if (number, unit) == (1, "cycles") else f"{exact!r} {unit}"
         is_count = isinstance(latency, Integral) and not isinstance(latency, bool)
-        if latency is not None and not (is_count and latency >= 0):
+        cycles = int(latency) if latency is not None and is_count else None
+        options = cls(parse_clock(clock), part, reuse, cycles, luts, dsps, longest)
+        if latency is not None and (cycles is None or cycles < 0):
             raise OptionError(
                 "the latency is no number of cycles",
                 found=repr(latency),
