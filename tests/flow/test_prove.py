@@ -286,6 +286,48 @@ def test_reset_must_clear_valid():
     assert "reset sets a register to 1" in found[-1].failure
 
 
+RESETS = {
+    "never": (r"if \(rst\)", "if (1'b0)"),
+    "another signal": (r"if \(rst\)", "if (valid_in)"),
+    "with a condition": (r"if \(rst\)", "if (rst & x[0])"),
+    "all but the first": (r"(\w+) <= 1'd0;", r"\1 <= valid_in;"),
+}
+
+
+@pytest.mark.parametrize("name", RESETS)
+def test_every_register_of_valid_must_be_cleared(name):
+    graph = network()
+    module, sources = emitted(graph, 1.0)
+    text = change(sources["net.v"], *RESETS[name])
+    found = prove(graph, module, {**sources, "net.v": text}, {})
+    assert found[-1].status == "failed", found[-1].detail
+    assert found[-1].failure.startswith("net.v: "), found[-1].failure
+
+
+CLOCKS = {
+    "falling edge, layer": ("first", r"posedge clk", "negedge clk", "falling edge"),
+    "falling edge, top": ("net", r"posedge clk", "negedge clk", "falling edge"),
+    "data, layer": ("first", r"posedge clk", "posedge x[0]", "clock of a register"),
+    "data, top": ("net", r"posedge clk", "posedge valid_in", "clock of a register"),
+    "constant": ("net", r"\.clk\(clk\)", ".clk(1'b0)", "clock of instance u_first"),
+    "none": ("net", r"\.clk\(clk\)", ".clk()", "clock of instance u_first"),
+    "valid": ("net", r"\.clk\(clk\)", ".clk(valid_in)", "clock of instance u_first"),
+    "inverted": ("net", r"\.clk\(clk\)", ".clk(~clk)", "clock of instance u_first"),
+    "gated": ("net", r"\.clk\(clk\)", ".clk(clk & valid_in)", "clock of instance u_first"),
+}
+
+
+@pytest.mark.parametrize("name", CLOCKS)
+def test_another_clock_is_refuted(name):
+    graph = network()
+    module, sources = emitted(graph, 1.0)
+    stem, pattern, new, said = CLOCKS[name]
+    text = change(sources[f"{stem}.v"], pattern, new)
+    found = [p for p in prove(graph, module, {**sources, f"{stem}.v": text}, {}) if not p.proven]
+    assert [p.status for p in found] == ["failed"], [p.detail for p in found]
+    assert said in found[0].failure
+
+
 def test_text_that_yosys_refuses():
     graph = network()
     module, sources = emitted(graph)

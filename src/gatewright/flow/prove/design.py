@@ -10,13 +10,14 @@ import numpy as np
 
 from gatewright.base import Namer
 from gatewright.emit.verilog import module_names, used_modules
+from gatewright.flow.prove.affine import ZERO
 from gatewright.flow.prove.expected import Element, Elements, apply, array
 from gatewright.flow.prove.forms import Gap, Space, Variable
 from gatewright.flow.prove.instance import Layer, judge, port_name, read_port
 from gatewright.flow.prove.layer import Output
 from gatewright.flow.prove.netlist import ANY, REGISTER, Fault, ModuleReader, Wires, given
 from gatewright.flow.prove.result import LayerProof
-from gatewright.flow.prove.vectors import Signal
+from gatewright.flow.prove.vectors import Signal, Vector
 from gatewright.flow.prove.words import Reader
 from gatewright.hw import Module, Packing
 from gatewright.ir import Graph, Plan, infer
@@ -149,6 +150,7 @@ class _Prover:
 
     def _walk(self, top: NetModule) -> None:
         """Read the cells of the top; a layer's instance is proven when it is met."""
+        self.top.clocks()
         if top.loop is not None:
             raise Gap(f"a loop through state ({top.loop.source})")
         there = {self.children[c.kind].name for c in top.cells if c.kind in self.children}
@@ -202,7 +204,7 @@ class _Prover:
         if depths - {self.module.latency}:
             found = ", ".join(map(str, sorted(depths)))
             raise Fault(f"{found} registers to the outputs instead of {self.module.latency}")
-        self._reset()
+        inputs = self._reset()
         marker = self.top.vector(valid)
         form = self.reader.value(marker)
         if len(marker) != 1 or form.constant or [
@@ -212,6 +214,7 @@ class _Prover:
             if folded:
                 raise Gap("valid_out comes from a state machine")
             raise Fault("valid_out is not valid_in, later")
+        self._cleared(valid, inputs)
         aims = [
             (o.value, i)
             for o in self.graph.outputs
@@ -220,8 +223,12 @@ class _Prover:
         values = {o.value: self.values[o.value] for o in self.graph.outputs}
         return judge(self.reader, TOP, top, listed, aims, values, (), self.module.latency)[0]
 
-    def _reset(self) -> None:
-        """Check that reset puts every register of the top that it reaches to 0."""
+    def _reset(self) -> dict[str, Vector]:
+        """Check that reset puts no register of the top to 1; return what each takes in reset.
+
+        What a register takes is in terms of what the others hold, whatever that is: one edge of the
+        clock must do.
+        """
         top = self.top.module
         held = ModuleReader(self.reader, top, dict(self.top.wires))
         driven = {wire for cell in top.cells for bits in cell.outputs.values() for wire in bits}
@@ -229,17 +236,35 @@ class _Prover:
             held.wires.pop(wire)
         for wire in top.inputs.get("rst", ()):
             held.wires[wire] = held.wire(1)
+        taken = {}
         for cell in top.cells:
-            if cell.kind in self.children:
-                for bits in cell.outputs.values():
-                    for wire in bits:
-                        held.wires[wire] = self.top.wires[wire]
+            if cell.kind not in self.children and cell.kind != REGISTER:
+                held.cell(cell)
                 continue
-            held.cell(cell)
-            for wire in cell.inputs["D"] if cell.kind == REGISTER else ():
-                was, now = self.top.wire(wire).bit, held.wire(wire).bit
+            for wire in (wire for bits in cell.outputs.values() for wire in bits):
+                held.wires[wire] = self.top.wires[wire]
+            if cell.kind != REGISTER:
+                continue
+            taken[cell.name] = held.vector(cell.inputs["D"], cell)
+            for wire, now in zip(cell.inputs["D"], taken[cell.name], strict=True):
+                was = self.top.wire(wire).bit
                 if now.signal is None and was.signal is not None and now.at:
                     raise Fault(f"reset sets a register to 1 ({cell.source})")
+        return taken
+
+    def _cleared(self, valid: Sequence[int], taken: Mapping[str, Vector]) -> None:
+        """Check that every register in front of `valid_out` takes 0 in reset."""
+        driver = {w: c for c in self.top.module.cells for b in c.outputs.values() for w in b}
+        pending, seen = list(valid), set(valid)
+        while pending:
+            cell = driver.get(pending.pop())
+            if cell is None:
+                continue
+            if cell.name in taken and any(bit != ZERO for bit in taken[cell.name]):
+                raise Fault(f"reset does not clear a register of valid ({cell.source})")
+            new = {wire for bits in cell.inputs.values() for wire in bits} - seen
+            seen |= new
+            pending += new
 
     # ---- a layer
 

@@ -43,11 +43,20 @@ class Layer:
     ranges: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
 
     def bind(self, top: ModuleReader, cell: NetCell) -> None:
-        """Connect the module's inputs to the wires of the instance."""
+        """Connect the module's inputs to the wires of the instance.
+
+        Raises:
+            Fault: its clock is not the clock of the top, or an input is not connected.
+        """
         self.inner = ModuleReader(self.reader, self.netlist, {})
         depths = set()
         for port, numbers in self.netlist.inputs.items():
-            for number, outer in zip(numbers, cell.inputs[port], strict=True):
+            outside = cell.inputs.get(port, ())
+            if port == "clk":
+                top.clock(outside, f"instance {cell.name}")
+            if len(outside) != len(numbers):
+                raise Fault(f"{port} of instance {cell.name} is not connected")
+            for number, outer in zip(numbers, outside, strict=True):
                 wire = top.wire(outer, cell)
                 self.inner.wires[number] = wire
                 if port != "clk":
@@ -60,6 +69,7 @@ class Layer:
         name, module = self.group.layer, self.netlist.name
         total = sum(len(self.child.outputs[port_name(i)]) for i in range(len(self.results)))
         try:
+            self.inner.clocks()
             if not self.group.plan.is_parallel:
                 raise Gap(f"a folded layer ({self.group.plan}) is a state machine")
             self.inner.read()
@@ -134,7 +144,7 @@ def judge(
     if not doubtful:
         return proof, outcomes
     if not all(element.is_linear for x in values.values() for element in x.ravel()):
-        gaps = dict.fromkeys(outcomes[i].why for i in doubtful)  # no inputs to choose
+        gaps = dict.fromkeys(_open(outputs[i], outcomes[i]) for i in doubtful)  # none to choose
         return replace(proof, gaps=tuple(gaps)), outcomes
     search = Search(reader.space, values, [outcomes[i] for i in doubtful])
     wrong = search.run(nodes, [(*places[i], outputs[i]) for i in doubtful])
@@ -144,8 +154,15 @@ def judge(
         lines = _lines(outputs, wrong)
         failure = f"{module}.v{lines}: {wrong}" + (f"; {first}" if first else "")
         return replace(proof, failure=failure), outcomes
-    gaps = dict.fromkeys(outcomes[i].why for i in doubtful)
+    gaps = dict.fromkeys(_open(outputs[i], outcomes[i]) for i in doubtful)
     return replace(proof, gaps=tuple(gaps)), outcomes
+
+
+def _open(output: Output, outcome: Outcome) -> str:
+    """Say why an output is open; a difference of forms without an input for it is no more."""
+    if outcome.kind == "open":
+        return outcome.why
+    return f"{output.name}: not seen to be equal, and no input was found on which it differs"
 
 
 def _lines(outputs: Sequence[Output], wrong: str) -> str:

@@ -93,7 +93,8 @@ def _linear(reader: Reader, output: Output) -> Outcome:
 
 def _difference(space: Space, output: Output, ours: Form, wanted: Form, rest: Form) -> str:
     """Say in which coefficient two forms part."""
-    count = f"{len(rest.terms)} of {len(wanted.terms)} coefficients differ"
+    every = ours.terms.keys() | wanted.terms.keys() | rest.terms.keys()
+    count = f"{len(rest.terms)} of {len(every)} coefficients differ"
     if not rest.terms:
         return f"{output.name}: the constant is {ours.constant} instead of {wanted.constant}"
     v = min(rest.terms)

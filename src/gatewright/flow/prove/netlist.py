@@ -52,12 +52,37 @@ class ModuleReader:
 
         Raises:
             Gap: the module holds a state machine, or a bit that nothing drives.
-            Fault: paths of unequal numbers of registers meet.
+            Fault: paths of unequal numbers of registers meet, or a register has another clock.
         """
+        self.clocks()
         if self.module.loop is not None:
             raise Gap(f"a loop through state ({self.module.loop.source})")
         for cell in self.module.cells:
             self.cell(cell)
+
+    def clocks(self) -> None:
+        """Check that every register takes its value at the rising edge of the port `clk`.
+
+        Raises:
+            Fault: one does not.
+        """
+        for cell in self.module.cells:
+            if "CLK" not in cell.inputs:
+                continue
+            place = cell.source or cell.name
+            if cell.parameters.get("CLK_POLARITY") != 1:
+                raise Fault(f"a register at the falling edge of its clock ({place})")
+            self.clock(cell.inputs["CLK"], f"a register ({place})")
+
+    def clock(self, wires: tuple[int, ...], what: str) -> None:
+        """Check that some wires are the module's input `clk` itself.
+
+        Raises:
+            Fault: they are not.
+        """
+        own = self.module.inputs.get("clk", ())
+        if len(own) != 1 or wires != own:
+            raise Fault(f"the clock of {what} is not the input clk")
 
     def cell(self, cell: NetCell) -> None:
         """Read one cell."""
