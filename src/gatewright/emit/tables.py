@@ -15,6 +15,9 @@ from gatewright.emit.scope import Scope
 from gatewright.hw import Kind, Table
 
 TABLE = int(Kind.TABLE)
+COLUMNS = 96
+"""Characters of a line of words, its indent aside."""
+
 CASE_WORDS = 64
 """Tables with more words than this are memories."""
 
@@ -111,7 +114,9 @@ def _memory(rom: Rom) -> list[str]:
             f"    for ({name}_i = {rom.depth}; {name}_i < {size}; {name}_i = {name}_i + 1) "
             f"{name}[{name}_i] = {bits}'d0;"
         )
-    lines += [f"    {name}[{i}] = {bits}'h{code:x};" for i, code in enumerate(rom.codes)]
+    words = [f"{name}[{i}] = {bits}'h{code:x};" for i, code in enumerate(rom.codes)]
+    each = max(COLUMNS // (max(map(len, words)) + 1), 1)  # side by side: tables are long
+    lines += [f"    {' '.join(words[i : i + each])}" for i in range(0, len(words), each)]
     return [*lines, "  end", ""]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from gatewright.flow.prove.affine import AFFINE, PASSING
@@ -174,8 +174,3 @@ class ModuleReader:
 def given(signal: Signal, depth: int) -> list[Wire]:
     """Return the bits of a number from outside."""
     return [Wire(Bit(signal, i), depth) for i in range(signal.width)]
-
-
-def port_wires(ports: Mapping[str, tuple[int, ...]], name: str) -> tuple[int, ...]:
-    """Return the wires of a port; one without bits is not in the text."""
-    return ports.get(name, ())
