@@ -18,7 +18,7 @@ import numpy as np
 
 from gatewright.base import FileError, ModelError
 
-FORMAT = 2
+FORMAT = 3
 DESCRIPTION = "design.json"
 MOST_BYTES = 1 << 30
 """Largest file of a design that is read."""

@@ -11,13 +11,14 @@ from gatewright.ir.graph import (
     run_real,
     shapes,
 )
-from gatewright.ir.op import Op, Reals, Savings
+from gatewright.ir.op import Growth, Op, Reals, Savings
 from gatewright.ir.plan import PARALLEL, Offload, Plan
 from gatewright.ir.text import describe, print_graph
 
 __all__ = [
     "PARALLEL",
     "Graph",
+    "Growth",
     "Input",
     "Node",
     "Offload",

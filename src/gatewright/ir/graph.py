@@ -20,12 +20,18 @@ class Node:
     Attributes:
         name: unique in the graph.
         layer: the user's layer that asked for it, as the user's file calls it.
+        part: which of a layer's repeated parts it belongs to (a step of a recurrent layer, a call
+            of a shared one); each part becomes a module, and equal ones are instances of one.
+        tie: nodes with the same tie, if any, are one operation used several times: quantization
+            gives them the same constants and the same format.
     """
 
     name: str
     op: Op
     inputs: tuple[str, ...]
     layer: str = ""
+    part: str = ""
+    tie: str = ""
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from gatewright.ir.plan import Plan
 from gatewright.num import FixedArray, Intervals
 
 Reals = NDArray[np.float64]
+Growth = Literal["", "fixes", "keeps", "narrows", "grows"]
 
 
 class Savings(NamedTuple):
@@ -42,11 +43,16 @@ class Op(ABC):
         wiring: the operation moves elements and needs no logic and no module of its own.
         folds: `lower` can take a plan with a reuse factor above 1.
         exact_real: `real` on values of the input grids gives exactly what `evaluate` gives.
+        growth: what the operation does to formats, for automatic quantization. "fixes": its result
+            has a format whatever comes in; "keeps": it has one where the inputs have; "narrows":
+            its inputs must have few bits; "grows": exact on what it gets, more bits come out;
+            "": `quantize.structure` says, or the operation cannot be quantized.
     """
 
     wiring: ClassVar[bool] = False
     folds: ClassVar[bool] = False
     exact_real: ClassVar[bool] = True
+    growth: ClassVar[Growth] = ""
 
     @abstractmethod
     def real(self, *x: Reals) -> Reals:
@@ -85,6 +91,27 @@ class Op(ABC):
     def is_monotone_unary(self) -> bool:
         """Whether this is an elementwise function of one input that never falls."""
         return False
+
+    def luts(self, y: Intervals, *x: Intervals) -> float | None:
+        """Estimate the LUTs of the parallel circuit from the types of result and operands.
+
+        None: `quantize.cost` knows, or it needs none.
+        """
+        return None
+
+    def float_bound(self, xs: list[Reals], es: list[Reals], y: Reals, u: float) -> Reals | None:
+        """Bound how far a framework's floats may be from this operation's real meaning.
+
+        Args:
+            xs: operands, batch first.
+            es: how far the framework's operands may be from them.
+            y: `real(*xs)`.
+            u: unit roundoff of the framework's floats.
+
+        Returns:
+            A bound for each element of the result; None: `ops.rounding_error` knows.
+        """
+        return None
 
     def multiplications(self, *x: Intervals) -> int:
         """Return the products of one inference, for the planner; 0 where there are none."""

@@ -9,10 +9,12 @@ from gatewright.ops.concatenate import Concatenate
 from gatewright.ops.constant import Constant
 from gatewright.ops.dense import Dense
 from gatewright.ops.function import FUNCTIONS, Function
+from gatewright.ops.gather import Gather
 from gatewright.ops.leaky_relu import LeakyRelu
 from gatewright.ops.maximum import Maximum
 from gatewright.ops.minimum import Minimum
 from gatewright.ops.multiply import Multiply
+from gatewright.ops.pad import Pad
 from gatewright.ops.quantize import Quantize
 from gatewright.ops.relu import Relu
 from gatewright.ops.requantize import Requantize
@@ -21,6 +23,7 @@ from gatewright.ops.scaled_quantize import ScaledQuantize
 from gatewright.ops.slice import Slice
 from gatewright.ops.softmax import Softmax, SoftmaxFormats
 from gatewright.ops.subtract import Subtract
+from gatewright.ops.sum import Sum
 from gatewright.ops.transpose import Transpose
 
 OPERATIONS: tuple[type[Op], ...] = (
@@ -32,10 +35,12 @@ OPERATIONS: tuple[type[Op], ...] = (
     Constant,
     Dense,
     Function,
+    Gather,
     LeakyRelu,
     Maximum,
     Minimum,
     Multiply,
+    Pad,
     Quantize,
     Relu,
     Requantize,
@@ -44,6 +49,7 @@ OPERATIONS: tuple[type[Op], ...] = (
     Slice,
     Softmax,
     Subtract,
+    Sum,
     Transpose,
 )
 """Every operation. The conformance suite fails for one without a case."""
@@ -59,10 +65,12 @@ __all__ = [
     "Constant",
     "Dense",
     "Function",
+    "Gather",
     "LeakyRelu",
     "Maximum",
     "Minimum",
     "Multiply",
+    "Pad",
     "Quantize",
     "Relu",
     "Requantize",
@@ -72,5 +80,6 @@ __all__ = [
     "Softmax",
     "SoftmaxFormats",
     "Subtract",
+    "Sum",
     "Transpose",
 ]

@@ -44,6 +44,9 @@ def float_bounds(
 
 def _bound(op: Op, xs: list[Reals], es: list[Reals], y: Reals, u: float) -> Reals:
     """Return the bound of one operation's result."""
+    own = op.float_bound(xs, es, y, u)
+    if own is not None:
+        return own
     x, e = xs[0], es[0]
     if isinstance(op, Quantize | ScaledQuantize):
         return np.asarray(np.maximum(np.abs(op.real(x - e) - y), np.abs(op.real(x + e) - y)))

@@ -56,6 +56,9 @@ def layer_costs(
 def node_cost(node: Node, x: list[Intervals], y: Intervals, solved: bool) -> float:
     """Return the estimated LUTs of one operation."""
     op = node.op
+    own = op.luts(y, *x)
+    if own is not None:
+        return own
     if isinstance(op, Dense):
         return dense_cost(op, x[0], solved)
     bits = float(y.width.sum())

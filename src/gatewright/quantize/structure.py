@@ -11,6 +11,7 @@ from gatewright.base import UnsupportedError
 from gatewright.ir import Graph, Node, Op
 from gatewright.num import FixedArray
 from gatewright.ops import (
+    OPERATIONS,
     Add,
     Affine,
     Argmax,
@@ -50,7 +51,14 @@ NARROWS = (Affine, Dense, Function, Multiply, Softmax)
 GROWS = (Add, LeakyRelu, Subtract)
 """Operations that are exact on what they get, and give more bits."""
 
-SUPPORTED: tuple[type[Op], ...] = (*FIXES, *KEEPS, *NARROWS, *GROWS, Constant)
+SUPPORTED: tuple[type[Op], ...] = (
+    *FIXES,
+    *KEEPS,
+    *NARROWS,
+    *GROWS,
+    Constant,
+    *(op for op in OPERATIONS if op.growth),
+)
 
 WEIGHTED = (Affine, Constant, Dense, LeakyRelu)
 """Operations with constants to be rounded."""
@@ -122,7 +130,7 @@ def analyse(graph: Graph, host_outputs: bool = True) -> Structure:
     )
     wanted: dict[str, bool] = {}
     for node in graph.nodes:
-        if isinstance(node.op, NARROWS):
+        if isinstance(node.op, NARROWS) or node.op.growth == "narrows":
             for name in node.inputs:
                 _require(name, nodes, known, wanted, isinstance(node.op, Function | Softmax))
     outputs = {o.value for o in graph.outputs}
@@ -191,7 +199,11 @@ def known_values(graph: Graph) -> frozenset[str]:
         op = node.op
         if (
             isinstance(op, FIXES)
-            or (isinstance(op, KEEPS) and all(name in known for name in node.inputs))
+            or op.growth == "fixes"
+            or (
+                (isinstance(op, KEEPS) or op.growth == "keeps")
+                and all(name in known for name in node.inputs)
+            )
             or (isinstance(op, Function) and op.out is not None)
             or (isinstance(op, Softmax) and op.formats is not None)
             or (isinstance(op, Constant) and is_grained(op.values))

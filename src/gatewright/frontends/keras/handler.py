@@ -54,7 +54,15 @@ class Builder:
         self.nodes: list[Node] = []
         self.namer = Namer()
 
-    def emit(self, op: Op, inputs: tuple[Value, ...], layer: str, suffix: str = "") -> Value:
+    def emit(
+        self,
+        op: Op,
+        inputs: tuple[Value, ...],
+        layer: str,
+        suffix: str = "",
+        part: str = "",
+        tie: str = "",
+    ) -> Value:
         """Append an operation and return its result, whose shape one sample of zeros tells.
 
         Raises:
@@ -80,7 +88,8 @@ class Builder:
         self.check_shape(shape, place)
         stem = layer.split("/")[-1]
         name = self.namer.name(f"{stem}_{suffix}" if suffix else stem, "layer")
-        self.nodes.append(Node(name, op, tuple(value.name for value in inputs), layer))
+        tie = f"{layer}/{tie}" if tie else ""
+        self.nodes.append(Node(name, op, tuple(v.name for v in inputs), layer, part, tie))
         return Value(name, shape)
 
     def check_shape(self, shape: tuple[int, ...], place: Place) -> None:
@@ -147,9 +156,11 @@ class Site:
             )
         return self.inputs[0]
 
-    def emit(self, op: Op, *inputs: Value, suffix: str = "") -> Value:
-        """Append an operation."""
-        return self.builder.emit(op, inputs, self.title, suffix)
+    def emit(
+        self, op: Op, *inputs: Value, suffix: str = "", part: str = "", tie: str = ""
+    ) -> Value:
+        """Append an operation; see `recipes.emitter.Emitter`."""
+        return self.builder.emit(op, inputs, self.title, suffix, part, tie)
 
     def arrays(self, *names: str, part: str = "") -> list[Array]:
         """Return the layer's weights; see `Weights.arrays`."""

@@ -34,9 +34,19 @@ class Builder:
     first: Value
     nodes: list[Node] = field(default_factory=list)
 
-    def emit(self, op: Op, inputs: tuple[Value, ...], name: str, layer: str) -> Value:
+    def emit(
+        self,
+        op: Op,
+        inputs: tuple[Value, ...],
+        name: str,
+        layer: str,
+        part: str = "",
+        tie: str = "",
+    ) -> Value:
         """Append a node; its sample's shape is found by running it on zeros."""
-        node = Node(self.names.name(name, "node"), op, tuple(v.name for v in inputs), layer)
+        names = tuple(v.name for v in inputs)
+        tie = f"{layer}/{tie}" if tie else ""
+        node = Node(self.names.name(name, "node"), op, names, layer, part, tie)
         try:
             self._check_size(op, inputs, layer)
             with np.errstate(all="ignore"):
@@ -188,9 +198,12 @@ class Call:
 
     # ---- results
 
-    def emit(self, op: Op, *inputs: Value) -> Value:
-        """Append an operation of this layer to the graph."""
-        return self.builder.emit(op, inputs, self.layer, self.layer)
+    def emit(
+        self, op: Op, *inputs: Value, suffix: str = "", part: str = "", tie: str = ""
+    ) -> Value:
+        """Append an operation of this layer; see `recipes.emitter.Emitter`."""
+        name = f"{self.layer}_{suffix}" if suffix else self.layer
+        return self.builder.emit(op, inputs, name, self.layer, part, tie)
 
     @property
     def layer(self) -> str:
