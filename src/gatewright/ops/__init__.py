@@ -10,12 +10,15 @@ from gatewright.ops.constant import Constant
 from gatewright.ops.dense import Dense
 from gatewright.ops.function import FUNCTIONS, Function
 from gatewright.ops.gather import Gather
+from gatewright.ops.grouped_dense import GroupedDense
 from gatewright.ops.leaky_relu import LeakyRelu
 from gatewright.ops.maximum import Maximum
 from gatewright.ops.minimum import Minimum
 from gatewright.ops.multiply import Multiply
 from gatewright.ops.pad import Pad
 from gatewright.ops.quantize import Quantize
+from gatewright.ops.reduce_max import ReduceMax
+from gatewright.ops.reduce_min import ReduceMin
 from gatewright.ops.relu import Relu
 from gatewright.ops.requantize import Requantize
 from gatewright.ops.reshape import Reshape
@@ -25,6 +28,7 @@ from gatewright.ops.softmax import Softmax, SoftmaxFormats
 from gatewright.ops.subtract import Subtract
 from gatewright.ops.sum import Sum
 from gatewright.ops.transpose import Transpose
+from gatewright.ops.windows import Windows
 
 OPERATIONS: tuple[type[Op], ...] = (
     Add,
@@ -36,12 +40,15 @@ OPERATIONS: tuple[type[Op], ...] = (
     Dense,
     Function,
     Gather,
+    GroupedDense,
     LeakyRelu,
     Maximum,
     Minimum,
     Multiply,
     Pad,
     Quantize,
+    ReduceMax,
+    ReduceMin,
     Relu,
     Requantize,
     Reshape,
@@ -51,6 +58,7 @@ OPERATIONS: tuple[type[Op], ...] = (
     Subtract,
     Sum,
     Transpose,
+    Windows,
 )
 """Every operation. The conformance suite fails for one without a case."""
 
@@ -66,12 +74,15 @@ __all__ = [
     "Dense",
     "Function",
     "Gather",
+    "GroupedDense",
     "LeakyRelu",
     "Maximum",
     "Minimum",
     "Multiply",
     "Pad",
     "Quantize",
+    "ReduceMax",
+    "ReduceMin",
     "Relu",
     "Requantize",
     "Reshape",
@@ -82,4 +93,5 @@ __all__ = [
     "Subtract",
     "Sum",
     "Transpose",
+    "Windows",
 ]
