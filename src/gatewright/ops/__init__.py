@@ -8,13 +8,15 @@ from gatewright.ops.clip import Clip
 from gatewright.ops.concatenate import Concatenate
 from gatewright.ops.constant import Constant
 from gatewright.ops.dense import Dense
-from gatewright.ops.function import FUNCTIONS, Function
+from gatewright.ops.function import Function
+from gatewright.ops.functions import FUNCTIONS
 from gatewright.ops.gather import Gather
 from gatewright.ops.leaky_relu import LeakyRelu
 from gatewright.ops.maximum import Maximum
 from gatewright.ops.minimum import Minimum
 from gatewright.ops.multiply import Multiply
 from gatewright.ops.pad import Pad
+from gatewright.ops.piecewise import Piecewise
 from gatewright.ops.quantize import Quantize
 from gatewright.ops.relu import Relu
 from gatewright.ops.requantize import Requantize
@@ -41,6 +43,7 @@ OPERATIONS: tuple[type[Op], ...] = (
     Minimum,
     Multiply,
     Pad,
+    Piecewise,
     Quantize,
     Relu,
     Requantize,
@@ -71,6 +74,7 @@ __all__ = [
     "Minimum",
     "Multiply",
     "Pad",
+    "Piecewise",
     "Quantize",
     "Relu",
     "Requantize",
