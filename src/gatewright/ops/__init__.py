@@ -12,6 +12,8 @@ from gatewright.ops.constant import Constant
 from gatewright.ops.dense import Dense
 from gatewright.ops.embedding import Embedding
 from gatewright.ops.function import FUNCTIONS, Function
+from gatewright.ops.function import Function
+from gatewright.ops.functions import FUNCTIONS
 from gatewright.ops.gather import Gather
 from gatewright.ops.grouped_dense import GroupedDense
 from gatewright.ops.leaky_relu import LeakyRelu
@@ -21,6 +23,7 @@ from gatewright.ops.minimum import Minimum
 from gatewright.ops.multiply import Multiply
 from gatewright.ops.one_hot import OneHot
 from gatewright.ops.pad import Pad
+from gatewright.ops.piecewise import Piecewise
 from gatewright.ops.quantize import Quantize
 from gatewright.ops.reduce_max import ReduceMax
 from gatewright.ops.reduce_min import ReduceMin
@@ -61,6 +64,7 @@ OPERATIONS: tuple[type[Op], ...] = (
     Multiply,
     OneHot,
     Pad,
+    Piecewise,
     Quantize,
     ReduceMax,
     ReduceMin,
@@ -105,6 +109,7 @@ __all__ = [
     "Multiply",
     "OneHot",
     "Pad",
+    "Piecewise",
     "Quantize",
     "ReduceMax",
     "ReduceMin",
