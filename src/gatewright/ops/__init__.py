@@ -11,6 +11,7 @@ from gatewright.ops.dense import Dense
 from gatewright.ops.function import FUNCTIONS, Function
 from gatewright.ops.gather import Gather
 from gatewright.ops.leaky_relu import LeakyRelu
+from gatewright.ops.matmul import Matmul
 from gatewright.ops.maximum import Maximum
 from gatewright.ops.minimum import Minimum
 from gatewright.ops.multiply import Multiply
@@ -37,6 +38,7 @@ OPERATIONS: tuple[type[Op], ...] = (
     Function,
     Gather,
     LeakyRelu,
+    Matmul,
     Maximum,
     Minimum,
     Multiply,
@@ -67,6 +69,7 @@ __all__ = [
     "Function",
     "Gather",
     "LeakyRelu",
+    "Matmul",
     "Maximum",
     "Minimum",
     "Multiply",
