@@ -10,6 +10,7 @@ from gatewright.ops.constant import Constant
 from gatewright.ops.dense import Dense
 from gatewright.ops.function import FUNCTIONS, Function
 from gatewright.ops.gather import Gather
+from gatewright.ops.grouped_dense import GroupedDense
 from gatewright.ops.leaky_relu import LeakyRelu
 from gatewright.ops.matmul import Matmul
 from gatewright.ops.maximum import Maximum
@@ -17,6 +18,8 @@ from gatewright.ops.minimum import Minimum
 from gatewright.ops.multiply import Multiply
 from gatewright.ops.pad import Pad
 from gatewright.ops.quantize import Quantize
+from gatewright.ops.reduce_max import ReduceMax
+from gatewright.ops.reduce_min import ReduceMin
 from gatewright.ops.relu import Relu
 from gatewright.ops.requantize import Requantize
 from gatewright.ops.reshape import Reshape
@@ -26,6 +29,7 @@ from gatewright.ops.softmax import Softmax, SoftmaxFormats
 from gatewright.ops.subtract import Subtract
 from gatewright.ops.sum import Sum
 from gatewright.ops.transpose import Transpose
+from gatewright.ops.windows import Windows
 
 OPERATIONS: tuple[type[Op], ...] = (
     Add,
@@ -37,6 +41,7 @@ OPERATIONS: tuple[type[Op], ...] = (
     Dense,
     Function,
     Gather,
+    GroupedDense,
     LeakyRelu,
     Matmul,
     Maximum,
@@ -44,6 +49,8 @@ OPERATIONS: tuple[type[Op], ...] = (
     Multiply,
     Pad,
     Quantize,
+    ReduceMax,
+    ReduceMin,
     Relu,
     Requantize,
     Reshape,
@@ -53,6 +60,7 @@ OPERATIONS: tuple[type[Op], ...] = (
     Subtract,
     Sum,
     Transpose,
+    Windows,
 )
 """Every operation. The conformance suite fails for one without a case."""
 
@@ -68,6 +76,7 @@ __all__ = [
     "Dense",
     "Function",
     "Gather",
+    "GroupedDense",
     "LeakyRelu",
     "Matmul",
     "Maximum",
@@ -75,6 +84,8 @@ __all__ = [
     "Multiply",
     "Pad",
     "Quantize",
+    "ReduceMax",
+    "ReduceMin",
     "Relu",
     "Requantize",
     "Reshape",
@@ -85,4 +96,5 @@ __all__ = [
     "Subtract",
     "Sum",
     "Transpose",
+    "Windows",
 ]
