@@ -18,6 +18,7 @@ from gatewright.ops.gather import Gather
 from gatewright.ops.grouped_dense import GroupedDense
 from gatewright.ops.leaky_relu import LeakyRelu
 from gatewright.ops.logical import Logical
+from gatewright.ops.matmul import Matmul
 from gatewright.ops.maximum import Maximum
 from gatewright.ops.minimum import Minimum
 from gatewright.ops.multiply import Multiply
@@ -59,6 +60,7 @@ OPERATIONS: tuple[type[Op], ...] = (
     GroupedDense,
     LeakyRelu,
     Logical,
+    Matmul,
     Maximum,
     Minimum,
     Multiply,
@@ -104,6 +106,7 @@ __all__ = [
     "GroupedDense",
     "LeakyRelu",
     "Logical",
+    "Matmul",
     "Maximum",
     "Minimum",
     "Multiply",
