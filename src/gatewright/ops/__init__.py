@@ -10,6 +10,7 @@ from gatewright.ops.compare import Compare
 from gatewright.ops.concatenate import Concatenate
 from gatewright.ops.constant import Constant
 from gatewright.ops.dense import Dense
+from gatewright.ops.divide_constant import DivideConstant
 from gatewright.ops.embedding import Embedding
 from gatewright.ops.function import Function
 from gatewright.ops.functions import FUNCTIONS
@@ -53,6 +54,7 @@ OPERATIONS: tuple[type[Op], ...] = (
     Concatenate,
     Constant,
     Dense,
+    DivideConstant,
     Embedding,
     Function,
     Gather,
@@ -99,6 +101,7 @@ __all__ = [
     "Concatenate",
     "Constant",
     "Dense",
+    "DivideConstant",
     "Embedding",
     "Function",
     "Gather",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gatewright.base import Place, UnsupportedError
 from gatewright.frontends.keras import (
+    convolution,
     dense,
     hgq_layers,
     merging,
@@ -12,6 +13,7 @@ from gatewright.frontends.keras import (
     qkeras_layers,
     rectifiers,
     recurrent,
+    resizing,
     shapes,
     wrappers,
 )
@@ -20,11 +22,13 @@ from gatewright.frontends.keras.handler import Handler
 from gatewright.frontends.keras.model import Layer
 
 HANDLERS: tuple[Handler, ...] = (
+    *convolution.HANDLERS,
     *dense.HANDLERS,
     *merging.HANDLERS,
     *normalization.HANDLERS,
     *pooling.HANDLERS,
     *rectifiers.HANDLERS,
+    *resizing.HANDLERS,
     *recurrent.HANDLERS,
     *shapes.HANDLERS,
     *wrappers.HANDLERS,
