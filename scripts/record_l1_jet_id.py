@@ -33,7 +33,7 @@ LAST = {
 class NodeEdgeProjection(keras.layers.Layer):
     """Multiply by the 0/1 matrix between nodes and edges, as the issue of the models defines it."""
 
-    def __init__(self, receiving: bool = True, node_to_edge: bool = True, **options: object):
+    def __init__(self, receiving: bool, node_to_edge: bool, **options: object) -> None:
         super().__init__(**options)
         self.receiving, self.node_to_edge = receiving, node_to_edge
 
