@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 from gatewright.base import FileError, UnsupportedError
+from gatewright.frontends.custom import CustomHandler, using
 from gatewright.frontends.listed import Listed
 from gatewright.ir import Graph
 
@@ -99,8 +100,12 @@ REFUSED = {
 """Endings that are known and not read, with what to do instead."""
 
 
-def read_model(model: Any) -> Graph:
+def read_model(model: Any, custom: Mapping[str, CustomHandler] | None = None) -> Graph:
     """Return the graph of a model file or of a live model.
+
+    Args:
+        model: path or live object.
+        custom: handlers of a user's own layers, by name; see `frontends.custom`.
 
     Raises:
         FileError: the file is not there.
@@ -108,7 +113,8 @@ def read_model(model: Any) -> Graph:
         ModelError: the model is damaged, or holds something that cannot be imported exactly.
     """
     frontend, found = _find(model)
-    return frontend.read(found)
+    with using(custom):
+        return frontend.read(found)
 
 
 def list_layers(model: Any) -> list[Listed]:
