@@ -15,6 +15,7 @@ from gatewright.ops.leaky_relu import LeakyRelu
 from gatewright.ops.maximum import Maximum
 from gatewright.ops.minimum import Minimum
 from gatewright.ops.multiply import Multiply
+from gatewright.ops.normalize import Normalize, NormalizeFormats
 from gatewright.ops.pad import Pad
 from gatewright.ops.piecewise import Piecewise
 from gatewright.ops.quantize import Quantize
@@ -42,6 +43,7 @@ OPERATIONS: tuple[type[Op], ...] = (
     Maximum,
     Minimum,
     Multiply,
+    Normalize,
     Pad,
     Piecewise,
     Quantize,
@@ -73,6 +75,8 @@ __all__ = [
     "Maximum",
     "Minimum",
     "Multiply",
+    "Normalize",
+    "NormalizeFormats",
     "Pad",
     "Piecewise",
     "Quantize",

@@ -19,6 +19,7 @@ from gatewright.base import ModelError
 from gatewright.ir import Graph, Input, Node, Output
 from gatewright.num import Intervals, Overflow, Rounding
 from gatewright.ops import OPERATIONS
+from gatewright.ops.normalize import NormalizeFormats
 from gatewright.ops.softmax import SoftmaxFormats
 
 Arrays = dict[str, np.ndarray]
@@ -28,7 +29,16 @@ LARGEST = 1 << 62
 
 RECORDS: dict[str, Any] = {
     kind.__name__: kind
-    for kind in (*OPERATIONS, Graph, Input, Node, Output, Intervals, SoftmaxFormats)
+    for kind in (
+        *OPERATIONS,
+        Graph,
+        Input,
+        Node,
+        Output,
+        Intervals,
+        NormalizeFormats,
+        SoftmaxFormats,
+    )
 }
 ENUMS: dict[str, type[Enum]] = {kind.__name__: kind for kind in (Rounding, Overflow)}
 
