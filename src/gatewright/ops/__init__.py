@@ -8,10 +8,12 @@ from gatewright.ops.clip import Clip
 from gatewright.ops.concatenate import Concatenate
 from gatewright.ops.constant import Constant
 from gatewright.ops.dense import Dense
+from gatewright.ops.divide import Divide
 from gatewright.ops.function import Function
 from gatewright.ops.functions import FUNCTIONS
 from gatewright.ops.gather import Gather
 from gatewright.ops.leaky_relu import LeakyRelu
+from gatewright.ops.lookup import Lookup
 from gatewright.ops.maximum import Maximum
 from gatewright.ops.minimum import Minimum
 from gatewright.ops.multiply import Multiply
@@ -37,9 +39,11 @@ OPERATIONS: tuple[type[Op], ...] = (
     Concatenate,
     Constant,
     Dense,
+    Divide,
     Function,
     Gather,
     LeakyRelu,
+    Lookup,
     Maximum,
     Minimum,
     Multiply,
@@ -69,9 +73,11 @@ __all__ = [
     "Concatenate",
     "Constant",
     "Dense",
+    "Divide",
     "Function",
     "Gather",
     "LeakyRelu",
+    "Lookup",
     "Maximum",
     "Minimum",
     "Multiply",

@@ -6,7 +6,7 @@ a flat dictionary of arrays the numbers.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
 from enum import Enum
 from functools import cache
@@ -156,6 +156,8 @@ def _fits(value: Any, hint: Any) -> bool:
         if parts[-1:] == (Ellipsis,):
             return all(_fits(v, parts[0]) for v in value)
         return len(value) == len(parts) and all(map(_fits, value, parts))
+    if origin is Callable:
+        return False  # code is never saved: a field for it must be None
     if origin is Mapping:
         return isinstance(value, dict) and all(_fits(v, parts[1]) for v in value.values())
     if origin is np.ndarray or hint is np.ndarray:
