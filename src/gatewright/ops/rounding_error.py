@@ -15,7 +15,6 @@ import numpy as np
 
 from gatewright.ir import Graph, Op, Reals, run_real
 from gatewright.ops.affine import Affine
-from gatewright.ops.argmax import Argmax
 from gatewright.ops.clip import Clip
 from gatewright.ops.dense import Dense
 from gatewright.ops.leaky_relu import LeakyRelu
@@ -62,11 +61,6 @@ def _bound(op: Op, xs: list[Reals], es: list[Reals], y: Reals, u: float) -> Real
         return np.asarray(e * np.maximum(1, np.abs(op.slope)) + 2 * u * np.abs(y))
     if isinstance(op, Softmax):
         return _of_softmax(x, e, y, u)
-    if isinstance(op, Argmax):
-        # The position may change where the two largest are closer than their bounds.
-        top = np.sort(x, axis=-1)[..., -2:]
-        close = top[..., -1] - top[..., 0] <= 2 * e.max(axis=-1)
-        return np.where(close, float(x.shape[-1]), 0.0)
     return _of_others(op, xs, es, y, u)
 
 
