@@ -11,12 +11,18 @@ from gatewright.ops.concatenate import Concatenate
 from gatewright.ops.constant import Constant
 from gatewright.ops.dense import Dense
 from gatewright.ops.divide_constant import DivideConstant
+from gatewright.ops.divide import Divide
 from gatewright.ops.embedding import Embedding
 from gatewright.ops.function import Function
 from gatewright.ops.functions import FUNCTIONS
 from gatewright.ops.gather import Gather
 from gatewright.ops.grouped_dense import GroupedDense
 from gatewright.ops.leaky_relu import LeakyRelu
+from gatewright.ops.lookup import Lookup
+from gatewright.ops.maximum import Maximum
+from gatewright.ops.minimum import Minimum
+from gatewright.ops.multiply import Multiply
+from gatewright.ops.normalize import Normalize, NormalizeFormats
 from gatewright.ops.logical import Logical
 from gatewright.ops.matmul import Matmul
 from gatewright.ops.maximum import Maximum
@@ -55,11 +61,17 @@ OPERATIONS: tuple[type[Op], ...] = (
     Constant,
     Dense,
     DivideConstant,
+    Divide,
     Embedding,
     Function,
     Gather,
     GroupedDense,
     LeakyRelu,
+    Lookup,
+    Maximum,
+    Minimum,
+    Multiply,
+    Normalize,
     Logical,
     Matmul,
     Maximum,
@@ -102,11 +114,18 @@ __all__ = [
     "Constant",
     "Dense",
     "DivideConstant",
+    "Divide",
     "Embedding",
     "Function",
     "Gather",
     "GroupedDense",
     "LeakyRelu",
+    "Lookup",
+    "Maximum",
+    "Minimum",
+    "Multiply",
+    "Normalize",
+    "NormalizeFormats",
     "Logical",
     "Matmul",
     "Maximum",
