@@ -39,8 +39,9 @@ class Recorder:
         from gatewright.frontends.keras.handlers import BY_CLASS
 
         for (family, kind), handler in BY_CLASS.items():
+            framework = FAMILIES.get(family, family)
 
-            def build(site, handler=handler, framework=FAMILIES.get(family, family), kind=kind):
+            def build(site, handler=handler, framework=framework, kind=kind):
                 before = len(site.builder.nodes)
                 found = handler.build(site)
                 self.note(framework, kind, site.builder.nodes[before:])

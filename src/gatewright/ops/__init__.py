@@ -11,7 +11,6 @@ from gatewright.ops.concatenate import Concatenate
 from gatewright.ops.constant import Constant
 from gatewright.ops.dense import Dense
 from gatewright.ops.embedding import Embedding
-from gatewright.ops.function import FUNCTIONS, Function
 from gatewright.ops.function import Function
 from gatewright.ops.functions import FUNCTIONS
 from gatewright.ops.gather import Gather
