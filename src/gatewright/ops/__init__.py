@@ -11,16 +11,19 @@ from gatewright.ops.concatenate import Concatenate
 from gatewright.ops.constant import Constant
 from gatewright.ops.dense import Dense
 from gatewright.ops.embedding import Embedding
-from gatewright.ops.function import FUNCTIONS, Function
+from gatewright.ops.function import Function
+from gatewright.ops.functions import FUNCTIONS
 from gatewright.ops.gather import Gather
 from gatewright.ops.grouped_dense import GroupedDense
 from gatewright.ops.leaky_relu import LeakyRelu
 from gatewright.ops.logical import Logical
+from gatewright.ops.matmul import Matmul
 from gatewright.ops.maximum import Maximum
 from gatewright.ops.minimum import Minimum
 from gatewright.ops.multiply import Multiply
 from gatewright.ops.one_hot import OneHot
 from gatewright.ops.pad import Pad
+from gatewright.ops.piecewise import Piecewise
 from gatewright.ops.quantize import Quantize
 from gatewright.ops.reduce_max import ReduceMax
 from gatewright.ops.reduce_min import ReduceMin
@@ -56,11 +59,13 @@ OPERATIONS: tuple[type[Op], ...] = (
     GroupedDense,
     LeakyRelu,
     Logical,
+    Matmul,
     Maximum,
     Minimum,
     Multiply,
     OneHot,
     Pad,
+    Piecewise,
     Quantize,
     ReduceMax,
     ReduceMin,
@@ -100,11 +105,13 @@ __all__ = [
     "GroupedDense",
     "LeakyRelu",
     "Logical",
+    "Matmul",
     "Maximum",
     "Minimum",
     "Multiply",
     "OneHot",
     "Pad",
+    "Piecewise",
     "Quantize",
     "ReduceMax",
     "ReduceMin",
