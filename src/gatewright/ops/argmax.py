@@ -7,13 +7,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from gatewright.hw import Bus, Module
-from gatewright.ir import Op, Plan, Reals
+from gatewright.ir import Op, Plan, Pull, Reals
 from gatewright.num import FixedArray, Intervals
+from gatewright.ops.derivative import nothing
 
 
 @dataclass(frozen=True, eq=False)
 class Argmax(Op):
     """Return the position of the largest element along the last axis; of equal ones the first."""
+
+    growth = "fixes"
 
     def real(self, *x: Reals) -> Reals:
         """Find it among real numbers."""
@@ -48,6 +51,22 @@ class Argmax(Op):
                 following.append((value, m.select(later_wins, j, i)))
             level = following + ([level[-1]] if len(level) % 2 else [])
         return level[0][1]
+
+    def luts(self, y: Intervals, *x: Intervals) -> float | None:
+        """Count a comparison and two choices for each element but one."""
+        bits = x[0].width.sum() + y.width.sum() * x[0].shape[-1]
+        return float(2 * bits)
+
+    def float_bound(self, xs: list[Reals], es: list[Reals], y: Reals, u: float) -> Reals | None:
+        """Allow any position where the two largest are closer than their bounds."""
+        x, e = xs[0], es[0]
+        top = np.sort(x, axis=-1)[..., -2:]
+        close = top[..., -1] - top[..., 0] <= 2 * e.max(axis=-1)
+        return np.where(close, float(x.shape[-1]), 0.0)
+
+    def pullback(self, xs: list[Reals], y: Reals) -> Pull | None:
+        """Return nothing: a position does not feel small changes."""
+        return nothing(xs)
 
 
 def _low(m: Module, a: int, b: int) -> tuple[int, int]:

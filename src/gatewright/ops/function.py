@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from gatewright.base import UnsupportedError
 from gatewright.blocks.lookup import codes_of, lookup
 from gatewright.hw import Module
-from gatewright.ir import Reals
+from gatewright.ir import Op, Reals
 from gatewright.num import FixedArray, Intervals, Ints
 from gatewright.ops.elementwise import Unary, pick
 from gatewright.ops.quantize import Quantize, quantize_real
@@ -55,6 +55,9 @@ class Function(Unary):
     name: str
     out: Quantize | None = None
     exact_real = True
+    growth = "narrows"
+    addresses = True
+    rounds = "format"
 
     @property
     def is_monotone_unary(self) -> bool:
@@ -117,6 +120,29 @@ class Function(Unary):
         out = _element(self._quantizer(), index)
         point = m.frac[a]
         return lookup(m, a, lambda q: self._answers(q, point, out), int(out.frac), self.name)
+
+    @property
+    def is_formatted(self) -> bool:
+        """Whether its answers have a format."""
+        return self.out is not None
+
+    def with_format(self, out: Op) -> Op:
+        """Return the function with its answers rounded."""
+        assert isinstance(out, Quantize)
+        return replace(self, out=out)
+
+    def luts(self, y: Intervals, *x: Intervals) -> float | None:
+        """Count 64 entries of a table for each LUT and bit of the answer."""
+        return float((np.ldexp(1.0, np.maximum(x[0].width - 6, 0)) * y.width).sum())
+
+    def float_bound(self, xs: list[Reals], es: list[Reals], y: Reals, u: float) -> Reals | None:
+        """Return how far the function goes within the operand's bound, and the library's error."""
+        x, e = xs[0], es[0]
+        if self.name in MONOTONE:
+            slope = np.maximum(np.abs(self.real(x - e) - y), np.abs(self.real(x + e) - y))
+        else:
+            slope = 1.1 * e  # silu: its slope is between -0.1 and 1.1
+        return np.asarray(slope + (8 * u * np.maximum(1, np.abs(y)) if self.out is None else 0))
 
     def error_bound(self, x: Intervals) -> float:
         """Return the largest distance of table and function over every possible input."""

@@ -13,12 +13,9 @@ from gatewright.ops import (
     Affine,
     Constant,
     Dense,
-    Function,
     LeakyRelu,
     Relu,
     ScaledQuantize,
-    Softmax,
-    SoftmaxFormats,
 )
 from gatewright.quantize.activations import SiteFormat, choose_format, quantizer, user_format
 from gatewright.quantize.constants import Situation, round_affine, round_constant, round_slope
@@ -121,9 +118,9 @@ class _Build:
         site = self.structure.sites.get(node.name)
         if node.name in self.structure.weighted:
             node = replace(node, op=self._round_constants(node, inputs))
-        if isinstance(node.op, Softmax) and node.op.formats is None:
-            n = self.types[inputs[0]].shape[-1]
-            node = replace(node, op=Softmax(SoftmaxFormats.for_output(self._softmax_bits(node), n)))
+        if node.op.rounds == "bits" and not node.op.is_formatted:
+            types = (self.types[name] for name in inputs)
+            node = replace(node, op=node.op.with_bits(self._bits(node), *types))
         if site is not None and site.role == "function":
             node = replace(node, op=self._function(node, inputs, site))
             site = None
@@ -230,15 +227,14 @@ class _Build:
             self._add(link)
         return True
 
-    def _function(self, node: Node, inputs: tuple[str, ...], site: Site) -> Function:
-        """Choose the format of a table's answers."""
-        assert isinstance(node.op, Function)
-        y = node.op.real(self.values[inputs[0]])
+    def _function(self, node: Node, inputs: tuple[str, ...], site: Site) -> Op:
+        """Choose the format of a result that the operation itself rounds."""
+        y = node.op.real(*(self.values[name] for name in inputs))
         fixed = self.formats.find("activation", node.layer, node.name)
         chosen = self._format(site, y, None, fixed)
-        return replace(node.op, out=quantizer(chosen, y.shape[1:], Rounding.RND))
+        return node.op.with_format(quantizer(chosen, y.shape[1:], Rounding.RND))
 
-    def _softmax_bits(self, node: Node) -> int:
+    def _bits(self, node: Node) -> int:
         fixed = self.formats.find("activation", node.layer, node.name)
         return self.prices.softmax if fixed is None else max(fixed.frac, 1)
 

@@ -8,13 +8,13 @@ import numpy as np
 
 from gatewright.ir import Graph, Op, Reals
 from gatewright.num import FixedArray, Overflow, Rounding
-from gatewright.ops import Quantize, Softmax
+from gatewright.ops import Quantize
 
 
 def apply(op: Op, *x: Reals) -> Reals:
     """Compute an operation on floats; once it has formats, as on integers."""
-    if isinstance(op, Softmax) and op.formats is not None:
-        return op.evaluate(FixedArray.exact(x[0])).value
+    if op.rounds == "bits" and op.is_formatted:
+        return op.evaluate(*(FixedArray.exact(v) for v in x)).value
     quick = isinstance(op, Quantize) and op.overflow is Overflow.SAT
     if not (isinstance(op, Quantize) and quick and op.rounding in (Rounding.TRN, Rounding.RND)):
         return op.real(*x)
