@@ -20,8 +20,8 @@ class Situation:
     """What is known where an operation stands.
 
     Attributes:
-        x: (rows, *shape), the quantized input.
-        sensitivity: like the result: cost of a squared error.
+        x: (samples, *shape), the quantized input.
+        sensitivity: like the result of these samples: cost of a squared error.
         lut: price of a LUT.
         digit: price of a digit that multiplies the input; broadcasts against the sample.
         weight, bias: the user's formats, or None.
@@ -36,21 +36,31 @@ class Situation:
 
 
 def round_affine(op: Affine, at: Situation) -> Affine:
-    """Round scale and offset; the offset undoes the mean error of the scale."""
+    """Round scale and offset; the offset undoes the mean error of the scale.
+
+    Each differs along the axes along which the source's does, and along the last: what is one for
+    all positions of an image stays so.
+    """
     shape = at.x.shape[1:]
-    scale, offset = np.broadcast_to(op.scale, shape), np.broadcast_to(op.offset, shape)
+    scale, offset = (
+        np.broadcast_to(c, np.broadcast_shapes(np.shape(c), shape[-1:]))
+        for c in (op.scale, op.offset)
+    )
     s = at.sensitivity
-    new = round_each(scale, (s * at.x * at.x).mean(0), at.digit, at.weight)
+    new = round_each(
+        scale, gathered((s * at.x * at.x).mean(0), scale), gathered(at.digit, scale), at.weight
+    )
     total = np.maximum(s.mean(0), 1e-300)
-    offset = offset + (scale - new) * ((s * at.x).mean(0) / total)
-    return Affine(new, round_each(offset, total, np.asarray(OFFSET_PRICE * at.lut), at.bias))
+    drift = (scale - new) * (s * at.x).mean(0)
+    offset = offset + gathered(drift, offset) / gathered(total, offset)
+    price = gathered(np.full(shape, OFFSET_PRICE * at.lut), offset)
+    return Affine(new, round_each(offset, gathered(total, offset), price, at.bias))
 
 
 def round_slope(op: LeakyRelu, at: Situation) -> LeakyRelu:
     """Round the slope by what it does to negative inputs."""
     stiffness = gathered((at.sensitivity * np.minimum(at.x, 0) ** 2).mean(0), op.slope)
-    price = gathered(np.broadcast_to(at.digit, at.x.shape[1:]), op.slope)
-    return LeakyRelu(round_each(op.slope, stiffness, price, at.weight))
+    return LeakyRelu(round_each(op.slope, stiffness, gathered(at.digit, op.slope), at.weight))
 
 
 def round_constant(op: Constant, at: Situation) -> Constant:
