@@ -4,50 +4,75 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from gatewright.base import FileError, UnsupportedError
+from gatewright.frontends.listed import Listed
 from gatewright.ir import Graph
 
+T = TypeVar("T")
 
-def _keras_file(path: Path) -> Graph:
+
+@dataclass(frozen=True)
+class Frontend:
+    """How a kind of model is read; its package is imported when it is first called.
+
+    Attributes:
+        read: returns the graph.
+        layers: lists the layers, whether or not they are handled.
+    """
+
+    read: Callable[[Any], Graph]
+    layers: Callable[[Any], list[Listed]]
+
+
+def _read_keras(path: Path) -> Graph:
     from gatewright.frontends.keras import read_keras
 
     return read_keras(path)
 
 
-def _onnx_file(path: Path) -> Graph:
-    from gatewright.frontends.onnx import read_onnx
+def _list_keras(path: Path) -> list[Listed]:
+    from gatewright.frontends.keras import list_keras
 
-    return read_onnx(path)
+    return list_keras(path)
 
 
-def _onnx_live(model: Any) -> Graph:
+def _read_onnx(model: Any) -> Graph:
     from gatewright.frontends.onnx import read_onnx
 
     return read_onnx(model)
 
 
-def _keras_live(model: Any) -> Graph:
-    """Save the model the framework's own way and read the file: one importer, one meaning."""
-    with tempfile.TemporaryDirectory(prefix="gatewright-") as folder:
-        path = Path(folder) / "model.keras"
-        model.save(path)
-        return _keras_file(path)
+def _list_onnx(model: Any) -> list[Listed]:
+    from gatewright.frontends.onnx import list_onnx
+
+    return list_onnx(model)
 
 
-FILES: dict[str, Callable[[Path], Graph]] = {
-    ".h5": _keras_file,
-    ".hdf5": _keras_file,
-    ".keras": _keras_file,
-    ".onnx": _onnx_file,
-}
+def _saved(read: Callable[[Path], T]) -> Callable[[Any], T]:
+    """Save a live Keras model the framework's own way and read the file: one importer."""
+
+    def from_live(model: Any) -> T:
+        with tempfile.TemporaryDirectory(prefix="gatewright-") as folder:
+            path = Path(folder) / "model.keras"
+            model.save(path)
+            return read(path)
+
+    return from_live
+
+
+KERAS = Frontend(_read_keras, _list_keras)
+ONNX = Frontend(_read_onnx, _list_onnx)
+
+FILES: dict[str, Frontend] = {".h5": KERAS, ".hdf5": KERAS, ".keras": KERAS, ".onnx": ONNX}
 """Frontends by a file's ending."""
 
-LIVE: dict[str, Callable[[Any], Graph]] = {
-    "keras": _keras_live,
-    "onnx": _onnx_live,
+LIVE: dict[str, Frontend] = {
+    "keras": Frontend(_saved(_read_keras), _saved(_list_keras)),
+    "onnx": ONNX,
 }
 """Frontends by the package that a class of the live object's comes from."""
 
@@ -69,12 +94,28 @@ def read_model(model: Any) -> Graph:
         UnsupportedError: no frontend takes it.
         ModelError: the model is damaged, or holds something that cannot be imported exactly.
     """
+    frontend, found = _find(model)
+    return frontend.read(found)
+
+
+def list_layers(model: Any) -> list[Listed]:
+    """Return every layer of a model, by name and class, whether or not it is handled.
+
+    Raises:
+        GatewrightError: as `read_model`, but for layers that are not handled.
+    """
+    frontend, found = _find(model)
+    return frontend.layers(found)
+
+
+def _find(model: Any) -> tuple[Frontend, Any]:
+    """Return the frontend of a path or live object, and what it takes."""
     if isinstance(model, str | Path):
-        return _read_file(Path(model))
+        return _of_file(Path(model)), Path(model)
     for kind in type(model).__mro__:
         package = kind.__module__.partition(".")[0]
         if package in LIVE:
-            return LIVE[package](model)
+            return LIVE[package], model
     raise UnsupportedError(
         "no frontend takes this object",
         found=f"{type(model).__module__}.{type(model).__qualname__}",
@@ -83,7 +124,7 @@ def read_model(model: Any) -> Graph:
     )
 
 
-def _read_file(path: Path) -> Graph:
+def _of_file(path: Path) -> Frontend:
     if path.suffix.lower() in REFUSED:
         raise UnsupportedError(
             "this kind of file is not read",
@@ -96,8 +137,8 @@ def _read_file(path: Path) -> Graph:
         raise FileError(
             "the model cannot be read", place=str(path), found=found, supported="a file"
         )
-    reader = FILES.get(path.suffix.lower())
-    if reader is None:
+    frontend = FILES.get(path.suffix.lower())
+    if frontend is None:
         raise UnsupportedError(
             "the kind of model cannot be told from its name",
             place=str(path),
@@ -105,4 +146,4 @@ def _read_file(path: Path) -> Graph:
             supported=", ".join(FILES),
             remedy="give the file its format's ending, or export the model to ONNX",
         )
-    return reader(path)
+    return frontend

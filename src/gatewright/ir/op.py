@@ -57,6 +57,8 @@ class Op(ABC):
         constants: names of the fields that hold constants to be rounded when a model is quantized.
         rounds: how its result gets a format where it does not follow from the operands': by
             `with_format`, by `with_bits`, or "" where it follows.
+        whole_operands: numbers of the operands of which each row of the result needs the whole
+            last two axes; of the others it needs its own row. See `at_row`.
     """
 
     wiring: ClassVar[bool] = False
@@ -67,6 +69,7 @@ class Op(ABC):
     index_operands: ClassVar[tuple[int, ...]] = ()
     constants: ClassVar[tuple[str, ...]] = ()
     rounds: ClassVar[Rounds] = ""
+    whole_operands: ClassVar[tuple[int, ...]] = ()
 
     @abstractmethod
     def real(self, *x: Reals) -> Reals:
@@ -92,7 +95,8 @@ class Op(ABC):
         """Return the operation that computes the row at `index` of the leading axes alone.
 
         None where the rows (along the last axis) of the result do not each depend on that row of
-        the inputs alone. An operation whose constants are the same for all rows returns itself.
+        the inputs alone, and on the whole matrix of `whole_operands`. An operation whose constants
+        are the same for all rows returns itself.
         """
         return None
 

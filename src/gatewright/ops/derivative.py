@@ -46,3 +46,18 @@ def unbroadcast(g: Reals, shape: tuple[int, ...]) -> Reals:
         g = g.sum(axis=tuple(range(1, 1 + extra)))
     axes = tuple(i for i, n in enumerate(shape) if n == 1 and g.shape[i] != 1)
     return np.asarray(g.sum(axis=axes, keepdims=True) if axes else g, np.float64)
+
+
+def scattered(g: Reals, where: np.ndarray, shape: tuple[int, ...]) -> Reals:
+    """Add up gradients of taken elements at the places they were taken from.
+
+    Args:
+        g: (samples, ...).
+        where: the number of each in its flattened sample, broadcast against `g`.
+        shape: of the operand, with the batch.
+    """
+    size = int(np.prod(shape[1:]))
+    places = np.broadcast_to(where, g.shape).reshape(len(g), -1)
+    at = places + size * np.arange(len(g))[:, None]
+    flat = np.bincount(at.ravel(), g.ravel(), minlength=size * len(g))
+    return np.asarray(flat, np.float64).reshape(shape)

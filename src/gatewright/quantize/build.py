@@ -13,12 +13,20 @@ from gatewright.ops import (
     Affine,
     Constant,
     Dense,
+    Embedding,
     LeakyRelu,
     Relu,
     ScaledQuantize,
 )
 from gatewright.quantize.activations import SiteFormat, choose_format, quantizer, user_format
-from gatewright.quantize.constants import Situation, round_affine, round_constant, round_slope
+from gatewright.quantize.constants import (
+    Situation,
+    refuse,
+    round_affine,
+    round_constant,
+    round_slope,
+    round_table,
+)
 from gatewright.quantize.digits import cheapest, digits_of, on_grid
 from gatewright.quantize.formats import Formats
 from gatewright.quantize.forward import apply
@@ -250,8 +258,9 @@ class _Build:
             return round_affine(op, at)
         if isinstance(op, LeakyRelu):
             return round_slope(op, at)
-        assert isinstance(op, Constant)
-        return round_constant(op, at)
+        if isinstance(op, Embedding):
+            return round_table(op, at)
+        return round_constant(op, at) if isinstance(op, Constant) else refuse(op)
 
     def _situation(self, node: Node, source: str) -> Situation:
         """Gather what rounding of small constants asks for."""

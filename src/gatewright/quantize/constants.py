@@ -6,9 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gatewright.ir import Reals
-from gatewright.num import Fixed
-from gatewright.ops import Affine, Constant, LeakyRelu
+from gatewright.base import UnsupportedError
+from gatewright.ir import Op, Reals
+from gatewright.num import Fixed, Rounding
+from gatewright.ops import Affine, Constant, Embedding, LeakyRelu
+from gatewright.quantize.activations import choose_format, quantizer
 from gatewright.quantize.digits import cheapest, on_grid
 
 OFFSET_PRICE = 4.0
@@ -67,6 +69,34 @@ def round_constant(op: Constant, at: Situation) -> Constant:
     """Round a constant tensor."""
     price = np.asarray(OFFSET_PRICE * at.lut)
     return Constant(round_each(op.values, at.sensitivity.mean(0), price, at.weight))
+
+
+def round_table(op: Embedding, at: Situation) -> Embedding:
+    """Round a table of rows to a format for each feature: a bit costs a LUT for 64 rows."""
+    rows, features = op.table.shape
+    if at.weight is not None:
+        fixed = at.weight
+        return Embedding(on_grid(op.table, fixed.frac, fixed.low, fixed.high))
+    felt = np.zeros((rows, features))
+    np.add.at(felt, at.x.astype(np.int64).ravel(), at.sensitivity.reshape(-1, features))
+    felt = felt * rows / len(at.x)
+    # A row that was never asked for on these samples may be on the next.
+    felt = felt + felt.mean(0) / (1 + at.x.size)
+    places = at.x[0].size
+    price = np.full(features, at.lut * places * np.ceil(rows / 64))
+    ends = op.table.min(0), op.table.max(0)
+    chosen = choose_format(op.table, felt, price, np.inf, ends, None)
+    return Embedding(quantizer(chosen, (features,), Rounding.RND).real(op.table))
+
+
+def refuse(op: Op) -> Op:
+    """Say that an operation's constants have no rule."""
+    raise UnsupportedError(
+        "an operation has constants that cannot be rounded automatically",
+        found=op.kind,
+        supported="dense, grouped_dense, affine, constant, embedding, leaky_relu",
+        remedy="give this layer number formats in the model (quantization-aware training)",
+    )
 
 
 def round_each(values: Reals, stiffness: Reals, price: Reals, fixed: Fixed | None) -> Reals:

@@ -186,7 +186,7 @@ class ConfigReader:
             shape = built.get("input_shape") if isinstance(built, Mapping) else None
             built_for = tuple(shape) if isinstance(shape, list) else None
             own = entry["config"] if kind in MODELS else config
-            yield entry, Layer(name, kind, _family(entry), own, address, (), 0, built_for)
+            yield entry, Layer(name, kind, family_of(entry), own, address, (), 0, built_for)
 
     def _numbered(self, layers: list[Layer], outputs: tuple[tuple[str, Ref], ...]) -> list[Layer]:
         """Find the number of the first call of each nested model, by which ones are read.
@@ -298,7 +298,7 @@ def _with_calls(layer: Layer, calls: tuple[Call, ...], first: int) -> Layer:
     return replace(layer, calls=calls, first_call=first)
 
 
-def _family(entry: Mapping[str, Any]) -> str:
+def family_of(entry: Mapping[str, Any]) -> str:
     """Return which library a class comes from, by its module and registered name."""
     module = str(entry.get("module") or "").split(".")[0]
     package = str(entry.get("registered_name") or entry.get("class_name") or "")

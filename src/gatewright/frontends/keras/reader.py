@@ -12,6 +12,7 @@ from gatewright.frontends.keras.file import open_model
 from gatewright.frontends.keras.handler import Builder, Handler, Site, Value
 from gatewright.frontends.keras.handlers import INPUT, LIBRARIES, find_handler, library
 from gatewright.frontends.keras.model import MODELS, Call, ConfigReader, Layer, Model, Ref, Slot
+from gatewright.frontends.keras.wrappers import WRAPPERS, inner_layers
 from gatewright.ir import Graph, Input, Output
 
 Names = tuple[str, ...]
@@ -70,7 +71,7 @@ class Reading:
     def __init__(self, builder: Builder) -> None:
         self.builder = builder
         self.quantizers: set[str] = set()
-        self._handlers: dict[Names, tuple[Handler, dict[str, Any]]] = {}
+        self._handlers = builder.handlers
         self._nested: dict[Names, Model] = {}
 
     def place(self, layer: Layer, attribute: str = "") -> Place:
@@ -95,12 +96,18 @@ class Reading:
         elif layer.kind == "InputLayer":
             INPUT.read(layer.config, self.place(layer), layer.kind)
         else:
-            handler = find_handler(layer, self.place(layer))
-            values = handler.table.read(layer.config, self.place(layer), layer.kind)
-            self._handlers[layer.address.names] = handler, values
-            self._check_calls(layer, handler)
-            if handler.family != "keras":
-                self.quantizers.add(LIBRARIES[handler.family])
+            self._check_calls(layer, self._find(layer))
+
+    def _find(self, layer: Layer) -> Handler:
+        """Find the handler of a layer, and of those it wraps, and read their attributes."""
+        handler = find_handler(layer, self.place(layer))
+        values = handler.table.read(layer.config, self.place(layer), layer.kind)
+        self._handlers[layer.address.names] = handler, values
+        if handler.family != "keras":
+            self.quantizers.add(LIBRARIES[handler.family])
+        for inner in inner_layers(layer, self.builder.source) if layer.kind in WRAPPERS else ():
+            self._find(inner)
+        return handler
 
     def _check_calls(self, layer: Layer, handler: Handler | None) -> None:
         """Refuse what the layer is called with and its handler does not read."""

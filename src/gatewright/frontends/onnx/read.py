@@ -14,7 +14,7 @@ from gatewright.frontends.onnx.call import MAX_ELEMENTS, Builder, Call
 from gatewright.frontends.onnx.fold import FOLDS, fold
 from gatewright.frontends.onnx.load import Source, load
 from gatewright.frontends.onnx.operand import Codes, Const, Operand, Value
-from gatewright.frontends.onnx.operators import QUANTIZED, STANDARD, handler_of
+from gatewright.frontends.onnx.operators import QUANTIZED, STANDARD, Handler, handler_of
 from gatewright.frontends.onnx.tensors import FLOATS, read_tensor, type_name
 from gatewright.ir import Graph, Input, Output
 
@@ -129,6 +129,7 @@ def _read_node(
     place = Place(source.name, str(node.name or node.output[0]))
     _load_constants(source, node, operands, place)
     if any(operands[name] is None for name in node.input if name):
+        _handler(node, place)  # an operator that is not handled is told of in any case
         return  # the error that left it so has been gathered
     try:
         inputs = [operands[name] if name else None for name in node.input]
@@ -154,16 +155,26 @@ def _result(source: Source, call: Call) -> Sequence[Operand]:
     known = node.input and not any(isinstance(i, Value | Codes) for i in call.operands)
     if known and node.op_type in FOLDS and node.domain in ("", "ai.onnx"):
         return [fold(call)]
+    found = _handler(node, call.place)(call)
+    return [found] if isinstance(found, Value | Const | Codes) else found
+
+
+def _handler(node: NodeProto, place: Place) -> Handler:
+    """Return what reads a node.
+
+    Raises:
+        UnsupportedError: nothing does.
+    """
     handler = handler_of(node.domain, node.op_type)
     if handler is None:
         raise UnsupportedError(
             "an operator is not handled",
+            place=place,
             found=f"{node.domain}.{node.op_type}" if node.domain else node.op_type,
             supported=", ".join(sorted({*STANDARD, *QUANTIZED})),
             remedy="replace the layer before exporting, or ask for it to be supported",
         )
-    found = handler(call)
-    return [found] if isinstance(found, Value | Const | Codes) else found
+    return handler
 
 
 def _constant_tensor(source: Source, call: Call) -> Const:
