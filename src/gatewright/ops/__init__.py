@@ -10,6 +10,7 @@ from gatewright.ops.compare import Compare
 from gatewright.ops.concatenate import Concatenate
 from gatewright.ops.constant import Constant
 from gatewright.ops.dense import Dense
+from gatewright.ops.divide import Divide
 from gatewright.ops.divide_constant import DivideConstant
 from gatewright.ops.embedding import Embedding
 from gatewright.ops.function import Function
@@ -18,10 +19,12 @@ from gatewright.ops.gather import Gather
 from gatewright.ops.grouped_dense import GroupedDense
 from gatewright.ops.leaky_relu import LeakyRelu
 from gatewright.ops.logical import Logical
+from gatewright.ops.lookup import Lookup
 from gatewright.ops.matmul import Matmul
 from gatewright.ops.maximum import Maximum
 from gatewright.ops.minimum import Minimum
 from gatewright.ops.multiply import Multiply
+from gatewright.ops.normalize import Normalize, NormalizeFormats
 from gatewright.ops.one_hot import OneHot
 from gatewright.ops.pad import Pad
 from gatewright.ops.piecewise import Piecewise
@@ -54,6 +57,7 @@ OPERATIONS: tuple[type[Op], ...] = (
     Concatenate,
     Constant,
     Dense,
+    Divide,
     DivideConstant,
     Embedding,
     Function,
@@ -61,10 +65,12 @@ OPERATIONS: tuple[type[Op], ...] = (
     GroupedDense,
     LeakyRelu,
     Logical,
+    Lookup,
     Matmul,
     Maximum,
     Minimum,
     Multiply,
+    Normalize,
     OneHot,
     Pad,
     Piecewise,
@@ -101,6 +107,7 @@ __all__ = [
     "Concatenate",
     "Constant",
     "Dense",
+    "Divide",
     "DivideConstant",
     "Embedding",
     "Function",
@@ -108,10 +115,13 @@ __all__ = [
     "GroupedDense",
     "LeakyRelu",
     "Logical",
+    "Lookup",
     "Matmul",
     "Maximum",
     "Minimum",
     "Multiply",
+    "Normalize",
+    "NormalizeFormats",
     "OneHot",
     "Pad",
     "Piecewise",
