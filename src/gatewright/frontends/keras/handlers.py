@@ -8,6 +8,7 @@ from gatewright.frontends.keras import (
     convolution,
     dense,
     hgq_layers,
+    hgq_windows,
     merging,
     normalization,
     pooling,
@@ -35,6 +36,7 @@ HANDLERS: tuple[Handler, ...] = (
     *shapes.HANDLERS,
     *wrappers.HANDLERS,
     *hgq_layers.HANDLERS,
+    *hgq_windows.HANDLERS,
     *qkeras_layers.HANDLERS,
 )
 
