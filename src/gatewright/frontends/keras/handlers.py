@@ -12,7 +12,9 @@ from gatewright.frontends.keras import (
     merging,
     normalization,
     pooling,
+    qkeras_folded,
     qkeras_layers,
+    qkeras_windows,
     rectifiers,
     recurrent,
     resizing,
@@ -37,7 +39,9 @@ HANDLERS: tuple[Handler, ...] = (
     *wrappers.HANDLERS,
     *hgq_layers.HANDLERS,
     *hgq_windows.HANDLERS,
+    *qkeras_folded.HANDLERS,
     *qkeras_layers.HANDLERS,
+    *qkeras_windows.HANDLERS,
 )
 
 BY_CLASS = {(handler.family, handler.kind): handler for handler in HANDLERS}
