@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from gatewright.frontends.onnx import elementwise, linear, moved, movement, quantizers, recurrent
+from gatewright.frontends.onnx import (
+    elementwise,
+    linear,
+    moved,
+    movement,
+    quantizers,
+    recurrent,
+    resizing,
+    windows,
+)
 from gatewright.frontends.onnx.call import Call
 from gatewright.frontends.onnx.operand import Operand
 
@@ -14,11 +23,15 @@ Handler = Callable[[Call], Operand | Sequence[Operand]]
 STANDARD: dict[str, Handler] = {
     "Add": elementwise.add,
     "ArgMax": movement.argmax,
+    "AveragePool": windows.average_pool_,
     "BatchNormalization": elementwise.batch_normalization,
     "Cast": movement.cast,
     "Clip": elementwise.clip,
     "Concat": movement.concat,
     "Constant": movement.constant,
+    "Conv": windows.conv,
+    "ConvTranspose": windows.conv_transpose,
+    "DepthToSpace": resizing.depth_to_space,
     "DequantizeLinear": quantizers.dequantize_linear,
     "Div": elementwise.divide,
     "Dropout": movement.dropout,
@@ -27,31 +40,38 @@ STANDARD: dict[str, Handler] = {
     "Flatten": movement.flatten,
     "GRU": recurrent.gru,
     "Gemm": linear.gemm,
+    "GlobalAveragePool": windows.global_pool_("average"),
+    "GlobalMaxPool": windows.global_pool_("max"),
     "HardSigmoid": elementwise.hard_sigmoid,
     "Identity": movement.identity,
     "LSTM": recurrent.lstm,
     "LeakyRelu": elementwise.leaky_relu,
     "MatMul": linear.matmul,
     "Max": elementwise.maximum,
+    "MaxPool": windows.max_pool_,
     "Min": elementwise.minimum,
     "Mul": elementwise.multiply,
     "Neg": elementwise.negate,
     "PRelu": elementwise.prelu,
+    "Pad": resizing.pad_,
     "QuantizeLinear": quantizers.quantize_linear,
     "RNN": recurrent.rnn,
     "Relu": elementwise.relu,
     "Reshape": movement.reshape,
+    "Resize": resizing.resize,
     "Selu": elementwise.selu,
     "Sigmoid": elementwise.function("sigmoid"),
     "Slice": movement.slice_,
     "Softmax": movement.softmax,
     "Softplus": elementwise.function("softplus"),
     "Softsign": elementwise.function("softsign"),
+    "SpaceToDepth": resizing.space_to_depth,
     "Squeeze": movement.squeeze,
     "Sub": elementwise.subtract,
     "Tanh": elementwise.function("tanh"),
     "Transpose": moved.transpose,
     "Unsqueeze": movement.unsqueeze,
+    "Upsample": resizing.resize,
 }
 """Operators of the domain '' (also written 'ai.onnx'), opsets 7 to 25."""
 
