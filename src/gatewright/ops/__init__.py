@@ -17,16 +17,13 @@ from gatewright.ops.functions import FUNCTIONS
 from gatewright.ops.gather import Gather
 from gatewright.ops.grouped_dense import GroupedDense
 from gatewright.ops.leaky_relu import LeakyRelu
-from gatewright.ops.lookup import Lookup
-from gatewright.ops.maximum import Maximum
-from gatewright.ops.minimum import Minimum
-from gatewright.ops.multiply import Multiply
-from gatewright.ops.normalize import Normalize, NormalizeFormats
 from gatewright.ops.logical import Logical
+from gatewright.ops.lookup import Lookup
 from gatewright.ops.matmul import Matmul
 from gatewright.ops.maximum import Maximum
 from gatewright.ops.minimum import Minimum
 from gatewright.ops.multiply import Multiply
+from gatewright.ops.normalize import Normalize, NormalizeFormats
 from gatewright.ops.one_hot import OneHot
 from gatewright.ops.pad import Pad
 from gatewright.ops.piecewise import Piecewise
@@ -65,16 +62,13 @@ OPERATIONS: tuple[type[Op], ...] = (
     Gather,
     GroupedDense,
     LeakyRelu,
-    Lookup,
-    Maximum,
-    Minimum,
-    Multiply,
-    Normalize,
     Logical,
+    Lookup,
     Matmul,
     Maximum,
     Minimum,
     Multiply,
+    Normalize,
     OneHot,
     Pad,
     Piecewise,
@@ -125,9 +119,6 @@ __all__ = [
     "NormalizeFormats",
     "Logical",
     "Matmul",
-    "Maximum",
-    "Minimum",
-    "Multiply",
     "OneHot",
     "Pad",
     "Piecewise",

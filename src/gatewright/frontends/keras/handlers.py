@@ -13,6 +13,7 @@ from gatewright.frontends.keras import (
     rectifiers,
     recurrent,
     shapes,
+    statistics,
     wrappers,
 )
 from gatewright.frontends.keras.attributes import Table
@@ -27,6 +28,7 @@ HANDLERS: tuple[Handler, ...] = (
     *rectifiers.HANDLERS,
     *recurrent.HANDLERS,
     *shapes.HANDLERS,
+    *statistics.HANDLERS,
     *wrappers.HANDLERS,
     *hgq_layers.HANDLERS,
     *qkeras_layers.HANDLERS,
