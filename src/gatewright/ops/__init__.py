@@ -11,6 +11,7 @@ from gatewright.ops.concatenate import Concatenate
 from gatewright.ops.constant import Constant
 from gatewright.ops.dense import Dense
 from gatewright.ops.divide import Divide
+from gatewright.ops.divide_constant import DivideConstant
 from gatewright.ops.embedding import Embedding
 from gatewright.ops.function import Function
 from gatewright.ops.functions import FUNCTIONS
@@ -57,6 +58,7 @@ OPERATIONS: tuple[type[Op], ...] = (
     Constant,
     Dense,
     Divide,
+    DivideConstant,
     Embedding,
     Function,
     Gather,
@@ -106,12 +108,15 @@ __all__ = [
     "Constant",
     "Dense",
     "Divide",
+    "DivideConstant",
     "Embedding",
     "Function",
     "Gather",
     "GroupedDense",
     "LeakyRelu",
+    "Logical",
     "Lookup",
+    "Matmul",
     "Maximum",
     "Minimum",
     "Multiply",
