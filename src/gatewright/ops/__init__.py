@@ -122,6 +122,8 @@ __all__ = [
     "Multiply",
     "Normalize",
     "NormalizeFormats",
+    "Logical",
+    "Matmul",
     "OneHot",
     "Pad",
     "Piecewise",

@@ -16,6 +16,7 @@ from gatewright.frontends.keras import (
     recurrent,
     resizing,
     shapes,
+    statistics,
     wrappers,
 )
 from gatewright.frontends.keras.attributes import Table
@@ -33,6 +34,7 @@ HANDLERS: tuple[Handler, ...] = (
     *resizing.HANDLERS,
     *recurrent.HANDLERS,
     *shapes.HANDLERS,
+    *statistics.HANDLERS,
     *wrappers.HANDLERS,
     *hgq_layers.HANDLERS,
     *qkeras_layers.HANDLERS,
