@@ -114,9 +114,7 @@ def _join(pair: _Pair) -> Node | None:
     else:
         return None
     layer = pair.first.layer if isinstance(first, Dense) else pair.second.layer
-    return replace(
-        pair.second, op=op, inputs=pair.first.inputs, layer=layer or pair.second.layer
-    )
+    return replace(pair.second, op=op, inputs=pair.first.inputs, layer=layer or pair.second.layer)
 
 
 def _along_last(op: Affine, length: int) -> tuple[np.ndarray, np.ndarray] | None:
