@@ -75,6 +75,8 @@ class Look:
 
 
 class Build:
+    """One quantization of a model."""
+
     def __init__(
         self,
         structure: Structure,
