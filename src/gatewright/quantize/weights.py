@@ -72,16 +72,20 @@ def fit(
     for k, columns in enumerate(groups):
         s = np.ones(rows) if shared else sensitivity[:, k]
         weights = s / max(float(s.sum()), 1e-300)
-        weighted = x * weights[:, None]
-        mean[k] = weighted.sum(0)
-        second = weighted.T @ x - np.outer(mean[k], mean[k])
+        mean[k] = weights @ x
+        # Centred before they are squared: of a feature that hardly moves nothing would be left.
+        centred = x - mean[k]
+        weighted = centred * weights[:, None]
+        second = weighted.T @ centred
         diagonal = np.diag(second)
         # An input that hardly moved on these rows may move on the next.
-        floor = np.maximum(diagonal, max(float(diagonal.mean()) / rows, 1e-12))
+        floor = np.maximum(diagonal, float(diagonal.mean()) / rows or 1.0)
         second[np.diag_indices(n_in)] = diagonal + ridge * floor + (floor - diagonal)
         centre = weights @ residual[:, columns]
-        first = weighted.T @ residual[:, columns] - np.outer(mean[k], centre)
-        step = np.linalg.solve(second, first)
+        first = weighted.T @ (residual[:, columns] - centre)
+        unit = np.sqrt(np.diag(second))  # inputs may differ in scale by many orders
+        step = np.linalg.solve(second / np.outer(unit, unit), first / unit[:, None])
+        step /= unit[:, None]
         best[columns] += step.T
         offset[columns] += centre - mean[k] @ step
         moments[k] = second
@@ -112,8 +116,10 @@ def compensated(q: Quadratic, price: Reals, round_to: Round) -> Reals:
     moments = np.take_along_axis(
         np.take_along_axis(q.moments, order[:, :, None], 1), order[:, None, :], 2
     )
-    inverse = np.linalg.inv(moments)
+    unit = np.sqrt(np.einsum("kii->ki", moments))  # inputs may differ in scale by many orders
+    inverse = np.linalg.inv(moments / (unit[:, :, None] * unit[:, None, :]))
     upper = np.swapaxes(np.linalg.cholesky((inverse + np.swapaxes(inverse, 1, 2)) / 2), 1, 2)
+    upper = upper / unit[:, None, :]
     order = np.broadcast_to(order, (outputs, n_in))
     w = np.take_along_axis(q.weight, order, 1)
     for i in range(n_in):
