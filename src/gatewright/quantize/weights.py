@@ -20,6 +20,12 @@ from gatewright.quantize.digits import digits_of
 SHARED_ABOVE = 160
 """Inputs from which all outputs share one matrix of moments (time grows with inputs cubed)."""
 
+MOST_PRODUCTS = 1.2e9
+"""Products that go into the moments of a layer whose outputs have one matrix each; beyond that
+fewer rows do, down to `LEAST_ROWS` for each input, and then one matrix."""
+
+LEAST_ROWS = 8
+
 SWEEPS = 2
 
 Round = Callable[[Reals, Reals, Reals], Reals]
@@ -64,8 +70,11 @@ def fit(
     """
     rows, n_in = x.shape
     n_out = weight.shape[1]
+    fair = int(MOST_PRODUCTS / max(n_in * n_in * n_out, 1))
+    shared = n_in > SHARED_ABOVE or fair < min(LEAST_ROWS * n_in, rows)
+    if not shared and fair < rows:  # their order is by chance
+        rows, x, target, sensitivity = fair, x[:fair], target[:fair], sensitivity[:fair]
     residual = target - (x @ weight + bias)
-    shared = n_in > SHARED_ABOVE
     groups = [np.arange(n_out)] if shared else [np.array([j]) for j in range(n_out)]
     moments, mean = np.empty((len(groups), n_in, n_in)), np.empty((len(groups), n_in))
     best, offset = np.array(weight.T), np.array(bias)
