@@ -32,6 +32,7 @@ from gatewright.passes.netlist import pipeline, recode
 from gatewright.passes.netlist.optimise import optimise
 from gatewright.quantize import Formats, Quantized, quantize
 from gatewright.quantize.formats import ROLES
+from gatewright.quantize.structure import move_to_host
 
 EVERYONES_NAME = re.compile(
     r"(functional|sequential|model|graph|main_graph|torch[-_]jit[-_]export|tf2onnx)?([-_]?\d+)?",
@@ -135,6 +136,9 @@ def _to_integers(
     if any(isinstance(node.op, ScaledQuantize) for node in graph.nodes):
         graph = streamline(graph)
     graph = host_input(graph)
+    if not _is_integer(graph):
+        ended, _ = move_to_host(graph)  # a softmax is all that may be left of real numbers
+        graph = ended if _is_integer(ended) else graph
     quantized = None
     if not _is_integer(graph) or formats:
         if data is None:

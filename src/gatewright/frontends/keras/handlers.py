@@ -19,6 +19,7 @@ from gatewright.frontends.keras import (
 from gatewright.frontends.keras.attributes import Table
 from gatewright.frontends.keras.handler import Handler
 from gatewright.frontends.keras.model import Layer
+from gatewright.frontends.keras.operations import OPERATIONS
 from gatewright.frontends.keras.own import own_handler
 
 HANDLERS: tuple[Handler, ...] = (
@@ -41,6 +42,7 @@ PYTHON = ("Lambda", "TFOpLambda", "SlicingOpLambda", "OpLambda", "FunctionalOpLa
 
 INPUT = Table(
     harmless=frozenset({"shape", "input_shape"}),
+    integers=True,
     only={"sparse": (False, None), "ragged": (False, None), "optional": (False, None)},
 )
 """Attributes of an input layer; its shape is read elsewhere."""
@@ -82,6 +84,8 @@ def find_handler(layer: Layer, place: Place) -> Handler:
         )
     family = library(layer)
     handler = BY_CLASS.get((family, layer.kind))
+    if layer.operation:
+        handler = OPERATIONS.get(layer.kind) or handler
     if handler is not None:
         refuse_known(layer.kind, place)
     else:
