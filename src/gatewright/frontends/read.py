@@ -65,6 +65,18 @@ def _saved(read: Callable[[Path], T]) -> Callable[[Any], T]:
     return from_live
 
 
+def _given(graph: Any) -> Graph:
+    """Return a graph that was made by hand, or by another frontend, as it is."""
+    if not isinstance(graph, Graph):
+        raise UnsupportedError("no frontend takes this object", found=type(graph).__qualname__)
+    return graph
+
+
+def _list_given(graph: Any) -> list[Listed]:
+    nodes = {node.layer or node.name: node for node in reversed(_given(graph).nodes)}
+    return [Listed(name, node.op.kind) for name, node in reversed(nodes.items())]
+
+
 KERAS = Frontend(_read_keras, _list_keras)
 ONNX = Frontend(_read_onnx, _list_onnx)
 
@@ -72,6 +84,7 @@ FILES: dict[str, Frontend] = {".h5": KERAS, ".hdf5": KERAS, ".keras": KERAS, ".o
 """Frontends by a file's ending."""
 
 LIVE: dict[str, Frontend] = {
+    "gatewright": Frontend(_given, _list_given),
     "keras": Frontend(_saved(_read_keras), _saved(_list_keras)),
     "onnx": ONNX,
 }
@@ -125,7 +138,7 @@ def _find(model: Any) -> tuple[Frontend, Any]:
     raise UnsupportedError(
         "no frontend takes this object",
         found=f"{type(model).__module__}.{type(model).__qualname__}",
-        supported=f"a path, or a live model of {', '.join(LIVE)}",
+        supported=f"a path, or a live model of {', '.join(k for k in LIVE if k != 'gatewright')}",
         remedy="export the model to ONNX",
     )
 

@@ -5,14 +5,17 @@ from __future__ import annotations
 from gatewright.base import Place, UnsupportedError
 from gatewright.frontends.custom import refuse_known
 from gatewright.frontends.keras import (
+    convolution,
     dense,
     hgq_layers,
+    lookup,
     merging,
     normalization,
     pooling,
     qkeras_layers,
     rectifiers,
     recurrent,
+    resizing,
     shapes,
     wrappers,
 )
@@ -23,11 +26,14 @@ from gatewright.frontends.keras.operations import OPERATIONS
 from gatewright.frontends.keras.own import own_handler
 
 HANDLERS: tuple[Handler, ...] = (
+    *convolution.HANDLERS,
     *dense.HANDLERS,
+    *lookup.HANDLERS,
     *merging.HANDLERS,
     *normalization.HANDLERS,
     *pooling.HANDLERS,
     *rectifiers.HANDLERS,
+    *resizing.HANDLERS,
     *recurrent.HANDLERS,
     *shapes.HANDLERS,
     *wrappers.HANDLERS,

@@ -65,9 +65,7 @@ EMBEDDING = Table(
     INITIAL,
     {"mask_zero": (False,), "sparse": (False,), "weights": (None,), **LORA},
 )
-CATEGORY = Table(
-    {"num_tokens": REQUIRED, "output_mode": "multi_hot"}, only={"sparse": (False,)}
-)
+CATEGORY = Table({"num_tokens": REQUIRED, "output_mode": "multi_hot"}, only={"sparse": (False,)})
 
 HANDLERS = (
     Handler("CategoryEncoding", "keras", CATEGORY, _category),
