@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from math import prod
 from pathlib import Path
 
-from onnx import ModelProto, NodeProto, ValueInfoProto
+from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto
 
 from gatewright.base import Diagnostics, GatewrightError, ModelError, Namer, Place, UnsupportedError
 from gatewright.frontends.onnx.attributes import Attributes
@@ -60,6 +61,10 @@ def read_onnx(model: Path | str | ModelProto) -> Graph:
     )
 
 
+WHOLE = (TensorProto.BOOL, TensorProto.INT32, TensorProto.INT64)
+"""Types of inputs that are positions, numbers of things or truth values."""
+
+
 def _true_inputs(source: Source) -> list[ValueInfoProto]:
     """Return inputs that are no initializers (files before IR version 4 list those as well)."""
     return [i for i in source.model.graph.input if i.name not in source.tensors]
@@ -78,7 +83,9 @@ def _inputs(source: Source, diagnostics: Diagnostics) -> dict[str, Value]:
     inputs: dict[str, Value] = {}
     for info in _true_inputs(source):
         with diagnostics.gather():
-            inputs[info.name] = Value(names.name(info.name, "x"), _input_shape(source, info))
+            whole = info.type.tensor_type.elem_type not in FLOATS
+            shape = _input_shape(source, info)
+            inputs[info.name] = Value(names.name(info.name, "x"), shape, whole)
     if not inputs and not diagnostics.errors:
         raise ModelError("the model has no input", place=source.name)
     return inputs
@@ -88,12 +95,12 @@ def _input_shape(source: Source, info: ValueInfoProto) -> tuple[int, ...]:
     """Return the shape of one sample of an input."""
     place = Place(source.name, info.name)
     kind = info.type.tensor_type
-    if not info.type.HasField("tensor_type") or kind.elem_type not in FLOATS:
+    if not info.type.HasField("tensor_type") or kind.elem_type not in (*FLOATS, *WHOLE):
         raise UnsupportedError(
-            "an input is no tensor of floats",
+            "an input is no tensor of floats or integers",
             place=place,
             found=type_name(kind.elem_type),
-            supported="FLOAT, DOUBLE, FLOAT16",
+            supported="FLOAT, DOUBLE, FLOAT16, INT32, INT64, BOOL",
             remedy="let the model take real numbers, and quantize them by its first node",
         )
     lengths = _dimensions(info)
@@ -142,10 +149,29 @@ def _read_node(
             error.place = place
             error.args = (error.text(),)
         raise
+    result = _typed(call, result)
     operands.update(
         (name, operand) for name, operand in zip(node.output, result, strict=False) if name
     )
     _refuse_further_outputs(source, node, place, len(result))
+
+
+KEEPS_INTEGERS = frozenset(
+    ["Abs", "Add", "Clip", "Concat", "CumSum", "Dropout", "Expand", "Flatten", "Identity", "Max",
+     "Min", "Mul", "Neg", "ReduceMax", "ReduceMin", "ReduceSum", "Relu", "Reshape", "Sign", "Slice",
+     "Split", "Squeeze", "Sub", "Sum", "Tile", "Transpose", "Trilu", "Unsqueeze"]
+)  # fmt: skip
+"""Operators that give integers where they get integers."""
+
+
+def _typed(call: Call, result: Sequence[Operand]) -> Sequence[Operand]:
+    """Mark the results of operators on integers as integers: a division would mean another."""
+    computed = [o for o in call.operands if isinstance(o, Value)]
+    if call.node.op_type not in KEEPS_INTEGERS or not computed:
+        return result
+    if not all(value.integer for value in computed):
+        return result
+    return [replace(o, integer=True) if isinstance(o, Value) else o for o in result]
 
 
 def _result(source: Source, call: Call) -> Sequence[Operand]:
