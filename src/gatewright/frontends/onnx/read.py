@@ -10,6 +10,7 @@ from pathlib import Path
 from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto
 
 from gatewright.base import Diagnostics, GatewrightError, ModelError, Namer, Place, UnsupportedError
+from gatewright.frontends.custom import refuse_known
 from gatewright.frontends.onnx.attributes import Attributes
 from gatewright.frontends.onnx.call import MAX_ELEMENTS, Builder, Call
 from gatewright.frontends.onnx.fold import FOLDS, fold
@@ -17,6 +18,7 @@ from gatewright.frontends.onnx.load import Source, load
 from gatewright.frontends.onnx.moved import ELEMENTWISE, HANDLERS, RECURRENT, has_moved
 from gatewright.frontends.onnx.operand import Codes, Const, Operand, Value
 from gatewright.frontends.onnx.operators import QUANTIZED, STANDARD, Handler, handler_of
+from gatewright.frontends.onnx.own import build_own, own_handler
 from gatewright.frontends.onnx.tensors import FLOATS, read_tensor, type_name
 from gatewright.ir import Graph, Input, Output
 
@@ -182,6 +184,9 @@ def _result(source: Source, call: Call) -> Sequence[Operand]:
     known = node.input and not any(isinstance(i, Value | Codes) for i in call.operands)
     if known and node.op_type in FOLDS and node.domain in ("", "ai.onnx"):
         return [fold(call)]
+    own = own_handler(node.domain, node.op_type)
+    if own is not None and handler_of(node.domain, node.op_type) is None:
+        return build_own(call, own)
     found = _handler(node, call.place, has_moved(call.operands))(call)
     return [found] if isinstance(found, Value | Const | Codes) else found
 
@@ -193,6 +198,8 @@ def _handler(node: NodeProto, place: Place, batch_moved: bool = False) -> Handle
         UnsupportedError: nothing does.
     """
     handler = handler_of(node.domain, node.op_type, batch_moved)
+    if handler is not None:
+        refuse_known(node.op_type, place)
     if handler is None and batch_moved:
         raise UnsupportedError(
             "an operator is not handled where the batch is not the first axis",
@@ -207,7 +214,8 @@ def _handler(node: NodeProto, place: Place, batch_moved: bool = False) -> Handle
             place=place,
             found=f"{node.domain}.{node.op_type}" if node.domain else node.op_type,
             supported=", ".join(sorted({*STANDARD, *QUANTIZED})),
-            remedy="replace the layer before exporting, or ask for it to be supported",
+            remedy="replace the layer before exporting, or give a handler for an operator of your "
+            "own (guide: your own layers)",
         )
     return handler
 
