@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from gatewright.frontends.keras.activations import number
 from gatewright.frontends.keras.attributes import Table
 from gatewright.frontends.keras.convolution import (
     CONVOLUTION,
@@ -37,7 +38,6 @@ from gatewright.frontends.keras.qkeras_windows import (
     filter_scale,
     scaled_products,
 )
-from gatewright.frontends.keras.rectifiers import number
 from gatewright.frontends.keras.spatial import channels_last
 from gatewright.frontends.keras.weights import NamedWeights
 from gatewright.frontends.recipes.convolution import depthwise
