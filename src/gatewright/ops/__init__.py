@@ -122,8 +122,6 @@ __all__ = [
     "Multiply",
     "Normalize",
     "NormalizeFormats",
-    "Logical",
-    "Matmul",
     "OneHot",
     "Pad",
     "Piecewise",
