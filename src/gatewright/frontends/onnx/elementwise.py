@@ -101,6 +101,11 @@ def multiply(call: Call) -> Operand:
 def divide(call: Call) -> Operand:
     """Return a / b; for a constant b as a product with the reciprocal in float64."""
     first, second = _pair(call)
+    if any(isinstance(v, Value) and v.integer for v in (first, second)):
+        raise call.unsupported(
+            "a division of integers cuts fractions off", found="Div", supported="real numbers",
+            remedy="cast to float before the division",
+        )  # fmt: skip
     if isinstance(second, Value):
         if isinstance(first, Const):
             one = call.sample(first.reals(), second.rank)
