@@ -5,10 +5,13 @@ from __future__ import annotations
 from gatewright.base import Place, UnsupportedError
 from gatewright.frontends.keras import (
     dense,
+    hgq_attention,
+    hgq_tables,
     hgq_layers,
     merging,
     normalization,
     pooling,
+    products,
     qkeras_layers,
     rectifiers,
     recurrent,
@@ -24,11 +27,14 @@ HANDLERS: tuple[Handler, ...] = (
     *merging.HANDLERS,
     *normalization.HANDLERS,
     *pooling.HANDLERS,
+    *products.HANDLERS,
     *rectifiers.HANDLERS,
     *recurrent.HANDLERS,
     *shapes.HANDLERS,
     *wrappers.HANDLERS,
+    *hgq_attention.HANDLERS,
     *hgq_layers.HANDLERS,
+    *hgq_tables.HANDLERS,
     *qkeras_layers.HANDLERS,
 )
 
