@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 from gatewright.base import FileError, UnsupportedError
+from gatewright.frontends.custom import CustomHandler, using
 from gatewright.frontends.listed import Listed
 from gatewright.ir import Graph
+from gatewright.passes.graph import settle_layout
 
 T = TypeVar("T")
 
@@ -64,6 +66,18 @@ def _saved(read: Callable[[Path], T]) -> Callable[[Any], T]:
     return from_live
 
 
+def _given(graph: Any) -> Graph:
+    """Return a graph that was made by hand, or by another frontend, as it is."""
+    if not isinstance(graph, Graph):
+        raise UnsupportedError("no frontend takes this object", found=type(graph).__qualname__)
+    return graph
+
+
+def _list_given(graph: Any) -> list[Listed]:
+    nodes = {node.layer or node.name: node for node in reversed(_given(graph).nodes)}
+    return [Listed(name, node.op.kind) for name, node in reversed(nodes.items())]
+
+
 KERAS = Frontend(_read_keras, _list_keras)
 ONNX = Frontend(_read_onnx, _list_onnx)
 
@@ -71,6 +85,7 @@ FILES: dict[str, Frontend] = {".h5": KERAS, ".hdf5": KERAS, ".keras": KERAS, ".o
 """Frontends by a file's ending."""
 
 LIVE: dict[str, Frontend] = {
+    "gatewright": Frontend(_given, _list_given),
     "keras": Frontend(_saved(_read_keras), _saved(_list_keras)),
     "onnx": ONNX,
 }
@@ -86,8 +101,12 @@ REFUSED = {
 """Endings that are known and not read, with what to do instead."""
 
 
-def read_model(model: Any) -> Graph:
+def read_model(model: Any, custom: Mapping[str, CustomHandler] | None = None) -> Graph:
     """Return the graph of a model file or of a live model.
+
+    Args:
+        model: path or live object.
+        custom: handlers of a user's own layers, by name; see `frontends.custom`.
 
     Raises:
         FileError: the file is not there.
@@ -95,7 +114,8 @@ def read_model(model: Any) -> Graph:
         ModelError: the model is damaged, or holds something that cannot be imported exactly.
     """
     frontend, found = _find(model)
-    return frontend.read(found)
+    with using(custom):
+        return settle_layout(frontend.read(found))
 
 
 def list_layers(model: Any) -> list[Listed]:
@@ -119,7 +139,7 @@ def _find(model: Any) -> tuple[Frontend, Any]:
     raise UnsupportedError(
         "no frontend takes this object",
         found=f"{type(model).__module__}.{type(model).__qualname__}",
-        supported=f"a path, or a live model of {', '.join(LIVE)}",
+        supported=f"a path, or a live model of {', '.join(k for k in LIVE if k != 'gatewright')}",
         remedy="export the model to ONNX",
     )
 
