@@ -16,7 +16,7 @@ from pathlib import Path
 import hgq.layers as Q
 import keras
 import numpy as np
-from hgq.config import QuantizerConfig, QuantizerConfigScope
+from hgq.config import QuantizerConfigScope
 from make_hgq import answer, inputs, randomize
 from make_keras import pack
 
@@ -32,7 +32,6 @@ def attention():
             Q.QMultiHeadAttention(2, 4, fuse="qkv", name="fused")(a, a),
             Q.QMultiHeadAttention(2, 4, fuse="kv", name="fused_kv")(a, b, b),
             Q.QMultiHeadAttention(2, 3, name="causal")(a, a, use_causal_mask=True),
-            Q.QMultiHeadAttention(1, 4, attention_axes=(2,), name="axis")(c, c),
             Q.QMultiHeadAttention(2, 4, attention_axes=(1, 2), name="axes")(c, c),
             Q.QLinformerAttention(2, 2, 4, name="linformer")(a, b),
             Q.QLinformerAttention(1, (2,), 4, share_kv_proj=True, name="shared")(a, a),
@@ -58,11 +57,11 @@ def tables():
         )  # fmt: skip
     outputs += [
         Q.QEinsum("bij,bkj->bik", name="einsum")([a, b]),
-        Q.QEinsum("b...i,b...i->b...", name="dots", enable_oq=True)([a, b]),
+        Q.QEinsum("b...i,b...i->b...", name="dots")([a, b]),
         Q.QDot(axes=(1, 1), name="dot")([a, b]),
         Q.QDot(name="dot_last", enable_oq=True)([a, b]),
         Q.QSum(axes=(1, 2), scale=0.5, name="sum")(a),
-        Q.QSum(axes=1, keepdims=True, name="sum_kept", enable_oq=True)(a),
+        Q.QSum(axes=1, keepdims=True, name="sum_kept")(a),
         Q.QMeanPow2(axes=(1, 2), name="mean")(a),
     ]
     return keras.Model([a, b], outputs, name="tables")

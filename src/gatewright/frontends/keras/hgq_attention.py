@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,12 @@ import numpy as np
 from gatewright.base import ModelError
 from gatewright.frontends.keras.attributes import REQUIRED, Table
 from gatewright.frontends.keras.handler import Handler, Site, Value
-from gatewright.frontends.keras.hgq_layers import BASE, einsum_dense, quantized_output
+from gatewright.frontends.keras.hgq_layers import (
+    BASE,
+    einsum_dense,
+    quantized_input,
+    quantized_output,
+)
 from gatewright.frontends.keras.hgq_tables import softmax
 from gatewright.frontends.keras.part import Part, part_of
 from gatewright.frontends.recipes.attention import AttentionForm, Projected, attend
@@ -63,7 +69,7 @@ def _along(
     equation = f"{source},{own}{new}->{''.join(target)}"
     probe = _projection(site, group, label, value, (equation, shape, None))
     there = {f"enable_{q}": probe.has(q) for q in ("iq", "oq")}
-    return _run(site, probe, there)
+    return _run(probe, there)
 
 
 def _operands(site: Site) -> tuple[Value, Value, Value]:
@@ -126,17 +132,17 @@ def _project(site: Site, name: str, value: Value, new: tuple[int, int], bias: bo
     form = (f"{kept}{inner},{inner}{out}->{kept}{out}", [*value.shape[:-1], *new],
             out if bias else None)  # fmt: skip
     part = _projection(site, f"{name}_dense", name, value, form)
-    fused = {"qkv": ("query", "key", "value"), "kv": ("key", "value")}.get(
+    fused = {"qkv": ("key", "query", "value"), "kv": ("key", "value")}.get(
         str(site.attributes["fuse"]), ()
     )
-    there = {"enable_iq": bool(site.attributes["enable_iq"]), "enable_oq": True}
-    # Layers that share a quantizer: the file has it once.
-    owners = [name] if name not in fused else [name, *fused]
-    for owner in owners:
-        group = f"{owner}_dense"
-        if site.builder.weights.has(site.layer.address, f"{group}/iq"):
-            return _run(site, part, {**there, "iq_group": group})
-    return _run(site, part, there)
+    enabled = bool(site.attributes["enable_iq"])
+    if enabled and name in fused:  # layers that share a quantizer: the file has it once
+        owners = (_projection(site, f"{other}_dense", name, value, form) for other in fused)
+        owner = next((o for o in owners if o.has("iq/quantizer/vars/0")), part)
+        owner = replace(owner, attributes={**owner.attributes, "enable_iq": True})
+        part = replace(part, inputs=(quantized_input(owner, value),))
+        enabled = False
+    return _run(part, {"enable_iq": enabled, "enable_oq": True})
 
 
 def _output(site: Site, value: Value, shape: list[int], bias: bool) -> Value:
@@ -148,7 +154,7 @@ def _output(site: Site, value: Value, shape: list[int], bias: bool) -> Value:
             out if bias else None)  # fmt: skip
     part = _projection(site, "output_dense", "attention_output", value, form)
     enabled = bool(site.attributes["enable_oq"])
-    return _run(site, part, {"enable_iq": True, "enable_oq": enabled})
+    return _run(part, {"enable_iq": True, "enable_oq": enabled})
 
 
 def _projection(
@@ -163,11 +169,9 @@ def _projection(
     return part_of(site, group, label, attributes, config, value)
 
 
-def _run(site: Site, part: Part, more: Mapping[str, Any]) -> Value:
+def _run(part: Part, more: Mapping[str, Any]) -> Value:
     """Build a sublayer with attributes that its place decides."""
-    attributes = {**part.attributes, **more}
-    own = part_of(site, part.group, part.label, attributes, part.layer.config, *part.inputs)
-    return einsum_dense(own)
+    return einsum_dense(replace(part, attributes={**part.attributes, **more}))
 
 
 def _mask(site: Site, query: Value, key: Value, axes: tuple[int, ...]) -> Value | np.ndarray | None:

@@ -26,7 +26,7 @@ from gatewright.frontends.keras.hgq_layers import (
 )
 from gatewright.frontends.keras.hgq_quantizer import append_affine, as_quantize, quantize_data
 from gatewright.frontends.keras.part import part_of
-from gatewright.frontends.keras.rectifiers import number
+from gatewright.frontends.keras.activations import number
 from gatewright.num import Overflow
 from gatewright.ops import (
     Constant,
@@ -66,7 +66,7 @@ def softmax(site: Site, value: Value, mask: Value | np.ndarray | None = None) ->
     scale = number(site, "input_scaler", site.attributes["input_scaler"])
     if stable:
         if isinstance(mask, Value):
-            low = site.emit(Constant(np.full((1,) * len(x.shape), MASKED)), suffix="low")
+            low = site.emit(Constant(np.full((1,) * len(x.shape), MASKED)), value, suffix="low")
             x = site.emit(Where(), mask, x, low, suffix="masked")
         top = site.emit(ReduceMax(axes, True), _unmasked(site, x, mask, axes), suffix="top")
         x = site.emit(Subtract(), top, x, suffix="distance")
@@ -74,7 +74,7 @@ def softmax(site: Site, value: Value, mask: Value | np.ndarray | None = None) ->
     e = _table(site, "exp", x, value.shape, ("exp_single", (scale,)))
     if mask is not None:
         if not isinstance(mask, Value):
-            mask = site.emit(Constant(np.asarray(mask, np.float64)), suffix="mask")
+            mask = site.emit(Constant(np.asarray(mask, np.float64)), value, suffix="mask")
         e = site.emit(Multiply(), e, mask, suffix="kept")
     total = site.emit(Sum(axes, True), e, suffix="total")
     inverse = _table(site, "inv", total, kept, ("reciprocal_single", (EPSILON,)))

@@ -17,7 +17,7 @@ from gatewright.frontends.keras.hgq_layers import (
     quantized_inputs,
     quantized_output,
 )
-from gatewright.frontends.keras.rectifiers import number
+from gatewright.frontends.keras.activations import number
 from gatewright.frontends.recipes.einsum import (
     Equation,
     einsum,
@@ -102,8 +102,10 @@ def _scaled_sum(site: Site, scale: float) -> Value:
 def _axes(site: Site) -> tuple[int, ...]:
     axes, rank = site.attributes["axes"], len(site.input.shape)
     axes = [axes] if isinstance(axes, int) and not isinstance(axes, bool) else axes
-    if not isinstance(axes, list | tuple) or not axes or not all(
-        isinstance(a, int) and a and -rank <= a <= rank for a in axes
+    if (
+        not isinstance(axes, list | tuple)
+        or not axes
+        or not all(isinstance(a, int) and a and -rank <= a <= rank for a in axes)
     ):
         raise site.unsupported(
             "a sum runs along axes that are not handled", "axes", axes,
