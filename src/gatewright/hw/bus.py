@@ -57,7 +57,7 @@ class Bus:
     @property
     def flat(self) -> list[int]:
         """The signals in C order."""
-        return list(self.signals.ravel().tolist())
+        return [int(s) for s in self.signals.ravel()]
 
     def with_signals(self, signals: NDArray[np.int64] | list[int], shape: tuple[int, ...]) -> Bus:
         """Return a bus of other signals in the same beats."""
