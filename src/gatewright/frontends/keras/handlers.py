@@ -12,6 +12,7 @@ from gatewright.frontends.keras import (
     normalization,
     pooling,
     qkeras_layers,
+    qkeras_recurrent,
     rectifiers,
     recurrent,
     resizing,
@@ -36,6 +37,7 @@ HANDLERS: tuple[Handler, ...] = (
     *wrappers.HANDLERS,
     *hgq_layers.HANDLERS,
     *qkeras_layers.HANDLERS,
+    *qkeras_recurrent.HANDLERS,
 )
 
 BY_CLASS = {(handler.family, handler.kind): handler for handler in HANDLERS}
