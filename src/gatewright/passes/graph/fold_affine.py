@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from gatewright.ir import Graph, Node
-from gatewright.ops import Affine, Dense
+from gatewright.ops import Affine, Dense, DivideConstant
 
 
 def fold_affine(graph: Graph) -> Graph:
@@ -21,13 +21,21 @@ def fold_affine(graph: Graph) -> Graph:
 
     A fold needs the first operation's result to have no other reader and to be no output. What
     does not fold: an affine whose constants differ along other axes than the dense layer's, or
-    that stands between other operations.
+    that stands between other operations. A quotient becomes a factor: what follows is rounded.
     """
+    graph = graph.with_nodes(_as_factor(node) for node in graph.nodes)
     while True:
         smaller = _fold_one(graph)
         if smaller is None:
             return graph
         graph = smaller
+
+
+def _as_factor(node: Node) -> Node:
+    """Return a division by constants as a product."""
+    if not isinstance(node.op, DivideConstant):
+        return node
+    return replace(node, op=Affine(1.0 / node.op.divisor, np.asarray(0.0)))
 
 
 @dataclass(frozen=True)
