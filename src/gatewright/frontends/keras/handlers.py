@@ -19,6 +19,7 @@ from gatewright.frontends.keras import (
     products,
     qkeras_layers,
     qkeras_windows,
+    qkeras_recurrent,
     rectifiers,
     recurrent,
     resizing,
@@ -53,6 +54,7 @@ HANDLERS: tuple[Handler, ...] = (
     *hgq_tables.HANDLERS,
     *qkeras_layers.HANDLERS,
     *qkeras_windows.HANDLERS,
+    *qkeras_recurrent.HANDLERS,
 )
 
 BY_CLASS = {(handler.family, handler.kind): handler for handler in HANDLERS}
