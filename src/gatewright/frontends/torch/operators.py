@@ -1,0 +1,57 @@
+"""Every operator of PyTorch that is read, and what reads it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from gatewright.frontends.torch import (
+    activations,
+    elementwise,
+    linear,
+    movement,
+    normalization,
+    reductions,
+)
+from gatewright.frontends.torch.call import Call
+from gatewright.frontends.torch.operand import Operand
+
+Handler = Callable[[Call], Operand]
+
+FAMILIES: tuple[Mapping[str, Handler], ...] = (
+    activations.HANDLERS,
+    elementwise.HANDLERS,
+    linear.HANDLERS,
+    movement.HANDLERS,
+    normalization.HANDLERS,
+    reductions.HANDLERS,
+)
+"""Handlers of ATen operators, by name or by name and overload."""
+
+ATEN: dict[str, Handler] = {name: h for family in FAMILIES for name, h in family.items()}
+
+OTHERS: dict[str, Handler] = {}
+"""Handlers of operators of other namespaces, by full name."""
+
+HARMLESS = frozenset(
+    (
+        "aten._assert_async.msg", "aten._assert_scalar.default",
+        "aten._assert_tensor_metadata.default", "aten.sym_constrain_range.default",
+        "aten.sym_constrain_range_for_size.default",
+    )
+)  # fmt: skip
+"""Checks of the export's own assumptions about shapes and types, without a result."""
+
+
+def handler_of(name: str) -> Handler | None:
+    """Return what reads an operator, given as `aten.add.Tensor`, or None."""
+    if name in OTHERS:
+        return OTHERS[name]
+    space, _, own = name.partition(".")
+    if space != "aten":
+        return None
+    return ATEN.get(own) or ATEN.get(own.partition(".")[0])
+
+
+def supported() -> list[str]:
+    """Return the names of the operators that are read."""
+    return sorted({name.partition(".")[0] for name in ATEN} | set(OTHERS))
