@@ -26,6 +26,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="write golden files anew instead of comparing with them",
     )
+    parser.addoption(
+        "--coverage-record",
+        type=Path,
+        metavar="FILE",
+        help="write which layers of which framework were compared (see scripts/coverage_table.py)",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("--coverage-record"):
+        from tests.coverage_record import Recorder
+
+        config.pluginmanager.register(Recorder(config.getoption("--coverage-record")))
 
 
 @pytest.fixture

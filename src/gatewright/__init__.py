@@ -14,16 +14,16 @@ from gatewright._version import __version__
 from gatewright.base import GatewrightError
 
 if TYPE_CHECKING:
-    from gatewright.flow import Design, compile
+    from gatewright.flow import Design, compile, inspect
     from gatewright.flow import load_design as load
 
-__all__ = ["Design", "GatewrightError", "__version__", "compile", "load"]
+__all__ = ["Design", "GatewrightError", "__version__", "compile", "inspect", "load"]
 
-_FLOW = {"Design": "Design", "compile": "compile", "load": "load_design"}
+_FLOW = {"Design": "Design", "compile": "compile", "inspect": "inspect", "load": "load_design"}
 
 
 def __getattr__(name: str) -> Any:
-    """Load `compile`, `load` or `Design`."""
+    """Load what is named in `__all__`."""
     if name not in _FLOW:
         raise AttributeError(f"module 'gatewright' has no attribute {name!r}")
     from gatewright import flow

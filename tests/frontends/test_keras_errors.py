@@ -74,8 +74,8 @@ def test_errors_of_weights_are_gathered_too(tmp_path):
         write_keras(tmp_path, config, {"layers/dense": w1, "layers/dense_1": w2}), ManyErrors
     )
     assert "a weight is NaN or infinite" in text
-    assert "layer 'one', attribute 'kernel'\n  found:     1 of 2 numbers" in text
-    assert "layer 'two', attribute 'kernel'" in text
+    assert "layer 'one', attribute 'kernel'\n" in text
+    assert "layer 'two', attribute 'kernel'\n  found:     1 of 2 numbers" in text
 
 
 def test_nan_in_a_normalisation(tmp_path):

@@ -101,4 +101,4 @@ def test_unknown_operation():
     assert "an operation cannot be quantized automatically" in text
     assert "at:        model.onnx, layer 'layer_1'" in text
     assert "found:     other" in text
-    assert "supported: add, affine, argmax" in text
+    assert "supported: absolute, add, affine, argmax" in text

@@ -157,10 +157,25 @@ class ManyErrors(GatewrightError):  # noqa: N818 - it is several
         super().__init__(f"{len(errors)} errors")
 
     def text(self) -> str:
-        """Render every error, numbered."""
-        count = len(self.errors)
-        blocks = [f"[{i + 1}/{count}] {error.text()}" for i, error in enumerate(self.errors)]
-        return "\n".join(blocks)
+        """Render every error, numbered; those that only differ in their place as one."""
+        alike: dict[tuple[object, ...], list[GatewrightError]] = {}
+        for error in self.errors:
+            many = error if isinstance(error, ManyErrors) else None
+            key = (many, error.what, error.found, error.supported, error.remedy)
+            alike.setdefault(key, []).append(error)
+        count = len(alike)
+        if count == 1:
+            return _with_places(self.errors)
+        return "\n".join(
+            f"[{i + 1}/{count}] {_with_places(errors)}" for i, errors in enumerate(alike.values())
+        )
+
+
+def _with_places(errors: list[GatewrightError]) -> str:
+    """Render errors that only differ in their place: the first's text with all the places."""
+    what, *rest = errors[0].text().splitlines()
+    places = [f"  at:        {e.place}" for e in errors if e.place is not None and str(e.place)]
+    return "\n".join([what, *places, *(line for line in rest if line not in places)])
 
 
 @dataclass

@@ -3,6 +3,7 @@
 from gatewright.flow.atomic import write_atomically
 from gatewright.flow.compile import compile
 from gatewright.flow.design import Design
+from gatewright.flow.inspect import Inspection, inspect
 from gatewright.flow.options import Options, parse_clock
 from gatewright.flow.store import check_target, load_design, save_results
 from gatewright.flow.verify import Check, Verification
@@ -10,10 +11,12 @@ from gatewright.flow.verify import Check, Verification
 __all__ = [
     "Check",
     "Design",
+    "Inspection",
     "Options",
     "Verification",
     "check_target",
     "compile",
+    "inspect",
     "load_design",
     "parse_clock",
     "save_results",

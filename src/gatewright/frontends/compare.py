@@ -139,7 +139,9 @@ def _run_torch(way: str) -> Run:
         from gatewright.frontends.torch import run as torch_run
 
         try:
-            answers: list[Reals] = getattr(torch_run, way)(model, [inputs[i.name] for i in graph.inputs])  # fmt: skip
+            answers: list[Reals] = getattr(torch_run, way)(
+                model, [inputs[i.name] for i in graph.inputs]
+            )
         except (RuntimeError, TypeError, ValueError, NotImplementedError) as error:
             raise _CannotRunError(f"it cannot run the model: {type(error).__name__}") from None
         return answers

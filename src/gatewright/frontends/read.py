@@ -5,88 +5,121 @@ from __future__ import annotations
 import importlib.util
 import tempfile
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from gatewright.base import FileError, UnsupportedError
+from gatewright.frontends.listed import Listed
 from gatewright.ir import Graph
 
+T = TypeVar("T")
 
-def _keras_file(path: Path) -> Graph:
+
+@dataclass(frozen=True)
+class Frontend:
+    """How a kind of model is read; its package is imported when it is first called.
+
+    Attributes:
+        read: returns the graph.
+        layers: lists the layers, whether or not they are handled.
+        shapeless: live models do not know the shapes of their inputs; both calls take `inputs`.
+    """
+
+    read: Callable[..., Graph]
+    layers: Callable[..., list[Listed]]
+    shapeless: bool = False
+
+    def of(self, inputs: Any) -> dict[str, Any]:
+        """Return what tells the shapes of the inputs, for frontends that need it."""
+        return {"inputs": inputs} if self.shapeless else {}
+
+
+def _read_keras(path: Path) -> Graph:
     from gatewright.frontends.keras import read_keras
 
     return read_keras(path)
 
 
-def _onnx_file(path: Path) -> Graph:
-    from gatewright.frontends.onnx import read_onnx
+def _list_keras(path: Path) -> list[Listed]:
+    from gatewright.frontends.keras import list_keras
 
-    return read_onnx(path)
+    return list_keras(path)
 
 
-def _onnx_live(model: Any) -> Graph:
+def _read_onnx(model: Any) -> Graph:
     from gatewright.frontends.onnx import read_onnx
 
     return read_onnx(model)
 
 
-def _keras_live(model: Any) -> Graph:
-    """Save the model the framework's own way and read the file: one importer, one meaning."""
-    with tempfile.TemporaryDirectory(prefix="gatewright-") as folder:
-        path = Path(folder) / "model.keras"
-        model.save(path)
-        return _keras_file(path)
+def _list_onnx(model: Any) -> list[Listed]:
+    from gatewright.frontends.onnx import list_onnx
+
+    return list_onnx(model)
 
 
-def _torch_file(path: Path) -> Graph:
-    _require_torch(str(path))
-    from gatewright.frontends.torch import read_torch
-
-    return read_torch(path)
-
-
-def _torch_live(model: Any, inputs: Any) -> Graph:
+def _read_torch(model: Any, inputs: Any = None) -> Graph:
+    _require_torch(model)
     from gatewright.frontends.torch import read_torch
 
     return read_torch(model, inputs)
 
 
-def _require_torch(place: str) -> None:
+def _list_torch(model: Any, inputs: Any = None) -> list[Listed]:
+    _require_torch(model)
+    from gatewright.frontends.torch import list_torch
+
+    return list_torch(model, inputs)
+
+
+def _require_torch(model: Any) -> None:
     """Say how to install PyTorch where it is needed and not there."""
     if importlib.util.find_spec("torch") is None:
         raise UnsupportedError(
             "an exported program is read by PyTorch, which is not installed",
-            place=place,
+            place=str(model),
             remedy="pip install 'gatewright[torch]'",
         )
 
 
-FILES: dict[str, Callable[[Path], Graph]] = {
-    ".h5": _keras_file,
-    ".hdf5": _keras_file,
-    ".keras": _keras_file,
-    ".onnx": _onnx_file,
-    ".pt2": _torch_file,
+def _saved(read: Callable[[Path], T]) -> Callable[[Any], T]:
+    """Save a live Keras model the framework's own way and read the file: one importer."""
+
+    def from_live(model: Any) -> T:
+        with tempfile.TemporaryDirectory(prefix="gatewright-") as folder:
+            path = Path(folder) / "model.keras"
+            model.save(path)
+            return read(path)
+
+    return from_live
+
+
+KERAS = Frontend(_read_keras, _list_keras)
+ONNX = Frontend(_read_onnx, _list_onnx)
+TORCH = Frontend(_read_torch, _list_torch, shapeless=True)
+
+FILES: dict[str, Frontend] = {
+    ".h5": KERAS,
+    ".hdf5": KERAS,
+    ".keras": KERAS,
+    ".onnx": ONNX,
+    ".pt2": TORCH,
 }
 """Frontends by a file's ending."""
 
-LIVE: dict[str, Callable[[Any], Graph]] = {
-    "keras": _keras_live,
-    "onnx": _onnx_live,
+LIVE: dict[str, Frontend] = {
+    "keras": Frontend(_saved(_read_keras), _saved(_list_keras)),
+    "gatewright": TORCH,  # what `gatewright.frontends.torch.trace` gives
+    "onnx": ONNX,
+    "torch": TORCH,
 }
 """Frontends by the package that a class of the live object's comes from."""
 
-SHAPELESS: dict[str, Callable[[Any, Any], Graph]] = {
-    "gatewright": _torch_live,
-    "torch": _torch_live,
-}
-"""The same for models that do not know the shapes of their inputs, which come beside them. The
-class of Gatewright's is what `gatewright.frontends.torch.trace` gives."""
-
 PICKLED_BY_TORCH = (
-    "torch.save writes pickles, which can run any code when they are read, and a state dict lacks the "
-    "layers: build the module, fill it with gatewright.frontends.torch.load_state(module, path) and "
-    "compile that; or save it as a .pt2 file with torch.export.save"
+    "torch.save writes pickles, which can run any code when they are read, and a state dict lacks "
+    "the layers: build the module, fill it with gatewright.frontends.torch.load_state(module, "
+    "path) and compile that; or save it as a .pt2 file with torch.export.save"
 )
 
 REFUSED = {
@@ -112,23 +145,41 @@ def read_model(model: Any, inputs: Any = None) -> Graph:
         UnsupportedError: no frontend takes it.
         ModelError: the model is damaged, or holds something that cannot be imported exactly.
     """
+    frontend, found = _find(model)
+    return frontend.read(found, **frontend.of(inputs))
+
+
+def list_layers(model: Any, inputs: Any = None) -> list[Listed]:
+    """Return every layer of a model, by name and class, whether or not it is handled.
+
+    Args:
+        model: as for `read_model`.
+        inputs: as for `read_model`.
+
+    Raises:
+        GatewrightError: as `read_model`, but for layers that are not handled.
+    """
+    frontend, found = _find(model)
+    return frontend.layers(found, **frontend.of(inputs))
+
+
+def _find(model: Any) -> tuple[Frontend, Any]:
+    """Return the frontend of a path or live object, and what it takes."""
     if isinstance(model, str | Path):
-        return _read_file(Path(model))
+        return _of_file(Path(model)), Path(model)
     for kind in type(model).__mro__:
         package = kind.__module__.partition(".")[0]
         if package in LIVE:
-            return LIVE[package](model)
-        if package in SHAPELESS:
-            return SHAPELESS[package](model, inputs)
+            return LIVE[package], model
     raise UnsupportedError(
         "no frontend takes this object",
         found=f"{type(model).__module__}.{type(model).__qualname__}",
-        supported=f"a path, or a live model of {', '.join((*LIVE, 'torch'))}",
+        supported="a path, or a live model of keras, onnx, torch",
         remedy="export the model to ONNX",
     )
 
 
-def _read_file(path: Path) -> Graph:
+def _of_file(path: Path) -> Frontend:
     if path.suffix.lower() in REFUSED:
         raise UnsupportedError(
             "this kind of file is not read",
@@ -141,8 +192,8 @@ def _read_file(path: Path) -> Graph:
         raise FileError(
             "the model cannot be read", place=str(path), found=found, supported="a file"
         )
-    reader = FILES.get(path.suffix.lower())
-    if reader is None:
+    frontend = FILES.get(path.suffix.lower())
+    if frontend is None:
         raise UnsupportedError(
             "the kind of model cannot be told from its name",
             place=str(path),
@@ -150,4 +201,4 @@ def _read_file(path: Path) -> Graph:
             supported=", ".join(FILES),
             remedy="give the file its format's ending, or export the model to ONNX",
         )
-    return reader(path)
+    return frontend

@@ -47,12 +47,15 @@ class Op(ABC):
             has a format whatever comes in; "keeps": it has one where the inputs have; "narrows":
             its inputs must have few bits; "grows": exact on what it gets, more bits come out;
             "": `quantize.structure` says, or the operation cannot be quantized.
+        whole_operands: numbers of the operands of which each row of the result needs the whole
+            last two axes; of the others it needs its own row. See `at_row`.
     """
 
     wiring: ClassVar[bool] = False
     folds: ClassVar[bool] = False
     exact_real: ClassVar[bool] = True
     growth: ClassVar[Growth] = ""
+    whole_operands: ClassVar[tuple[int, ...]] = ()
 
     @abstractmethod
     def real(self, *x: Reals) -> Reals:
@@ -78,7 +81,8 @@ class Op(ABC):
         """Return the operation that computes the row at `index` of the leading axes alone.
 
         None where the rows (along the last axis) of the result do not each depend on that row of
-        the inputs alone. An operation whose constants are the same for all rows returns itself.
+        the inputs alone, and on the whole matrix of `whole_operands`. An operation whose constants
+        are the same for all rows returns itself.
         """
         return None
 

@@ -1,4 +1,4 @@
-"""Return the position of the largest element along the last axis; of equal ones the first."""
+"""Return the position of the largest or smallest element along the last axis."""
 
 from __future__ import annotations
 
@@ -13,11 +13,26 @@ from gatewright.num import FixedArray, Intervals
 
 @dataclass(frozen=True, eq=False)
 class Argmax(Op):
-    """Return the position of the largest element along the last axis; of equal ones the first."""
+    """Return the position of the largest element along the last axis; of equal ones the first.
+
+    Attributes:
+        smallest: return that of the smallest.
+        last: of equal ones return the last.
+    """
+
+    smallest: bool = False
+    last: bool = False
+
+    def _find(self, x: np.ndarray) -> np.ndarray:
+        """Return positions, of integers or of real numbers."""
+        find = np.argmin if self.smallest else np.argmax
+        if self.last:
+            return np.asarray(x.shape[-1] - 1 - find(x[..., ::-1], axis=-1))
+        return np.asarray(find(x, axis=-1))
 
     def real(self, *x: Reals) -> Reals:
         """Find it among real numbers."""
-        return np.asarray(np.argmax(x[0], axis=-1), np.float64)
+        return self._find(x[0]).astype(np.float64)
 
     def infer(self, *x: Intervals) -> Intervals:
         """Return positions, less those that can never win."""
@@ -28,7 +43,7 @@ class Argmax(Op):
     def evaluate(self, *x: FixedArray) -> FixedArray:
         """Find it among integers on one grid."""
         frac = np.max(x[0].frac, initial=-(2**40))
-        return FixedArray(np.argmax(x[0].aligned(frac), axis=-1), np.asarray(0))
+        return FixedArray(self._find(x[0].aligned(frac)), np.asarray(0))
 
     def lower(self, module: Module, *x: Bus, plan: Plan) -> Bus:
         """Build a tournament of comparisons that carries value and position."""
@@ -36,18 +51,30 @@ class Argmax(Op):
         winners = [self._winner(module, row) for row in rows]
         return x[0].with_signals(winners, x[0].shape[:-1])
 
-    @staticmethod
-    def _winner(m: Module, row: list[int]) -> int:
+    def _winner(self, m: Module, row: list[int]) -> int:
         level = [(s, m.constant(i)) for i, s in enumerate(row)]
         while len(level) > 1:
             following = []
             for (a, i), (b, j) in zip(level[::2], level[1::2], strict=False):
-                later_wins = m.less(a, b)
-                best = (max(_low(m, a, b)), max(_high(m, a, b)))
+                later_wins = self._later_wins(m, a, b)
+                end = min if self.smallest else max
+                best = (end(_low(m, a, b)), end(_high(m, a, b)))
                 value = m.select(later_wins, b, a, within=best)
                 following.append((value, m.select(later_wins, j, i)))
             level = following + ([level[-1]] if len(level) % 2 else [])
         return level[0][1]
+
+    def _later_wins(self, m: Module, a: int, b: int) -> int:
+        """Compare so that of equal numbers the one wins that is asked for."""
+        lower, upper = (b, a) if self.smallest else (a, b)
+        return m.not_(m.less(upper, lower)) if self.last else m.less(lower, upper)
+
+    def float_bound(self, xs: list[Reals], es: list[Reals], y: Reals, u: float) -> Reals | None:
+        """Return any distance where the two that come first are closer than their bounds."""
+        top = np.sort(-xs[0] if self.smallest else xs[0], axis=-1)[..., -2:]
+        worst = es[0].max(axis=-1)
+        close = (top[..., -1] - top[..., 0] <= 2 * worst) & (worst > 0)
+        return np.where(close, float(xs[0].shape[-1]), 0.0)
 
 
 def _low(m: Module, a: int, b: int) -> tuple[int, int]:

@@ -144,3 +144,50 @@ class Binary(Op):
     @abstractmethod
     def join_signals(self, m: Module, a: int, b: int) -> int:
         """Build the circuit of one element."""
+
+
+@dataclass(frozen=True, eq=False)
+class Joined(Op):
+    """A function of several elements, with NumPy's broadcasting over the sample's axes."""
+
+    def infer(self, *x: Intervals) -> Intervals:
+        """Return the exact type of the result."""
+        shape = broadcast_shape(*(kind.shape for kind in x))
+        return self.join_types(*(kind.map(spread(shape)) for kind in x))
+
+    def real(self, *x: Reals) -> Reals:
+        """Compute on real numbers."""
+        rank = max(value.ndim for value in x) - 1
+        return self.join_real(*(pad_reals(value, rank) for value in x))
+
+    def evaluate(self, *x: FixedArray) -> FixedArray:
+        """Compute on integers."""
+        rank = max(value.q.ndim for value in x) - 1
+        return self.join(*(pad_batch(value, rank) for value in x))
+
+    def at_row(self, index: tuple[int, ...]) -> Op | None:
+        """Return the operation itself: it has no constants."""
+        return self
+
+    def lower(self, module: Module, *x: Bus, plan: Plan) -> Bus:
+        """Build one circuit per element of the result."""
+        parts = np.broadcast_arrays(*(bus.signals for bus in x))
+        rows = zip(*(part.ravel().tolist() for part in parts), strict=True)
+        signals = [self.join_signals(module, *row) for row in rows]
+        return x[0].with_signals(signals, parts[0].shape)
+
+    @abstractmethod
+    def join_types(self, *x: Intervals) -> Intervals:
+        """Return the type of the result for operands of equal shape."""
+
+    @abstractmethod
+    def join_real(self, *x: Reals) -> Reals:
+        """Compute on real numbers that broadcast."""
+
+    @abstractmethod
+    def join(self, *x: FixedArray) -> FixedArray:
+        """Compute on integers that broadcast."""
+
+    @abstractmethod
+    def join_signals(self, m: Module, *x: int) -> int:
+        """Build the circuit of one element."""

@@ -2,68 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from gatewright.base import UnsupportedError
-from gatewright.blocks.lookup import codes_of, lookup
+from gatewright.blocks.arith import clip
+from gatewright.blocks.lookup import MAX_INDEX_BITS, codes_of, lookup
 from gatewright.hw import Module
 from gatewright.ir import Reals
 from gatewright.num import FixedArray, Intervals, Ints
 from gatewright.ops.elementwise import Unary, pick
+from gatewright.ops.functions import FUNCTIONS, apply_function, is_rising, steepest
 from gatewright.ops.quantize import Quantize, quantize_real
-
-
-def sigmoid(x: Reals) -> Reals:
-    """Return 1 / (1 + exp(-x)) without overflow."""
-    small = np.exp(-np.abs(x))
-    return np.where(x >= 0, 1 / (1 + small), small / (1 + small))
-
-
-def softplus(x: Reals) -> Reals:
-    """Return log(1 + exp(x)) without overflow."""
-    return np.logaddexp(x, 0)
-
-
-SELU_ALPHA, SELU_SCALE = 1.6732632423543772, 1.0507009873554805
-
-FUNCTIONS: dict[str, Callable[[Reals], Reals]] = {
-    "elu": lambda x: np.where(x > 0, x, np.expm1(np.minimum(x, 0))),
-    "exp": np.exp,
-    "sigmoid": sigmoid,
-    "selu": lambda x: SELU_SCALE * np.where(x > 0, x, SELU_ALPHA * np.expm1(np.minimum(x, 0))),
-    "silu": lambda x: x * sigmoid(x),
-    "softplus": softplus,
-    "softsign": lambda x: x / (1 + np.abs(x)),
-    "tanh": np.tanh,
-}
-"""Functions by name, on float64."""
-
-MONOTONE = frozenset(FUNCTIONS) - {"silu"}
-"""Functions that never fall."""
 
 
 @dataclass(frozen=True, eq=False)
 class Function(Unary):
     """Apply `FUNCTIONS[name]`, rounded to the format `out`, by a table over every input code.
 
+    Where the answer is one constant below some input or above another (a sigmoid that has
+    saturated), the input is limited to these first, exactly, so that fewer bits address the table;
+    a function that never falls may therefore have any wide input as long as it saturates soon.
     While `out` is None the model has not been quantized, and only the real meaning is known.
+
+    Attributes:
+        name: of the function.
+        out: the format of the answers, per element or one for all.
+        parameters: of the function, in the order of `FUNCTIONS[name].parameters`.
     """
 
     name: str
     out: Quantize | None = None
+    parameters: tuple[float, ...] = ()
     exact_real = True
 
     @property
     def is_monotone_unary(self) -> bool:
         """It never falls if the function does not, and its quantizer does not wrap."""
-        return self.name in MONOTONE and (self.out is None or self.out.is_monotone_unary)
+        rises = is_rising(self.name)
+        return rises and (self.out is None or self.out.is_monotone_unary)
+
+    def value(self, x: Reals) -> Reals:
+        """Apply the function alone."""
+        return apply_function(self.name, x, self.parameters)
 
     def real(self, *x: Reals) -> Reals:
         """Apply the function, then the quantizer if there is one."""
-        y = FUNCTIONS[self.name](x[0])
+        y = self.value(x[0])
         return y if self.out is None else quantize_real(y, self.out)
 
     def _quantizer(self) -> Quantize:
@@ -85,7 +71,8 @@ class Function(Unary):
             element = _element(out, index)
             key = (lo, hi, point, bool(element.signed), int(element.width), int(element.frac))
             if key not in memo:
-                answers = self._answers(codes_of(lo, hi), point, element)
+                q = np.asarray([lo, hi]) if self.is_monotone_unary else codes_of(lo, hi)
+                answers = self._answers(q, point, element)
                 memo[key] = int(answers.min()), int(answers.max())
             low.append(memo[key][0])
             high.append(memo[key][1])
@@ -93,10 +80,23 @@ class Function(Unary):
         return Intervals.of(*(np.reshape(v, kind.shape) for v in (low, high, frac)))
 
     def _answers(self, q: Ints, point: int, out: Quantize) -> Ints:
-        """Return the integers that answer the inputs `q * 2**-point`."""
+        """Return the integers that answer the inputs `q * 2**-point`.
+
+        Raises:
+            UnsupportedError: the function is not defined at one of them.
+        """
         x = np.ldexp(q.astype(np.float64), -point)
-        y = quantize_real(FUNCTIONS[self.name](x), out)
-        return np.rint(np.ldexp(y, int(out.frac))).astype(np.int64)
+        y = self.value(x)
+        wrong = ~np.isfinite(y)
+        if wrong.any():
+            raise UnsupportedError(
+                f"the function {self.name!r} is not defined for an input that can occur",
+                found=f"x = {float(x[wrong].flat[0])}",
+                supported=FUNCTIONS[self.name].domain,
+                remedy="limit the input of this layer to where the function is defined, by a clip "
+                "before it or by a quantizer without the values outside",
+            )
+        return np.rint(np.ldexp(quantize_real(y, out), int(out.frac))).astype(np.int64)
 
     def evaluate(self, *x: FixedArray) -> FixedArray:
         """Look every element up."""
@@ -113,10 +113,39 @@ class Function(Unary):
         return FixedArray(result, fracs)
 
     def lower_element(self, m: Module, a: int, index: tuple[int, ...]) -> int:
-        """Build the table."""
+        """Limit the input to where the answers change, and build the table."""
         out = _element(self._quantizer(), index)
+        lo, hi, point = m.range(a)
+        first, last = self._changing(lo, hi, point, out)
+        if _saves_bits(m.width(a), lo, hi, first, last, int(out.width)):
+            a = clip(m, a, (first, point), (last, point))
         point = m.frac[a]
         return lookup(m, a, lambda q: self._answers(q, point, out), int(out.frac), self.name)
+
+    def _changing(self, lo: int, hi: int, point: int, out: Quantize) -> tuple[int, int]:
+        """Return inputs up to which, and from which, every answer is the same."""
+        if (hi - lo).bit_length() <= MAX_INDEX_BITS:
+            answers = self._answers(codes_of(lo, hi), point, out)
+            differs = np.flatnonzero(answers[1:] != answers[:-1])
+            return (
+                (lo, lo) if not differs.size else (lo + int(differs[0]), lo + int(differs[-1]) + 1)
+            )
+        if not self.is_monotone_unary:
+            codes_of(lo, hi)  # raises
+        bottom, top = self._answers(np.asarray([lo, hi]), point, out).tolist()
+        first = self._bisect(lo, hi, point, out, bottom)
+        last = self._bisect(lo, hi, point, out, top - 1) + 1
+        return (first, last) if bottom < top else (lo, lo)
+
+    def _bisect(self, lo: int, hi: int, point: int, out: Quantize, most: int) -> int:
+        """Return the largest input whose answer is at most `most`, of a function that rises."""
+        while lo < hi:
+            middle = (lo + hi + 1) // 2
+            if int(self._answers(np.asarray([middle]), point, out)[0]) <= most:
+                lo = middle
+            else:
+                hi = middle - 1
+        return lo
 
     def error_bound(self, x: Intervals) -> float:
         """Return the largest distance of table and function over every possible input."""
@@ -125,10 +154,40 @@ class Function(Unary):
             out = _element(self._quantizer(), index)
             point = int(x.frac[index])
             q = codes_of(int(x.lo[index]), int(x.hi[index]))
-            exact = FUNCTIONS[self.name](np.ldexp(q.astype(np.float64), -point))
+            exact = self.value(np.ldexp(q.astype(np.float64), -point))
             answers = np.ldexp(self._answers(q, point, out).astype(np.float64), -int(out.frac))
             worst = max(worst, float(np.abs(answers - exact).max()))
         return worst
+
+    def float_bound(self, xs: list[Reals], es: list[Reals], y: Reals, u: float) -> Reals | None:
+        """Return what the input's error does, and 8 u of the larger of 1 and the result.
+
+        A function whose slope has no known bound never falls, never rises, or bends one way only,
+        so that it is farthest from `y` at an end of the input's interval.
+        """
+        x, e = xs[0], es[0]
+        slope = steepest(self.name)
+        if slope is None:
+            moved = np.maximum(np.abs(self.real(x - e) - y), np.abs(self.real(x + e) - y))
+        else:
+            step = 0.0 if self.out is None else np.ldexp(1.0, -self.out.frac.astype(np.int32))
+            moved = np.where(e > 0, slope * e + step, 0.0)
+        return np.asarray(moved + (8 * u * np.maximum(1, np.abs(y)) if self.out is None else 0))
+
+
+def _saves_bits(width: int, lo: int, hi: int, first: int, last: int, out: int) -> bool:
+    """Say whether limiting an input to `first..last` costs less than it saves in the table."""
+    if width > MAX_INDEX_BITS:
+        return True
+    low, high = max(lo, first), min(hi, last)
+    narrow = max(high.bit_length(), (~low).bit_length() if low < 0 else 0) + (low < 0)
+    saved = (_table_luts(width) - _table_luts(narrow)) * out
+    return saved > 1.5 * width * ((low > lo) + (high < hi))
+
+
+def _table_luts(address: int) -> float:
+    """Return the LUTs (of six inputs) that one bit of a table's word costs."""
+    return 2.0 ** max(address - 6, 0)
 
 
 def _element(out: Quantize, index: tuple[int, ...]) -> Quantize:

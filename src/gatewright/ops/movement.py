@@ -17,6 +17,7 @@ class Movement(Op):
     """Take elements of one sample, in some order: wiring."""
 
     wiring = True
+    growth = "keeps"
 
     @abstractmethod
     def move(self, sample: np.ndarray) -> np.ndarray:

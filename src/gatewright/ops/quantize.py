@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gatewright.blocks.rounding import quantize
-from gatewright.hw import Module
+from gatewright.hw import Kind, Module
 from gatewright.ir import Reals
 from gatewright.num import Fixed, FixedArray, Intervals, Ints, Overflow, Rounding, limits
-from gatewright.ops.elementwise import Unary
+from gatewright.ops.elementwise import Unary, spread
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,6 +21,11 @@ class Quantize(Unary):
 
     The real meaning is the same rounding of the float's exact value, so a float64 replay of a
     quantized model gives the same integers wherever float64 holds the value.
+
+    Attributes:
+        whole: the result's type is the whole format, even where the input cannot fill it. States
+            that go from one step of a recurrent layer to the next have it, so that all steps see
+            the same types and are instances of one module.
     """
 
     signed: NDArray[np.bool_]
@@ -28,6 +33,7 @@ class Quantize(Unary):
     frac: Ints
     rounding: Rounding = Rounding.TRN
     overflow: Overflow = Overflow.WRAP
+    whole: bool = False
 
     @classmethod
     def to(
@@ -71,6 +77,8 @@ class Quantize(Unary):
 
     def infer(self, *x: Intervals) -> Intervals:
         """Return the range after rounding where it fits, else the format's."""
+        if self.whole:
+            return self.format.map(spread(x[0].shape))
         return x[0].quantize(*self._spread(x[0].shape), self.rounding, self.overflow)
 
     def evaluate(self, *x: FixedArray) -> FixedArray:
@@ -98,7 +106,16 @@ class Quantize(Unary):
             for v in shapes
         )
         fmt = Fixed(bool(signed), int(width), int(frac))
-        return quantize(m, a, fmt, self.rounding, self.overflow)
+        result = quantize(m, a, fmt, self.rounding, self.overflow)
+        return self._declared(m, result, fmt) if self.whole else result
+
+    def _declared(self, m: Module, result: int, fmt: Fixed) -> int:
+        """Return a signal under the format's whole range: a wrap that never wraps, wiring only."""
+        signed, width = np.asarray(fmt.signed), np.asarray(fmt.width)
+        lo, hi = (int(v) for v in limits(signed, width, self.overflow))
+        if lo == hi or m.range(result) == (lo, hi, fmt.frac):
+            return result
+        return m.row(Kind.WRAP, (lo, hi, fmt.frac), result, imm=2 * fmt.width + fmt.signed)
 
 
 def _nearest(rest: Reals, tie_rises: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -15,10 +15,8 @@ import numpy as np
 
 from gatewright.ir import Graph, Op, Reals, run_real
 from gatewright.ops.affine import Affine
-from gatewright.ops.argmax import Argmax
 from gatewright.ops.clip import Clip
 from gatewright.ops.dense import Dense
-from gatewright.ops.function import MONOTONE, Function
 from gatewright.ops.leaky_relu import LeakyRelu
 from gatewright.ops.multiply import Multiply
 from gatewright.ops.quantize import Quantize
@@ -61,24 +59,9 @@ def _bound(op: Op, xs: list[Reals], es: list[Reals], y: Reals, u: float) -> Real
         return e
     if isinstance(op, LeakyRelu):
         return np.asarray(e * np.maximum(1, np.abs(op.slope)) + 2 * u * np.abs(y))
-    if isinstance(op, Function):
-        return _of_function(op, x, e, y, u)
     if isinstance(op, Softmax):
         return _of_softmax(x, e, y, u)
-    if isinstance(op, Argmax):
-        # The position may change where the two largest are closer than their bounds.
-        top = np.sort(x, axis=-1)[..., -2:]
-        close = top[..., -1] - top[..., 0] <= 2 * e.max(axis=-1)
-        return np.where(close, float(x.shape[-1]), 0.0)
     return _of_others(op, xs, es, y, u)
-
-
-def _of_function(op: Function, x: Reals, e: Reals, y: Reals, u: float) -> Reals:
-    if op.name in MONOTONE:
-        slope = np.maximum(np.abs(op.real(x - e) - y), np.abs(op.real(x + e) - y))
-    else:
-        slope = 1.1 * e  # silu: its slope is between -0.1 and 1.1
-    return np.asarray(slope + (8 * u * np.maximum(1, np.abs(y)) if op.out is None else 0))
 
 
 def _of_softmax(x: Reals, e: Reals, y: Reals, u: float) -> Reals:

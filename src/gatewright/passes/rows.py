@@ -26,6 +26,8 @@ LEAST_CELLS = 8
 
 WIRING = (Kind.CONST, Kind.INPUT, Kind.SHIFT, Kind.WRAP, Kind.SLICE, Kind.CONCAT)
 Key = tuple[object, ...]
+Operand = tuple[str, bool]
+"""A value, and whether each row needs its last two axes whole; see `Op.whole_operands`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,10 +43,16 @@ class Segment:
     leading: tuple[int, ...] = ()
 
     @cached_property
-    def outside(self) -> list[str]:
-        """Values that come from outside, each once."""
+    def outside(self) -> list[Operand]:
+        """Values that come from outside, each once, and whether a row needs the whole matrix."""
         own = {node.name for node in self.nodes}
-        return list(dict.fromkeys(n for node in self.nodes for n in node.inputs if n not in own))
+        every = (use for node in self.nodes for use in operands(node))
+        return list(dict.fromkeys(use for use in every if use[0] not in own))
+
+
+def operands(node: Node) -> list[Operand]:
+    """Return what an operation reads, in order."""
+    return [(name, k in node.op.whole_operands) for k, name in enumerate(node.inputs)]
 
 
 def segments(nodes: Sequence[Node], types: Mapping[str, Intervals]) -> list[Segment]:
@@ -54,11 +62,17 @@ def segments(nodes: Sequence[Node], types: Mapping[str, Intervals]) -> list[Segm
         shape = types[node.name].shape
         leading = shape[:-1]
         apart = int(np.prod(leading)) > 1 and node.op.at_row((0,) * len(leading)) is not None
-        if apart and runs and runs[-1][0] == leading:
+        if apart and runs and runs[-1][0] == leading and not _needs_whole(node, runs[-1][1]):
             runs[-1][1].append(node)
         else:
             runs.append((leading if apart else (), [node]))
     return [Segment(tuple(members), leading) for leading, members in runs]
+
+
+def _needs_whole(node: Node, run: Sequence[Node]) -> bool:
+    """Say whether a row of an operation needs all rows of what a run computes."""
+    own = {member.name for member in run}
+    return any(whole and name in own for name, whole in operands(node))
 
 
 @dataclass(eq=False)
@@ -112,7 +126,7 @@ class Rows:
     def lower(self, job: Job, values: Mapping[str, Bus]) -> dict[str, Bus]:
         """Build a segment from the values outside; return its results by name."""
         segment = job.segment
-        inputs = [_rows_of(values[name], segment.leading) for name in segment.outside]
+        inputs = [_rows_of(values[name], segment.leading, w) for name, w in segment.outside]
         types = [_types_of(job.module, rows) for rows in inputs]
         ops = [[_at(n, index) for n in segment.nodes] for index in np.ndindex(segment.leading)]
         form = _form(segment, job.results)
@@ -131,7 +145,7 @@ class Rows:
                 found.append(self._inline(job, job.module, row_ops, row))
             else:
                 found.append(_use(job.module, kernel, row))
-        valid = max(values[name].valid for name in segment.outside)
+        valid = max(values[name].valid for name, _ in segment.outside)
         return {
             node.name: Bus(_joined([row[k] for row in found], segment.leading), valid)
             for k, node in enumerate(job.results)
@@ -147,12 +161,12 @@ class Rows:
         self, job: Job, module: Module, ops: Sequence[Op], row: Sequence[np.ndarray]
     ) -> list[np.ndarray]:
         """Build one row right in a module; return the signals of each result."""
-        values = {name: Bus(s) for name, s in zip(job.segment.outside, row, strict=True)}
+        values = {use: Bus(s) for use, s in zip(job.segment.outside, row, strict=True)}
         for node, op, plan in zip(job.segment.nodes, ops, job.plans, strict=True):
             with located(self.graph, node):
-                buses = [values[name] for name in node.inputs]
-                values[node.name] = op.lower(module, *buses, plan=plan)
-        return [values[node.name].signals for node in job.results]
+                buses = [values[use] for use in operands(node)]
+                values[node.name, False] = op.lower(module, *buses, plan=plan)
+        return [values[node.name, False].signals for node in job.results]
 
     def _kernel(self, job: Job, ops: Sequence[Op], types: Sequence[Intervals]) -> Kernel:
         """Build the kernel of a row."""
@@ -193,10 +207,14 @@ def _numbered(stem: str, count: int) -> str:
     return stem if count == 0 else f"{stem}{count + 1}"
 
 
-def _rows_of(bus: Bus, leading: tuple[int, ...]) -> np.ndarray:
-    """Return signals of shape (positions, last axis); an operand that is broadcast repeats."""
-    last = bus.shape[-1:]
-    return np.broadcast_to(bus.signals, (*leading, *last)).reshape(-1, *last)
+def _rows_of(bus: Bus, leading: tuple[int, ...], whole: bool) -> np.ndarray:
+    """Return signals of shape (positions, last axis); an operand that is broadcast repeats.
+
+    Where each row needs the whole matrix, of shape (positions, last two axes).
+    """
+    last = bus.shape[-2:] if whole else bus.shape[-1:]
+    signals = bus.signals[..., None, :, :] if whole else bus.signals
+    return np.broadcast_to(signals, (*leading, *last)).reshape(-1, *last)
 
 
 def _types_of(m: Module, rows: np.ndarray) -> Intervals:
@@ -216,12 +234,11 @@ def _type_key(kind: Intervals, position: int) -> Key:
 
 def _form(segment: Segment, results: Sequence[Node]) -> Key:
     """Return how the operations are connected, without names."""
-    numbers = {
-        name: i for i, name in enumerate([*segment.outside, *(n.name for n in segment.nodes)])
-    }
+    every = [*segment.outside, *((n.name, False) for n in segment.nodes)]
+    numbers = {use: i for i, use in enumerate(every)}
     return (
-        tuple(tuple(numbers[name] for name in node.inputs) for node in segment.nodes),
-        tuple(numbers[node.name] for node in results),
+        tuple(tuple(numbers[use] for use in operands(node)) for node in segment.nodes),
+        tuple(numbers[node.name, False] for node in results),
     )
 
 

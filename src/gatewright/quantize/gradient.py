@@ -104,7 +104,7 @@ def unbroadcast(g: Reals, shape: tuple[int, ...]) -> Reals:
 
 
 def scatter(op: Op, x: list[Reals]) -> Pull:
-    """Return the pullback of an operation that takes each element at most once."""
+    """Return the pullback of an operation that moves elements, each any number of times."""
     sizes = [int(np.prod(v.shape[1:])) for v in x]
     starts = np.cumsum([0, *sizes])
     numbered = [
@@ -114,9 +114,9 @@ def scatter(op: Op, x: list[Reals]) -> Pull:
     where = op.real(*numbered).astype(np.int64).ravel()
 
     def pull(g: Reals) -> list[Reals]:
-        flat = np.zeros((len(g), int(starts[-1])))
-        flat[:, where] = g.reshape(len(g), -1)
-        parts = np.split(flat, starts[1:-1], axis=1)
+        flat = np.zeros((int(starts[-1]), len(g)))
+        np.add.at(flat, where, g.reshape(len(g), -1).T)
+        parts = np.split(flat.T, starts[1:-1], axis=1)
         return [part.reshape(len(g), *v.shape[1:]) for part, v in zip(parts, x, strict=True)]
 
     return pull

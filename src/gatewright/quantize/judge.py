@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from gatewright.base import DataError, OptionError, Place
 from gatewright.ir import Graph, Reals
 from gatewright.ops import Argmax
-from gatewright.ops.function import sigmoid
+from gatewright.ops.functions import sigmoid
 from gatewright.quantize.data import Part
 from gatewright.quantize.forward import decode, forward
 from gatewright.quantize.sensitivity import score_value

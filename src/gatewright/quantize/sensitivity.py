@@ -13,7 +13,7 @@ import numpy as np
 
 from gatewright.ir import Graph, Output, Reals
 from gatewright.ops import Argmax, Function, Softmax
-from gatewright.ops.function import sigmoid
+from gatewright.ops.functions import sigmoid
 from gatewright.quantize.gradient import Reverse
 
 MOST_PROBES = 8

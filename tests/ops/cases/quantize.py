@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 from gatewright.num import Overflow, Rounding
 from gatewright.ops import Quantize
 from tests.ops.cases.common import Case, Formats, unary_cases, uniform
@@ -29,4 +31,9 @@ CASES.append(
         ),
         (uniform("fixed<9,4>", 2, 3),),
     )
+)
+WIDE = Quantize.to([True, False, True], [9, 8, 0], [3, 4, 0], Rounding.RND, Overflow.SAT)
+CASES += unary_cases("quantize", {"whole": replace(Quantize.to(True, 9, 3), whole=True)}, TYPES)
+CASES.append(
+    Case("quantize-whole-elements", replace(WIDE, whole=True), (uniform("fixed<4,2>", 3),))
 )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -35,13 +35,17 @@ class Handler:
         kind: the class's name.
         family: the library of the class.
         table: what is known of its attributes.
-        build: makes the operations of one call and returns the result.
+        build: makes the operations of one call and returns the result, or several.
+        options: keyword arguments of a call that `build` reads; another is an error.
+        constants: `build` reads positional arguments that are no tensors (an axis, a number).
     """
 
     kind: str
     family: str
     table: Table
-    build: Callable[[Site], Value]
+    build: Callable[[Site], Value | Sequence[Value]]
+    options: frozenset[str] = frozenset()
+    constants: bool = False
 
 
 class Builder:
@@ -52,6 +56,7 @@ class Builder:
         self.keras = keras
         self.weights = weights
         self.nodes: list[Node] = []
+        self.handlers: dict[tuple[str, ...], tuple[Handler, dict[str, Any]]] = {}
         self.namer = Namer()
 
     def emit(
@@ -113,7 +118,9 @@ class Site:
 
     Attributes:
         attributes: of the layer, checked and completed with defaults.
-        inputs: values in the order of the call.
+        inputs: values in the order of the call; positional ones before those given by keyword.
+        arguments: positional arguments of the call: `Value`s, constants, lists of these.
+        options: keyword arguments of the call, likewise; those that are None are left out.
         title: the layer's name, after those of the models it is nested in.
     """
 
@@ -121,6 +128,8 @@ class Site:
     layer: Layer
     attributes: Mapping[str, Any]
     inputs: tuple[Value, ...]
+    arguments: tuple[Any, ...] = ()
+    options: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def title(self) -> str:

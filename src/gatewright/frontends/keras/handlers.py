@@ -11,7 +11,9 @@ from gatewright.frontends.keras import (
     pooling,
     qkeras_layers,
     rectifiers,
+    recurrent,
     shapes,
+    wrappers,
 )
 from gatewright.frontends.keras.attributes import Table
 from gatewright.frontends.keras.handler import Handler
@@ -23,7 +25,9 @@ HANDLERS: tuple[Handler, ...] = (
     *normalization.HANDLERS,
     *pooling.HANDLERS,
     *rectifiers.HANDLERS,
+    *recurrent.HANDLERS,
     *shapes.HANDLERS,
+    *wrappers.HANDLERS,
     *hgq_layers.HANDLERS,
     *qkeras_layers.HANDLERS,
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from gatewright.base import ModelError, Place, UnsupportedError
@@ -22,11 +22,26 @@ class Ref:
     tensor: int
 
 
+@dataclass(frozen=True)
+class Slot:
+    """Stands in a call's arguments for the tensor `inputs[index]`."""
+
+    index: int
+
+
 @dataclass(frozen=True, eq=False)
 class Call:
-    """One use of a layer: its inputs, in order."""
+    """One use of a layer.
+
+    Attributes:
+        inputs: every tensor, in order; positional ones before those given by keyword.
+        arguments: what the layer was called with, `Slot`s in place of tensors; lists stay lists.
+        options: the same of keyword arguments, without those that are None.
+    """
 
     inputs: tuple[Ref, ...]
+    arguments: tuple[Any, ...] = ()
+    options: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -171,7 +186,7 @@ class ConfigReader:
             shape = built.get("input_shape") if isinstance(built, Mapping) else None
             built_for = tuple(shape) if isinstance(shape, list) else None
             own = entry["config"] if kind in MODELS else config
-            yield entry, Layer(name, kind, _family(entry), own, address, (), 0, built_for)
+            yield entry, Layer(name, kind, family_of(entry), own, address, (), 0, built_for)
 
     def _numbered(self, layers: list[Layer], outputs: tuple[tuple[str, Ref], ...]) -> list[Layer]:
         """Find the number of the first call of each nested model, by which ones are read.
@@ -196,57 +211,41 @@ class ConfigReader:
     def _call(self, node: Any, layer: str) -> Call:
         """Read one use of a layer, in the form of Keras 3 (a mapping) or Keras 2 (a list)."""
         refs: list[Ref] = []
+        arguments: list[Any] = []
+        options: dict[str, Any] = {}
         if isinstance(node, Mapping):
-            self._tensors(node.get("args"), layer, refs)
-            self._options(node.get("kwargs"), layer)
+            given = node.get("args")
+            arguments += [self._argument(v, layer, refs) for v in _list(given)]
+            rows = [node.get("kwargs")]
         else:
             nested = isinstance(node, list) and node and isinstance(node[0], list)
-            for row in node if nested else [node]:
-                refs.append(self._ref(row, layer))
-                self._options(row[3] if len(row) > 3 else None, layer)
-        return Call(tuple(refs))
+            entries = node if nested else [node]
+            for entry in entries:
+                refs.append(self._ref(entry, layer))
+                arguments.append(Slot(len(refs) - 1))
+            rows = [entry[3] if len(entry) > 3 else None for entry in entries]
+        for row in rows:
+            for key, value in row.items() if isinstance(row, Mapping) else ():
+                if value is not None and not (key == "training" and value is False):
+                    options[str(key)] = self._argument(value, layer, refs)
+        return Call(tuple(refs), tuple(arguments), options)
 
-    def _tensors(self, value: Any, layer: str, refs: list[Ref]) -> None:
-        """Gather the tensors in a call's arguments, in order."""
+    def _argument(self, value: Any, layer: str, refs: list[Ref]) -> Any:
+        """Return an argument with `Slot`s for its tensors, which are appended to `refs`."""
         if isinstance(value, Mapping) and value.get("class_name") == "__keras_tensor__":
             settings = value.get("config")
-            refs.append(
-                self._ref(
-                    settings.get("keras_history") if isinstance(settings, Mapping) else None, layer
-                )
-            )
-        elif isinstance(value, list):
-            for item in value:
-                self._tensors(item, layer, refs)
-        elif value is not None:
-            raise UnsupportedError(
-                "a layer is called with something that is no tensor",
-                place=Place(self.source, layer),
-                found=repr(value)[:200],
-                supported="tensors computed from the model's inputs",
-                remedy="express constants by layers (Rescaling, Dense) or leave them out",
-            )
-
-    def _options(self, kwargs: Any, layer: str) -> None:
-        """Refuse call options that change the result (`training=True`, masks)."""
-        for key, value in (kwargs or {}).items() if isinstance(kwargs, Mapping) else ():
-            harmless = value is None or (key == "training" and value is False)
-            if not harmless:
-                raise UnsupportedError(
-                    "a layer is called with an option that is not handled",
-                    place=Place(self.source, layer, str(key)),
-                    found=repr(value)[:200],
-                    supported="training=False and no mask",
-                    remedy="call the layer without this option",
-                )
+            history = settings.get("keras_history") if isinstance(settings, Mapping) else None
+            refs.append(self._ref(history, layer))
+            return Slot(len(refs) - 1)
+        if isinstance(value, list):
+            if self.keras == 2 and _is_ref(value):  # a tensor given by keyword
+                refs.append(self._ref(value, layer))
+                return Slot(len(refs) - 1)
+            return [self._argument(item, layer, refs) for item in value]
+        return value
 
     def _ref(self, row: Any, layer: str = "") -> Ref:
-        if (
-            isinstance(row, list)
-            and len(row) >= 3
-            and isinstance(row[0], str)
-            and all(isinstance(v, int) and v >= 0 for v in row[1:3])
-        ):
+        if _is_ref(row):
             return Ref(row[0], row[1], row[2])
         raise self._malformed(
             f"a reference to a tensor{f' in {layer!r}' if layer else ''}", repr(row)[:100]
@@ -272,6 +271,16 @@ class ConfigReader:
         )
 
 
+def _is_ref(row: Any) -> bool:
+    """Say whether a list names a tensor: layer, call, result."""
+    return (
+        isinstance(row, list)
+        and len(row) >= 3
+        and isinstance(row[0], str)
+        and all(isinstance(v, int) and v >= 0 for v in row[1:3])
+    )
+
+
 def _list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
 
@@ -289,7 +298,7 @@ def _with_calls(layer: Layer, calls: tuple[Call, ...], first: int) -> Layer:
     return replace(layer, calls=calls, first_call=first)
 
 
-def _family(entry: Mapping[str, Any]) -> str:
+def family_of(entry: Mapping[str, Any]) -> str:
     """Return which library a class comes from, by its module and registered name."""
     module = str(entry.get("module") or "").split(".")[0]
     package = str(entry.get("registered_name") or entry.get("class_name") or "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,8 @@ from gatewright.base import Diagnostics, ModelError, Namer, Place, UnsupportedEr
 from gatewright.frontends.keras.file import open_model
 from gatewright.frontends.keras.handler import Builder, Handler, Site, Value
 from gatewright.frontends.keras.handlers import INPUT, LIBRARIES, find_handler, library
-from gatewright.frontends.keras.model import MODELS, Call, ConfigReader, Layer, Model, Ref
+from gatewright.frontends.keras.model import MODELS, Call, ConfigReader, Layer, Model, Ref, Slot
+from gatewright.frontends.keras.wrappers import WRAPPERS, inner_layers
 from gatewright.ir import Graph, Input, Output
 
 Names = tuple[str, ...]
@@ -69,7 +71,7 @@ class Reading:
     def __init__(self, builder: Builder) -> None:
         self.builder = builder
         self.quantizers: set[str] = set()
-        self._handlers: dict[Names, tuple[Handler, dict[str, Any]]] = {}
+        self._handlers = builder.handlers
         self._nested: dict[Names, Model] = {}
 
     def place(self, layer: Layer, attribute: str = "") -> Place:
@@ -89,15 +91,45 @@ class Reading:
                 entry, layer.address
             )
             self._nested[layer.address.names] = nested
+            self._check_calls(layer, None)
             self.check(nested, diagnostics)
         elif layer.kind == "InputLayer":
             INPUT.read(layer.config, self.place(layer), layer.kind)
         else:
-            handler = find_handler(layer, self.place(layer))
-            values = handler.table.read(layer.config, self.place(layer), layer.kind)
-            self._handlers[layer.address.names] = handler, values
-            if handler.family != "keras":
-                self.quantizers.add(LIBRARIES[handler.family])
+            self._check_calls(layer, self._find(layer))
+
+    def _find(self, layer: Layer) -> Handler:
+        """Find the handler of a layer, and of those it wraps, and read their attributes."""
+        handler = find_handler(layer, self.place(layer))
+        values = handler.table.read(layer.config, self.place(layer), layer.kind)
+        self._handlers[layer.address.names] = handler, values
+        if handler.family != "keras":
+            self.quantizers.add(LIBRARIES[handler.family])
+        for inner in inner_layers(layer, self.builder.source) if layer.kind in WRAPPERS else ():
+            self._find(inner)
+        return handler
+
+    def _check_calls(self, layer: Layer, handler: Handler | None) -> None:
+        """Refuse what the layer is called with and its handler does not read."""
+        for call in layer.calls:
+            constants = list(_constants(call.arguments))
+            if constants and not (handler and handler.constants):
+                raise UnsupportedError(
+                    "a layer is called with something that is no tensor",
+                    place=self.place(layer),
+                    found=repr(constants[0])[:200],
+                    supported="tensors computed from the model's inputs",
+                    remedy="express constants by layers (Rescaling, Dense) or leave them out",
+                )
+            known = handler.options if handler else frozenset()
+            for key in sorted(set(call.options) - known):
+                raise UnsupportedError(
+                    "a layer is called with an option that is not handled",
+                    place=self.place(layer, key),
+                    found=repr(call.options[key])[:200],
+                    supported=", ".join(["training=False", *sorted(known)]),
+                    remedy="call the layer without this option",
+                )
 
     def inputs(self, model: Model, diagnostics: Diagnostics) -> dict[str, Value]:
         """Return the values of the model's input layers."""
@@ -153,7 +185,7 @@ class Reading:
             if all(inputs):
                 with diagnostics.gather():
                     values = [self._take(layer, done, ref) for ref in call.inputs]
-                    done[use] = self._build(layer, values)
+                    done[use] = self._build(layer, call, values)
         diagnostics.raise_if_any()
         return [self._take(None, done, ref) for _, ref in model.outputs]
 
@@ -167,7 +199,7 @@ class Reading:
             )
         return values[ref.tensor]
 
-    def _build(self, layer: Layer, inputs: list[Value]) -> list[Value]:
+    def _build(self, layer: Layer, call: Call, inputs: list[Value]) -> list[Value]:
         nested = self._nested.get(layer.address.names)
         if nested is not None:
             if len(nested.inputs) != len(inputs):
@@ -178,7 +210,27 @@ class Reading:
                 )
             return self.run(nested, inputs)
         handler, values = self._handlers[layer.address.names]
-        return [handler.build(Site(self.builder, layer, values, tuple(inputs)))]
+        arguments = tuple(_filled(value, inputs) for value in call.arguments)
+        options = {key: _filled(value, inputs) for key, value in call.options.items()}
+        site = Site(self.builder, layer, values, tuple(inputs), arguments, options)
+        found = handler.build(site)
+        return [found] if isinstance(found, Value) else list(found)
+
+
+def _constants(arguments: Iterable[Any]) -> Iterator[Any]:
+    """Give what of a call's arguments is no tensor."""
+    for value in arguments:
+        if isinstance(value, list):
+            yield from _constants(value)
+        elif value is not None and not isinstance(value, Slot):
+            yield value
+
+
+def _filled(value: Any, inputs: list[Value]) -> Any:
+    """Put values in the place of `Slot`s."""
+    if isinstance(value, Slot):
+        return inputs[value.index]
+    return [_filled(item, inputs) for item in value] if isinstance(value, list) else value
 
 
 def _sound(shape: list[Any]) -> bool:

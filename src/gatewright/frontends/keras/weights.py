@@ -26,10 +26,17 @@ class Address:
     Attributes:
         names: the layer's name, after those of the models it is nested in.
         path: its group in a `.keras` file: `layers/<class>_<number>`, nested likewise.
+        wrapped: it stands in another layer (a direction, a layer applied to each step): `.h5` files
+            may leave its name out.
     """
 
     names: tuple[str, ...]
     path: str
+    wrapped: bool = False
+
+    def inside(self, name: str, part: str) -> Address:
+        """Return the address of a layer that this one wraps, in its group `part`."""
+        return Address((*self.names, name), f"{self.path}/{part}", True)
 
 
 class Weights(ABC):
@@ -97,15 +104,23 @@ class NamedWeights(Weights):
     def arrays(
         self, address: Address, names: tuple[str, ...], part: str, place: Place
     ) -> list[Array]:
-        """Return the arrays that bear the layer's and the variables' names."""
-        if part:
+        """Return the arrays that bear the layer's and the variables' names.
+
+        Of sublayers only a recurrent layer's cells are told apart, `cell` or `cell/cells/<name>`.
+        """
+        if part and part.split("/")[0] != "cell":
             raise self._wrong(place, names, "a .h5 file, which does not tell sublayers apart")
         group = f"model_weights/{address.names[0]}"
         if not self.file.has(group):
             raise self._wrong(place, names, f"no group {group!r}")
         paths = self.file.names(group, "weight_names")
-        if len(address.names) > 1:
-            paths = [p for p in paths if p.split("/")[-2:-1] == [address.names[-1]]]
+        if part:
+            own = part.split("/")[-1] if part != "cell" else ""
+            for name in filter(None, (*address.names[1:], own)):
+                paths = [p for p in paths if name in p.split("/")[:-1]] or paths
+        elif len(address.names) > 1:
+            mine = [p for p in paths if p.split("/")[-2:-1] == [address.names[-1]]]
+            paths = mine if mine or not address.wrapped else paths
         stems = [re.sub(r":\d+$", "", path.split("/")[-1]) for path in paths]
         if sorted(stems) != sorted(names):
             raise self._wrong(place, names, f"weights {', '.join(stems) or 'none'} in {group!r}")

@@ -23,7 +23,7 @@ from gatewright.ops import (
     Subtract,
 )
 from gatewright.ops.elementwise import broadcast_shape
-from gatewright.ops.function import SELU_ALPHA, SELU_SCALE
+from gatewright.ops.functions import SELU_ALPHA, SELU_SCALE
 
 FLOAT_MAX = float(np.finfo(np.float32).max)
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from gatewright.frontends.onnx import elementwise, linear, movement, quantizers
 from gatewright.frontends.onnx.call import Call
 from gatewright.frontends.onnx.operand import Operand
 
-Handler = Callable[[Call], Operand]
+Handler = Callable[[Call], Operand | Sequence[Operand]]
+"""Returns what a node's first output stands for, or a sequence for the first few."""
 
 STANDARD: dict[str, Handler] = {
     "Add": elementwise.add,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import prod
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from gatewright.frontends.onnx.call import MAX_ELEMENTS, Builder, Call
 from gatewright.frontends.onnx.fold import FOLDS, fold
 from gatewright.frontends.onnx.load import Source, load
 from gatewright.frontends.onnx.operand import Codes, Const, Operand, Value
-from gatewright.frontends.onnx.operators import QUANTIZED, STANDARD, handler_of
+from gatewright.frontends.onnx.operators import QUANTIZED, STANDARD, Handler, handler_of
 from gatewright.frontends.onnx.tensors import FLOATS, read_tensor, type_name
 from gatewright.ir import Graph, Input, Output
 
@@ -128,6 +129,7 @@ def _read_node(
     place = Place(source.name, str(node.name or node.output[0]))
     _load_constants(source, node, operands, place)
     if any(operands[name] is None for name in node.input if name):
+        _handler(node, place)  # an operator that is not handled is told of in any case
         return  # the error that left it so has been gathered
     try:
         inputs = [operands[name] if name else None for name in node.input]
@@ -139,27 +141,40 @@ def _read_node(
             error.place = place
             error.args = (error.text(),)
         raise
-    operands[node.output[0]] = result
-    _refuse_further_outputs(source, node, place)
+    operands.update(
+        (name, operand) for name, operand in zip(node.output, result, strict=False) if name
+    )
+    _refuse_further_outputs(source, node, place, len(result))
 
 
-def _result(source: Source, call: Call) -> Operand:
-    """Return what a node's first output stands for."""
+def _result(source: Source, call: Call) -> Sequence[Operand]:
+    """Return what a node's outputs stand for; those left out are not handled."""
     node = call.node
     if node.op_type == "Constant" and call.attributes.has("value"):
-        return _constant_tensor(source, call)
+        return [_constant_tensor(source, call)]
     known = node.input and not any(isinstance(i, Value | Codes) for i in call.operands)
     if known and node.op_type in FOLDS and node.domain in ("", "ai.onnx"):
-        return fold(call)
+        return [fold(call)]
+    found = _handler(node, call.place)(call)
+    return [found] if isinstance(found, Value | Const | Codes) else found
+
+
+def _handler(node: NodeProto, place: Place) -> Handler:
+    """Return what reads a node.
+
+    Raises:
+        UnsupportedError: nothing does.
+    """
     handler = handler_of(node.domain, node.op_type)
     if handler is None:
         raise UnsupportedError(
             "an operator is not handled",
+            place=place,
             found=f"{node.domain}.{node.op_type}" if node.domain else node.op_type,
             supported=", ".join(sorted({*STANDARD, *QUANTIZED})),
             remedy="replace the layer before exporting, or ask for it to be supported",
         )
-    return handler(call)
+    return handler
 
 
 def _constant_tensor(source: Source, call: Call) -> Const:
@@ -179,15 +194,20 @@ def _load_constants(
             operands[name] = Const(read_tensor(tensor, source.folder, at), None, tensor.data_type)
 
 
-def _refuse_further_outputs(source: Source, node: NodeProto, place: Place) -> None:
-    """Refuse a second result (a Dropout's mask, training statistics) that is used."""
+def _refuse_further_outputs(source: Source, node: NodeProto, place: Place, handled: int) -> None:
+    """Refuse a result beyond those handled (a Dropout's mask, training statistics) that is used."""
     graph = source.model.graph
-    for name in filter(None, node.output[1:]):
+    for name in filter(None, node.output[handled:]):
         if any(name in other.input for other in source.nodes) or any(
             name == output.name for output in graph.output
         ):
             raise UnsupportedError(
-                "a node's second result is used", place=place, found=name, supported="the first"
+                "a node's second result is used"
+                if handled == 1
+                else "a result of a node is used that is not handled",
+                place=place,
+                found=name,
+                supported="the first" if handled == 1 else f"the first {handled}",
             )
 
 

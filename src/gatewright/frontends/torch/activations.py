@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -11,36 +12,28 @@ from gatewright.frontends.torch.elementwise import clipped, scaled
 from gatewright.frontends.torch.movement import taken
 from gatewright.frontends.torch.operand import Operand, Value
 from gatewright.ops import (
-    FUNCTIONS,
-    Add,
     Affine,
-    Clip,
     Function,
     LeakyRelu,
     Multiply,
+    Piecewise,
+    ReduceMax,
     Relu,
     Softmax,
     Subtract,
+    Sum,
 )
 from gatewright.ops.elementwise import broadcast_shape
 
 
-def apply(call: Call, name: str, x: Value, suffix: str = "") -> Value:
-    """Emit a function by name.
-
-    Raises:
-        UnsupportedError: there is no such function among `ops.FUNCTIONS`.
-    """
-    if name not in FUNCTIONS:
-        raise call.unsupported(
-            f"{call.operator} has no table", found=name, supported=", ".join(sorted(FUNCTIONS))
-        )
-    return call.emit(Function(name), x, suffix=suffix)
+def apply(call: Call, name: str, x: Value, *parameters: float, suffix: str = "") -> Value:
+    """Emit a function of `ops.FUNCTIONS` by name."""
+    return call.emit(Function(name, None, parameters), x, suffix=suffix)
 
 
-def function(name: str, argument: str = "self") -> Callable[[Call], Operand]:
-    """Return a handler of a function without parameters."""
-    return lambda call: apply(call, name, call.value(argument))
+def function(name: str, *parameters: float, argument: str = "self") -> Callable[[Call], Operand]:
+    """Return a handler of a function without arguments."""
+    return lambda call: apply(call, name, call.value(argument), *parameters)
 
 
 def relu(call: Call) -> Operand:
@@ -76,10 +69,8 @@ def rrelu(call: Call) -> Operand:
 def prelu(call: Call) -> Operand:
     """Scale negative values by a slope, or one for each channel (axis 1)."""
     x, slope = call.plain("self"), call.reals("weight")
-    if slope.size > 1:
-        slope = slope.reshape(-1, *(1,) * (len(x.shape) - 1))
-    else:
-        slope = slope.reshape(())
+    shape = (-1, *(1,) * (len(x.shape) - 1)) if slope.size > 1 else ()
+    slope = slope.reshape(shape)
     if broadcast_shape(slope.shape, x.shape) != x.shape:
         raise call.unsupported("a slope does not fit its input", found=f"{slope.shape} on {x}")
     return call.emit(LeakyRelu(slope), x)
@@ -89,26 +80,20 @@ def elu(call: Call) -> Operand:
     """Return `scale * x` above zero, `scale * alpha * (exp(input_scale * x) - 1)` below."""
     x = call.value("self")
     alpha, scale, inner = (call.number(n) for n in ("alpha", "scale", "input_scale"))
-    return _elu(call, x, alpha, scale, inner)
+    if inner != 1 or alpha < 0 or scale < 0:
+        raise call.unsupported(
+            "an ELU has constants that are not handled",
+            found=f"alpha {alpha:g}, scale {scale:g}, input_scale {inner:g}",
+            supported="alpha and scale from 0, input_scale 1",
+        )
+    if scale == 1:
+        return apply(call, "elu_alpha", x, alpha) if alpha != 1 else apply(call, "elu", x)
+    return apply(call, "selu_alpha", x, alpha, scale)
 
 
 def celu(call: Call) -> Operand:
     """Return `max(0, x) + min(0, alpha * (exp(x / alpha) - 1))`."""
-    alpha = call.number("alpha")
-    if alpha <= 0:
-        raise call.unsupported("a CELU has an alpha that is not positive", found=alpha)
-    return _elu(call, call.value("self"), alpha, 1.0, 1.0 / alpha)
-
-
-def _elu(call: Call, x: Value, alpha: float, scale: float, inner: float) -> Value:
-    """Emit one function where the constants are the usual ones, else its two halves."""
-    if alpha == 1 and inner == 1:
-        return scaled(call, call.emit(Function("elu"), x), scale)
-    positive = call.emit(Relu(), x, suffix="positive")
-    below = call.emit(Clip(None, 0.0), x, suffix="negative")
-    curved = call.emit(Function("elu"), scaled(call, below, inner, "inner"), suffix="curve")
-    positive = scaled(call, positive, scale, "scaled")
-    return call.emit(Add(), positive, scaled(call, curved, alpha * scale, "curve_scaled"))
+    return apply(call, "celu", call.value("self"), call.number("alpha"))
 
 
 def gelu(call: Call) -> Operand:
@@ -130,8 +115,8 @@ def softplus(call: Call) -> Operand:
             found=f"beta {beta:g}, threshold {threshold:g}",
             supported="a positive beta, a threshold from 17 (below float32's resolution)",
         )
-    inner = scaled(call, call.value("self"), beta, "inner")
-    return scaled(call, call.emit(Function("softplus"), inner), 1.0 / beta)
+    x = call.value("self")
+    return apply(call, "softplus", x) if beta == 1 else apply(call, "softplus_beta", x, beta)
 
 
 def _gate(call: Call, x: Value) -> Value:
@@ -151,12 +136,6 @@ def hardswish(call: Call) -> Operand:
     return call.emit(Multiply(), x, _gate(call, x))
 
 
-def log_sigmoid(call: Call) -> Operand:
-    """Return `-softplus(-x)`."""
-    negative = scaled(call, call.value("self"), -1.0, "negative")
-    return scaled(call, call.emit(Function("softplus"), negative, suffix="softplus"), -1.0, "")
-
-
 def glu(call: Call) -> Operand:
     """Return the first half times the sigmoid of the second, along an axis."""
     x, dim = call.value("self"), call.integer("dim")
@@ -167,19 +146,62 @@ def glu(call: Call) -> Operand:
     return call.emit(Multiply(), first, gate)
 
 
-def mish(call: Call) -> Operand:
-    """Return `x * tanh(softplus(x))`."""
-    x = call.value("self")
-    if "mish" in FUNCTIONS:
-        return apply(call, "mish", x)
-    inner = call.emit(Function("softplus"), x, suffix="softplus")
-    return call.emit(Multiply(), x, call.emit(Function("tanh"), inner, suffix="tanh"))
+def power(call: Call) -> Operand:
+    """Return `self ** exponent`."""
+    x, exponent = call.value("self"), call.number("exponent")
+    if exponent == 1:
+        return x
+    if exponent == 2:
+        return call.emit(Multiply(), x, x)
+    for simple, name in ((0.5, "sqrt"), (-1.0, "reciprocal")):
+        if exponent == simple:
+            return apply(call, name, x)
+    return apply(call, "power", x, exponent)
 
 
-def tanhshrink(call: Call) -> Operand:
-    """Return `x - tanh(x)`."""
-    x = call.value("self")
-    return call.emit(Subtract(), x, call.emit(Function("tanh"), x, suffix="tanh"))
+def exponential(call: Call) -> Operand:
+    """Return `self ** exponent` for a positive number `self`."""
+    base = call.number("self")
+    if base <= 0:
+        raise call.unsupported("a power has a base that is not positive", found=base)
+    x = call.value("exponent")
+    if base == 2:
+        return apply(call, "exp2", x)
+    return apply(call, "exp", scaled(call, x, math.log(base), "scaled"))
+
+
+def threshold(call: Call) -> Operand:
+    """Return x above a threshold, a number elsewhere."""
+    x, at, value = call.value("self"), call.number("threshold"), call.number("value")
+    return call.emit(Piecewise((at,), (0.0, 1.0), (value, 0.0), (False,)), x)
+
+
+def hardshrink(call: Call) -> Operand:
+    """Return x outside of `-lambd` to `lambd`, 0 within."""
+    x, limit = call.value("self"), call.number("lambd")
+    if limit < 0:
+        raise call.unsupported("a shrinkage has a negative limit", found=limit)
+    return call.emit(Piecewise((-limit, limit), (1.0, 0.0, 1.0), (0.0,) * 3, (True, False)), x)
+
+
+def softshrink(call: Call) -> Operand:
+    """Return x moved towards 0 by `lambd`, 0 where it would pass it."""
+    x, limit = call.value("self"), call.number("lambd")
+    return call.emit(
+        Piecewise((-limit, limit), (1.0, 0.0, 1.0), (limit, 0.0, -limit), (True, False)), x
+    )
+
+
+def log_softmax(call: Call) -> Operand:
+    """Return the logarithm of a softmax: `x - max - log(sum(exp(x - max)))`."""
+    x, dim = call.value("self"), call.integer("dim")
+    call.ignore("dtype", "half_to_float")
+    axis = call.sample_axis(dim, x)
+    top = call.emit(ReduceMax((axis,), True), x, suffix="max")
+    below = call.emit(Subtract(), x, top, suffix="below")
+    exps = apply(call, "exp", below, suffix="exp")
+    total = call.emit(Sum((axis,), True), exps, suffix="sum")
+    return call.emit(Subtract(), below, apply(call, "log", total, suffix="log"))
 
 
 def softmax(call: Call) -> Operand:
@@ -196,25 +218,55 @@ def softmax(call: Call) -> Operand:
 HANDLERS: dict[str, Callable[[Call], Operand]] = {
     "_prelu_kernel": prelu,
     "_softmax": softmax,
+    "_log_softmax": log_softmax,
+    "acos": function("acos"),
+    "acosh": function("acosh"),
+    "asin": function("asin"),
+    "asinh": function("asinh"),
+    "atan": function("atan"),
+    "atanh": function("atanh"),
     "celu": celu,
+    "cos": function("cos"),
+    "cosh": function("cosh"),
     "elu": elu,
+    "erf": function("erf"),
     "exp": function("exp"),
+    "exp2": function("exp2"),
+    "expm1": function("expm1"),
     "gelu": gelu,
     "glu": glu,
+    "hardshrink": hardshrink,
     "hardsigmoid": hardsigmoid,
     "hardswish": hardswish,
     "hardtanh": hardtanh,
     "leaky_relu": leaky_relu,
-    "log_sigmoid": log_sigmoid,
-    "mish": mish,
+    "log": function("log"),
+    "log10": function("log10"),
+    "log1p": function("log1p"),
+    "log2": function("log2"),
+    "log_sigmoid": function("log_sigmoid"),
+    "log_sigmoid_forward": lambda call: (apply(call, "log_sigmoid", call.value("self")), None),
+    "log_softmax.int": log_softmax,
+    "mish": function("mish"),
+    "pow.Scalar": exponential,
+    "pow.Tensor_Scalar": power,
     "prelu": prelu,
+    "reciprocal": function("reciprocal"),
     "relu": relu,
     "relu6": relu6,
     "rrelu": rrelu,
+    "rsqrt": function("rsqrt", 0.0),
     "selu": function("selu"),
     "sigmoid": function("sigmoid"),
     "silu": function("silu"),
+    "sin": function("sin"),
+    "sinh": function("sinh"),
     "softmax.int": softmax,
     "softplus": softplus,
+    "softshrink": softshrink,
+    "special_expm1": function("expm1"),
+    "sqrt": function("sqrt"),
+    "tan": function("tan"),
     "tanh": function("tanh"),
+    "threshold": threshold,
 }

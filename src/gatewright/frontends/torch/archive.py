@@ -1,10 +1,10 @@
 """Read `.pt2` archives and state dicts without running anything that is in them.
 
 `torch.export.load` is not made for files of unknown origin (PyTorch 2.13: `export/pt2_archive`,
-`_export/serde/serialize.py`): it unpickles weights and example inputs with `weights_only=False` where
-the archive asks for it, loads compiled code that lies in the archive, looks operators up by any dotted
-name under `torch`, and evaluates expressions of lengths as Python. Each of these is looked at before,
-and what is not plain data is refused.
+`_export/serde/serialize.py`): it unpickles weights and example inputs with `weights_only=False`
+where the archive asks for it, loads compiled code that lies in the archive, looks operators up by
+any dotted name under `torch`, and evaluates expressions of lengths as Python. Each of these is
+looked at before, and what is not plain data is refused.
 """
 
 from __future__ import annotations
@@ -36,9 +36,10 @@ OPERATORS = re.compile(
 
 WORDS = frozenset(
     (
-        "Symbol", "Integer", "Rational", "Float", "Add", "Mul", "Pow", "Max", "Min", "Mod", "FloorDiv",
-        "CleanDiv", "CeilDiv", "PythonMod", "IntTrueDiv", "FloatTrueDiv", "ToFloat", "Where", "Eq",
-        "Ne", "Ge", "Gt", "Le", "Lt", "GreaterThan", "StrictGreaterThan", "LessThan", "StrictLessThan",
+        "Symbol", "Integer", "Rational", "Float", "Add", "Mul", "Pow", "Max", "Min", "Mod",
+        "FloorDiv", "CleanDiv", "CeilDiv", "PythonMod", "IntTrueDiv", "FloatTrueDiv", "ToFloat",
+        "Where", "Eq", "Ne", "Ge", "Gt", "Le", "Lt", "GreaterThan", "StrictGreaterThan",
+        "LessThan", "StrictLessThan",
         "Equality", "Unequality", "And", "Or", "Not", "TruncToInt", "RoundToInt", "FloorToInt",
         "CeilToInt", "PowByNatural", "true", "false", "True", "False", "integer", "positive",
         "nonnegative", "negative", "oo", "int_oo", "precision",
@@ -129,10 +130,9 @@ def _check_json(data: Any, name: str, source: str) -> None:
     for key, value in _entries(data):
         if key == "use_pickle" and value:
             raise _refused("the archive holds pickled tensors", name, source)
-        if key == "target" and "models/" in name or key == "target" and "program" in name:
-            if isinstance(value, str) and not _is_operator(value):
-                raise _refused("the archive names an operator that is not known", value, source)
-        elif key == "expr_str" and not _is_expression(value):
+        if key == "target" and isinstance(value, str) and not _is_operator(value):
+            raise _refused("the archive names an operator that is not known", value, source)
+        if key == "expr_str" and not _is_expression(value):
             raise _refused("the archive holds a length that is no plain expression", value, source)
 
 

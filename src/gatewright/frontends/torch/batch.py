@@ -55,8 +55,8 @@ class Batch:
                 place=Place(source, name),
                 found=f"shape {tuple(map(str, shape))}",
                 supported="the same batch as the first axis of every input",
-                remedy="export the module with a batch axis; for a module that takes single samples "
-                "use gatewright.frontends.torch.trace(module, shapes, batched=False)",
+                remedy="export the module with a batch axis; for a module that takes single "
+                "samples use gatewright.frontends.torch.trace(module, shapes, batched=False)",
             )
         return tuple(rest)
 

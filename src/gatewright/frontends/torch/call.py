@@ -54,9 +54,13 @@ class Builder:
                 supported="shapes that broadcast as in NumPy",
             ) from None
         node = Node(
-            self.names.name(name, "node"), op, tuple(v.name for v in inputs), where.layer, part,
+            self.names.name(name, "node"),
+            op,
+            tuple(v.name for v in inputs),
+            where.layer,
+            part,
             self._tie(where, tie),
-        )  # fmt: skip
+        )
         self.nodes.append(node)
         return Value(node.name, result.shape[1:])
 
@@ -370,16 +374,20 @@ class Call:
 
     def constant(self, numbers: Reals, like: Value, suffix: str = "constant") -> Value:
         """Return a tensor that never changes, of one sample of what is like `like`."""
-        result = self.emit(Constant(np.asarray(numbers, np.float64)), self.builder.first, suffix=suffix)  # fmt: skip
+        result = self.emit(
+            Constant(np.asarray(numbers, np.float64)), self.builder.first, suffix=suffix
+        )
         return replace(result, batch=like.batch, joined=like.joined)
 
     def reshape(self, x: Value, shape: tuple[int, ...], suffix: str = "reshape") -> Value:
-        """Return one sample's elements in another shape; nothing is emitted where it is the same."""
+        """Return one sample's elements in another shape, itself where it has that."""
         return x if x.shape == shape else self.emit(Reshape(shape), x, suffix=suffix)
 
     def transpose(self, x: Value, axes: tuple[int, ...], suffix: str = "transpose") -> Value:
         """Permute a sample's axes; nothing is emitted where they stay."""
-        return x if axes == tuple(range(len(axes))) else self.emit(Transpose(axes), x, suffix=suffix)  # fmt: skip
+        return (
+            x if axes == tuple(range(len(axes))) else self.emit(Transpose(axes), x, suffix=suffix)
+        )
 
     def channels_last(self, x: Value) -> Value:
         """Return a sample with its first axis last."""

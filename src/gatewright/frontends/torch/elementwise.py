@@ -204,7 +204,10 @@ def clipped(call: Call, x: Value, low: float | None, high: float | None) -> Valu
 
 
 def _clamp_by_tensors(call: Call, x: Value, low: Operand, high: Operand) -> Value:
-    for name, bound, op, limit in (("min", low, Maximum, at_least), ("max", high, Minimum, at_most)):
+    for name, bound, op, limit in (
+        ("min", low, Maximum, at_least),
+        ("max", high, Minimum, at_most),
+    ):
         if isinstance(bound, Value):
             x = joined(call, op(), x, bound, suffix=name)
         elif bound is not None:
@@ -218,34 +221,12 @@ def square(call: Call) -> Operand:
     return call.emit(Multiply(), x, x)
 
 
-def power_of_integer(call: Call, x: Value, exponent: int) -> Value:
-    """Return a whole power by squaring."""
-    result: Value | None = None
-    factor = x
-    while exponent:
-        if exponent & 1:
-            result = factor if result is None else call.emit(Multiply(), result, factor)
-        exponent >>= 1
-        if exponent:
-            factor = call.emit(Multiply(), factor, factor, suffix="square")
-    assert result is not None
-    return result
-
-
-def power(call: Call) -> Operand:
-    """Return `self ** exponent` for whole exponents."""
-    x, exponent = call.value("self"), call.number("exponent")
-    if exponent == int(exponent) and 1 <= exponent <= 16:
-        return power_of_integer(call, x, int(exponent))
-    raise call.unsupported(
-        "a power is not handled", found=f"exponent {exponent:g}", supported="1 to 16"
-    )
-
-
 def addcmul(call: Call) -> Operand:
     """Return `self + value * tensor1 * tensor2` of computed tensors."""
     factor = call.number("value")
-    product = joined(call, Multiply(), call.value("tensor1"), call.value("tensor2"), suffix="product")  # fmt: skip
+    product = joined(
+        call, Multiply(), call.value("tensor1"), call.value("tensor2"), suffix="product"
+    )
     return joined(call, Add(), call.value("self"), scaled(call, product, factor))
 
 
@@ -263,7 +244,6 @@ HANDLERS: dict[str, Callable[[Call], Operand]] = {
     "minimum": minimum,
     "mul": multiply,
     "neg": negate,
-    "pow.Tensor_Scalar": power,
     "rsub": reversed_subtract,
     "square": square,
     "sub": subtract,

@@ -13,15 +13,35 @@ from gatewright.frontends.torch.operand import Const, Operand
 MOVES = frozenset(
     f"aten.{name}"
     for name in (
-        "alias", "clone", "contiguous", "detach", "expand", "flatten", "permute", "reshape",
-        "select", "slice", "squeeze", "t", "transpose", "unsqueeze", "view", "lift_fresh_copy",
-        "_unsafe_view", "unflatten", "split", "chunk", "unbind", "split_with_sizes", "numpy_T",
+        "alias",
+        "clone",
+        "contiguous",
+        "detach",
+        "expand",
+        "flatten",
+        "permute",
+        "reshape",
+        "select",
+        "slice",
+        "squeeze",
+        "t",
+        "transpose",
+        "unsqueeze",
+        "view",
+        "lift_fresh_copy",
+        "_unsafe_view",
+        "unflatten",
+        "split",
+        "chunk",
+        "unbind",
+        "split_with_sizes",
+        "numpy_T",
     )
-)  # fmt: skip
+)
 """Operators that move elements: they treat codes and scales alike."""
 
 READ_BY_HANDLERS = frozenset(("quantized_decomposed", "torchao"))
-"""Namespaces whose operators make codes of constants; handlers keep these apart from their scales."""
+"""Namespaces whose operators make codes of constants; handlers keep them apart from scales."""
 
 
 def can_fold(call: Call, target: Any) -> bool:
@@ -63,16 +83,18 @@ def _constants(args: Any, kwargs: Any) -> list[Const]:
 
 
 def _scale_of(const: Const) -> Const:
-    return Const(torch.ones_like(const.tensor, dtype=torch.float64) if const.scale is None else const.scale)  # fmt: skip
+    return Const(
+        torch.ones_like(const.tensor, dtype=torch.float64) if const.scale is None else const.scale
+    )
 
 
 def _without_scales(args: Any, kwargs: Any) -> Any:
     """Return quantized constants as PyTorch has them: the product in float32."""
     return pytree.tree_map_only(
         Const,
-        lambda c: c
-        if c.scale is None
-        else Const(c.tensor.to(torch.float32) * c.scale.to(torch.float32)),
+        lambda c: (
+            c if c.scale is None else Const(c.tensor.to(torch.float32) * c.scale.to(torch.float32))
+        ),
         (args, kwargs),
     )
 

@@ -103,8 +103,7 @@ def dense(
     Quantized weights are multiplied as integers; their scale comes behind the product where it is
     no power of two.
     """
-    n_in, n_out = matrix.shape
-    if x.shape[axis] != n_in:
+    if x.shape[axis] != matrix.shape[0]:
         raise call.unsupported(
             "a matrix does not fit its input", found=f"input {x}, matrix {matrix.shape}"
         )

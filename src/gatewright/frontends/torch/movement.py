@@ -18,7 +18,16 @@ Part = tuple[int | None, int | None, int | None]
 
 def identity(call: Call) -> Operand:
     """Return the operand itself."""
-    call.ignore("memory_format", "dtype", "layout", "device", "pin_memory", "non_blocking", "copy", "implicit")  # fmt: skip
+    call.ignore(
+        "memory_format",
+        "dtype",
+        "layout",
+        "device",
+        "pin_memory",
+        "non_blocking",
+        "copy",
+        "implicit",
+    )
     return call.operand("self")
 
 
@@ -94,9 +103,8 @@ def permuted(call: Call, x: Value, axes: tuple[int, ...]) -> Value:
     """Permute PyTorch's axes; the batch may move."""
     if x.batch is None:
         return call.transpose(x, axes, "")
-    groups = {a: () if a == x.batch and not x.joined else (call_axis(x, a),) for a in axes}
-    if x.joined:
-        groups[x.batch] = (x.batch, x.batch + 1)
+    own = (x.batch, x.batch + 1) if x.joined else ()
+    groups = {a: own if a == x.batch else (call_axis(x, a),) for a in axes}
     order = tuple(a for axis in axes for a in groups[axis])
     return replace(call.transpose(x, order, ""), batch=axes.index(x.batch))
 
@@ -152,7 +160,9 @@ def expand(call: Call) -> Operand:
 
 def cat(call: Call) -> Operand:
     """Join tensors along an axis."""
-    parts = [p for p in call.operand("tensors") if not (isinstance(p, Const) and not p.tensor.numel())]  # fmt: skip
+    parts = [
+        p for p in call.operand("tensors") if not (isinstance(p, Const) and not p.tensor.numel())
+    ]
     return joined_along(call, parts, call.integer("dim") if call.has("dim") else 0)
 
 
@@ -279,11 +289,32 @@ def pad(call: Call) -> Operand:
 
 
 ANY = (
-    "as_strided", "channel_shuffle", "diagonal", "diagonal_copy", "flip", "fliplr", "flipud", "im2col",
-    "movedim.int", "narrow", "pixel_shuffle", "pixel_unshuffle", "reflection_pad1d",
-    "reflection_pad2d", "repeat", "repeat_interleave.self_int", "replication_pad1d",
-    "replication_pad2d", "roll", "rot90", "tile", "tril", "triu", "unfold", "unfold_copy",
-)  # fmt: skip
+    "as_strided",
+    "channel_shuffle",
+    "diagonal",
+    "diagonal_copy",
+    "flip",
+    "fliplr",
+    "flipud",
+    "im2col",
+    "movedim.int",
+    "narrow",
+    "pixel_shuffle",
+    "pixel_unshuffle",
+    "reflection_pad1d",
+    "reflection_pad2d",
+    "repeat",
+    "repeat_interleave.self_int",
+    "replication_pad1d",
+    "replication_pad2d",
+    "roll",
+    "rot90",
+    "tile",
+    "tril",
+    "triu",
+    "unfold",
+    "unfold_copy",
+)
 """Operators of one tensor that are left to PyTorch to say where each element goes."""
 
 HANDLERS: dict[str, Callable[[Call], Operand]] = {

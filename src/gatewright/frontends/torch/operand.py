@@ -16,9 +16,9 @@ from gatewright.ir import Reals
 class Value:
     """A tensor that depends on the input.
 
-    PyTorch's tensor has the batch on some axis, the graph's none: `shape` is that of one sample, its
-    axes in PyTorch's order. Where a view joined the batch with its neighbours, PyTorch's axis is
-    `outer * batch * inner` long, and the sample has the two axes `outer` and `inner` in its place.
+    PyTorch's tensor has the batch on some axis, the graph's none: `shape` is that of one sample,
+    its axes in PyTorch's order. Where a view joined the batch with its neighbours, PyTorch's axis
+    is `outer * batch * inner` long, and the sample has the two axes `outer` and `inner` instead.
 
     Attributes:
         name: of the node (or input) in the graph.

@@ -27,10 +27,8 @@ FAMILIES: tuple[Mapping[str, Handler], ...] = (
 )
 """Handlers of ATen operators, by name or by name and overload."""
 
-ATEN: dict[str, Handler] = {name: h for family in FAMILIES for name, h in family.items()}
-
-OTHERS: dict[str, Handler] = {}
-"""Handlers of operators of other namespaces, by full name."""
+OPERATORS: dict[str, Handler] = {name: h for family in FAMILIES for name, h in family.items()}
+"""What reads each operator of `aten`; those of other namespaces by their full name."""
 
 HARMLESS = frozenset(
     (
@@ -44,14 +42,12 @@ HARMLESS = frozenset(
 
 def handler_of(name: str) -> Handler | None:
     """Return what reads an operator, given as `aten.add.Tensor`, or None."""
-    if name in OTHERS:
-        return OTHERS[name]
     space, _, own = name.partition(".")
     if space != "aten":
-        return None
-    return ATEN.get(own) or ATEN.get(own.partition(".")[0])
+        return OPERATORS.get(name)
+    return OPERATORS.get(own) or OPERATORS.get(own.partition(".")[0])
 
 
 def supported() -> list[str]:
-    """Return the names of the operators that are read."""
-    return sorted({name.partition(".")[0] for name in ATEN} | set(OTHERS))
+    """Return the names of the operators that are read, without overloads."""
+    return sorted({name.partition(".")[0] for name in OPERATORS})

@@ -38,15 +38,25 @@ def where(node: Any, source: str) -> Where:
     at = f"{source}, {line}" if line else source
     if not stack:
         return Where(node.name, "", Place(at, node.name))
-    key, (path, kind) = stack[-1]
+    key, (path, _) = stack[-1]
     path = clean(str(path))
-    kind = kind if isinstance(kind, str) else f"{kind.__module__}.{kind.__qualname__}"
-    if path and kind.startswith("torch.nn.") and not kind.startswith(CONTAINERS):
+    if path and kind_of(node):
         call = re.search(r"@(\d+)$", str(key))
         layer = f"{path}@{call[1]}" if call else path
         return Where(layer, path, Place(at, layer))
     layer = f"{path}.{node.name}" if path else node.name
     return Where(layer, "", Place(at, layer))
+
+
+def kind_of(node: Any) -> str:
+    """Return the class of the `torch.nn` layer that a node belongs to, "" for the user's own."""
+    stack = list((node.meta.get("nn_module_stack") or {}).values())
+    if not stack:
+        return ""
+    kind = stack[-1][1]
+    name = kind if isinstance(kind, str) else f"{kind.__module__}.{kind.__qualname__}"
+    layer = name.startswith("torch.nn.") and not name.startswith(CONTAINERS)
+    return name.rpartition(".")[2] if layer else ""
 
 
 def clean(path: str) -> str:

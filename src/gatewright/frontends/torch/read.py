@@ -47,23 +47,28 @@ def read_torch(model: Any, inputs: Any = None) -> Graph:
         UnsupportedError: an operator or an argument is not handled.
         ManyErrors: several of these.
     """
-    traced = _traced(model, inputs)
-    graph = _Reader(traced).graph()
-    REMEMBERED[:] = [(model, traced)]
+    found = traced(model, inputs)
+    graph = _Reader(found).graph()
+    REMEMBERED[:] = [(model, found)]
     return graph
 
 
 def remembered(model: Any) -> Traced:
     """Return the model as it was read last; a file or a program can also be read again."""
-    for known, traced in REMEMBERED:
+    for known, found in REMEMBERED:
         if known is model:
-            return traced
-    traced = _traced(model, None)
-    _Reader(traced).graph()
-    return traced
+            return found
+    found = traced(model, None)
+    _Reader(found).graph()
+    return found
 
 
-def _traced(model: Any, inputs: Any) -> Traced:
+def traced(model: Any, inputs: Any) -> Traced:
+    """Return a model as ATen operations.
+
+    Raises:
+        GatewrightError: see `read_torch`.
+    """
     if isinstance(model, Traced):
         return model
     if isinstance(model, str | Path):
@@ -208,7 +213,9 @@ class _Reader:
     def _read(self, node: Any) -> None:
         at = where(node, self.source)
         try:
-            arguments = pytree.tree_map_only(torch.fx.Node, self._of, (node.args, dict(node.kwargs)))
+            arguments = pytree.tree_map_only(
+                torch.fx.Node, self._of, (node.args, dict(node.kwargs))
+            )
         except KeyError:
             self.failed.add(node.name)
             return  # the error that left an operand without meaning has been gathered
@@ -309,7 +316,7 @@ class _Reader:
                     "an output of the model does not depend on its input as real numbers",
                     place=Place(self.source, wanted),
                     found=str(operand) if isinstance(operand, Value) else _what(operand),
-                    supported="values computed from the input, with the batch on an axis of its own",
+                    supported="values computed from the input, the batch on an axis of its own",
                     remedy="drop outputs that are constant, and dequantize the others",
                 )
             outputs.append(Output(taken.name(wanted, "y"), operand.name))
@@ -334,7 +341,9 @@ class _Reader:
             facts["batch"] = f"exported for batches of {self.batch.length}"
         if not self.traced.batched:
             facts["batch"] = "the module takes single samples"
-        for spec, axis in zip(self.program.graph_signature.user_outputs, self.traced.outputs, strict=False):  # fmt: skip
+        for spec, axis in zip(
+            self.program.graph_signature.user_outputs, self.traced.outputs, strict=False
+        ):
             if axis:
                 facts[f"output {spec}"] = f"has its batch on axis {axis} in PyTorch, first here"
         return facts

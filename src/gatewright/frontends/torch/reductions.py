@@ -15,7 +15,7 @@ from gatewright.ops import Argmax, Sum
 
 
 def axes_of(call: Call, x: Value, name: str = "dim") -> tuple[int, ...]:
-    """Return PyTorch's axes that an operator runs along, ascending; all of them where none is given."""
+    """Return PyTorch's axes that an operator runs along, ascending; all where none is given."""
     given = call.optional_integers(name) if call.has(name) else None
     axes = range(x.rank) if given is None else (call.axis(a, x.rank) for a in given)
     return tuple(sorted(set(axes)))

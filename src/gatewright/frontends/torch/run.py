@@ -28,7 +28,14 @@ def run_module(model: Any, inputs: Sequence[Reals]) -> list[Reals]:
     traced = remembered(model)
     module = traced.module
     if module is None:
-        return _run(traced, traced.program.module(check_guards=False), inputs, wide=False)
+        program = traced.program
+        own = program.module()
+
+        def answer(tensors: list[torch.Tensor]) -> Any:
+            args, kwargs = pytree.tree_unflatten(tensors, program.call_spec.in_spec)
+            return own(*args, **kwargs)
+
+        return _run(traced, answer, inputs, wide=False)
     with evaluating(module):
         return _run(traced, lambda tensors: module(*tensors), inputs, wide=False)
 
@@ -44,7 +51,9 @@ def run_float64(model: Any, inputs: Sequence[Reals]) -> list[Reals]:
     traced = remembered(model)
     program = traced.program
     stored = [
-        program.state_dict[s.target] if s.target in program.state_dict else program.constants[s.target]
+        program.state_dict[s.target]
+        if s.target in program.state_dict
+        else program.constants[s.target]
         for s in program.graph_signature.input_specs
         if s.kind is not InputKind.USER_INPUT and s.target is not None
     ]
@@ -65,7 +74,7 @@ class _Marked:
         self.tensor = tensor
 
 
-class _Wide(torch.fx.Interpreter):
+class _Wide(torch.fx.Interpreter):  # type: ignore[misc]
     """Runs a program with double precision behind its inputs."""
 
     def call_function(self, target: Any, args: Any, kwargs: Any) -> Any:

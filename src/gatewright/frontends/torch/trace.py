@@ -43,8 +43,8 @@ def trace(module: torch.nn.Module, inputs: Any, *, batched: bool = True) -> Trac
 
     Args:
         module: any that `torch.export` takes. It is put into evaluation mode meanwhile.
-        inputs: the shape of one sample; or samples (an array or tensor, batch first, whose shape and
-            kind of numbers are taken); or a list, or a mapping by the name of the argument of
+        inputs: the shape of one sample; or samples (an array or tensor, batch first, whose shape
+            and kind of numbers are taken); or a list, or a mapping by the name of the argument of
             `forward`, of these.
         batched: False for a module that takes one sample without a batch, such as one graph of
             nodes and edges. Samples then are of the inputs' own shape.
@@ -106,9 +106,7 @@ def _export_once(
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
         try:
-            return torch.export.export(
-                module, tuple(tensors), dynamic_shapes=dynamic, strict=False
-            )
+            return torch.export.export(module, tuple(tensors), dynamic_shapes=dynamic, strict=False)
         except Exception as error:  # its errors share no base class
             line = users_line("".join(_frames(error)))
             raise UnsupportedError(
@@ -153,9 +151,7 @@ def _examples(
     parts = [inputs]
     if isinstance(inputs, Mapping):
         parts = [inputs[name] for name in names if name in inputs]
-        if len(parts) != len(inputs) or list(inputs) != names[: len(inputs)] and set(
-            inputs
-        ) != set(names[: len(inputs)]):
+        if set(inputs) != set(names[: len(inputs)]):
             raise DataError(
                 "inputs are not named as the arguments of the module's forward",
                 place=source,

@@ -13,7 +13,6 @@ import numpy as np
 from gatewright.ir import Op
 from gatewright.num import Rounding
 from gatewright.ops import Affine, Clip, Function, LeakyRelu
-from gatewright.ops.function import FUNCTIONS
 
 Ratio = tuple[int, int]
 
@@ -57,7 +56,7 @@ def apply_exactly(op: Op, channel: int) -> Callable[[Ratio], Ratio]:
             None if op.low is None else ratio(op.low), None if op.high is None else ratio(op.high)
         )
     assert isinstance(op, Function)
-    function = FUNCTIONS[op.name]
+    function = op.value
     return lambda x: ratio(function(np.asarray(x[0] / x[1])))
 
 

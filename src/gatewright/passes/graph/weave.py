@@ -39,12 +39,14 @@ class Weaver:
     def emit(self, op: Op, *inputs: str) -> str:
         """Append an operation and return its name."""
         assert self.node is not None
-        name, count = self.node.name, 1
+        node = self.node
+        name, count = node.name, 1
         while name in self.types:
             count += 1
-            name = f"{self.node.name}_{count}"
+            name = f"{node.name}_{count}"
+        tie = node.tie + name.removeprefix(node.name) if node.tie else ""
         self.types[name] = op.infer(*(self.types[i] for i in inputs))
-        self.nodes.append(Node(name, op, inputs, self.node.layer))
+        self.nodes.append(Node(name, op, inputs, node.layer, node.part, tie))
         return name
 
     def try_plain(self, op: Op, *values: Scaled) -> Scaled | None:

@@ -1,0 +1,69 @@
+"""Sort signals by a network of comparators."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from gatewright.blocks.arith import maximum, minimum
+from gatewright.hw import Module
+from gatewright.num import Fixed
+
+
+def exchanges(n: int) -> Iterator[tuple[int, int]]:
+    """Yield the comparators (upper, lower position) of Batcher's odd-even merge sort.
+
+    For any n, in order; comparators of one step do not touch each other (Knuth, The Art of
+    Computer Programming 3, 5.2.2, Algorithm M).
+    """
+    top = 1
+    while top < n:
+        top *= 2
+    p = top // 2
+    while p > 0:
+        q, r, d = top // 2, 0, p
+        while d > 0:
+            for i in range(n - d):
+                if i & p == r:
+                    yield i, i + d
+            d, q, r = q - p, q // 2, p
+        p //= 2
+
+
+def sort_values(m: Module, signals: Sequence[int], largest: bool) -> list[int]:
+    """Return the numbers in order, the largest (or smallest) first."""
+    row = list(signals)
+    first, second = (maximum, minimum) if largest else (minimum, maximum)
+    for i, j in exchanges(len(row)):
+        row[i], row[j] = first(m, row[i], row[j]), second(m, row[i], row[j])
+    return row
+
+
+def sort_with_positions(
+    m: Module, signals: Sequence[int], largest: bool
+) -> tuple[list[int], list[int]]:
+    """Return the numbers in order and the positions they came from; of equal ones the first leads.
+
+    Each number carries its position as further low bits, counted downwards where the largest comes
+    first, so that one comparison settles ties as well.
+    """
+    count = len(signals)
+    bits = max(count - 1, 1).bit_length()
+    ends = [m.range(s) for s in signals]
+    frac = max((f for lo, hi, f in ends if (lo, hi) != (0, 0)), default=0)
+    last = (1 << bits) - 1
+    tags = [last - i if largest else i for i in range(count)]
+    keys = [m.add(s, m.constant(tag, frac + bits)) for s, tag in zip(signals, tags, strict=True)]
+    values, positions = [], []
+    for key in sort_values(m, keys, largest):
+        values.append(m.floor(key, frac))
+        tag = _low_bits(m, key, frac + bits, bits)
+        positions.append(m.sub(m.constant(last), tag) if largest else tag)
+    return values, positions
+
+
+def _low_bits(m: Module, key: int, frac: int, bits: int) -> int:
+    """Return the lowest bits of a number on the grid `2**-frac` as an integer."""
+    lo, hi, own = m.range(key)
+    if lo == hi:
+        return m.constant((lo << (frac - own)) & ((1 << bits) - 1))
+    return m.wrap(m.shift(key, frac), Fixed(False, bits, 0))
