@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from keras_files import DATA, answers, layer, recorded, sequential, start, write_keras
 
-from gatewright.base import GatewrightError, ModelError, UnsupportedError
+from gatewright.base import ModelError, UnsupportedError
 from gatewright.frontends.keras import read_keras
 from gatewright.ir import run_real
 from gatewright.ops import Affine, Dense, Quantize
@@ -41,18 +41,6 @@ def test_deep_sets_of_l1_jet_id(shared_data):
     values = run_real(graph, inputs)
     np.testing.assert_allclose(values[graph.outputs[0].value], expected, atol=1e-6)
     assert graph.facts["framework version"] == "2.13.1"
-
-
-def test_interaction_network_names_each_layer_that_is_not_handled(shared_data):
-    with pytest.raises(GatewrightError) as error:
-        read_keras(shared_data / "models" / "jets_qIN_8const_8bit.h5")
-    text = str(error.value)
-    assert text.startswith("[1/")
-    assert "layer 'proj_1'\n" in text
-    assert "\n  found:     NodeEdgeProjection, of a library that the file does not name" in text
-    assert "layer 'conv1D_e1'\n" in text
-    assert "\n  found:     QConv1D of QKeras" in text
-    assert "supported: QActivation, QBatchNormalization, " in text
 
 
 def kernel_file(folder, quantizer, kernel, bias=None, bias_quantizer=None):

@@ -25,7 +25,6 @@ from gatewright.flow.steps import Steps
 from gatewright.frontends import read_model
 from gatewright.ir import Graph, Plan, Reals, infer
 from gatewright.num import Fixed, Ints
-from gatewright.ops import ScaledQuantize
 from gatewright.passes.graph import host_input, prune, streamline
 from gatewright.passes.lower import lower
 from gatewright.passes.netlist import pipeline, recode
@@ -135,9 +134,7 @@ def _to_integers(
     if input_format is not None:
         check_input_format(source, input_format)
         graph = with_input_format(graph, Fixed.parse(str(input_format)))
-    if any(isinstance(node.op, ScaledQuantize) for node in graph.nodes):
-        graph = streamline(graph)
-    graph = host_input(graph)
+    graph = host_input(streamline(graph))
     quantized = None
     if not _is_integer(graph) or formats:
         if data is None:

@@ -110,6 +110,8 @@ def _compare(
 
 def _runners(model: Any) -> list[tuple[str, Run, float]]:
     """Return the ways to run a source, with the unit roundoff of each."""
+    if isinstance(model, Graph):
+        return []  # there is nothing beside it to run
     suffix = Path(model).suffix.lower() if isinstance(model, str | Path) else ""
     if suffix in (".keras", ".h5", ".hdf5"):
         return [("Keras (float32)", _run_keras_file, FLOAT32)]

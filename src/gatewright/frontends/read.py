@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import importlib.util
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 from gatewright.base import FileError, UnsupportedError
+from gatewright.frontends.custom import CustomHandler, using
 from gatewright.frontends.listed import Listed
 from gatewright.ir import Graph
 
@@ -95,6 +96,22 @@ def _saved(read: Callable[[Path], T]) -> Callable[[Any], T]:
     return from_live
 
 
+def _given(model: Any, inputs: Any = None) -> Graph:
+    """Return a graph that was made by hand, or by another frontend, as it is."""
+    if isinstance(model, Graph):
+        return model
+    if type(model).__module__.startswith("gatewright.frontends.torch."):
+        return _read_torch(model, inputs)
+    raise UnsupportedError("no frontend takes this object", found=type(model).__qualname__)
+
+
+def _list_given(model: Any, inputs: Any = None) -> list[Listed]:
+    if not isinstance(model, Graph):
+        return _list_torch(model, inputs)
+    nodes = {node.layer or node.name: node for node in reversed(model.nodes)}
+    return [Listed(name, node.op.kind) for name, node in reversed(nodes.items())]
+
+
 KERAS = Frontend(_read_keras, _list_keras)
 ONNX = Frontend(_read_onnx, _list_onnx)
 TORCH = Frontend(_read_torch, _list_torch, shapeless=True)
@@ -109,8 +126,8 @@ FILES: dict[str, Frontend] = {
 """Frontends by a file's ending."""
 
 LIVE: dict[str, Frontend] = {
+    "gatewright": Frontend(_given, _list_given, shapeless=True),
     "keras": Frontend(_saved(_read_keras), _saved(_list_keras)),
-    "gatewright": TORCH,  # what `gatewright.frontends.torch.trace` gives
     "onnx": ONNX,
     "torch": TORCH,
 }
@@ -132,13 +149,16 @@ REFUSED = {
 """Endings that are known and not read, with what to do instead."""
 
 
-def read_model(model: Any, inputs: Any = None) -> Graph:
+def read_model(
+    model: Any, inputs: Any = None, custom: Mapping[str, CustomHandler] | None = None
+) -> Graph:
     """Return the graph of a model file or of a live model.
 
     Args:
-        model: a path, or a live model.
+        model: path or live object.
         inputs: for a live model that does not know the shapes of its inputs (PyTorch's): the shape
             of one sample, or samples; a mapping or a list of these for several inputs.
+        custom: handlers of a user's own layers, by name; see `frontends.custom`.
 
     Raises:
         FileError: the file is not there.
@@ -146,7 +166,8 @@ def read_model(model: Any, inputs: Any = None) -> Graph:
         ModelError: the model is damaged, or holds something that cannot be imported exactly.
     """
     frontend, found = _find(model)
-    return frontend.read(found, **frontend.of(inputs))
+    with using(custom):
+        return frontend.read(found, **frontend.of(inputs))
 
 
 def list_layers(model: Any, inputs: Any = None) -> list[Listed]:
@@ -174,7 +195,7 @@ def _find(model: Any) -> tuple[Frontend, Any]:
     raise UnsupportedError(
         "no frontend takes this object",
         found=f"{type(model).__module__}.{type(model).__qualname__}",
-        supported="a path, or a live model of keras, onnx, torch",
+        supported=f"a path, or a live model of {', '.join(k for k in LIVE if k != 'gatewright')}",
         remedy="export the model to ONNX",
     )
 

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from threadpoolctl import threadpool_limits
 
 from gatewright.base import VerificationError
-from gatewright.ir import Graph, describe, evaluate, infer, run_real
+from gatewright.ir import Graph, Reals, describe, evaluate, infer
 from gatewright.num import FixedArray, Intervals
 from gatewright.ops import Affine, Constant, Dense, LeakyRelu, ScaledQuantize
 from gatewright.passes.graph.fold_affine import fold_affine
@@ -19,9 +19,10 @@ from gatewright.quantize.data import Calibration, Part, constant_elements, prepa
 from gatewright.quantize.formats import Formats
 from gatewright.quantize.forward import decode, encode, forward
 from gatewright.quantize.judge import Judge, best_temperature, check_tolerance
+from gatewright.quantize.learn import HELD, learn
+from gatewright.quantize.load import Load, chunks, cut
 from gatewright.quantize.material import Material
 from gatewright.quantize.search import Candidate, Progress, Search
-from gatewright.quantize.sensitivity import sensitivities
 from gatewright.quantize.structure import Structure, analyse
 
 MOST_LOOKS = 6
@@ -143,9 +144,8 @@ def _quantize(
     structure = analyse(fold_affine(graph), host_outputs)
     check_rules(structure, formats)
     judge, final = _judges(structure.graph, data)
-    search = Search(
-        structure, _material(structure, data, seed), judge, tolerance, formats, progress
-    )
+    material = learn(structure, data, seed, progress)
+    search = Search(structure, material, judge, tolerance, formats, progress)
     best, looks = _confirmed(search, final)
     outputs = integer_outputs(best.built.graph, data.report)
     score = final.compare(outputs)
@@ -197,20 +197,6 @@ def _judges(graph: Graph, data: Calibration) -> tuple[Judge, Judge]:
     return Judge(graph, data.choice, temperature), Judge(graph, data.report, temperature)
 
 
-def _material(structure: Structure, data: Calibration, seed: int) -> Material:
-    """Run the real model on the data to fit and learn what matters."""
-    graph, part = structure.graph, data.fit
-    real = run_real(graph, encode(graph, part.inputs))
-    rng = np.random.default_rng(seed)
-    found = sensitivities(graph, real, part.labels is not None, rng)
-    extremes = {name: (x.min(0), x.max(0)) for name, x in real.items()}
-    for other in (data.choice, data.report):
-        for name, x in run_real(graph, encode(graph, other.inputs)).items():
-            low, high = extremes[name]
-            extremes[name] = np.minimum(low, x.min(0)), np.maximum(high, x.max(0))
-    return Material(part.inputs, real, found, extremes)
-
-
 def _confirmed(search: Search, final: Judge) -> tuple[Candidate, int]:
     """Search; where the report's data disagree, go on with lower prices for a while."""
     found = search.run()
@@ -232,13 +218,10 @@ def integer_outputs(graph: Graph, part: Part) -> dict[str, np.ndarray]:
     floats = forward(graph, part.inputs)
     if any(isinstance(node.op, ScaledQuantize) for node in graph.nodes):
         return decode(graph, floats)
-    encoded = {}
-    for i in graph.inputs:
-        x = encode(graph, part.inputs)[i.name]
-        assert i.type is not None
-        q = np.rint(np.ldexp(x, i.type.frac.astype(np.int32))).astype(np.int64)
-        encoded[i.name] = FixedArray(q, i.type.frac)
-    integers = {name: value.value for name, value in evaluate(graph, encoded).items()}
+    load = Load.of(graph)
+    steps = list(chunks(part.size, load.total, HELD))
+    pieces = [_integers(graph, cut(part.inputs, step)) for step in steps]
+    integers = {name: np.concatenate([p[name] for p in pieces]) for name in pieces[0]}
     for o in graph.outputs:
         if not np.array_equal(integers[o.value], floats[o.value]):
             wrong = int((integers[o.value] != floats[o.value]).sum())
@@ -248,6 +231,18 @@ def integer_outputs(graph: Graph, part: Part) -> dict[str, np.ndarray]:
                 found=f"output {o.name!r} differs in {wrong} values",
             )
     return decode(graph, integers)
+
+
+def _integers(graph: Graph, inputs: Mapping[str, Reals]) -> dict[str, Reals]:
+    """Return the values of the outputs, computed on integers."""
+    encoded = {}
+    for i in graph.inputs:
+        x = encode(graph, inputs)[i.name]
+        assert i.type is not None
+        q = np.rint(np.ldexp(x, i.type.frac.astype(np.int32))).astype(np.int64)
+        encoded[i.name] = FixedArray(q, i.type.frac)
+    values = evaluate(graph, encoded)
+    return {o.value: values[o.value].value for o in graph.outputs}
 
 
 def _notes(data: Calibration) -> list[str]:
@@ -270,7 +265,7 @@ def _choices(structure: Structure, best: Candidate, material: Material) -> list[
     sites = best.built.sites
     lines = []
     for i in graph.inputs:
-        x = material.inputs[i.name]
+        x = material.observed[i.name]
         saturated = sites[i.name].saturated if i.name in sites else 0.0
         lines.append(_line(i.name, "input", "", types[i.name], x, saturated, 0.0, 0.0))
     real = {node.name for node in structure.graph.nodes}
@@ -284,7 +279,7 @@ def _choices(structure: Structure, best: Candidate, material: Material) -> list[
                 node.op.kind,
                 text,
                 types[node.name],
-                material.real[observed],
+                material.observed[observed],
                 site.saturated if site else 0.0,
                 costs[node.name],
                 pruned,
@@ -298,7 +293,7 @@ def _line(
     kind: str,
     weight: str,
     type_: Intervals,
-    x: np.ndarray,
+    observed: tuple[float, float],
     saturated: float,
     cost: float,
     pruned: float,
@@ -308,7 +303,7 @@ def _line(
         kind,
         weight,
         describe(type_),
-        (float(x.min()), float(x.max())),
+        observed,
         (float(type_.low_value.min()), float(type_.high_value.max())),
         saturated,
         cost,

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from gatewright.base import DataError, Diagnostics, Place
 from gatewright.ir import Graph, Reals
+from gatewright.quantize.load import Load
 
 LEAST_SAMPLES = 100
 MOST_FIT, MOST_CHOICE, MOST_REPORT = 4096, 12_000, 20_000
@@ -84,12 +85,13 @@ def prepare(
     diagnostics.raise_if_any()
     samples = _count(arrays, graph)
     classes = None if labels is None else _labels(labels, samples, graph)
+    load = Load.of(graph)
+    limits = [min(MOST_FIT, load.fitted)]
+    limits += [min(most, load.tried) for most in (MOST_CHOICE, MOST_REPORT)]
     order = np.random.default_rng(seed).permutation(samples)
     stops = [round(samples * SHARES[0]), round(samples * (SHARES[0] + SHARES[1]))]
     parts = []
-    for rows, most in zip(
-        np.split(order, stops), (MOST_FIT, MOST_CHOICE, MOST_REPORT), strict=True
-    ):
+    for rows, most in zip(np.split(order, stops), limits, strict=True):
         rows = rows[:most]
         own = {name: x[rows] for name, x in arrays.items()}
         parts.append(Part(own, None if classes is None else classes[rows]))

@@ -13,8 +13,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from gatewright.base import OptionError
-from gatewright.ir import Graph, infer
-from gatewright.num import Ints
+from gatewright.ir import Reals
 from gatewright.ops import Dense, ScaledQuantize
 from gatewright.quantize.build import build
 from gatewright.quantize.cost import layer_costs
@@ -57,7 +56,7 @@ class Search:
     progress: Progress | None = None
     history: list[tuple[float, float]] = field(default_factory=list)
     tried: list[Candidate] = field(default_factory=list)
-    reads: Mapping[str, Ints] = field(default_factory=dict)
+    reads: Mapping[str, Reals] = field(default_factory=dict)
 
     def run(self) -> Candidate:
         """Return the cheapest model found whose risk is within the tolerance.
@@ -84,18 +83,18 @@ class Search:
         if not self.reads:  # the first pass had to guess what reads each bit
             built = build(self.structure, self.material, prices, self.formats, built.reads)
         self.reads = built.reads
-        candidate = Candidate(prices, built, self.cost(built.graph), self.judge.score(built.graph))
+        candidate = Candidate(prices, built, self.cost(built), self.judge.score(built.graph))
         self.tried.append(candidate)
         self.history.append((candidate.cost, candidate.score.metric))
         if self.progress:
             self.progress("choosing formats", len(self.tried), 0)
         return candidate
 
-    def cost(self, graph: Graph) -> float:
+    def cost(self, built: Built) -> float:
         """Return the estimated LUTs."""
-        if any(isinstance(node.op, ScaledQuantize) for node in graph.nodes):
+        if any(isinstance(node.op, ScaledQuantize) for node in built.graph.nodes):
             return 0.0
-        return sum(layer_costs(graph, infer(graph)).values())
+        return sum(layer_costs(built.graph, built.types).values())
 
     def good(self, candidate: Candidate) -> bool:
         """Say whether a candidate is within the tolerance."""

@@ -1,4 +1,4 @@
-"""Arithmetic and activations of PyTorch: what is read equals PyTorch, attributes drawn at random."""
+"""Arithmetic and activations of PyTorch: what is read equals PyTorch, whatever the attributes."""
 
 import numpy as np
 import pytest

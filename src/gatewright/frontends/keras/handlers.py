@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from gatewright.base import Place, UnsupportedError
+from gatewright.frontends.custom import refuse_known
 from gatewright.frontends.keras import (
+    convolution,
     dense,
     hgq_layers,
     merging,
@@ -12,19 +14,23 @@ from gatewright.frontends.keras import (
     qkeras_layers,
     rectifiers,
     recurrent,
+    resizing,
     shapes,
     wrappers,
 )
 from gatewright.frontends.keras.attributes import Table
 from gatewright.frontends.keras.handler import Handler
 from gatewright.frontends.keras.model import Layer
+from gatewright.frontends.keras.own import own_handler
 
 HANDLERS: tuple[Handler, ...] = (
+    *convolution.HANDLERS,
     *dense.HANDLERS,
     *merging.HANDLERS,
     *normalization.HANDLERS,
     *pooling.HANDLERS,
     *rectifiers.HANDLERS,
+    *resizing.HANDLERS,
     *recurrent.HANDLERS,
     *shapes.HANDLERS,
     *wrappers.HANDLERS,
@@ -80,6 +86,10 @@ def find_handler(layer: Layer, place: Place) -> Handler:
         )
     family = library(layer)
     handler = BY_CLASS.get((family, layer.kind))
+    if handler is not None:
+        refuse_known(layer.kind, place)
+    else:
+        handler = own_handler(layer)
     if handler is None:
         own = sorted(kind for owner, kind in BY_CLASS if owner == family)
         every = sorted({kind for _, kind in BY_CLASS})
@@ -88,6 +98,7 @@ def find_handler(layer: Layer, place: Place) -> Handler:
             place=place,
             found=f"{layer.kind}{_owner(layer, family)}",
             supported=", ".join(own or every),
-            remedy="build the model from supported layers, or cut it where the supported part ends",
+            remedy="build the model from supported layers, cut it where the supported part ends, "
+            "or give a handler for a layer of your own (guide: your own layers)",
         )
     return handler

@@ -258,7 +258,7 @@ class ConfigReader:
         rows = _list(value)
         if rows and isinstance(rows[0], str):
             rows = [rows]
-        refs = [self._ref(row) for row in rows]
+        refs = [self._ref(row) for row in _flattened(rows)]
         return tuple((ref.layer, ref) for ref in refs)
 
     def _malformed(self, what: str, found: str) -> ModelError:
@@ -279,6 +279,16 @@ def _is_ref(row: Any) -> bool:
         and isinstance(row[0], str)
         and all(isinstance(v, int) and v >= 0 for v in row[1:3])
     )
+
+
+def _flattened(rows: list[Any], depth: int = 0) -> Iterator[Any]:
+    """Give rows that may lie in lists of lists (the states of stacked recurrent cells)."""
+    for row in rows:
+        inner = not _is_ref(row) and isinstance(row, list) and row and isinstance(row[0], list)
+        if inner and depth < MOST_DEPTH:
+            yield from _flattened(row, depth + 1)
+        else:
+            yield row
 
 
 def _list(value: Any) -> list[Any]:

@@ -21,11 +21,13 @@ class Value:
         name: of the node (or input) in the graph.
         shape: of one sample; in ONNX the batch stands in front of it.
         integer: its ONNX type is an integer (what ArgMax gives).
+        batch: the axis that is the batch in ONNX; recurrent nodes have it behind the steps.
     """
 
     name: str
     shape: tuple[int, ...]
     integer: bool = False
+    batch: int = 0
 
     @property
     def rank(self) -> int:

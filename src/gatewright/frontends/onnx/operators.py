@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from gatewright.frontends.onnx import elementwise, linear, movement, quantizers
+from gatewright.frontends.onnx import elementwise, linear, moved, movement, quantizers, recurrent
 from gatewright.frontends.onnx.call import Call
 from gatewright.frontends.onnx.operand import Operand
 
@@ -25,9 +25,11 @@ STANDARD: dict[str, Handler] = {
     "Elu": elementwise.elu,
     "Exp": elementwise.function("exp"),
     "Flatten": movement.flatten,
+    "GRU": recurrent.gru,
     "Gemm": linear.gemm,
     "HardSigmoid": elementwise.hard_sigmoid,
     "Identity": movement.identity,
+    "LSTM": recurrent.lstm,
     "LeakyRelu": elementwise.leaky_relu,
     "MatMul": linear.matmul,
     "Max": elementwise.maximum,
@@ -36,6 +38,7 @@ STANDARD: dict[str, Handler] = {
     "Neg": elementwise.negate,
     "PRelu": elementwise.prelu,
     "QuantizeLinear": quantizers.quantize_linear,
+    "RNN": recurrent.rnn,
     "Relu": elementwise.relu,
     "Reshape": movement.reshape,
     "Selu": elementwise.selu,
@@ -47,7 +50,7 @@ STANDARD: dict[str, Handler] = {
     "Squeeze": movement.squeeze,
     "Sub": elementwise.subtract,
     "Tanh": elementwise.function("tanh"),
-    "Transpose": movement.transpose,
+    "Transpose": moved.transpose,
     "Unsqueeze": movement.unsqueeze,
 }
 """Operators of the domain '' (also written 'ai.onnx'), opsets 7 to 25."""
@@ -65,9 +68,20 @@ QONNX_DOMAINS = ("", "qonnx.custom_op.general", "finn.custom_op.general", "onnx.
 OLDEST_OPSET, NEWEST_OPSET = 7, 25
 
 
-def handler_of(domain: str, op_type: str) -> Handler | None:
-    """Return what reads an operator, or None."""
+def handler_of(domain: str, op_type: str, batch_moved: bool = False) -> Handler | None:
+    """Return what reads an operator, or None.
+
+    Args:
+        domain: of the operator.
+        op_type: its name.
+        batch_moved: whether an operand's batch is not its first axis.
+    """
     domain = "" if domain == "ai.onnx" else domain
-    if domain in QONNX_DOMAINS and op_type in QUANTIZED:
+    if domain in QONNX_DOMAINS and op_type in QUANTIZED and not batch_moved:
         return QUANTIZED[op_type]
-    return STANDARD.get(op_type) if domain == "" else None
+    handler = STANDARD.get(op_type) if domain == "" else None
+    if not batch_moved or op_type in moved.RECURRENT:
+        return handler
+    if handler is not None and op_type in moved.ELEMENTWISE:
+        return moved.elementwise(handler)
+    return moved.HANDLERS.get(op_type) if domain == "" else None

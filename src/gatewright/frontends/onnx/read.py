@@ -13,6 +13,7 @@ from gatewright.frontends.onnx.attributes import Attributes
 from gatewright.frontends.onnx.call import MAX_ELEMENTS, Builder, Call
 from gatewright.frontends.onnx.fold import FOLDS, fold
 from gatewright.frontends.onnx.load import Source, load
+from gatewright.frontends.onnx.moved import ELEMENTWISE, HANDLERS, RECURRENT, has_moved
 from gatewright.frontends.onnx.operand import Codes, Const, Operand, Value
 from gatewright.frontends.onnx.operators import QUANTIZED, STANDARD, Handler, handler_of
 from gatewright.frontends.onnx.tensors import FLOATS, read_tensor, type_name
@@ -155,17 +156,25 @@ def _result(source: Source, call: Call) -> Sequence[Operand]:
     known = node.input and not any(isinstance(i, Value | Codes) for i in call.operands)
     if known and node.op_type in FOLDS and node.domain in ("", "ai.onnx"):
         return [fold(call)]
-    found = _handler(node, call.place)(call)
+    found = _handler(node, call.place, has_moved(call.operands))(call)
     return [found] if isinstance(found, Value | Const | Codes) else found
 
 
-def _handler(node: NodeProto, place: Place) -> Handler:
-    """Return what reads a node.
+def _handler(node: NodeProto, place: Place, batch_moved: bool = False) -> Handler:
+    """Return what reads a node, of which an operand's batch may not be the first axis.
 
     Raises:
         UnsupportedError: nothing does.
     """
-    handler = handler_of(node.domain, node.op_type)
+    handler = handler_of(node.domain, node.op_type, batch_moved)
+    if handler is None and batch_moved:
+        raise UnsupportedError(
+            "an operator is not handled where the batch is not the first axis",
+            place=place,
+            found=f"{node.op_type} behind a recurrent node or a Transpose",
+            supported=", ".join(sorted({*HANDLERS, *ELEMENTWISE, *RECURRENT})),
+            remedy="transpose the batch to the front before this node",
+        )
     if handler is None:
         raise UnsupportedError(
             "an operator is not handled",
@@ -217,6 +226,14 @@ def _outputs(source: Source, operands: dict[str, Operand | None]) -> tuple[Outpu
     outputs = []
     for info in source.model.graph.output:
         operand = operands.get(info.name)
+        if isinstance(operand, Value) and operand.batch:
+            raise UnsupportedError(
+                "an output of the model has no batch as its first axis",
+                place=Place(source.name, info.name),
+                found=f"the batch at axis {operand.batch}",
+                supported="the batch in front",
+                remedy="end the model with a Transpose that brings the batch to the front",
+            )
         if isinstance(operand, Value):
             outputs.append(Output(names.name(info.name, "y"), operand.name))
         elif operand is not None or info.name not in operands:

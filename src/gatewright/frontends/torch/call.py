@@ -113,6 +113,7 @@ class Call:
         where: in the user's model.
         target: PyTorch's operator itself.
         shapes: of each of its results in PyTorch, with `builder.batch` for the batch.
+        wanted: which of several results are used; None: all.
     """
 
     def __init__(
@@ -123,6 +124,7 @@ class Call:
         where: Where,
         target: Any = None,
         shapes: tuple[tuple[int, ...], ...] = (),
+        wanted: frozenset[int] | None = None,
     ) -> None:
         self.builder = builder
         self.operator = operator
@@ -130,6 +132,7 @@ class Call:
         self.where = where
         self.target = target
         self.shapes = shapes
+        self.wanted = wanted
         self.unread = set(given)
 
     # ---- arguments
@@ -371,6 +374,10 @@ class Call:
         name = f"{layer}_{suffix}" if suffix else layer
         result = self.builder.emit(op, inputs, name, self.where, part, tie)
         return replace(result, batch=inputs[0].batch, joined=inputs[0].joined)
+
+    def used(self, number: int) -> bool:
+        """Say whether one of several results is used."""
+        return self.wanted is None or number in self.wanted
 
     def constant(self, numbers: Reals, like: Value, suffix: str = "constant") -> Value:
         """Return a tensor that never changes, of one sample of what is like `like`."""

@@ -6,10 +6,16 @@ from collections.abc import Callable, Mapping
 
 from gatewright.frontends.torch import (
     activations,
+    attention,
+    comparisons,
+    convolution,
     elementwise,
+    indexing,
     linear,
     movement,
     normalization,
+    pooling,
+    recurrent,
     reductions,
 )
 from gatewright.frontends.torch.call import Call
@@ -19,10 +25,16 @@ Handler = Callable[[Call], Operand]
 
 FAMILIES: tuple[Mapping[str, Handler], ...] = (
     activations.HANDLERS,
+    comparisons.HANDLERS,
+    convolution.HANDLERS,
     elementwise.HANDLERS,
     linear.HANDLERS,
+    attention.HANDLERS,  # behind `linear`: products of which neither side is constant
     movement.HANDLERS,
+    indexing.HANDLERS,  # behind `movement`: the same with places that are computed
     normalization.HANDLERS,
+    pooling.HANDLERS,
+    recurrent.HANDLERS,
     reductions.HANDLERS,
 )
 """Handlers of ATen operators, by name or by name and overload."""

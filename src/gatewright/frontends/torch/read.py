@@ -245,7 +245,7 @@ class _Reader:
         at = where(node, self.source)
         given = bind(target, args, kwargs)
         self._check_type(node)
-        call = Call(self.builder, name, given, at, target, self._shapes(node))
+        call = Call(self.builder, name, given, at, target, self._shapes(node), _wanted(node))
         if not contains_value([args, list(kwargs.values())]) and can_fold(call, target):
             return fold(call, target, args, kwargs)
         handler = handler_of(name)
@@ -354,6 +354,15 @@ def _examples(node: Any) -> list[torch.Tensor]:
     example = node.meta.get("val")
     parts = example if isinstance(example, list | tuple) else [example]
     return [part for part in parts if isinstance(part, torch.Tensor)]
+
+
+def _wanted(node: Any) -> frozenset[int] | None:
+    """Return which of a node's results are used, where all uses take one of them."""
+    if not all(user.target is operator.getitem and user.users for user in node.users):
+        picked = [u for u in node.users if u.target is not operator.getitem]
+        if picked:
+            return None
+    return frozenset(u.args[1] for u in node.users if u.users)
 
 
 def _what(operand: Operand) -> str:

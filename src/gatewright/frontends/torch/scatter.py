@@ -46,7 +46,7 @@ def _moved(call: Call, data: tuple[str, ...]) -> Operand:
                     found=f"a computed argument {name}",
                     supported="indices and masks known at import",
                 )
-            arguments[name] = _plain(operand)
+            arguments[name] = _for_two(call, operand)
         elif isinstance(operand, Value):
             arguments[name] = _numbered(call, operand, total)
             names.append(operand)
@@ -61,12 +61,27 @@ def _moved(call: Call, data: tuple[str, ...]) -> Operand:
     return _emitted(call, _run(call, arguments), names, constants)
 
 
-def _plain(operand: Operand) -> Any:
-    if isinstance(operand, Const):
-        return operand.tensor
+def _for_two(call: Call, operand: Operand) -> Any:
+    """Return an argument for two samples where it is one for all that stand for the batch."""
+    batch = call.builder.batch
     if isinstance(operand, list | tuple):
-        return [_plain(part) for part in operand]
-    return operand
+        return [_for_two(call, part) for part in operand]
+    if isinstance(operand, int) and not isinstance(operand, bool) and batch > 2:
+        return operand if operand % batch or not operand else operand // batch * 2
+    if not isinstance(operand, Const):
+        return operand
+    tensor = operand.tensor
+    for axis, length in enumerate(tensor.shape):
+        if length == batch > 2:
+            rows = tensor.movedim(axis, 0).reshape(batch, -1)
+            counted = torch.arange(batch, dtype=rows.dtype)[:, None]
+            if not (rows == rows[:1]).all() and not (rows == counted).all():
+                raise call.unsupported(
+                    f"an argument of {call.operator} differs along the batch",
+                    found=f"shape {operand.shape}",
+                )
+            tensor = tensor.narrow(axis, 0, 2)
+    return tensor
 
 
 def _numbered(call: Call, x: Value, start: int) -> torch.Tensor:
