@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from gatewright.base import GatewrightError, ManyErrors
-from gatewright.frontends import list_layers, read_model
+from gatewright.frontends import CustomHandler, list_layers, read_model
 from gatewright.ir import Graph, Node, describe, infer, shapes
 from gatewright.num import Intervals
 from gatewright.ops import ScaledQuantize
@@ -74,7 +74,9 @@ class Inspection:
         return {**asdict(self), "supported": self.supported}
 
 
-def inspect(model: Any, inputs: Any = None) -> Inspection:
+def inspect(
+    model: Any, custom: Mapping[str, CustomHandler] | None = None, inputs: Any = None
+) -> Inspection:
     """Return every layer of a model with its shape, formats and operations, or what is wrong.
 
     Nothing is compiled. Layers that are not handled are part of the answer; see
@@ -82,6 +84,7 @@ def inspect(model: Any, inputs: Any = None) -> Inspection:
 
     Args:
         model: path of a model file, or a live object that a frontend takes.
+        custom: handlers of your own layers, by class name.
         inputs: shape of one sample, or shapes by input name, for a live PyTorch module.
 
     Raises:
@@ -90,7 +93,7 @@ def inspect(model: Any, inputs: Any = None) -> Inspection:
     listed = [(layer.name, layer.kind) for layer in list_layers(model, inputs)]
     errors: list[GatewrightError] = []
     try:
-        graph = read_model(model, inputs)
+        graph = read_model(model, custom, inputs)
     except GatewrightError as error:
         errors = list(error.errors) if isinstance(error, ManyErrors) else [error]
         names = {name for name, _ in listed}

@@ -13,6 +13,7 @@ from gatewright.base import FileError, UnsupportedError
 from gatewright.frontends.custom import CustomHandler, using
 from gatewright.frontends.listed import Listed
 from gatewright.ir import Graph
+from gatewright.passes.graph import settle_layout
 
 T = TypeVar("T")
 
@@ -150,15 +151,15 @@ REFUSED = {
 
 
 def read_model(
-    model: Any, inputs: Any = None, custom: Mapping[str, CustomHandler] | None = None
+    model: Any, custom: Mapping[str, CustomHandler] | None = None, inputs: Any = None
 ) -> Graph:
     """Return the graph of a model file or of a live model.
 
     Args:
         model: path or live object.
+        custom: handlers of a user's own layers, by name; see `frontends.custom`.
         inputs: for a live model that does not know the shapes of its inputs (PyTorch's): the shape
             of one sample, or samples; a mapping or a list of these for several inputs.
-        custom: handlers of a user's own layers, by name; see `frontends.custom`.
 
     Raises:
         FileError: the file is not there.
@@ -167,7 +168,7 @@ def read_model(
     """
     frontend, found = _find(model)
     with using(custom):
-        return frontend.read(found, **frontend.of(inputs))
+        return settle_layout(frontend.read(found, **frontend.of(inputs)))
 
 
 def list_layers(model: Any, inputs: Any = None) -> list[Listed]:

@@ -29,7 +29,7 @@ class Movement(Op):
 
     def _take(self, batch: np.ndarray) -> np.ndarray:
         indices = self._indices(batch.shape[1:])
-        return batch.reshape(len(batch), -1)[:, indices]
+        return np.take(batch.reshape(len(batch), -1), indices, axis=1)
 
     def real(self, *x: Reals) -> Reals:
         """Move real numbers."""

@@ -70,7 +70,8 @@ class Quantized:
         loss: how much worse the quantized model is there.
         tolerance: what was allowed.
         cost: estimated LUTs of the parallel circuit.
-        history: (cost, metric on the data to choose with) of every model tried, in order.
+        history: (cost, metric on the data to choose with) of every model tried, in order. For a
+            network of many weights these costs are estimated from digits; `cost` is solved.
         data: which data were used for what.
         notes: decisions to be known: what stays on the host, inputs that never change.
     """
@@ -157,15 +158,16 @@ def _quantize(
         used.append(
             f"the report's data were looked at {looks} times: their loss is slightly favourable"
         )
+    choices = _choices(structure, best, material)
     return Quantized(
         graph=best.built.graph,
-        choices=tuple(_choices(structure, best, search.material)),
+        choices=tuple(choices),
         metric_name=final.name,
         metric_float=final.real,
         metric_fixed=score.metric,
         loss=score.loss,
         tolerance=tolerance,
-        cost=best.cost,
+        cost=sum(choice.cost for choice in choices),
         history=tuple(search.history),
         data=tuple(used),
         notes=tuple(notes),

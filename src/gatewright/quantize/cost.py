@@ -20,7 +20,7 @@ from gatewright.quantize.digits import digits_of
 SOLVED_DIGITS = 12_000
 """Digits of a matrix up to which it is solved."""
 
-SOLVED_ROWS = 2
+SOLVED_ROWS = 1
 """Different rows for which a matrix is solved; the others are scaled by their estimates."""
 
 

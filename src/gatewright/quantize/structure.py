@@ -11,6 +11,7 @@ from gatewright.base import UnsupportedError
 from gatewright.ir import Graph, Node, Op
 from gatewright.num import FixedArray
 from gatewright.ops import OPERATIONS, Constant, Dense, Function, Relu, ScaledQuantize, Softmax
+from gatewright.quantize.tie_groups import join_rounding, join_wanted, joined, tie_groups
 
 GRAINED_BITS = 16
 """Constants within so many bits count as quantized by the user where their input is."""
@@ -97,12 +98,17 @@ def analyse(graph: Graph, host_outputs: bool = True) -> Structure:
     for node in graph.nodes:
         if node.op.rounds == "format" and not node.op.is_formatted:
             wanted.setdefault(node.name, False)
+    groups = tie_groups(graph)
+    weighted = joined(groups, weighted)
+    join_wanted(groups, known, wanted)
     order = [i.name for i in graph.inputs] + [node.name for node in graph.nodes]
     sites = {
         name: _site(name, graph, nodes, name in outputs, wanted[name], indices)
         for name in order
         if name in wanted
     }
+    rounding = join_rounding(groups, {name: site.dense for name, site in sites.items()})
+    sites = {name: replace(site, dense=rounding[name]) for name, site in sites.items()}
     return Structure(graph, sites, weighted, known, tuple(notes))
 
 

@@ -115,8 +115,8 @@ def _convolution(rank: int) -> Callable[[Site], Value]:
     def build(site: Site) -> Value:
         at = geometry(site, rank)
         shape = kernel_shape(site, at)
-        kernel, *bias = weights_of(site, kernel=shape, bias=shape[-1:])
         padding, groups = zeros_of(site, at, rank == 1), whole(site, "groups")
+        kernel, *bias = weights_of(site, kernel=shape, bias=shape[-1:])
         value = channels_last(
             site,
             rank,

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import torch
 
 from gatewright.frontends.torch.operators import HARMLESS, handler_of
+from gatewright.frontends.torch.trace import quiet
 
 ROUNDS = 6
 """How often what a decomposition gives is decomposed again."""
@@ -19,8 +19,7 @@ def decompose(program: torch.export.ExportedProgram) -> torch.export.ExportedPro
     Operators that mean a layer (an LSTM, attention, a convolution) stay whole; one that no handler
     reads is replaced by what PyTorch's own table of decompositions says it is made of.
     """
-    with warnings.catch_warnings(), torch.no_grad():
-        warnings.simplefilter("ignore")
+    with quiet(), torch.no_grad():
         program = program.run_decompositions({})
         table: dict[Any, Any] = {}
         for _ in range(ROUNDS):

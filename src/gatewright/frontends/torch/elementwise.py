@@ -14,6 +14,8 @@ from gatewright.ops import (
     Add,
     Affine,
     Clip,
+    Divide,
+    Function,
     Maximum,
     Minimum,
     Multiply,
@@ -131,14 +133,30 @@ def multiply(call: Call) -> Operand:
     return with_constant(call, x, scale, Affine(scale, np.asarray(0.0)), Multiply)
 
 
-def divide_by_constant(call: Call) -> Operand:
-    """Return `self / other` for a constant `other`: a product with the reciprocal in float64."""
+def divide(call: Call) -> Operand:
+    """Return `self / other`; by a constant, a product with the reciprocal in float64."""
+    if isinstance(call.operand("other"), Value):
+        y = call.value("other")
+        if isinstance(call.operand("self"), Value):
+            return joined(call, Divide(), call.value("self"), y)
+        top = numbers(call, "self", y)
+        if top.size == 1 and top.ndim <= len(y.shape):
+            inverse = call.emit(Function("reciprocal"), y, suffix="reciprocal")
+            return scaled(call, inverse, float(top.flat[0]), "")
+        return broadcast_like(call.emit(Divide(), call.constant(top, y), y), y)
     x = call.value("self")
     divisor = numbers(call, "other", x)
     if (divisor == 0).any():
         raise call.unsupported("a division by zero", found=f"{int((divisor == 0).sum())} zeros")
     scale = 1.0 / divisor
     return with_constant(call, x, scale, Affine(scale, np.asarray(0.0)), Multiply)
+
+
+def addcdiv(call: Call) -> Operand:
+    """Return `self + value * tensor1 / tensor2` of computed tensors."""
+    factor = call.number("value")
+    quotient = joined(call, Divide(), call.value("tensor1"), call.value("tensor2"), suffix="ratio")
+    return joined(call, Add(), call.value("self"), scaled(call, quotient, factor))
 
 
 def negate(call: Call) -> Operand:
@@ -232,12 +250,13 @@ def addcmul(call: Call) -> Operand:
 
 HANDLERS: dict[str, Callable[[Call], Operand]] = {
     "add": add,
+    "addcdiv": addcdiv,
     "addcmul": addcmul,
     "clamp": clamp,
     "clamp_max": clamp,
     "clamp_min": clamp,
-    "div.Scalar": divide_by_constant,
-    "div.Tensor": divide_by_constant,
+    "div.Scalar": divide,
+    "div.Tensor": divide,
     "maximum": maximum,
     "max.other": maximum,
     "min.other": minimum,

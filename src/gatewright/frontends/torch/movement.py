@@ -76,23 +76,22 @@ def view(call: Call, x: Value, target: tuple[int, ...]) -> Value:
         return call.reshape(x, target)
     before = prod(x.shape[: x.batch + (1 if x.joined else 0)])
     after = prod(x.shape) // before
-    found: tuple[int, int, int] | None = None
+    candidates = []
     for axis, length in enumerate(target):
         lead, trail = prod(target[:axis]), prod(target[axis + 1 :])
-        if not lead or not trail or before % lead or after % trail:
-            continue
-        outer, inner = before // lead, after // trail
-        if length != outer * call.builder.batch * inner:
-            continue
-        if found is None or (outer, inner) == (1, 1) != found[1:]:
-            found = (axis, outer, inner)
+        if lead and trail and before % lead == 0 and after % trail == 0:
+            outer, inner = before // lead, after // trail
+            if length == outer * call.builder.batch * inner:
+                # A batch of 1 fits in several places: the one that joins least, nearest to before.
+                candidates.append((outer * inner, abs(axis - x.batch), axis, outer, inner))
+    found = min(candidates, default=None)
     if found is None:
         raise call.unsupported(
             f"{call.operator} moves elements between samples",
             found=f"{x} to {target} with {call.builder.batch} for the batch",
             supported="shapes that keep the batch, or join it with axes next to it",
         )
-    axis, outer, inner = found
+    *_, axis, outer, inner = found
     apart = (outer, inner) != (1, 1)
     own = (outer, inner) if apart else ()
     result = call.reshape(x, (*target[:axis], *own, *target[axis + 1 :]), "")

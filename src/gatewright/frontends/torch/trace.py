@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import logging
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -91,8 +92,11 @@ def _export(
     if not batched:
         return _export_once(module, tensors, None, source)
     batch = torch.export.Dim("batch", min=1, max=LARGEST_BATCH)
+    dynamic: Any = tuple({0: batch} for _ in tensors)
+    if _takes_any_number(module):
+        dynamic = (dynamic,)
     try:
-        return _export_once(module, tensors, tuple({0: batch} for _ in tensors), source)
+        return _export_once(module, tensors, dynamic, source)
     except GatewrightError as error:
         try:
             return _export_once(module, [t[:1] for t in tensors], None, source)
@@ -103,8 +107,7 @@ def _export(
 def _export_once(
     module: torch.nn.Module, tensors: list[torch.Tensor], dynamic: Any, source: str
 ) -> torch.export.ExportedProgram:
-    with warnings.catch_warnings(), torch.no_grad():
-        warnings.simplefilter("ignore")
+    with quiet(), torch.no_grad():
         try:
             return torch.export.export(module, tuple(tensors), dynamic_shapes=dynamic, strict=False)
         except Exception as error:  # its errors share no base class
@@ -117,6 +120,25 @@ def _export_once(
                 remedy="replace `if` and loops over data by torch.where or masks; "
                 "torch.export.draft_export(module, inputs) lists what stands in the way",
             ) from None
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep PyTorch from telling of its attempts: an error says what matters."""
+    off = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            yield
+        finally:
+            logging.disable(off)
+
+
+def _takes_any_number(module: torch.nn.Module) -> bool:
+    """Say whether `forward` gathers its arguments in one (`*inputs`)."""
+    parameters = inspect.signature(module.forward).parameters.values()
+    return any(p.kind is inspect.Parameter.VAR_POSITIONAL for p in parameters)
 
 
 def _frames(error: BaseException) -> list[str]:
