@@ -11,10 +11,10 @@ from gatewright.frontends.onnx import (
     movement,
     quantizers,
     recurrent,
-    resizing,
-    windows,
     reductions,
+    resizing,
     selection,
+    windows,
 )
 from gatewright.frontends.onnx.call import Call
 from gatewright.frontends.onnx.operand import Operand
@@ -25,11 +25,10 @@ Handler = Callable[[Call], Operand | Sequence[Operand]]
 STANDARD: dict[str, Handler] = {
     "Abs": selection.absolute,
     "Add": elementwise.add,
-    "ArgMax": movement.argmax,
-    "AveragePool": windows.average_pool_,
     "And": selection.logical("and"),
     "ArgMax": selection.extreme(smallest=False),
     "ArgMin": selection.extreme(smallest=True),
+    "AveragePool": windows.average_pool_,
     "BatchNormalization": elementwise.batch_normalization,
     "Cast": movement.cast,
     "Clip": elementwise.clip,
