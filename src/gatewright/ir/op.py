@@ -123,8 +123,8 @@ class Op(ABC):
         """Whether the result has a format by now, whatever comes in."""
         return self.growth == "fixes"
 
-    def with_format(self, out: Op) -> Op:
-        """Return the operation with its result rounded by the quantizer `out`.
+    def with_format(self, out: Op, *x: Intervals) -> Op:
+        """Return the operation on operands of these types, its result rounded by `out`.
 
         Where `rounds` is "format".
         """
@@ -134,6 +134,14 @@ class Op(ABC):
         """Return the operation with formats that keep its result within about `2**-bits`.
 
         Where `rounds` is "bits".
+        """
+        raise NotImplementedError(self.kind)
+
+    def index_range(self, *shapes: tuple[int, ...]) -> tuple[int, int]:
+        """Return the smallest and largest number that `index_operands` can hold.
+
+        Args:
+            shapes: of the operands' samples.
         """
         raise NotImplementedError(self.kind)
 

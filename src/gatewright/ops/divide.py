@@ -41,7 +41,7 @@ class Divide(Binary):
         """Whether it has a format."""
         return self.out is not None
 
-    def with_format(self, out: Op) -> Op:
+    def with_format(self, out: Op, *x: Intervals) -> Op:
         """Return the operation with its quotient rounded by `out`."""
         assert isinstance(out, Quantize)
         return replace(self, out=out)

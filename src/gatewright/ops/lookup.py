@@ -78,12 +78,13 @@ class Lookup(Unary):
         """Whether the values are there."""
         return self.function is None
 
-    def with_format(self, out: Op) -> Op:
-        """Return the operation with its answers rounded by `out`, a format for all elements."""
+    def with_format(self, out: Op, *x: Intervals) -> Op:
+        """Return the table over every input of a type, answers in the widest format of `out`."""
         assert isinstance(out, Quantize)
         assert self.function is not None
-        function = self.function
-        return replace(self, function=lambda x: quantize_real(_called(function, x), out))
+        function, one = self.function, _widest(out)
+        rounded = replace(self, function=lambda v: quantize_real(_called(function, v), one))
+        return rounded.tabulated(*x) if x else rounded
 
     def tabulated(self, kind: Intervals) -> Lookup:
         """Return the operation with the values at every input of a type.
@@ -188,6 +189,16 @@ class Lookup(Unary):
         ends = [np.abs(self.real(xs[0] + sign * es[0]) - y) for sign in (-1.0, 1.0)]
         moved = np.nan_to_num(np.maximum(*ends), nan=np.inf, posinf=np.inf)
         return np.asarray(np.where(es[0] > 0, moved, 0.0) + 8 * u * np.maximum(1, np.abs(y)))
+
+
+def _widest(out: Quantize) -> Quantize:
+    """Return one format that holds all of a quantizer's."""
+    live = out.width > 0
+    signed = bool((out.signed & live).any())
+    frac = int(out.frac.max(initial=-(2**20), where=live)) if live.any() else 0
+    top = out.width - out.signed - out.frac
+    width = int(top.max(initial=-frac, where=live)) + frac + signed if live.any() else 0
+    return Quantize.to(signed, width, frac, out.rounding, out.overflow)
 
 
 def _called(function: NumberFunction, x: Reals) -> Reals:

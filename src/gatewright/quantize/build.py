@@ -8,13 +8,15 @@ from dataclasses import replace
 import numpy as np
 
 from gatewright.ir import Input, Node, Op, Reals, located
-from gatewright.num import Fixed, Intervals, Ints, Rounding
+from gatewright.num import Fixed, Intervals, Ints, Overflow, Rounding
 from gatewright.ops import (
     Affine,
+    Clip,
     Constant,
     Dense,
     Embedding,
     LeakyRelu,
+    Quantize,
     Relu,
     ScaledQuantize,
 )
@@ -117,6 +119,9 @@ class _Build:
             self.values[i.name], self.types[i.name] = x, i.type
             return
         site = self.structure.sites[i.name]
+        if site.role == "index":
+            self._index(i, site)
+            return
         fixed = self.formats.find("input", i.name)
         chosen = self._format(site, x, None, fixed)
         op = quantizer(chosen, x.shape[1:], Rounding.RND)
@@ -125,6 +130,19 @@ class _Build:
         )
         self.values[i.name] = op.real(x)
         self.inputs.append(replace(i, type=self.types[i.name], encode=(*i.encode, op)))
+
+    def _index(self, i: Input, site: Site) -> None:
+        """Take whole numbers as they are: in the range that their readers know, or were given."""
+        least, most = self.material.extremes[i.name]
+        low, high = min(site.limits[0], int(least.min())), max(site.limits[1], int(most.max()))
+        fmt = Fixed.holding(low, high, 0)
+        encode = (
+            Quantize.to_format(fmt, Rounding.RND, Overflow.SAT),
+            Clip(float(low), float(high)),
+        )
+        self.types[i.name] = Intervals.of(np.full(i.shape, low), np.full(i.shape, high), 0)
+        self.values[i.name] = self.material.inputs[i.name]
+        self.inputs.append(replace(i, type=self.types[i.name], encode=(*i.encode, *encode)))
 
     def _node(self, node: Node) -> None:
         """Round a node's constants, compute it, and give its result a format where wanted."""
@@ -242,7 +260,8 @@ class _Build:
         y = node.op.real(*(self.values[name] for name in inputs))
         fixed = self.formats.find("activation", node.layer, node.name)
         chosen = self._format(site, y, None, fixed)
-        return node.op.with_format(quantizer(chosen, y.shape[1:], Rounding.RND))
+        types = (self.types[name] for name in inputs)
+        return node.op.with_format(quantizer(chosen, y.shape[1:], Rounding.RND), *types)
 
     def _bits(self, node: Node) -> int:
         fixed = self.formats.find("activation", node.layer, node.name)

@@ -8,9 +8,19 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from gatewright.base import UnsupportedError
-from gatewright.ir import Graph, Node, Op
+from gatewright.ir import Graph, Node, Op, shapes
 from gatewright.num import FixedArray
-from gatewright.ops import OPERATIONS, Constant, Dense, Function, Relu, ScaledQuantize, Softmax
+from gatewright.ops import (
+    OPERATIONS,
+    Affine,
+    Constant,
+    Dense,
+    DivideConstant,
+    Function,
+    Relu,
+    ScaledQuantize,
+    Softmax,
+)
 
 GRAINED_BITS = 16
 """Constants within so many bits count as quantized by the user where their input is."""
@@ -25,6 +35,7 @@ class Site:
         layer: the user's layer that gives it.
         role: "input", "index" (an input of whole numbers, which stays exact), "activation" (a
             quantizer behind it) or "function" (the operation rounds its own result).
+        limits: of an "index", the smallest and largest number that its readers know.
         dense: where not empty, the dense node whose bias takes the half unit of rounding, so that
             the quantizer only drops bits: nothing but a ReLU stands between.
         is_output: it leaves the firmware.
@@ -37,6 +48,7 @@ class Site:
     dense: str = ""
     is_output: bool = False
     is_address: bool = False
+    limits: tuple[int, int] = (0, 0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,6 +116,21 @@ def analyse(graph: Graph, host_outputs: bool = True) -> Structure:
         if name in wanted
     }
     return Structure(graph, sites, weighted, known, tuple(notes))
+
+
+def scale_averages(graph: Graph) -> Graph:
+    """Return the graph with divisions that are no shift as scales, which are rounded like weights.
+
+    A division of what has a format already stays: the quantizer behind it says what it means.
+    """
+    known = known_values(graph)
+    nodes = []
+    for node in graph.nodes:
+        op = node.op
+        if isinstance(op, DivideConstant) and not op.is_shift and node.inputs[0] not in known:
+            node = replace(node, op=Affine(1.0 / op.divisor, np.zeros(op.divisor.shape)))
+        nodes.append(node)
+    return graph.with_nodes(nodes)
 
 
 def refuse_unknown(nodes: Iterable[Node], graph: Graph) -> None:
@@ -187,23 +214,22 @@ def is_quantized(node: Node, known: frozenset[str], scaled: set[str]) -> bool:
     return is_grained(np.asarray(getattr(op, op.constants[0])))
 
 
-def index_inputs(graph: Graph) -> frozenset[str]:
-    """Return the inputs that are read as positions or classes, whatever moves them before."""
+def index_inputs(graph: Graph) -> dict[str, tuple[int, int]]:
+    """Return the inputs that are read as positions or classes, with what their readers know."""
     sources = {node.name: node for node in graph.nodes}
-    found = set()
-    stack = [
-        node.inputs[k]
-        for node in graph.nodes
-        for k in node.op.index_operands
-        if k < len(node.inputs)
-    ]
-    while stack:
-        name = stack.pop()
-        if name not in sources:
-            found.add(name)
-        elif sources[name].op.wiring:
-            stack += sources[name].inputs
-    return frozenset(found)
+    forms = shapes(graph) if any(node.op.index_operands for node in graph.nodes) else {}
+    found: dict[str, tuple[int, int]] = {}
+    for node in graph.nodes:
+        stack = [node.inputs[k] for k in node.op.index_operands if k < len(node.inputs)]
+        while stack:
+            name = stack.pop()
+            if name in sources:  # whatever moves positions before they are read
+                stack += sources[name].inputs if sources[name].op.wiring else ()
+                continue
+            low, high = node.op.index_range(*(forms[n] for n in node.inputs))
+            old = found.get(name, (low, high))
+            found[name] = min(low, old[0]), max(high, old[1])
+    return found
 
 
 def _require(
@@ -228,12 +254,13 @@ def _site(
     nodes: dict[str, Node],
     is_output: bool,
     address: bool,
-    indices: frozenset[str],
+    indices: dict[str, tuple[int, int]],
 ) -> Site:
     node = nodes.get(name)
     if node is None:
         role = "index" if name in indices else "input"
-        return Site(name, name, role, is_output=is_output, is_address=address)
+        limits = indices.get(name, (0, 0))
+        return Site(name, name, role, is_output=is_output, is_address=address, limits=limits)
     layer = node.layer or node.name
     if node.op.rounds == "format":
         return Site(name, layer, "function", is_output=is_output, is_address=address)
