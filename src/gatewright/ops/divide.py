@@ -34,6 +34,7 @@ class Divide(Binary):
 
     out: Quantize | None = None
     growth = "narrows"
+    nonzero_operands = (1,)
     rounds = "format"
 
     @property

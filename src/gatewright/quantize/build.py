@@ -125,11 +125,17 @@ class _Build:
         fixed = self.formats.find("input", i.name)
         chosen = self._format(site, x, None, fixed)
         op = quantizer(chosen, x.shape[1:], Rounding.RND)
-        self.types[i.name] = Intervals.of(
-            *(np.broadcast_to(v, i.shape) for v in (op.format.lo, op.format.hi, op.format.frac))
-        )
-        self.values[i.name] = op.real(x)
-        self.inputs.append(replace(i, type=self.types[i.name], encode=(*i.encode, op)))
+        low, high, frac = op.format.lo, op.format.hi, op.format.frac
+        encode: tuple[Op, ...] = (op,)
+        least = self.material.extremes[i.name][0]
+        if site.is_divisor and (least > 0).all():  # a type from one unit on
+            low = np.maximum(low, 1)
+            encode = (op, Clip(float(np.ldexp(1.0, -int(frac.min())))))
+        self.types[i.name] = Intervals.of(*(np.broadcast_to(v, i.shape) for v in (low, high, frac)))
+        for step in encode:
+            x = step.real(x)
+        self.values[i.name] = x
+        self.inputs.append(replace(i, type=self.types[i.name], encode=(*i.encode, *encode)))
 
     def _index(self, i: Input, site: Site) -> None:
         """Take whole numbers as they are: in the range that their readers know, or were given."""
@@ -198,8 +204,22 @@ class _Build:
             if site.is_address:
                 most = ADDRESS_BITS - chosen.signed - chosen.top
                 chosen = replace(chosen, frac=np.minimum(chosen.frac, most))
+            if site.is_divisor:
+                chosen = self._without_zero(site, chosen, bounds)
         self.sites[site.value] = chosen
         return chosen
+
+    def _without_zero(
+        self, site: Site, chosen: SiteFormat, bounds: tuple[Reals, Reals] | None
+    ) -> SiteFormat:
+        """Return one format for all in which the smallest divisor is a unit at least."""
+        low, high = self.material.extremes[site.value] if bounds is None else bounds
+        nearest = np.where(low > 0, low, np.where(high < 0, -high, 0.0)).min()
+        if nearest <= 0:
+            return chosen  # `infer` of the division says what to do
+        unit = -int(np.floor(np.log2(nearest)))
+        frac = np.full(chosen.frac.shape, max(int(chosen.frac.max()), unit))
+        return replace(chosen, frac=frac)
 
     def _extremes(self, value: str, rows: Reals) -> tuple[Reals, Reals]:
         """Return the smallest and largest values to be expected, by the last axis."""

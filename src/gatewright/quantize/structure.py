@@ -35,6 +35,7 @@ class Site:
         layer: the user's layer that gives it.
         role: "input", "index" (an input of whole numbers, which stays exact), "activation" (a
             quantizer behind it) or "function" (the operation rounds its own result).
+        is_divisor: something is divided by it, so that it must not be rounded to 0.
         limits: of an "index", the smallest and largest number that its readers know.
         dense: where not empty, the dense node whose bias takes the half unit of rounding, so that
             the quantizer only drops bits: nothing but a ReLU stands between.
@@ -49,6 +50,7 @@ class Site:
     is_output: bool = False
     is_address: bool = False
     limits: tuple[int, int] = (0, 0)
+    is_divisor: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,14 +96,29 @@ def analyse(graph: Graph, host_outputs: bool = True) -> Structure:
         if node.op.constants and not is_quantized(node, known, fed_by_scale)
     )
     indices = index_inputs(graph)
+    wanted = _wanted(graph, nodes, known)
+    outputs = {o.value for o in graph.outputs}
+    order = [i.name for i in graph.inputs] + [node.name for node in graph.nodes]
+    sites = {
+        name: _site(name, graph, nodes, name in outputs, wanted[name], indices)
+        for name in order
+        if name in wanted
+    }
+    for name in divisors(graph):
+        if name in sites:
+            sites[name] = replace(sites[name], is_divisor=True)
+    return Structure(graph, sites, weighted, known, tuple(notes))
+
+
+def _wanted(graph: Graph, nodes: dict[str, Node], known: frozenset[str]) -> dict[str, bool]:
+    """Return the values that must get a format, and whether each addresses a table."""
     wanted: dict[str, bool] = {}
     for node in graph.nodes:
         if node.op.growth == "narrows":
             for k, name in enumerate(node.inputs):
                 if k not in node.op.index_operands:
                     _require(name, nodes, known, wanted, node.op.addresses)
-    outputs = {o.value for o in graph.outputs}
-    for name in outputs:
+    for name in dict.fromkeys(o.value for o in graph.outputs):
         _require(name, nodes, known, wanted, False)
     for i in graph.inputs:
         if i.type is None:
@@ -109,13 +126,7 @@ def analyse(graph: Graph, host_outputs: bool = True) -> Structure:
     for node in graph.nodes:
         if node.op.rounds == "format" and not node.op.is_formatted:
             wanted.setdefault(node.name, False)
-    order = [i.name for i in graph.inputs] + [node.name for node in graph.nodes]
-    sites = {
-        name: _site(name, graph, nodes, name in outputs, wanted[name], indices)
-        for name in order
-        if name in wanted
-    }
-    return Structure(graph, sites, weighted, known, tuple(notes))
+    return wanted
 
 
 def scale_averages(graph: Graph) -> Graph:
@@ -229,6 +240,19 @@ def index_inputs(graph: Graph) -> dict[str, tuple[int, int]]:
             low, high = node.op.index_range(*(forms[n] for n in node.inputs))
             old = found.get(name, (low, high))
             found[name] = min(low, old[0]), max(high, old[1])
+    return found
+
+
+def divisors(graph: Graph) -> set[str]:
+    """Return the values that something is divided by, and what they are moved from."""
+    nodes = {node.name: node for node in graph.nodes}
+    found: set[str] = set()
+    stack = [node.inputs[k] for node in graph.nodes for k in node.op.nonzero_operands]
+    while stack:
+        name = stack.pop()
+        found.add(name)
+        if name in nodes and nodes[name].op.wiring:
+            stack += nodes[name].inputs
     return found
 
 
