@@ -15,7 +15,7 @@ from gatewright.num import FixedArray, Intervals
 from gatewright.ops import Affine, Constant, Dense, LeakyRelu, ScaledQuantize
 from gatewright.passes.graph.fold_affine import fold_affine
 from gatewright.quantize.cost import layer_costs
-from gatewright.quantize.data import Calibration, Part, constant_elements, prepare
+from gatewright.quantize.data import Calibration, Part, constant_elements, outliers, prepare
 from gatewright.quantize.formats import Formats
 from gatewright.quantize.forward import decode, encode, forward
 from gatewright.quantize.judge import Judge, best_temperature, check_tolerance
@@ -265,13 +265,24 @@ def _integers(graph: Graph, inputs: Mapping[str, Reals]) -> dict[str, Reals]:
 
 
 def _notes(data: Calibration) -> list[str]:
+    notes = []
     constant = constant_elements(data.fit)
-    if not constant:
-        return []
-    names = ", ".join(constant[:8]) + (
-        f" and {len(constant) - 8} more" if len(constant) > 8 else ""
-    )
-    return [f"never change in the calibration data, so the firmware may ignore them: {names}"]
+    if constant:
+        names = _some(constant)
+        notes.append(
+            f"never change in the calibration data, so the firmware may ignore them: {names}"
+        )
+    far = outliers((data.fit, data.choice, data.report))
+    if far:
+        notes.append(
+            "a few calibration samples lie far outside of the others and cost bits, as the formats "
+            f"take them into account (drop them, or fix the input's format): {_some(far)}"
+        )
+    return notes
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
 
 
 def _choices(structure: Structure, best: Candidate, material: Material) -> list[LayerChoice]:

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from gatewright.ir import Input, Node, Op, Reals, located
-from gatewright.num import Fixed, Intervals, Ints, Overflow, Rounding
+from gatewright.num import Fixed, Intervals, Ints, Overflow, Rounding, dyadic
 from gatewright.ops import (
     Affine,
     Clip,
@@ -20,7 +20,13 @@ from gatewright.ops import (
     Relu,
     ScaledQuantize,
 )
-from gatewright.quantize.activations import SiteFormat, choose_format, quantizer, user_format
+from gatewright.quantize.activations import (
+    COARSEST,
+    SiteFormat,
+    choose_format,
+    quantizer,
+    user_format,
+)
 from gatewright.quantize.constants import (
     Situation,
     refuse,
@@ -34,7 +40,7 @@ from gatewright.quantize.formats import Formats
 from gatewright.quantize.forward import apply
 from gatewright.quantize.learn import has_matrix, rows_of
 from gatewright.quantize.material import Built, Material, Prices
-from gatewright.quantize.structure import Site, Structure
+from gatewright.quantize.structure import READS_RAW, Site, Structure
 from gatewright.quantize.weights import choose, fit
 
 RIDGE = 0.02
@@ -152,7 +158,9 @@ class _Build:
 
     def _node(self, node: Node) -> None:
         """Round a node's constants, compute it, and give its result a format where wanted."""
-        inputs = tuple(self.renamed.get(name, name) for name in node.inputs)
+        # A quantizer of the user's reads the value itself, not what it was rounded to for others.
+        raw = isinstance(node.op, READS_RAW)
+        inputs = tuple(n if raw else self.renamed.get(n, n) for n in node.inputs)
         site = self.structure.sites.get(node.name)
         if node.name in self.structure.weighted:
             node = replace(node, op=self._round_constants(node, inputs))
@@ -200,7 +208,10 @@ class _Build:
             sensitivity = self._sensitivity(site.value)
             limiter = np.inf if site.is_output and bounds is not None else 6 * lut
             extremes = self._extremes(site.value, rows)
-            chosen = choose_format(rows, sensitivity, lut * per_bit, limiter, extremes, bounds)
+            grid = grid_of(rows) if site.role == "input" else None
+            chosen = choose_format(
+                rows, sensitivity, lut * per_bit, limiter, extremes, bounds, grid
+            )
             if site.is_address:
                 most = ADDRESS_BITS - chosen.signed - chosen.top
                 chosen = replace(chosen, frac=np.minimum(chosen.frac, most))
@@ -424,6 +435,12 @@ class _Build:
             wanted += "_"
         self.taken.add(wanted)
         return wanted
+
+
+def grid_of(rows: Reals) -> Ints:
+    """Return the binary points on which columns of numbers stand: 0 or less for whole numbers."""
+    frac = dyadic(rows)[1]
+    return np.asarray(np.where(rows != 0, frac, COARSEST).max(0), np.int64)
 
 
 def last_uses(structure: Structure) -> dict[str, list[str]]:

@@ -17,10 +17,14 @@ from gatewright.ops import (
     Dense,
     DivideConstant,
     Function,
+    Quantize,
     Relu,
     ScaledQuantize,
     Softmax,
 )
+
+READS_RAW = (Quantize, ScaledQuantize)
+"""The user's own quantizers read a value before it is rounded for others."""
 
 GRAINED_BITS = 16
 """Constants within so many bits count as quantized by the user where their input is."""
@@ -294,6 +298,8 @@ def _site(
 def _rounding_dense(node: Node, graph: Graph, nodes: dict[str, Node]) -> str:
     """Return the dense node from which only ReLUs lead to this one, or nothing."""
     readers, outputs = graph.readers(), {o.value for o in graph.outputs}
+    if any(isinstance(reader.op, READS_RAW) for reader in readers[node.name]):
+        return ""
     while isinstance(node.op, Relu) and node.op.low == 0:
         source = nodes.get(node.inputs[0])
         if source is None or len(readers[source.name]) > 1 or source.name in outputs:
