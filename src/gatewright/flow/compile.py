@@ -22,7 +22,7 @@ from gatewright.flow.host import Data, as_inputs, encode
 from gatewright.flow.import_check import against_source, metrics, replay
 from gatewright.flow.options import Options
 from gatewright.flow.steps import Steps
-from gatewright.frontends import read_model
+from gatewright.frontends import CustomHandler, read_model, with_score
 from gatewright.ir import Graph, Plan, Reals, infer
 from gatewright.num import Fixed, Ints
 from gatewright.passes.graph import host_input, prune, streamline
@@ -31,6 +31,7 @@ from gatewright.passes.netlist import pipeline, recode
 from gatewright.passes.netlist.optimise import optimise
 from gatewright.quantize import Formats, Quantized, quantize
 from gatewright.quantize.formats import ROLES
+from gatewright.quantize.structure import move_to_host
 
 EVERYONES_NAME = re.compile(
     r"(functional|sequential|model|graph|main_graph|torch[-_]jit[-_]export|tf2onnx)?([-_]?\d+)?",
@@ -55,6 +56,8 @@ def compile(
     formats: Mapping[str, str] | None = None,
     input_format: str | None = None,
     name: str | None = None,
+    custom: Mapping[str, CustomHandler] | None = None,
+    score: str | None = None,
     progress: Progress | None = None,
 ) -> Design:
     """Compile a trained model to a circuit.
@@ -79,6 +82,9 @@ def compile(
         input_format: format of the input where the model does not quantize it.
         name: name of the top module; by default the model's, or its file's where the model only
             has the name that its framework gives to all.
+        custom: handlers of your own layers, by class name; see the guide `your-own-layers.md`.
+        score: make an anomaly score the only output: `mse` (of an autoencoder), `mean-square`,
+            `sum-square` or `kl`, with `:NAME` for an output or layer to make it of.
         progress: called with (what, done, total).
 
     Raises:
@@ -87,8 +93,9 @@ def compile(
     options = Options.of(clock, device, reuse, latency, max_luts, max_dsps, max_latency)
     steps = Steps(progress)
     steps.begin("read model")
-    source = read_model(model)
-    source = replace(source, name=str(name or _own_name(source.name, model)))
+    imported = read_model(model, custom)
+    imported = replace(imported, name=str(name or _own_name(imported.name, model)))
+    source = imported if score is None else with_score(imported, score)
     data = None if calibration is None else as_inputs(source, calibration)
     classes = check_data(data, labels)
     steps.end()
@@ -98,7 +105,7 @@ def compile(
         facts["quantization"] = quantization_facts(quantized)
     steps.begin("check import")
     facts["import_check"] = replay(source, graph, data, quantized)
-    facts["source_checks"] = [asdict(c) for c in against_source(model, source, graph, data)]
+    facts["source_checks"] = [asdict(c) for c in against_source(model, imported, graph, data)]
     steps.end()
     design = _build(graph, options, steps)
     design.facts_of_model = facts
@@ -132,6 +139,9 @@ def _to_integers(
         check_input_format(source, input_format)
         graph = with_input_format(graph, Fixed.parse(str(input_format)))
     graph = host_input(streamline(graph))
+    if not _is_integer(graph):
+        ended, _ = move_to_host(graph)  # a softmax is all that may be left of real numbers
+        graph = ended if _is_integer(ended) else graph
     quantized = None
     if not _is_integer(graph) or formats:
         if data is None:

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from gatewright.base import GatewrightError, ManyErrors
-from gatewright.frontends import list_layers, read_model
+from gatewright.frontends import CustomHandler, list_layers, read_model
 from gatewright.ir import Graph, Node, describe, infer, shapes
 from gatewright.num import Intervals
 from gatewright.ops import ScaledQuantize
@@ -74,7 +74,7 @@ class Inspection:
         return {**asdict(self), "supported": self.supported}
 
 
-def inspect(model: Any) -> Inspection:
+def inspect(model: Any, custom: Mapping[str, CustomHandler] | None = None) -> Inspection:
     """Return every layer of a model with its shape, formats and operations, or what is wrong.
 
     Nothing is compiled. Layers that are not handled are part of the answer; see
@@ -82,6 +82,7 @@ def inspect(model: Any) -> Inspection:
 
     Args:
         model: path of a model file, or a live object that a frontend takes.
+        custom: handlers of your own layers, by class name.
 
     Raises:
         GatewrightError: the model cannot be read at all: it is damaged, or no model.
@@ -89,7 +90,7 @@ def inspect(model: Any) -> Inspection:
     listed = [(layer.name, layer.kind) for layer in list_layers(model)]
     errors: list[GatewrightError] = []
     try:
-        graph = read_model(model)
+        graph = read_model(model, custom)
     except GatewrightError as error:
         errors = list(error.errors) if isinstance(error, ManyErrors) else [error]
         names = {name for name, _ in listed}

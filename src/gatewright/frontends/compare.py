@@ -47,6 +47,9 @@ class SourceCheck:
     detail: str = ""
 
 
+RUNTIME_TYPES = {"tensor(bool)": np.bool_, "tensor(int32)": np.int32, "tensor(int64)": np.int64}
+"""What onnxruntime calls types other than float."""
+
 Run = Callable[[Any, Graph, Mapping[str, Reals]], list[Reals]]
 
 
@@ -134,11 +137,15 @@ def _run_reference(model: Any, graph: Graph, inputs: Mapping[str, Reals]) -> lis
 
     try:
         evaluator = ReferenceEvaluator(in_float64(_load_onnx(model)))
-        arrays = [inputs[i.name] for i in graph.inputs]
+        whole = [_is_whole(i) for i in evaluator.proto_.graph.input]
+        arrays = [
+            inputs[i.name].astype(np.int64) if w else inputs[i.name]
+            for i, w in zip(graph.inputs, whole, strict=False)
+        ]
         shapes = [_shape(i) for i in evaluator.proto_.graph.input][: len(arrays)]
         names = evaluator.input_names[: len(arrays)]
         return _in_batches(lambda feeds: evaluator.run(None, feeds), names, shapes, arrays)
-    except (NotImplementedError, RuntimeError, TypeError, ValueError) as error:
+    except (IndexError, NotImplementedError, RuntimeError, TypeError, ValueError) as error:
         raise _CannotRunError(f"it cannot run the model: {type(error).__name__}") from None
 
 
@@ -176,6 +183,13 @@ def _shape(value: onnx.ValueInfoProto) -> list[int | str]:
     return [d.dim_value or d.dim_param for d in value.type.tensor_type.shape.dim]
 
 
+def _is_whole(value: onnx.ValueInfoProto) -> bool:
+    """Say whether an input takes integers."""
+    from onnx import TensorProto
+
+    return value.type.tensor_type.elem_type in (TensorProto.INT32, TensorProto.INT64)
+
+
 def _in_batches(
     run: Callable[[dict[str, np.ndarray]], Any],
     names: list[str],
@@ -211,7 +225,9 @@ def _run_onnx(model: Any, graph: Graph, inputs: Mapping[str, Reals]) -> list[Rea
     except Exception as error:  # onnxruntime's errors share no base class
         raise _CannotRunError(f"it refuses the model: {type(error).__name__}") from None
     feeds = session.get_inputs()
-    arrays = [inputs[i.name].astype(np.float32) for i in graph.inputs]
+    kinds = [RUNTIME_TYPES.get(f.type, np.float32) for f in feeds]
+    given = zip(graph.inputs, kinds, strict=True)
+    arrays: list[np.ndarray] = [inputs[i.name].astype(kind) for i, kind in given]
     return _in_batches(
         lambda given: session.run(None, given),
         [f.name for f in feeds],

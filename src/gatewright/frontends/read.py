@@ -12,6 +12,7 @@ from gatewright.base import FileError, UnsupportedError
 from gatewright.frontends.custom import CustomHandler, using
 from gatewright.frontends.listed import Listed
 from gatewright.ir import Graph
+from gatewright.passes.graph import settle_layout
 
 T = TypeVar("T")
 
@@ -114,7 +115,7 @@ def read_model(model: Any, custom: Mapping[str, CustomHandler] | None = None) ->
     """
     frontend, found = _find(model)
     with using(custom):
-        return frontend.read(found)
+        return settle_layout(frontend.read(found))
 
 
 def list_layers(model: Any) -> list[Listed]:

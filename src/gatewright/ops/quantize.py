@@ -26,9 +26,9 @@ class Quantize(Unary):
     quantized model gives the same integers wherever float64 holds the value.
 
     Attributes:
-        whole: the result's type is the whole format, even where the input cannot fill it. States
-            that go from one step of a recurrent layer to the next have it, so that all steps see
-            the same types and are instances of one module.
+        whole: the result's type is the whole format, even where the input cannot fill it (but what
+            is constant stays so). States that go from one step of a recurrent layer to the next
+            have it, so that all steps see the same types and are instances of one module.
     """
 
     signed: NDArray[np.bool_]
@@ -81,9 +81,12 @@ class Quantize(Unary):
 
     def infer(self, *x: Intervals) -> Intervals:
         """Return the range after rounding where it fits, else the format's."""
-        if self.whole:
-            return self.format.map(spread(x[0].shape))
-        return x[0].quantize(*self._spread(x[0].shape), self.rounding, self.overflow)
+        kind = x[0].quantize(*self._spread(x[0].shape), self.rounding, self.overflow)
+        if not self.whole:
+            return kind
+        every, live = self.format.map(spread(x[0].shape)), kind.lo != kind.hi
+        parts = ((every.lo, kind.lo), (every.hi, kind.hi), (every.frac, kind.frac))
+        return Intervals.of(*(np.where(live, a, b) for a, b in parts))
 
     def evaluate(self, *x: FixedArray) -> FixedArray:
         """Round and bring into the width."""
@@ -132,7 +135,7 @@ class Quantize(Unary):
         """Return a signal under the format's whole range: a wrap that never wraps, wiring only."""
         signed, width = np.asarray(fmt.signed), np.asarray(fmt.width)
         lo, hi = (int(v) for v in limits(signed, width, self.overflow))
-        if lo == hi or m.range(result) == (lo, hi, fmt.frac):
+        if m.is_constant(result) or m.range(result) == (lo, hi, fmt.frac):
             return result
         return m.row(Kind.WRAP, (lo, hi, fmt.frac), result, imm=2 * fmt.width + fmt.signed)
 

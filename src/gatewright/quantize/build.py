@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -65,18 +65,26 @@ UNKNOWN_WIDTH = 8.0
 OPEN = 2.0**50
 
 
-def build(
-    structure: Structure,
-    material: Material,
-    prices: Prices,
-    formats: Formats,
-    reads: Mapping[str, Reals],
-) -> Built:
-    """Return the model quantized at given prices."""
-    return _Build(structure, material, prices, formats, reads).run()
+@dataclass(frozen=True, eq=False)
+class Look:
+    """What the format of a value is chosen on.
+
+    Attributes:
+        rows: of the value, along its last axis.
+        sensitivity: of these, the cost of a squared error.
+        extremes: smallest and largest to be expected, along the last axis.
+        reads: adders that read a bit.
+    """
+
+    rows: Reals
+    sensitivity: Reals
+    extremes: tuple[Reals, Reals]
+    reads: Reals
 
 
-class _Build:
+class Build:
+    """One quantization of a model."""
+
     def __init__(
         self,
         structure: Structure,
@@ -194,23 +202,19 @@ class _Build:
         self, site: Site, x: Reals, bounds: tuple[Reals, Reals] | None, fixed: Fixed | None
     ) -> SiteFormat:
         """Choose a value's format, or take the user's."""
-        rows = self.material.rows.take(x)
+        look = self._look(site, x)
+        rows = look.rows
         if fixed is not None:
             chosen = user_format(rows, fixed)
         else:
-            reads = self.old_reads.get(site.value)
-            per_bit = np.ones(rows.shape[1])
-            if reads is not None:
-                per_bit = per_bit + reads
+            per_bit = look.reads + 1.0
             if site.is_address:
                 per_bit = per_bit + ADDRESS_PRICE
             lut = self.prices.lut * self.prices.site.get(site.value, 1.0)
-            sensitivity = self._sensitivity(site.value)
             limiter = np.inf if site.is_output and bounds is not None else 6 * lut
-            extremes = self._extremes(site.value, rows)
             grid = grid_of(rows) if site.role == "input" else None
             chosen = choose_format(
-                rows, sensitivity, lut * per_bit, limiter, extremes, bounds, grid
+                rows, look.sensitivity, lut * per_bit, limiter, look.extremes, bounds, grid
             )
             if site.is_address:
                 most = ADDRESS_BITS - chosen.signed - chosen.top
@@ -231,6 +235,13 @@ class _Build:
         unit = -int(np.floor(np.log2(nearest)))
         frac = np.full(chosen.frac.shape, max(int(chosen.frac.max()), unit))
         return replace(chosen, frac=frac)
+
+    def _look(self, site: Site, x: Reals) -> Look:
+        """Return what the format of a value is chosen on."""
+        rows = self.material.rows.take(x)
+        extremes = self._extremes(site.value, rows)
+        reads = self.old_reads.get(site.value, np.zeros(rows.shape[1]))
+        return Look(rows, self._sensitivity(site.value), extremes, reads)
 
     def _extremes(self, value: str, rows: Reals) -> tuple[Reals, Reals]:
         """Return the smallest and largest values to be expected, by the last axis."""
@@ -253,9 +264,9 @@ class _Build:
         rounding = Rounding.RND
         if site.dense and self._take_half(node, site, chosen):
             rounding = Rounding.TRN
-        op = quantizer(chosen, x.shape[1:], rounding)
-        name = self._name(node.name + "_q")
-        self._add(Node(name, op, (node.name,), node.layer))
+        op = replace(quantizer(chosen, x.shape[1:], rounding), whole=bool(node.tie))
+        name, tie = self._name(node.name + "_q"), node.tie and f"{node.tie}_q"
+        self._add(replace(node, name=name, op=op, inputs=(node.name,), tie=tie))
         self.renamed[node.name] = name
 
     def _take_half(self, node: Node, site: Site, chosen: SiteFormat) -> bool:
@@ -356,9 +367,9 @@ class _Build:
         if fixed is not None:
             biases = on_grid(biases, fixed.frac, fixed.low, fixed.high)
         else:
-            zero = _with(op, weights, np.zeros(bias.shape))
+            zero = with_matrix(op, weights, np.zeros(bias.shape))
             biases = on_grid(biases, self._accumulator_frac(source, zero), -OPEN, OPEN)
-        return _with(op, weights, biases)
+        return with_matrix(op, weights, biases)
 
     def _matrix(
         self,
@@ -465,6 +476,6 @@ def last_uses(structure: Structure) -> dict[str, list[str]]:
     return result
 
 
-def _with(op: Op, weight: Reals, bias: Reals) -> Op:
+def with_matrix(op: Op, weight: Reals, bias: Reals) -> Op:
     """Return an operation with another matrix."""
     return replace(op, weight=weight, bias=bias)  # type: ignore[type-var]

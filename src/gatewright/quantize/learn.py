@@ -14,6 +14,7 @@ from gatewright.quantize.load import MOST_ROWS, Load, Rows, as_rows, chunks, cut
 from gatewright.quantize.material import Material
 from gatewright.quantize.sensitivity import score_value, sensitivities, spreads
 from gatewright.quantize.structure import Structure
+from gatewright.quantize.tie_groups import tie_groups
 
 HELD = 1 << 24
 """Elements of all values, or of their gradients, held at once: 128 MB."""
@@ -60,6 +61,12 @@ class _Learner:
         self.most = dict.fromkeys(structure.sites, MOST_ROWS)
         self.fitted = {n: rows_of(ops[n]) for n in structure.weighted if has_matrix(ops[n])}
         self.kept_whole = {n for n in structure.weighted if n not in self.fitted}
+        self.given: dict[str, Reals] = {}
+        operands = {node.name: node.inputs[0] for node in self.graph.nodes if node.inputs}
+        tied = {n for names in tie_groups(self.graph).values() for n in names}
+        self.operand = {n: operands[n] for n in tied if n in structure.weighted}
+        self.compared = {n for n in tied if n in structure.sites}
+        self.compared |= {x for n, x in self.operand.items() if n in self.fitted}
 
     def run(self, progress: Progress | None) -> Material:
         """Go through the data."""
@@ -83,8 +90,9 @@ class _Learner:
             for step in chunks(other.size, self.load.total):
                 self._note(run_real(self.graph, encode(self.graph, cut(other.inputs, step))))
         return Material(
-            part.inputs, self.rows, self.real, self.felt, self.whole, self.extremes, self.observed
-        )
+            part.inputs, self.rows, self.real, self.felt, self.whole, self.given, self.extremes,
+            self.observed,
+        )  # fmt: skip
 
     def _note(self, values: dict[str, Reals]) -> None:
         """Widen the extremes of the values that get a format."""
@@ -107,6 +115,9 @@ class _Learner:
             if name in self.fitted:
                 self._place(self.real, name, x, index, step)
             self._place(self.felt, name, s, index, step)
+        for name in self.compared - set(self.fitted):
+            x = values[name]
+            self._place(self.real, name, x, self.rows.index(x.shape[1:]), step)
         for name in self.kept_whole:
             x = values[name]
             size = max(int(np.prod(x.shape[1:])), 1)
@@ -117,6 +128,10 @@ class _Learner:
                 s = s[: count - step.start]
                 old = self.whole.get(name)
                 self.whole[name] = s.copy() if old is None else np.concatenate([old, s])
+                if name in self.operand:
+                    x = values[self.operand[name]][: len(s)]
+                    old = self.given.get(name)
+                    self.given[name] = x.copy() if old is None else np.concatenate([old, x])
 
     def _place(
         self, kept: dict[str, Reals], name: str, x: Reals, index: Ints | None, step: slice

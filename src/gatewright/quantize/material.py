@@ -18,10 +18,12 @@ class Material:
     Attributes:
         inputs: samples to fit to, by input.
         rows: which rows of a value are looked at.
-        real: those of the real model, of each node whose matrix is to be rounded.
+        real: those of the real model, of each node whose matrix is to be rounded, of what tied
+            nodes with a matrix read, and of tied values that get a format.
         sensitivity: of these and of the values that get a format, the cost of a squared error, per
             row and element.
         whole: the same of nodes with other constants, for the first samples, whole.
+        given: of tied nodes with other constants, what these samples are of their operand.
         extremes: of each value that gets a format, smallest and largest along the last axis, on
             more samples than these.
         observed: smallest and largest number of every value.
@@ -32,6 +34,7 @@ class Material:
     real: dict[str, Reals]
     sensitivity: dict[str, Reals]
     whole: dict[str, Reals]
+    given: dict[str, Reals]
     extremes: dict[str, tuple[Reals, Reals]]
     observed: dict[str, tuple[float, float]]
 

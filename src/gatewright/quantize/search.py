@@ -15,12 +15,12 @@ import numpy as np
 from gatewright.base import OptionError
 from gatewright.ir import Reals
 from gatewright.ops import Dense, ScaledQuantize
-from gatewright.quantize.build import build
 from gatewright.quantize.cost import layer_costs
 from gatewright.quantize.formats import Formats
 from gatewright.quantize.judge import Judge, Score
 from gatewright.quantize.material import Built, Material, Prices
 from gatewright.quantize.structure import Structure
+from gatewright.quantize.ties import build
 
 START, FINEST = 1e-6, 1e-20
 JUMP = 512.0
@@ -178,7 +178,11 @@ class Search:
         def worth(c: Candidate) -> float:
             return float(np.log(max(c.cost, 1.0)) + exchange * np.log(max(c.score.smooth, 1e-12)))
 
-        dense = [n.name for n in self.structure.graph.nodes if isinstance(n.op, Dense)]
+        # Of tied operations the first stands for all.
+        dense = list(
+            {n.tie or n.name: n.name for n in reversed(self.structure.graph.nodes)
+             if isinstance(n.op, Dense)}.values()
+        )[::-1]  # fmt: skip
         names = [name for name in dense if name in self.structure.weighted]
         for name in names[:REFINED_LAYERS]:
             for factor in FACTORS:

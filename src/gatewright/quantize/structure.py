@@ -22,6 +22,7 @@ from gatewright.ops import (
     ScaledQuantize,
     Softmax,
 )
+from gatewright.quantize.tie_groups import join_rounding, join_wanted, joined, tie_groups
 
 READS_RAW = (Quantize, ScaledQuantize)
 """The user's own quantizers read a value before it is rounded for others."""
@@ -102,15 +103,21 @@ def analyse(graph: Graph, host_outputs: bool = True) -> Structure:
     indices = index_inputs(graph)
     wanted = _wanted(graph, nodes, known)
     outputs = {o.value for o in graph.outputs}
+    groups = tie_groups(graph)
+    weighted = joined(groups, weighted)
+    join_wanted(groups, known, wanted)
     order = [i.name for i in graph.inputs] + [node.name for node in graph.nodes]
     sites = {
         name: _site(name, graph, nodes, name in outputs, wanted[name], indices)
         for name in order
         if name in wanted
     }
-    for name in divisors(graph):
-        if name in sites:
-            sites[name] = replace(sites[name], is_divisor=True)
+    rounding = join_rounding(groups, {name: site.dense for name, site in sites.items()})
+    divided = divisors(graph)
+    sites = {
+        name: replace(site, dense=rounding[name], is_divisor=name in divided)
+        for name, site in sites.items()
+    }
     return Structure(graph, sites, weighted, known, tuple(notes))
 
 

@@ -8,24 +8,31 @@ from gatewright.frontends.keras import (
     convolution,
     dense,
     hgq_layers,
+    hgq_windows,
+    lookup,
     merging,
     normalization,
     pooling,
+    qkeras_folded,
     qkeras_layers,
+    qkeras_windows,
     rectifiers,
     recurrent,
     resizing,
     shapes,
+    statistics,
     wrappers,
 )
 from gatewright.frontends.keras.attributes import Table
 from gatewright.frontends.keras.handler import Handler
 from gatewright.frontends.keras.model import Layer
+from gatewright.frontends.keras.operations import OPERATIONS
 from gatewright.frontends.keras.own import own_handler
 
 HANDLERS: tuple[Handler, ...] = (
     *convolution.HANDLERS,
     *dense.HANDLERS,
+    *lookup.HANDLERS,
     *merging.HANDLERS,
     *normalization.HANDLERS,
     *pooling.HANDLERS,
@@ -33,9 +40,13 @@ HANDLERS: tuple[Handler, ...] = (
     *resizing.HANDLERS,
     *recurrent.HANDLERS,
     *shapes.HANDLERS,
+    *statistics.HANDLERS,
     *wrappers.HANDLERS,
     *hgq_layers.HANDLERS,
+    *hgq_windows.HANDLERS,
+    *qkeras_folded.HANDLERS,
     *qkeras_layers.HANDLERS,
+    *qkeras_windows.HANDLERS,
 )
 
 BY_CLASS = {(handler.family, handler.kind): handler for handler in HANDLERS}
@@ -45,6 +56,7 @@ PYTHON = ("Lambda", "TFOpLambda", "SlicingOpLambda", "OpLambda", "FunctionalOpLa
 
 INPUT = Table(
     harmless=frozenset({"shape", "input_shape"}),
+    integers=True,
     only={"sparse": (False, None), "ragged": (False, None), "optional": (False, None)},
 )
 """Attributes of an input layer; its shape is read elsewhere."""
@@ -86,6 +98,8 @@ def find_handler(layer: Layer, place: Place) -> Handler:
         )
     family = library(layer)
     handler = BY_CLASS.get((family, layer.kind))
+    if layer.operation:
+        handler = OPERATIONS.get(layer.kind) or handler
     if handler is not None:
         refuse_known(layer.kind, place)
     else:

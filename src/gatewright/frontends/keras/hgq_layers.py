@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from gatewright.base import ModelError
-from gatewright.frontends.keras.activations import activate
+from gatewright.frontends.keras.activations import activate, number
 from gatewright.frontends.keras.attributes import REQUIRED, Table
 from gatewright.frontends.keras.dense import LORA, check_dense
 from gatewright.frontends.keras.einsum import Contraction, contraction
@@ -18,7 +18,6 @@ from gatewright.frontends.keras.hgq_config import quantizer_of, read_quantizer
 from gatewright.frontends.keras.hgq_quantizer import quantize_data, quantize_weights
 from gatewright.frontends.keras.merging import join
 from gatewright.frontends.keras.normalization import STATISTICS, channel_axis, check_variance
-from gatewright.frontends.keras.rectifiers import number
 from gatewright.ir import Op
 from gatewright.ops import Add, Affine, Dense, Maximum, Minimum, Multiply, Subtract
 

@@ -54,6 +54,7 @@ class Layer:
         config: its attributes, as the file has them.
         calls: its uses; a sequential model's layer has one.
         first_call: number that the file gives the first of `calls`.
+        operation: it is no layer, but a function of `keras.ops`.
     """
 
     name: str
@@ -64,6 +65,7 @@ class Layer:
     calls: tuple[Call, ...]
     first_call: int = 0
     input_shape: tuple[int | None, ...] | None = None
+    operation: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -186,7 +188,11 @@ class ConfigReader:
             shape = built.get("input_shape") if isinstance(built, Mapping) else None
             built_for = tuple(shape) if isinstance(shape, list) else None
             own = entry["config"] if kind in MODELS else config
-            yield entry, Layer(name, kind, family_of(entry), own, address, (), 0, built_for)
+            is_call = ".ops." in module
+            yield (
+                entry,
+                Layer(name, kind, family_of(entry), own, address, (), 0, built_for, is_call),
+            )
 
     def _numbered(self, layers: list[Layer], outputs: tuple[tuple[str, Ref], ...]) -> list[Layer]:
         """Find the number of the first call of each nested model, by which ones are read.

@@ -89,9 +89,12 @@ class NumberedWeights(Weights):
             raise self._wrong(place, names, f"weights of a layer called {own!r} in {path!r}")
         group = "/".join(filter(None, (path, part, "vars")))
         there = self.file.children(group)
-        if there != sorted(str(i) for i in range(len(names))):
+        # QKeras stores a counter under its own name, among the numbers.
+        numbered = [name for name in names if name not in there]
+        keys = {name: name for name in names} | {n: str(i) for i, n in enumerate(numbered)}
+        if there != sorted(keys.values()):
             raise self._wrong(place, names, f"{len(there)} arrays in {group!r}")
-        found = [self.file.array(f"{group}/{i}", place) for i in range(len(names))]
+        found = [self.file.array(f"{group}/{keys[name]}", place) for name in names]
         arrays = [array for array in found if array is not None]
         if len(arrays) != len(names):
             raise self._wrong(place, names, f"groups in place of arrays in {group!r}")

@@ -102,6 +102,11 @@ def multiply(call: Call) -> Operand:
 def divide(call: Call) -> Operand:
     """Return a / b for a constant b, as a product with the reciprocal in float64."""
     a, b = call.value(0, "A"), call.const(1, "B")
+    if a.integer:
+        raise call.unsupported(
+            "a division of integers cuts fractions off", found="Div", supported="real numbers",
+            remedy="cast to float before the division",
+        )  # fmt: skip
     divisor = call.sample(b.reals(), a.rank)
     if (divisor == 0).any():
         raise call.unsupported("a division by zero", found=f"{int((divisor == 0).sum())} zeros")

@@ -12,6 +12,9 @@ from gatewright.ir import Reals
 
 Array = NDArray[Any]
 
+BATCH = -(1 << 40)
+"""Stands for the length of the batch in a Shape; arithmetic with it gives no length."""
+
 
 @dataclass(frozen=True)
 class Value:

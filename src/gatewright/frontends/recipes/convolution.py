@@ -12,7 +12,7 @@ import numpy as np
 
 from gatewright.base import ModelError
 from gatewright.frontends.recipes.emitter import Emitter, T
-from gatewright.frontends.recipes.windows import Pairs
+from gatewright.frontends.recipes.windows import Pairs, check_elements
 from gatewright.ir import Reals
 from gatewright.ops import Dense, Gather, GroupedDense, Pad, Reshape, Transpose, Windows
 
@@ -52,7 +52,9 @@ def convolution(
     _check(x.shape, kernel, groups)
     x = zeros_around(call, x, padding)
     if sizes != (1,) * rank or steps != (1,) * rank:
-        x = call.emit(Windows.of(sizes, steps, gaps), x, suffix="windows")
+        cut = Windows.of(sizes, steps, gaps)
+        check_elements(cut.shape(x.shape))
+        x = call.emit(cut, x, suffix="windows")
     if groups == 1:
         return call.emit(Dense.of(kernel.reshape(-1, kernel.shape[-1]), bias), x)
     return _by_groups(call, x, kernel.reshape(-1, *kernel.shape[-2:]), bias, groups)
@@ -163,6 +165,7 @@ def transposed_convolution(
                 "a transposed convolution's padding leaves nothing of its result",
                 found=f"{cuts[axis]} taken off {whole}",
             )
+        check_elements((whole - sum(cuts[axis]), *x.shape[:axis], *x.shape[axis + 1 :]))
         at = np.arange(cuts[axis][0] - (k - 1) * d, whole - cuts[axis][1])
         inside = (at % s == 0) & (at >= 0) & (at < n * s)
         x = call.emit(Gather.of(np.where(inside, at // s, n), axis), x, suffix="spread")
@@ -175,4 +178,5 @@ def zeros_around(call: Emitter[T], x: T, padding: Pairs | None) -> T:
     if padding is None or not any(map(any, padding)):
         return x
     before, after = zip(*padding, strict=True)
+    check_elements(n + sum(p) for n, p in zip(x.shape, (*padding, (0, 0)), strict=True))
     return call.emit(Pad((*before, 0), (*after, 0)), x, suffix="pad")

@@ -10,7 +10,7 @@ import numpy as np
 
 from gatewright.base import ModelError
 from gatewright.frontends.recipes.emitter import Emitter, T
-from gatewright.frontends.recipes.windows import Axis
+from gatewright.frontends.recipes.windows import Axis, check_elements
 from gatewright.ir import Op
 from gatewright.num import Ints
 from gatewright.ops import (
@@ -81,6 +81,9 @@ def average_pool(
     before = tuple(axis.before for axis in axes)
     after = tuple(max(axis.reach, 0) for axis in axes)
     if any(before) or any(after):
+        check_elements(
+            n + b + a for n, b, a in zip(x.shape, (*before, 0), (*after, 0), strict=True)
+        )
         x = call.emit(Pad((*before, 0), (*after, 0)), x, suffix="pad")
     counts = _product([axis.counted(count_padding) for axis in axes])
     if divisor is not None:
@@ -109,6 +112,7 @@ def _windows(call: Emitter[T], x: T, axes: Sequence[Axis]) -> T:
     kernel = tuple(axis.kernel for axis in axes)
     cut = Windows.of(kernel, tuple(a.stride for a in axes), tuple(a.dilation for a in axes))
     channels = x.shape[-1]
+    check_elements(cut.shape(x.shape))
     x = call.emit(cut, x, suffix="windows")
     positions, rank = x.shape[:-1], len(axes)
     wanted = tuple(axis.count for axis in axes)

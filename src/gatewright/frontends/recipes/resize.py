@@ -8,6 +8,7 @@ import numpy as np
 
 from gatewright.base import ModelError, UnsupportedError
 from gatewright.frontends.recipes.emitter import Emitter, T
+from gatewright.frontends.recipes.windows import check_elements
 from gatewright.ir import Reals
 from gatewright.num import Ints
 from gatewright.ops import Dense, Gather, Pad, Slice, Transpose
@@ -47,6 +48,7 @@ def pad(
         x = crop(call, x, cut)
     if not any(map(any, grown)):
         return x
+    check_elements(n + sum(ends) for n, ends in zip(x.shape, grown, strict=True))
     if mode == "constant":
         before, after = zip(*grown, strict=True)
         return call.emit(Pad(before, after, value), x)
@@ -85,6 +87,7 @@ def crop(call: Emitter[T], x: T, cut: Sequence[tuple[int, int]]) -> T:
 
 def repeat(call: Emitter[T], x: T, factors: Sequence[int]) -> T:
     """Append a repetition of each element along the first axes (nearest upsampling)."""
+    check_elements((*x.shape, *factors))
     for axis, factor in enumerate(factors):
         if factor != 1:
             x = call.emit(Gather.of(np.repeat(np.arange(x.shape[axis]), factor), axis), x)
@@ -100,6 +103,7 @@ def along(call: Emitter[T], x: T, axis: int, matrix: Reals) -> T:
         axis: of the sample.
         matrix: (new length, length).
     """
+    check_elements((*x.shape[:axis], *x.shape[axis + 1 :], len(matrix)))
     if (((matrix == 0) | (matrix == 1)).all()) and (matrix.sum(1) == 1).all():
         return call.emit(Gather.of(matrix.argmax(1), axis), x)
     last = len(x.shape) - 1

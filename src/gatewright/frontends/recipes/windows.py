@@ -2,15 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from math import prod
 
 import numpy as np
 
-from gatewright.base import ModelError
+from gatewright.base import ModelError, UnsupportedError
 from gatewright.num import Ints
 
 Pairs = tuple[tuple[int, int], ...]
 """Counts (before, after) for each spatial axis."""
+
+
+MOST_ELEMENTS = 1 << 24
+"""Elements of a tensor, beyond which no circuit is; asked before memory is."""
+
+
+def check_elements(lengths: Iterable[int]) -> None:
+    """Refuse a tensor larger than a circuit can be.
+
+    Raises:
+        UnsupportedError: the product of the lengths is above `MOST_ELEMENTS`.
+    """
+    found = tuple(lengths)
+    if prod(found) > MOST_ELEMENTS:
+        raise UnsupportedError(
+            "a tensor is larger than a circuit can be",
+            found=f"shape {found}",
+            supported=f"up to {MOST_ELEMENTS} elements",
+            remedy="give the model a smaller input, or less padding",
+        )
 
 
 @dataclass(frozen=True)
