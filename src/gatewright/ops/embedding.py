@@ -91,6 +91,10 @@ class Embedding(Op):
         """Count a LUT of each bit for 64 rows."""
         return float(y.width.sum() * np.ceil(len(self.table) / 64))
 
+    def index_range(self, *shapes: tuple[int, ...]) -> tuple[int, int]:
+        """Return the rows of the table."""
+        return 0, len(self.table) - 1
+
     def pullback(self, xs: list[Reals], y: Reals) -> Pull | None:
         """Return nothing: a position does not feel small changes."""
         return nothing(xs)

@@ -79,6 +79,10 @@ class OneHot(Op):
         """Count a LUT for each six bits that are compared."""
         return float(np.ceil(x[0].width / 6).sum() * self.depth)
 
+    def index_range(self, *shapes: tuple[int, ...]) -> tuple[int, int]:
+        """Return the places of the vector."""
+        return -self.depth if self.wraps else 0, self.depth - 1
+
     def pullback(self, xs: list[Reals], y: Reals) -> Pull | None:
         """Return nothing: a position does not feel small changes."""
         return nothing(xs)

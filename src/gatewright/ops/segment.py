@@ -181,6 +181,10 @@ class Segment(Op):
         masks = float((can & ~must).sum()) * row / 2
         return float((rows * y.width).sum()) * (1 if self.function == "sum" else 1.5) + masks
 
+    def index_range(self, *shapes: tuple[int, ...]) -> tuple[int, int]:
+        """Return the segments."""
+        return 0, self.segments - 1
+
     def pullback(self, xs: list[Reals], y: Reals) -> Pull | None:
         """Give each row the gradient of its segment; of the largest only those that are."""
         x, shape = xs[0], xs[0].shape

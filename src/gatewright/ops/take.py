@@ -114,6 +114,10 @@ class Take(Op):
         """Count a LUT of each bit for three of the numbers to choose from."""
         return float(y.width.sum() * np.ceil((x[0].shape[self.axis] - 1) / 3))
 
+    def index_range(self, *shapes: tuple[int, ...]) -> tuple[int, int]:
+        """Return the places along the axis, from its start."""
+        return 0, shapes[0][self.axis] - 1
+
     def pullback(self, xs: list[Reals], y: Reals) -> Pull | None:
         """Give what was taken its gradient; a position does not feel small changes."""
         shape = xs[0].shape
