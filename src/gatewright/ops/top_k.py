@@ -103,10 +103,10 @@ class TopK(Op):
         found: list[int] = []
         for row in x[0].signals.reshape(-1, x[0].shape[-1]).tolist():
             if self.result == "values" and not self.both:
-                found += sort_values(module, row, self.largest)[: self.k]
+                found += sort_values(module, row, self.k, self.largest)
             else:
-                both = sort_with_positions(module, row, self.largest)
-                found += both[RESULTS.index(self.result)][: self.k]
+                both = sort_with_positions(module, row, self.k, self.largest)
+                found += both[RESULTS.index(self.result)]
         return x[0].with_signals(found, (*x[0].shape[:-1], self.k))
 
     def luts(self, y: Intervals, *x: Intervals) -> float | None:
