@@ -18,13 +18,26 @@ from gatewright.frontends.recipes.graph import (
     interaction_network,
     nearest,
 )
+from gatewright.frontends.recipes.reductions import reduce
 from gatewright.frontends.scores import Extension, Tensor
 from gatewright.hw import check, evaluate
 from gatewright.ir import Graph, Input, Output, run_real
 from gatewright.ir import evaluate as evaluate_graph
 from gatewright.num import Fixed, FixedArray, Intervals, Overflow, Rounding
-from gatewright.ops import Dense, Quantize, Relu
+from gatewright.ops import (
+    Absolute,
+    Add,
+    Affine,
+    Compare,
+    Dense,
+    Logical,
+    Quantize,
+    Relu,
+    Sign,
+    Where,
+)
 from gatewright.passes.lower import lower
+from gatewright.quantize import quantize
 
 RNG = np.random.default_rng(8)
 NODES, FEATURES = 4, 3
@@ -192,3 +205,32 @@ def test_networks_of_computed_edges_are_circuits():
                  (NODES, 2), types=[x]))  # fmt: skip
     agrees(build(lambda to, v, n: aggregate(to, v, n, 3, "max", -1.0), (NODES, 2), (NODES,),
                  types=[x, Intervals.format(Fixed.parse("fixed<3,3>"), (NODES,))]))  # fmt: skip
+
+
+@pytest.mark.parametrize("layer", ["edge_conv", "gar_net", "grav_net", "decisions"])
+def test_float_layers_of_graphs_are_quantized(layer):
+    """What only decides (distances, comparisons) keeps the bits that the decisions need."""
+    d, f, op = dense(FEATURES, 2), dense(FEATURES, 3), dense(2 * FEATURES, 3)
+    wide = dense(FEATURES + 6, 2)
+    recipes = {
+        "edge_conv": lambda to, v: edge_conv(to, v, nearest(to, v, 2), network(to, op)),
+        "gar_net": lambda to, v: gar_net(to, v, d, f, dense(6, 2)),
+        "grav_net": lambda to, v: grav_net(to, v, d, f, wide, 2),
+        "decisions": decisions,
+    }
+    graph = build(recipes[layer], (NODES, FEATURES))
+    x = RNG.normal(size=(300, NODES, FEATURES)) / 2
+    found = quantize(graph, {"x0": x}, tolerance=0.05)
+    assert found.loss <= 0.05
+    lower(found.graph)
+
+
+def decisions(to, x):
+    """Keep what exceeds its node's mean in size, and its sign."""
+    mean = reduce(to, x, "mean", (1,), True)
+    above = to.emit(Compare("greater"), x, mean, suffix="above")
+    low = to.emit(Compare("less"), x, to.emit(Affine(np.asarray(-1.0), np.asarray(0.0)), mean))
+    either = to.emit(Logical("xor"), above, low)
+    kept = to.emit(Where(), either, to.emit(Absolute(), x), mean)
+    return to.emit(Add(), kept, to.emit(Affine(np.asarray(0.1), np.asarray(0.0)),
+                                        to.emit(Sign(), x)))  # fmt: skip
