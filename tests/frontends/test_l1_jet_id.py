@@ -17,12 +17,9 @@ from gatewright.base import ModelError
 from gatewright.flow.given import with_input_format
 from gatewright.flow.verify import to_ports
 from gatewright.frontends import read_model
-from gatewright.frontends.keras.handlers import BY_CLASS
-from gatewright.frontends.keras.qkeras_weights import quantize_weight
 from gatewright.hw import evaluate
 from gatewright.ir import run_real
 from gatewright.num import Fixed, FixedArray
-from gatewright.ops import Dense
 from gatewright.passes.graph import host_input
 from gatewright.passes.lower import lower
 from gatewright.passes.netlist import modules
@@ -34,26 +31,6 @@ MODELS = {
     "deepsets": ("jets_qdeepsets_8const_8bit.h5", "q_activation_4", "dense", 0.6440),
     "interaction": ("jets_qIN_8const_8bit.h5", "qrelu_g1", "dense_g2", 0.6533),
 }
-
-
-def pointwise(layer):
-    """Stand in for QConv1D with windows of one step, until the package has it."""
-    options = {
-        "kernel_size": [1], "strides": [1], "padding": "valid", "data_format": "channels_last",
-        "dilation_rate": [1], "groups": 1, "activation": "linear", "use_bias": True,
-        "kernel_range": None, "bias_range": None,
-    }  # fmt: skip
-    assert all(layer.option(name) == value for name, value in options.items())
-    kernel, bias = layer.weights("kernel", "bias")
-    assert kernel.shape[-1] == layer.option("filters")
-    site, found = layer.emitter, []
-    for name, array in (("kernel_quantizer", kernel[0]), ("bias_quantizer", bias)):
-        values = array.astype(np.float32)
-        found.append(quantize_weight(site, layer.option(name), name, values, False).values)
-    return layer.emit(Dense.of(*found), *layer.inputs)
-
-
-CUSTOM = {} if ("qkeras", "QConv1D") in BY_CLASS else {"QConv1D": pointwise}
 
 
 def of_layer(graph, name):
@@ -70,7 +47,7 @@ def jets(shared_data):
 def test_equal_to_qkeras_bit_for_bit(kind, shared_data, jets):
     file, activation, logits, accuracy = MODELS[kind]
     recorded = np.load(RECORDED)
-    graph = read_model(shared_data / "models" / file, CUSTOM)
+    graph = read_model(shared_data / "models" / file)
     x = np.rint(jets["x8"] / np.asarray(RANGES) * 2**12)
     np.testing.assert_array_equal(x[:256], recorded["x"])
     values = run_real(graph, {graph.inputs[0].name: x / 2**12})
@@ -88,12 +65,12 @@ def test_equal_to_qkeras_bit_for_bit(kind, shared_data, jets):
 def compiled(kind, shared_data, **options):
     x = np.load(RECORDED)["x"] / 2**12
     path = shared_data / "models" / MODELS[kind][0]
-    return gw.compile(path, input_format="fixed<16,4>", custom=CUSTOM, **options), x
+    return gw.compile(path, input_format="fixed<16,4>", **options), x
 
 
 def test_circuit_of_the_interaction_network_gives_qkeras_logits(shared_data):
     """On a few jets, before registers are placed; `test_simulated_rtl` has all of the way."""
-    graph = read_model(shared_data / "models" / MODELS["interaction"][0], CUSTOM)
+    graph = read_model(shared_data / "models" / MODELS["interaction"][0])
     graph = host_input(with_input_format(graph, Fixed.parse("fixed<16,4>")))
     graph, _ = move_to_host(graph)
     netlist = lower(graph)
@@ -132,6 +109,6 @@ def test_a_projection_takes_no_option_on_trust(shared_data, tmp_path):
         text = config.decode() if isinstance(config, bytes) else config
         file.attrs["model_config"] = text.replace('"receiving": false', '"receiving": true')
     with pytest.raises(ModelError) as error:
-        read_model(path, CUSTOM)
+        read_model(path)
     assert "another matrix than its options tell" in str(error.value)
     assert "layer 'proj_2'" in str(error.value)
