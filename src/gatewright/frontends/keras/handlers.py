@@ -8,6 +8,7 @@ from gatewright.frontends.keras import (
     convolution,
     dense,
     hgq_layers,
+    hgq_recurrent,
     lookup,
     merging,
     normalization,
@@ -41,6 +42,7 @@ HANDLERS: tuple[Handler, ...] = (
     *statistics.HANDLERS,
     *wrappers.HANDLERS,
     *hgq_layers.HANDLERS,
+    *hgq_recurrent.HANDLERS,
     *qkeras_layers.HANDLERS,
     *qkeras_recurrent.HANDLERS,
 )
