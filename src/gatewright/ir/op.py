@@ -123,8 +123,8 @@ class Op(ABC):
         """Whether the result has a format by now, whatever comes in."""
         return self.growth == "fixes"
 
-    def with_format(self, out: Op) -> Op:
-        """Return the operation with its result rounded by the quantizer `out`.
+    def with_format(self, out: Op, *x: Intervals) -> Op:
+        """Return the operation on operands of types `x`, its result rounded by the quantizer `out`.
 
         Where `rounds` is "format".
         """

@@ -255,7 +255,8 @@ class Build:
         y = node.op.real(*(self.values[name] for name in inputs))
         fixed = self.formats.find("activation", node.layer, node.name)
         chosen = self._format(site, y, None, fixed)
-        return node.op.with_format(quantizer(chosen, y.shape[1:], Rounding.RND))
+        types = (self.types[name] for name in inputs if name in self.types)
+        return node.op.with_format(quantizer(chosen, y.shape[1:], Rounding.RND), *types)
 
     def _bits(self, node: Node) -> int:
         fixed = self.formats.find("activation", node.layer, node.name)
