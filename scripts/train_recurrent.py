@@ -40,10 +40,12 @@ def build(kind: str, steps: int, units: int) -> keras.Model:
 
 def train(model: keras.Model, x: np.ndarray, y: np.ndarray, epochs: int) -> None:
     """Fit with Adam and a learning rate that falls to nothing."""
-    batch = 256
+    batch = 512
     steps = epochs * (len(x) // batch + 1)
-    rate = keras.optimizers.schedules.CosineDecay(8e-3, steps)
-    model.compile(keras.optimizers.Adam(rate), "sparse_categorical_crossentropy", ["accuracy"])
+    rate = keras.optimizers.schedules.CosineDecay(2e-2, steps)
+    model.compile(
+        keras.optimizers.Adam(rate), loss="sparse_categorical_crossentropy", metrics=["accuracy"]
+    )
     model.fit(x, y, batch_size=batch, epochs=epochs, verbose=2)
 
 

@@ -14,7 +14,7 @@ from gatewright.ir import run_real
 from gatewright.ops import Affine, Dense, Quantize
 from gatewright.ops.rounding_error import float_bounds
 
-STEMS = ["qkeras_kernels", "qkeras_biases", "qkeras_data", "qkeras_network"]
+STEMS = ["qkeras_kernels", "qkeras_biases", "qkeras_data", "qkeras_network", "qkeras_windows"]
 
 
 def agree(graph, inputs, expected):

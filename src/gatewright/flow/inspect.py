@@ -74,7 +74,9 @@ class Inspection:
         return {**asdict(self), "supported": self.supported}
 
 
-def inspect(model: Any, custom: Mapping[str, CustomHandler] | None = None) -> Inspection:
+def inspect(
+    model: Any, custom: Mapping[str, CustomHandler] | None = None, inputs: Any = None
+) -> Inspection:
     """Return every layer of a model with its shape, formats and operations, or what is wrong.
 
     Nothing is compiled. Layers that are not handled are part of the answer; see
@@ -83,14 +85,15 @@ def inspect(model: Any, custom: Mapping[str, CustomHandler] | None = None) -> In
     Args:
         model: path of a model file, or a live object that a frontend takes.
         custom: handlers of your own layers, by class name.
+        inputs: shape of one sample, or shapes by input name, for a live PyTorch module.
 
     Raises:
         GatewrightError: the model cannot be read at all: it is damaged, or no model.
     """
-    listed = [(layer.name, layer.kind) for layer in list_layers(model)]
+    listed = [(layer.name, layer.kind) for layer in list_layers(model, inputs)]
     errors: list[GatewrightError] = []
     try:
-        graph = read_model(model, custom)
+        graph = read_model(model, custom, inputs)
     except GatewrightError as error:
         errors = list(error.errors) if isinstance(error, ManyErrors) else [error]
         names = {name for name, _ in listed}
