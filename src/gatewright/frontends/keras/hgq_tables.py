@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from gatewright.frontends.keras.activations import DIRECT, activate, function_name
+from gatewright.frontends.keras.activations import DIRECT, activate, function_name, number
 from gatewright.frontends.keras.attributes import REQUIRED, Table
 from gatewright.frontends.keras.handler import Handler, Site, Value
 from gatewright.frontends.keras.hgq_config import HgqQuantizer, quantizer_of, read_quantizer
@@ -26,7 +26,6 @@ from gatewright.frontends.keras.hgq_layers import (
 )
 from gatewright.frontends.keras.hgq_quantizer import append_affine, as_quantize, quantize_data
 from gatewright.frontends.keras.part import part_of
-from gatewright.frontends.keras.activations import number
 from gatewright.num import Overflow
 from gatewright.ops import (
     Constant,

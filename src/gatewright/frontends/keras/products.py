@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from gatewright.base import ModelError
+from gatewright.frontends.keras.activations import number
 from gatewright.frontends.keras.attributes import REQUIRED, Table
 from gatewright.frontends.keras.handler import Handler, Site, Value
 from gatewright.frontends.keras.hgq_layers import (
@@ -17,7 +18,6 @@ from gatewright.frontends.keras.hgq_layers import (
     quantized_inputs,
     quantized_output,
 )
-from gatewright.frontends.keras.activations import number
 from gatewright.frontends.recipes.einsum import (
     Equation,
     einsum,
