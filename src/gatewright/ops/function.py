@@ -130,7 +130,7 @@ class Function(Unary):
         """Whether its answers have a format."""
         return self.out is not None
 
-    def with_format(self, out: Op) -> Op:
+    def with_format(self, out: Op, *x: Intervals) -> Op:
         """Return the function with its answers rounded."""
         assert isinstance(out, Quantize)
         return replace(self, out=out)

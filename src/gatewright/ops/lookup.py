@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -78,24 +78,24 @@ class Lookup(Unary):
         """Whether the values are there."""
         return self.function is None
 
-    def with_format(self, out: Op) -> Op:
-        """Return the operation with its answers rounded by `out`, a format for all elements."""
-        assert isinstance(out, Quantize)
-        assert self.function is not None
-        function = self.function
-        return replace(self, function=lambda x: quantize_real(_called(function, x), out))
-
-    def tabulated(self, kind: Intervals) -> Lookup:
-        """Return the operation with the values at every input of a type.
+    def with_format(self, out: Op, *x: Intervals) -> Op:
+        """Tabulate the function on the input's type, rounded to one format for all elements.
 
         Raises:
-            UnsupportedError: there are too many inputs.
+            UnsupportedError: the input has no format, or too many values.
         """
+        assert isinstance(out, Quantize)
         if self.function is None:
             return self
-        frac = int(kind.frac.max(initial=0))
-        low, high = kind.aligned(frac)
-        return Lookup.of(self.function, int(low.min()), int(high.max()), frac, None)
+        if not x:
+            raise UnsupportedError(
+                "a function given as Python code stands behind a value without a format",
+                supported="a quantizer before the function",
+                remedy="quantize the input of this layer",
+            )
+        point = int(x[0].frac.max(initial=0))
+        low, high = x[0].aligned(point)
+        return Lookup.of(self.function, int(low.min()), int(high.max()), point, _widest(out))
 
     def _index(self, q: Ints, frac: Ints) -> Ints:
         """Return where the values of inputs stand; -1 where there is none."""
@@ -188,6 +188,16 @@ class Lookup(Unary):
         ends = [np.abs(self.real(xs[0] + sign * es[0]) - y) for sign in (-1.0, 1.0)]
         moved = np.nan_to_num(np.maximum(*ends), nan=np.inf, posinf=np.inf)
         return np.asarray(np.where(es[0] > 0, moved, 0.0) + 8 * u * np.maximum(1, np.abs(y)))
+
+
+def _widest(out: Quantize) -> Quantize:
+    """Return one format that holds all of a quantizer's."""
+    live = out.width > 0
+    signed = bool((out.signed & live).any())
+    frac = int(out.frac.max(initial=-(2**20), where=live)) if live.any() else 0
+    top = out.width - out.signed - out.frac
+    width = int(top.max(initial=-frac, where=live)) + frac + signed if live.any() else 0
+    return Quantize.to(signed, width, frac, out.rounding, out.overflow)
 
 
 def _called(function: NumberFunction, x: Reals) -> Reals:

@@ -111,19 +111,20 @@ def _first(arrays: list[Array]) -> Array | None:
     return arrays[0] if arrays else None
 
 
+def convolve(site: Site, at: Geometry, x: Value, kernel: Array, bias: Array | None) -> Value:
+    """Append the convolution that the attributes describe to a tensor with channels last."""
+    padding = zeros_of(site, at, len(at.kernel) == 1)
+    groups = whole(site, "groups")
+    return convolution(site, x, kernel, bias, padding=padding, groups=groups, **at.steps)
+
+
 def _convolution(rank: int) -> Callable[[Site], Value]:
     def build(site: Site) -> Value:
         at = geometry(site, rank)
         shape = kernel_shape(site, at)
-        padding, groups = zeros_of(site, at, rank == 1), whole(site, "groups")
+        zeros_of(site, at, rank == 1)  # says what is wrong before weights are missed
         kernel, *bias = weights_of(site, kernel=shape, bias=shape[-1:])
-        value = channels_last(
-            site,
-            rank,
-            lambda x: convolution(
-                site, x, kernel, _first(bias), padding=padding, groups=groups, **at.steps
-            ),
-        )
+        value = channels_last(site, rank, lambda x: convolve(site, at, x, kernel, _first(bias)))
         return finish(site, value)
 
     return build

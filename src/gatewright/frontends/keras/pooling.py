@@ -35,33 +35,41 @@ def axes_of(site: Site, rank: int) -> list[Axis]:
 
 def _pool(rank: int, kind: str) -> Callable[[Site], Value]:
     """Append a pooling; padding neither wins nor counts, as in TensorFlow."""
+    return lambda site: pool(site, site.input, rank, kind)
 
-    def build(site: Site) -> Value:
-        axes = axes_of(site, rank)
-        recipe = max_pool if kind == "max" else average_pool
-        return channels_last(site, rank, lambda x: recipe(site, x, axes))
 
-    return build
+def pool(site: Site, x: Value, rank: int, kind: str) -> Value:
+    """Append the pooling that the attributes describe to `x`, of the input's shape."""
+    axes = axes_of(site, rank)
+    recipe = max_pool if kind == "max" else average_pool
+    return channels_last(site, rank, lambda value: recipe(site, value, axes), x)
 
 
 def _global(rank: int, kind: str) -> Callable[[Site], Value]:
-    def build(site: Site) -> Value:
-        if len(site.input.shape) != rank + 1:
-            raise ModelError(
-                "a global pooling takes steps and channels"
-                if rank == 1
-                else "a global pooling takes height, width and channels",
-                place=site.place,
-                found=f"shape {site.input.shape}",
-            )
-        value = channels_last(site, rank, lambda x: global_pool(site, x, kind))
-        if not site.attributes["keepdims"]:
-            return value
-        ones = (1,) * rank
-        kept = (*value.shape, *ones) if is_first(site) else (*ones, *value.shape)
-        return site.emit(Reshape(kept), value)
+    return lambda site: pool_all(site, site.input, rank, kind)
 
-    return build
+
+def pool_all(site: Site, x: Value, rank: int, kind: str) -> Value:
+    """Append the global pooling that the attributes describe to `x`, of the input's shape."""
+    if len(site.input.shape) != rank + 1:
+        raise ModelError(
+            "a global pooling takes steps and channels"
+            if rank == 1
+            else "a global pooling takes height, width and channels",
+            place=site.place,
+            found=f"shape {site.input.shape}",
+        )
+    value = channels_last(site, rank, lambda v: global_pool(site, v, kind), x)
+    return kept(site, value, rank)
+
+
+def kept(site: Site, value: Value, rank: int) -> Value:
+    """Give the result of a global pooling its spatial axes back, where `keepdims` says so."""
+    if not site.attributes["keepdims"]:
+        return value
+    ones = (1,) * rank
+    shape = (*value.shape, *ones) if is_first(site) else (*ones, *value.shape)
+    return site.emit(Reshape(shape), value)
 
 
 def _adaptive(rank: int, kind: str) -> Callable[[Site], Value]:

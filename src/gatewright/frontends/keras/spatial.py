@@ -75,12 +75,22 @@ def is_first(site: Site) -> bool:
     return bool(form == "channels_first")
 
 
-def channels_last(site: Site, rank: int, build: Callable[[Value], Value]) -> Value:
-    """Run `build` on the input with channels last, and give its result the layer's own order."""
+def channels_last(
+    site: Site, rank: int, build: Callable[[Value], Value], x: Value | None = None
+) -> Value:
+    """Run `build` with channels last, and give its result the layer's own order.
+
+    Args:
+        site: the layer.
+        rank: its spatial axes.
+        build: makes the operations.
+        x: what to run it on; None for the input.
+    """
     check_rank(site, rank)
+    x = site.input if x is None else x
     if not is_first(site):
-        return build(site.input)
-    turned = site.emit(Transpose((*range(1, rank + 1), 0)), site.input, suffix="channels_last")
+        return build(x)
+    turned = site.emit(Transpose((*range(1, rank + 1), 0)), x, suffix="channels_last")
     result = build(turned)
     order = (rank, *range(rank))
     if len(result.shape) != rank + 1:

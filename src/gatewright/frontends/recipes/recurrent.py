@@ -345,11 +345,10 @@ def recurrent(
         gone through yet).
     """
     count = x.shape[0]
-    # A name is a layer's first word for its modules: "inputs" are computed by one for all steps.
     product = x
     for number, op in enumerate(cell.kernel.ops):
         name = f"{label}inputs_{number}" if number else f"{label}inputs"
-        product = emitter.emit(op, product, suffix=name, part=f"{label}inputs", tie=name)
+        product = emitter.emit(op, product, suffix=name, tie=name)
     steps = Steps(emitter, label)
     given = tuple(initial) or (None,) * len(cell.widths)
     states = [

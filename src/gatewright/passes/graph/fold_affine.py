@@ -65,11 +65,11 @@ def _fold_one(graph: Graph) -> Graph | None:
 def _tied(graph: Graph, pairs: list[_Pair], pair: _Pair) -> list[_Pair]:
     """Return the pairs to be folded with one; none where ties stand against it."""
     first, second = pair.first, pair.second
-    if first.part != second.part or bool(first.tie) != bool(second.tie):
+    uses = [n for n in graph.nodes if n.tie and n.tie in (first.tie, second.tie)]
+    if first.part != second.part:
         return []
-    if not first.tie:
-        return [pair]
-    uses = [n for n in graph.nodes if n.tie in (first.tie, second.tie)]
+    if len(uses) <= bool(first.tie) + bool(second.tie):
+        return [pair]  # used once each
     own = [p for p in pairs if (p.first.tie, p.second.tie) == (first.tie, second.tie)]
     return own if 2 * len(own) == len(uses) else []
 
