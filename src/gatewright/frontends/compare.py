@@ -119,9 +119,12 @@ def _runners(model: Any) -> list[tuple[str, Run, float]]:
     if suffix in (".keras", ".h5", ".hdf5"):
         return [("Keras (float32)", _run_keras_file, FLOAT32)]
     if suffix == ".pt2" or is_torch(model):
+        from gatewright.frontends.torch.run import roundings
+
+        more = roundings(model)
         return [
-            ("PyTorch, ATen operations (float64)", _run_torch("run_float64"), FLOAT64),
-            ("PyTorch (float32)", _run_torch("run_module"), FLOAT32),
+            ("PyTorch, ATen operations (float64)", _run_torch("run_float64"), more * FLOAT64),
+            ("PyTorch (float32)", _run_torch("run_module"), more * FLOAT32),
         ]
     if hasattr(model, "predict") and hasattr(model, "get_config"):
         return [("Keras (float32)", _run_keras, FLOAT32)]

@@ -67,6 +67,11 @@ def run_float64(model: Any, inputs: Sequence[Reals]) -> list[Reals]:
     return _run(traced, answer, inputs, wide=True)
 
 
+def roundings(model: Any) -> float:
+    """Return how many times coarser than its arithmetic PyTorch computes some constants."""
+    return remembered(model).roundings
+
+
 class _Marked:
     """A tensor that depends on the input."""
 
