@@ -5,6 +5,7 @@ from __future__ import annotations
 from gatewright.base import Place, UnsupportedError
 from gatewright.frontends.custom import refuse_known
 from gatewright.frontends.keras import (
+    attention,
     convolution,
     dense,
     hgq_attention,
@@ -35,6 +36,7 @@ from gatewright.frontends.keras.operations import OPERATIONS
 from gatewright.frontends.keras.own import own_handler
 
 HANDLERS: tuple[Handler, ...] = (
+    *attention.HANDLERS,
     *convolution.HANDLERS,
     *dense.HANDLERS,
     *lookup.HANDLERS,
