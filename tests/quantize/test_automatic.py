@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from quantize_models import chain, classifier, dense, drawn_labels, samples
+from quantize_models import chain, classifier, dense, drawn_labels, integers, samples
 
 from gatewright.base import OptionError
-from gatewright.ir import Graph, Input, Node, Output, evaluate, infer, run_real
-from gatewright.num import Fixed, FixedArray, Overflow, Rounding
+from gatewright.ir import Graph, Input, Node, Output, infer, run_real
+from gatewright.num import Fixed, Overflow, Rounding
 from gatewright.ops import (
     Add,
     Affine,
@@ -27,25 +27,13 @@ from gatewright.ops import (
     Softmax,
 )
 from gatewright.quantize import Formats, quantize
-from gatewright.quantize.forward import decode, encode, forward
+from gatewright.quantize.forward import forward
 from gatewright.quantize.judge import relative_error
 
 RNG = np.random.default_rng(5)
 UNIFORM = Formats(
     tuple(("*", role, "fixed<16,6>") for role in ("weight", "bias", "activation", "input"))
 )
-
-
-def integers(graph, inputs):
-    """Run a quantized graph on integers and decode."""
-    encoded = {
-        i.name: FixedArray(
-            np.rint(np.ldexp(encode(graph, inputs)[i.name], i.type.frac)).astype(np.int64),
-            i.type.frac,
-        )
-        for i in graph.inputs
-    }
-    return decode(graph, {name: v.value for name, v in evaluate(graph, encoded).items()})
 
 
 def check(graph, x, q, tolerance):

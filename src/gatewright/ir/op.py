@@ -54,6 +54,7 @@ class Op(ABC):
         addresses: its operands address tables, so that they must have very few bits.
         index_operands: which operands hold positions or classes, that is integers: quantization
             leaves them exact.
+        nonzero_operands: which operands the operation divides by: their formats leave 0 out.
         constants: names of the fields that hold constants to be rounded when a model is quantized.
         rounds: how its result gets a format where it does not follow from the operands': by
             `with_format`, by `with_bits`, or "" where it follows.
@@ -67,6 +68,7 @@ class Op(ABC):
     growth: ClassVar[Growth] = ""
     addresses: ClassVar[bool] = False
     index_operands: ClassVar[tuple[int, ...]] = ()
+    nonzero_operands: ClassVar[tuple[int, ...]] = ()
     constants: ClassVar[tuple[str, ...]] = ()
     rounds: ClassVar[Rounds] = ""
     whole_operands: ClassVar[tuple[int, ...]] = ()
@@ -134,6 +136,14 @@ class Op(ABC):
         """Return the operation with formats that keep its result within about `2**-bits`.
 
         Where `rounds` is "bits".
+        """
+        raise NotImplementedError(self.kind)
+
+    def index_range(self, *shapes: tuple[int, ...]) -> tuple[int, int]:
+        """Return the smallest and largest number that `index_operands` can hold.
+
+        Args:
+            shapes: of the operands' samples.
         """
         raise NotImplementedError(self.kind)
 

@@ -9,9 +9,11 @@ import numpy as np
 
 from gatewright.base import ModelError
 from gatewright.hw import Module
-from gatewright.ir import Reals
+from gatewright.ir import Pull, Reals
 from gatewright.num import FixedArray, Intervals
+from gatewright.ops.derivative import weighted
 from gatewright.ops.elementwise import Binary, pad_reals
+from gatewright.ops.jumps import slope_of
 
 RELATIONS: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
     "equal": np.equal,
@@ -75,6 +77,13 @@ class Compare(Binary):
             holds = m.less(b, a)
         opposite = self.relation in ("not_equal", "greater_equal", "less_equal")
         return m.not_(holds) if opposite else holds
+
+    def pullback(self, xs: list[Reals], y: Reals) -> Pull | None:
+        """Give the operands a slope in place of the jump; see `ops.jumps`."""
+        rank = y.ndim - 1
+        apart = np.subtract(*(pad_reals(v, rank) for v in xs))
+        slope = np.full(apart.shape, slope_of(apart))
+        return weighted([slope, -slope], xs)
 
     def luts(self, y: Intervals, *x: Intervals) -> float | None:
         """Count a LUT for two bits of each pair."""

@@ -12,13 +12,12 @@ STEP = 1e-5
 
 def elementwise(op: Op, xs: list[Reals]) -> Pull:
     """Return the pullback of an operation on single elements that broadcasts its operands."""
-    slopes = [slope(op, xs, k) for k in range(len(xs))]
+    slopes = [slope(op, xs, k, STEP * (1 + np.abs(x))) for k, x in enumerate(xs)]
     return weighted(slopes, xs)
 
 
-def slope(op: Op, xs: list[Reals], k: int) -> Reals:
-    """Return the derivative of an elementwise operation in its operand `k`."""
-    step = STEP * (1 + np.abs(xs[k]))
+def slope(op: Op, xs: list[Reals], k: int, step: Reals) -> Reals:
+    """Return the difference quotient of an elementwise operation in its operand `k`."""
     up, down = list(xs), list(xs)
     up[k], down[k] = xs[k] + step, xs[k] - step
     difference = op.real(*up) - op.real(*down)

@@ -39,6 +39,7 @@ class Divide(Binary):
     out: Quantize | None = None
     at_zero: float | None = None
     growth = "narrows"
+    nonzero_operands = (1,)
     rounds = "format"
 
     @property

@@ -26,6 +26,7 @@ class DivideConstant(Unary):
     """
 
     divisor: Ints
+    growth = "keeps"
 
     @classmethod
     def of(cls, divisor: object) -> DivideConstant:

@@ -87,12 +87,6 @@ class Lookup(Unary):
         assert isinstance(out, Quantize)
         if self.function is None:
             return self
-        live = out.width > 0
-        frac = int(np.max(out.frac[live], initial=-(2**20))) if live.any() else 0
-        top = int(np.max((out.width - out.signed - out.frac)[live], initial=-(2**20)))
-        signed = bool(out.signed.any())
-        width = max(top + frac, 0) + signed if live.any() else 0
-        one = Quantize.to(signed, width, frac, out.rounding, out.overflow)
         if not x:
             raise UnsupportedError(
                 "a function given as Python code stands behind a value without a format",
@@ -101,7 +95,7 @@ class Lookup(Unary):
             )
         point = int(x[0].frac.max(initial=0))
         low, high = x[0].aligned(point)
-        return Lookup.of(self.function, int(low.min()), int(high.max()), point, one)
+        return Lookup.of(self.function, int(low.min()), int(high.max()), point, _widest(out))
 
     def _index(self, q: Ints, frac: Ints) -> Ints:
         """Return where the values of inputs stand; -1 where there is none."""
@@ -194,6 +188,16 @@ class Lookup(Unary):
         ends = [np.abs(self.real(xs[0] + sign * es[0]) - y) for sign in (-1.0, 1.0)]
         moved = np.nan_to_num(np.maximum(*ends), nan=np.inf, posinf=np.inf)
         return np.asarray(np.where(es[0] > 0, moved, 0.0) + 8 * u * np.maximum(1, np.abs(y)))
+
+
+def _widest(out: Quantize) -> Quantize:
+    """Return one format that holds all of a quantizer's."""
+    live = out.width > 0
+    signed = bool((out.signed & live).any())
+    frac = int(out.frac.max(initial=-(2**20), where=live)) if live.any() else 0
+    top = out.width - out.signed - out.frac
+    width = int(top.max(initial=-frac, where=live)) + frac + signed if live.any() else 0
+    return Quantize.to(signed, width, frac, out.rounding, out.overflow)
 
 
 def _called(function: NumberFunction, x: Reals) -> Reals:

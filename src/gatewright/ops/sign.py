@@ -8,9 +8,11 @@ import numpy as np
 
 from gatewright.base import ModelError
 from gatewright.hw import Module
-from gatewright.ir import Reals
+from gatewright.ir import Pull, Reals
 from gatewright.num import FixedArray, Intervals, Ints
+from gatewright.ops.derivative import weighted
 from gatewright.ops.elementwise import Unary
+from gatewright.ops.jumps import slope_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +57,10 @@ class Sign(Unary):
         if self.zero == 0:
             rest = m.select(m.equal(a, zero), zero, rest)
         return m.select(m.less(a, zero), m.constant(-1), rest)
+
+    def pullback(self, xs: list[Reals], y: Reals) -> Pull | None:
+        """Give the operand a slope in place of the jump; see `ops.jumps`."""
+        return weighted([np.full(y.shape, 2 * slope_of(xs[0]))], xs)
 
     def luts(self, y: Intervals, *x: Intervals) -> float | None:
         """Count a sixth of a LUT for each bit that is compared with 0."""

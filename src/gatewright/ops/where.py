@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from gatewright.hw import Module
-from gatewright.ir import Reals
+from gatewright.ir import Pull, Reals
 from gatewright.num import FixedArray, Intervals
+from gatewright.ops.derivative import weighted
 from gatewright.ops.elementwise import Joined, pad_reals
 from gatewright.ops.truth import require_truth
 
@@ -18,6 +19,7 @@ class Where(Joined):
     """Give the second operand where the first is 1, the third where it is 0."""
 
     growth = "keeps"
+    index_operands = (0,)
 
     def join_types(self, *x: Intervals) -> Intervals:
         """Return both ranges joined, or the one that is always chosen."""
@@ -48,6 +50,16 @@ class Where(Joined):
         """Build a multiplexer."""
         condition, a, b = x
         return m.select(condition, a, b)
+
+    def index_range(self, *shapes: tuple[int, ...]) -> tuple[int, int]:
+        """Return the two truth values."""
+        return 0, 1
+
+    def pullback(self, xs: list[Reals], y: Reals) -> Pull | None:
+        """Give what is chosen its gradient, and the choice the difference."""
+        condition, a, b = (pad_reals(v, y.ndim - 1) for v in xs)
+        chosen = np.broadcast_to(condition != 0, y.shape).astype(np.float64)
+        return weighted([np.broadcast_to(a - b, y.shape), chosen, 1 - chosen], xs)
 
     def luts(self, y: Intervals, *x: Intervals) -> float | None:
         """Count a LUT for two bits."""

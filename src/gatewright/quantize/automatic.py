@@ -9,13 +9,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 from threadpoolctl import threadpool_limits
 
-from gatewright.base import VerificationError
+from gatewright.base import DataError, Place, VerificationError
 from gatewright.ir import Graph, Reals, describe, evaluate, infer
 from gatewright.num import FixedArray, Intervals
 from gatewright.ops import Affine, Constant, Dense, LeakyRelu, ScaledQuantize
 from gatewright.passes.graph.fold_affine import fold_affine
 from gatewright.quantize.cost import layer_costs
-from gatewright.quantize.data import Calibration, Part, constant_elements, prepare
+from gatewright.quantize.data import Calibration, Part, constant_elements, outliers, prepare
 from gatewright.quantize.formats import Formats
 from gatewright.quantize.forward import decode, encode, forward
 from gatewright.quantize.judge import Judge, best_temperature, check_tolerance
@@ -23,7 +23,7 @@ from gatewright.quantize.learn import HELD, learn
 from gatewright.quantize.load import Load, chunks, cut
 from gatewright.quantize.material import Material
 from gatewright.quantize.search import Candidate, Progress, Search
-from gatewright.quantize.structure import Structure, analyse
+from gatewright.quantize.structure import Structure, analyse, scale_averages
 
 MOST_LOOKS = 6
 """Models that may be tried on the report's data; where none is within the tolerance, the first is
@@ -142,8 +142,9 @@ def _quantize(
     host_outputs: bool,
 ) -> Quantized:
     data = prepare(graph, calibration, labels, seed)
-    structure = analyse(fold_affine(graph), host_outputs)
+    structure = analyse(fold_affine(scale_averages(graph)), host_outputs)
     check_rules(structure, formats)
+    check_indices(structure, data)
     judge, final = _judges(structure.graph, data)
     material = learn(structure, data, seed, progress)
     search = Search(structure, material, judge, tolerance, formats, progress)
@@ -178,7 +179,7 @@ def check_rules(structure: Structure, formats: Formats) -> None:
     """Refuse rules that meet nothing that is to be quantized."""
     nodes = {node.name: node for node in structure.graph.nodes}
     weighted = [nodes[n] for n in nodes if n in structure.weighted]
-    sited = [nodes[n] for n, site in structure.sites.items() if site.role != "input"]
+    sited = [nodes[n] for n, site in structure.sites.items() if site.role not in ("input", "index")]
     biased = [node for node in weighted if isinstance(node.op, Dense | Affine)]
     formats.check_used(
         {
@@ -188,6 +189,22 @@ def check_rules(structure: Structure, formats: Formats) -> None:
             "input": [n for n, site in structure.sites.items() if site.role == "input"],
         }
     )
+
+
+def check_indices(structure: Structure, data: Calibration) -> None:
+    """Refuse fractions where positions or classes are expected."""
+    for name, site in structure.sites.items():
+        if site.role != "index":
+            continue
+        for part in (data.fit, data.choice, data.report):
+            x = part.inputs[name]
+            if (x != np.rint(x)).any():
+                raise DataError(
+                    "an input of positions or classes holds fractions",
+                    place=Place(structure.graph.source, name, "calibration"),
+                    found=float(x[x != np.rint(x)][0]),
+                    supported=f"whole numbers from {site.limits[0]} to {site.limits[1]}",
+                )
 
 
 def _judges(graph: Graph, data: Calibration) -> tuple[Judge, Judge]:
@@ -248,13 +265,24 @@ def _integers(graph: Graph, inputs: Mapping[str, Reals]) -> dict[str, Reals]:
 
 
 def _notes(data: Calibration) -> list[str]:
+    notes = []
     constant = constant_elements(data.fit)
-    if not constant:
-        return []
-    names = ", ".join(constant[:8]) + (
-        f" and {len(constant) - 8} more" if len(constant) > 8 else ""
-    )
-    return [f"never change in the calibration data, so the firmware may ignore them: {names}"]
+    if constant:
+        names = _some(constant)
+        notes.append(
+            f"never change in the calibration data, so the firmware may ignore them: {names}"
+        )
+    far = outliers((data.fit, data.choice, data.report))
+    if far:
+        notes.append(
+            "a few calibration samples lie far outside of the others and cost bits, as the formats "
+            f"take them into account (drop them, or fix the input's format): {_some(far)}"
+        )
+    return notes
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
 
 
 def _choices(structure: Structure, best: Candidate, material: Material) -> list[LayerChoice]:

@@ -8,17 +8,25 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from gatewright.ir import Input, Node, Op, Reals, located
-from gatewright.num import Fixed, Intervals, Ints, Rounding
+from gatewright.num import Fixed, Intervals, Ints, Overflow, Rounding, dyadic
 from gatewright.ops import (
     Affine,
+    Clip,
     Constant,
     Dense,
     Embedding,
     LeakyRelu,
+    Quantize,
     Relu,
     ScaledQuantize,
 )
-from gatewright.quantize.activations import SiteFormat, choose_format, quantizer, user_format
+from gatewright.quantize.activations import (
+    COARSEST,
+    SiteFormat,
+    choose_format,
+    quantizer,
+    user_format,
+)
 from gatewright.quantize.constants import (
     Situation,
     refuse,
@@ -32,7 +40,7 @@ from gatewright.quantize.formats import Formats
 from gatewright.quantize.forward import apply
 from gatewright.quantize.learn import has_matrix, rows_of
 from gatewright.quantize.material import Built, Material, Prices
-from gatewright.quantize.structure import Site, Structure
+from gatewright.quantize.structure import READS_RAW, Site, Structure
 from gatewright.quantize.weights import choose, fit
 
 RIDGE = 0.02
@@ -125,18 +133,42 @@ class Build:
             self.values[i.name], self.types[i.name] = x, i.type
             return
         site = self.structure.sites[i.name]
+        if site.role == "index":
+            self._index(i, site)
+            return
         fixed = self.formats.find("input", i.name)
         chosen = self._format(site, x, None, fixed)
         op = quantizer(chosen, x.shape[1:], Rounding.RND)
-        self.types[i.name] = Intervals.of(
-            *(np.broadcast_to(v, i.shape) for v in (op.format.lo, op.format.hi, op.format.frac))
+        low, high, frac = op.format.lo, op.format.hi, op.format.frac
+        encode: tuple[Op, ...] = (op,)
+        least = self.material.extremes[i.name][0]
+        if site.is_divisor and (least > 0).all():  # a type from one unit on
+            low = np.maximum(low, 1)
+            encode = (op, Clip(float(np.ldexp(1.0, -int(frac.min())))))
+        self.types[i.name] = Intervals.of(*(np.broadcast_to(v, i.shape) for v in (low, high, frac)))
+        for step in encode:
+            x = step.real(x)
+        self.values[i.name] = x
+        self.inputs.append(replace(i, type=self.types[i.name], encode=(*i.encode, *encode)))
+
+    def _index(self, i: Input, site: Site) -> None:
+        """Take whole numbers as they are: in the range that their readers know, or were given."""
+        least, most = self.material.extremes[i.name]
+        low, high = min(site.limits[0], int(least.min())), max(site.limits[1], int(most.max()))
+        fmt = Fixed.holding(low, high, 0)
+        encode = (
+            Quantize.to_format(fmt, Rounding.RND, Overflow.SAT),
+            Clip(float(low), float(high)),
         )
-        self.values[i.name] = op.real(x)
-        self.inputs.append(replace(i, type=self.types[i.name], encode=(*i.encode, op)))
+        self.types[i.name] = Intervals.of(np.full(i.shape, low), np.full(i.shape, high), 0)
+        self.values[i.name] = self.material.inputs[i.name]
+        self.inputs.append(replace(i, type=self.types[i.name], encode=(*i.encode, *encode)))
 
     def _node(self, node: Node) -> None:
         """Round a node's constants, compute it, and give its result a format where wanted."""
-        inputs = tuple(self.renamed.get(name, name) for name in node.inputs)
+        # A quantizer of the user's reads the value itself, not what it was rounded to for others.
+        raw = isinstance(node.op, READS_RAW)
+        inputs = tuple(n if raw else self.renamed.get(n, n) for n in node.inputs)
         site = self.structure.sites.get(node.name)
         if node.name in self.structure.weighted:
             node = replace(node, op=self._round_constants(node, inputs))
@@ -180,18 +212,33 @@ class Build:
                 per_bit = per_bit + ADDRESS_PRICE
             lut = self.prices.lut * self.prices.site.get(site.value, 1.0)
             limiter = np.inf if site.is_output and bounds is not None else 6 * lut
+            grid = grid_of(rows) if site.role == "input" else None
             chosen = choose_format(
-                rows, look.sensitivity, lut * per_bit, limiter, look.extremes, bounds
+                rows, look.sensitivity, lut * per_bit, limiter, look.extremes, bounds, grid
             )
             if site.is_address:
                 most = ADDRESS_BITS - chosen.signed - chosen.top
                 chosen = replace(chosen, frac=np.minimum(chosen.frac, most))
+            if site.is_divisor:
+                chosen = self._without_zero(site, chosen, bounds)
         self.sites[site.value] = chosen
         return chosen
 
     def _is_tied(self, name: str) -> bool:
         """Say whether a node is one of several that are one operation."""
         return False
+
+    def _without_zero(
+        self, site: Site, chosen: SiteFormat, bounds: tuple[Reals, Reals] | None
+    ) -> SiteFormat:
+        """Return one format for all in which the smallest divisor is a unit at least."""
+        low, high = self.material.extremes[site.value] if bounds is None else bounds
+        nearest = np.where(low > 0, low, np.where(high < 0, -high, 0.0)).min()
+        if nearest <= 0:
+            return chosen  # `infer` of the division says what to do
+        unit = -int(np.floor(np.log2(nearest)))
+        frac = np.full(chosen.frac.shape, max(int(chosen.frac.max()), unit))
+        return replace(chosen, frac=frac)
 
     def _look(self, site: Site, x: Reals) -> Look:
         """Return what the format of a value is chosen on."""
@@ -403,6 +450,12 @@ class Build:
             wanted += "_"
         self.taken.add(wanted)
         return wanted
+
+
+def grid_of(rows: Reals) -> Ints:
+    """Return the binary points on which columns of numbers stand: 0 or less for whole numbers."""
+    frac = dyadic(rows)[1]
+    return np.asarray(np.where(rows != 0, frac, COARSEST).max(0), np.int64)
 
 
 def last_uses(structure: Structure) -> dict[str, list[str]]:

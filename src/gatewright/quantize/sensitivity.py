@@ -48,11 +48,16 @@ def is_class_score(graph: Graph, output: Output, labelled: bool) -> bool:
 
 
 def spreads(z: Reals) -> Reals:
-    """Return the spread of each element of a value, (elements,); one that hardly moves counts."""
+    """Return the spread of each element of a value, (elements,).
+
+    Of one that does not move it is that of the others; where none moves, the largest magnitude.
+    """
     flat = z.reshape(len(z), -1)
-    most = np.abs(flat).max(0, initial=0.0)
-    floor = 1e-12 * np.maximum(most, most.max(initial=0.0))
-    return np.asarray(np.maximum(flat.std(0), np.maximum(floor, 1e-300)), np.float64)
+    spread = flat.std(0)
+    still = spread <= 1e-12 * np.abs(flat).max(initial=0.0)
+    moving = spread[~still]
+    common = float(np.sqrt((moving**2).mean())) if moving.size else float(np.abs(flat).max())
+    return np.where(still, common or 1.0, spread)
 
 
 def roots(

@@ -8,10 +8,24 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from gatewright.base import UnsupportedError
-from gatewright.ir import Graph, Node, Op
+from gatewright.ir import Graph, Node, Op, shapes
 from gatewright.num import FixedArray
-from gatewright.ops import OPERATIONS, Constant, Dense, Function, Relu, ScaledQuantize, Softmax
+from gatewright.ops import (
+    OPERATIONS,
+    Affine,
+    Constant,
+    Dense,
+    DivideConstant,
+    Function,
+    Quantize,
+    Relu,
+    ScaledQuantize,
+    Softmax,
+)
 from gatewright.quantize.tie_groups import join_rounding, join_wanted, joined, tie_groups
+
+READS_RAW = (Quantize, ScaledQuantize)
+"""The user's own quantizers read a value before it is rounded for others."""
 
 GRAINED_BITS = 16
 """Constants within so many bits count as quantized by the user where their input is."""
@@ -26,6 +40,8 @@ class Site:
         layer: the user's layer that gives it.
         role: "input", "index" (an input of whole numbers, which stays exact), "activation" (a
             quantizer behind it) or "function" (the operation rounds its own result).
+        is_divisor: something is divided by it, so that it must not be rounded to 0.
+        limits: of an "index", the smallest and largest number that its readers know.
         dense: where not empty, the dense node whose bias takes the half unit of rounding, so that
             the quantizer only drops bits: nothing but a ReLU stands between.
         is_output: it leaves the firmware.
@@ -38,6 +54,8 @@ class Site:
     dense: str = ""
     is_output: bool = False
     is_address: bool = False
+    limits: tuple[int, int] = (0, 0)
+    is_divisor: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,21 +101,8 @@ def analyse(graph: Graph, host_outputs: bool = True) -> Structure:
         if node.op.constants and not is_quantized(node, known, fed_by_scale)
     )
     indices = index_inputs(graph)
-    wanted: dict[str, bool] = {}
-    for node in graph.nodes:
-        if node.op.growth == "narrows":
-            for k, name in enumerate(node.inputs):
-                if k not in node.op.index_operands:
-                    _require(name, nodes, known, wanted, node.op.addresses)
+    wanted = _wanted(graph, nodes, known)
     outputs = {o.value for o in graph.outputs}
-    for name in outputs:
-        _require(name, nodes, known, wanted, False)
-    for i in graph.inputs:
-        if i.type is None:
-            wanted.setdefault(i.name, False)
-    for node in graph.nodes:
-        if node.op.rounds == "format" and not node.op.is_formatted:
-            wanted.setdefault(node.name, False)
     groups = tie_groups(graph)
     weighted = joined(groups, weighted)
     join_wanted(groups, known, wanted)
@@ -108,8 +113,46 @@ def analyse(graph: Graph, host_outputs: bool = True) -> Structure:
         if name in wanted
     }
     rounding = join_rounding(groups, {name: site.dense for name, site in sites.items()})
-    sites = {name: replace(site, dense=rounding[name]) for name, site in sites.items()}
+    divided = divisors(graph)
+    sites = {
+        name: replace(site, dense=rounding[name], is_divisor=name in divided)
+        for name, site in sites.items()
+    }
     return Structure(graph, sites, weighted, known, tuple(notes))
+
+
+def _wanted(graph: Graph, nodes: dict[str, Node], known: frozenset[str]) -> dict[str, bool]:
+    """Return the values that must get a format, and whether each addresses a table."""
+    wanted: dict[str, bool] = {}
+    for node in graph.nodes:
+        if node.op.growth == "narrows":
+            for k, name in enumerate(node.inputs):
+                if k not in node.op.index_operands:
+                    _require(name, nodes, known, wanted, node.op.addresses)
+    for name in dict.fromkeys(o.value for o in graph.outputs):
+        _require(name, nodes, known, wanted, False)
+    for i in graph.inputs:
+        if i.type is None:
+            wanted.setdefault(i.name, False)
+    for node in graph.nodes:
+        if node.op.rounds == "format" and not node.op.is_formatted:
+            wanted.setdefault(node.name, False)
+    return wanted
+
+
+def scale_averages(graph: Graph) -> Graph:
+    """Return the graph with divisions that are no shift as scales, which are rounded like weights.
+
+    A division of what has a format already stays: the quantizer behind it says what it means.
+    """
+    known = known_values(graph)
+    nodes = []
+    for node in graph.nodes:
+        op = node.op
+        if isinstance(op, DivideConstant) and not op.is_shift and node.inputs[0] not in known:
+            node = replace(node, op=Affine(1.0 / op.divisor, np.zeros(op.divisor.shape)))
+        nodes.append(node)
+    return graph.with_nodes(nodes)
 
 
 def refuse_unknown(nodes: Iterable[Node], graph: Graph) -> None:
@@ -193,23 +236,35 @@ def is_quantized(node: Node, known: frozenset[str], scaled: set[str]) -> bool:
     return is_grained(np.asarray(getattr(op, op.constants[0])))
 
 
-def index_inputs(graph: Graph) -> frozenset[str]:
-    """Return the inputs that are read as positions or classes, whatever moves them before."""
+def index_inputs(graph: Graph) -> dict[str, tuple[int, int]]:
+    """Return the inputs that are read as positions or classes, with what their readers know."""
     sources = {node.name: node for node in graph.nodes}
-    found = set()
-    stack = [
-        node.inputs[k]
-        for node in graph.nodes
-        for k in node.op.index_operands
-        if k < len(node.inputs)
-    ]
+    forms = shapes(graph) if any(node.op.index_operands for node in graph.nodes) else {}
+    found: dict[str, tuple[int, int]] = {}
+    for node in graph.nodes:
+        stack = [node.inputs[k] for k in node.op.index_operands if k < len(node.inputs)]
+        while stack:
+            name = stack.pop()
+            if name in sources:  # whatever moves positions before they are read
+                stack += sources[name].inputs if sources[name].op.wiring else ()
+                continue
+            low, high = node.op.index_range(*(forms[n] for n in node.inputs))
+            old = found.get(name, (low, high))
+            found[name] = min(low, old[0]), max(high, old[1])
+    return found
+
+
+def divisors(graph: Graph) -> set[str]:
+    """Return the values that something is divided by, and what they are moved from."""
+    nodes = {node.name: node for node in graph.nodes}
+    found: set[str] = set()
+    stack = [node.inputs[k] for node in graph.nodes for k in node.op.nonzero_operands]
     while stack:
         name = stack.pop()
-        if name not in sources:
-            found.add(name)
-        elif sources[name].op.wiring:
-            stack += sources[name].inputs
-    return frozenset(found)
+        found.add(name)
+        if name in nodes and nodes[name].op.wiring:
+            stack += nodes[name].inputs
+    return found
 
 
 def _require(
@@ -234,12 +289,13 @@ def _site(
     nodes: dict[str, Node],
     is_output: bool,
     address: bool,
-    indices: frozenset[str],
+    indices: dict[str, tuple[int, int]],
 ) -> Site:
     node = nodes.get(name)
     if node is None:
         role = "index" if name in indices else "input"
-        return Site(name, name, role, is_output=is_output, is_address=address)
+        limits = indices.get(name, (0, 0))
+        return Site(name, name, role, is_output=is_output, is_address=address, limits=limits)
     layer = node.layer or node.name
     if node.op.rounds == "format":
         return Site(name, layer, "function", is_output=is_output, is_address=address)
@@ -249,6 +305,8 @@ def _site(
 def _rounding_dense(node: Node, graph: Graph, nodes: dict[str, Node]) -> str:
     """Return the dense node from which only ReLUs lead to this one, or nothing."""
     readers, outputs = graph.readers(), {o.value for o in graph.outputs}
+    if any(isinstance(reader.op, READS_RAW) for reader in readers[node.name]):
+        return ""
     while isinstance(node.op, Relu) and node.op.low == 0:
         source = nodes.get(node.inputs[0])
         if source is None or len(readers[source.name]) > 1 or source.name in outputs:
