@@ -8,7 +8,10 @@ has exactly the width of its wire and no tool has to extend anything by its own 
 
 from __future__ import annotations
 
+import numpy as np
+
 from gatewright.hw import Kind, Module
+from gatewright.num import Ints
 
 ALL = -1
 """Mask of the bits read where every bit is."""
@@ -100,6 +103,13 @@ class Nets:
         if low < 0:
             pieces.append(f"{min(-low, width)}'d0")
         return pieces[0] if len(pieces) == 1 else f"{{{', '.join(pieces)}}}"
+
+    def read(self, s: int, low: Ints, width: int) -> None:
+        """Note that `width` bits of a net are read from each of some positions on."""
+        s = self.root[s]
+        bits = np.zeros(self.width[s], np.bool_)
+        bits[low[:, None] + np.arange(width)] = True
+        self.used[s] |= int.from_bytes(np.packbits(bits, bitorder="little").tobytes(), "little")
 
     def _above(self, s: int, name: str, count: int) -> str:
         """Return `count` bits from above the top of a net."""

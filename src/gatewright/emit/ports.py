@@ -30,6 +30,7 @@ def write_inputs(scope: Scope) -> None:
             continue
         if len(signals) == 1:
             nets.name[signals[0]] = port
+            scope.buses.vector[-1, port] = signals[0]
             continue
         whole = scope.buses.vector[-1, port] = scope.vector(port, width)
         low = 0

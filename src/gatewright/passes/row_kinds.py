@@ -83,6 +83,13 @@ class RowKind:
     rows: Ints
     fed: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
 
+    @property
+    def apart(self) -> list[RowKind]:
+        """Those with and those without constants that are fed in."""
+        if not len(self.fed):
+            return [self]
+        return [RowKind(np.setdiff1d(self.rows, self.fed)), RowKind(self.fed, self.fed)]
+
 
 def ops_at_rows(node: Node, leading: tuple[int, ...]) -> list[Op]:
     """Return an operation's part at each row; a single one where all rows have the same."""

@@ -97,8 +97,9 @@ class Rows:
             kernel = self._kernel_of(job, row_ops, [_row(t, first) for t in types],
                                      repeated or len(kind.rows) > 1)  # fmt: skip
             if kernel is not None and kernel.worth:
-                found = _use(module, kernel, [rows[kind.rows] for rows in inputs])
-                results.put(kind, found)
+                for alike in kind.apart:  # each of their own, so that each is a regular pattern
+                    used = _use(module, kernel, [rows[alike.rows] for rows in inputs])
+                    results.put(alike, used)
                 continue
             for p in kind.rows.tolist():
                 row = [rows[p] for rows in inputs]
