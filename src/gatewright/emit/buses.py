@@ -15,7 +15,7 @@ import numpy as np
 from gatewright.emit.loops import Loop, Places, find_loop
 from gatewright.emit.nets import Nets
 from gatewright.hw import Kind, Module
-from gatewright.hw.bulk import values
+from gatewright.hw.bulk import instance_rows, values
 from gatewright.num import Ints
 
 INSTANCE = int(Kind.INSTANCE)
@@ -23,6 +23,8 @@ Key = tuple[int, str]
 """The vector of a port: the instance's number (-1 for the module's own inputs) and the port."""
 Feed = tuple[int, int, int]
 """What an element of a port takes: a signal, bits of it to drop, bits to take."""
+Elements = tuple[Ints, Ints, Ints]
+"""The same of many elements, as arrays."""
 
 
 @dataclass(frozen=True)
@@ -90,11 +92,10 @@ class PortFeeds:
     width: Ints
 
     @property
-    def flat(self) -> list[Feed]:
+    def flat(self) -> Elements:
         """All elements, copy after copy."""
         width = np.broadcast_to(self.width, self.signals.shape)
-        return list(zip(self.signals.ravel().tolist(), self.drop.ravel().tolist(),
-                        width.ravel().tolist(), strict=True))  # fmt: skip
+        return self.signals.ravel(), self.drop.ravel(), width.ravel()
 
 
 def instance_feeds(m: Module, number: int) -> dict[str, PortFeeds]:
@@ -146,12 +147,14 @@ class Buses:
             self._put(rows, len(self.keys), np.cumsum(own) - own)
             self.keys.append((-1, port))
         live = np.frombuffer(self.live, np.uint8) if self.live else np.zeros(0, np.uint8)
-        found = np.flatnonzero((values(m.kind) == INSTANCE) & (live != 0))
-        numbers = values(m.imm)[found] >> 32
-        for number in np.unique(numbers).tolist():
-            self._enter(number, found[numbers == number])
         self.needed = bytearray(len(m))
-        self._mark(np.unique(numbers).tolist())
+        used = []
+        for number, rows in enumerate(instance_rows(m)):
+            alive = rows[live[rows] != 0]
+            if alive.size:
+                self._enter(number, alive)
+                used.append(number)
+        self._mark(used)
 
     def _put(self, rows: Ints, key: Ints | int, low: Ints) -> None:
         self.place.key[rows], self.place.low[rows] = key, low
@@ -205,30 +208,31 @@ class Buses:
                 if not isinstance(piece, Run):
                     needed[piece[0]] = 1
 
-    def output_feeds(self, signals: Sequence[int]) -> list[Feed]:
+    def output_feeds(self, signals: Sequence[int]) -> Elements:
         """Return what feeds an output port of the module."""
-        width = self.nets.width
-        return [(s, 0, width[s]) for s in signals if width[s]]
+        rows = np.asarray(signals, np.int64)
+        width = self.place.width[rows]
+        return rows[width > 0], np.zeros(int((width > 0).sum()), np.int64), width[width > 0]
 
-    def pieces(self, feeds: Sequence[Feed]) -> list[Feed | Run]:
+    def pieces(self, feeds: Elements) -> list[Feed | Run]:
         """Split a port into runs of two or more elements that lie in one vector, and the rest."""
-        if not feeds:
+        s, drop, width = feeds
+        if not s.size:
             return []
-        s, drop, width = np.asarray(feeds, np.int64).T
         key, low = self.place.key[s], self.place.low[s]
         whole = (drop == 0) & (width == self.place.width[s]) & (key >= 0)
         joins = whole[1:] & whole[:-1] & (key[1:] == key[:-1]) & (low[1:] == (low + width)[:-1])
         first = np.flatnonzero(np.concatenate([[True], ~joins]))
-        ends = np.append(first[1:], len(feeds))
+        ends = np.append(first[1:], len(s))
         total = np.concatenate([[0], np.cumsum(width)])
         return [
             Run(self.keys[key[i]], int(low[i]), int(total[j] - total[i]))
             if j - i > 1
-            else feeds[i]
+            else (int(s[i]), int(drop[i]), int(width[i]))
             for i, j in zip(first.tolist(), ends.tolist(), strict=True)
         ]
 
-    def parts(self, feeds: Sequence[Feed]) -> list[str]:
+    def parts(self, feeds: Elements) -> list[str]:
         """Return the expressions that make up a port, lowest first."""
         return [
             self.nets.part(self.vector[piece.key], piece.low, piece.width)

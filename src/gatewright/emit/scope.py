@@ -6,12 +6,15 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from gatewright.base import Namer, OptionError
 from gatewright.base.names import RESERVED
 from gatewright.emit.buses import Buses
 from gatewright.emit.header import safe
 from gatewright.emit.nets import Nets
 from gatewright.hw import Kind, Module
+from gatewright.hw.bulk import instance_rows, is_structure, values
 
 CONST, INPUT, REG = int(Kind.CONST), int(Kind.INPUT), int(Kind.REG)
 SHIFT, INSTANCE = int(Kind.SHIFT), int(Kind.INSTANCE)
@@ -83,6 +86,8 @@ class Scope:
 
 def live_rows(m: Module) -> bytearray:
     """Return a mask of the rows that an output depends on, through registers and instances."""
+    if is_structure(m):
+        return _live_rows_of_structure(m)
     live, called = bytearray(len(m)), bytearray(len(m.instances))
     a, b, c, kind = m.a, m.b, m.c, m.kind
     todo = m.output_signals
@@ -99,6 +104,18 @@ def live_rows(m: Module) -> bytearray:
         else:
             todo += (a[s], b[s], c[s])
     return live
+
+
+def _live_rows_of_structure(m: Module) -> bytearray:
+    """Return the live rows of a module that only connects others: instances from last to first."""
+    live = np.zeros(len(m), np.bool_)
+    live[m.output_signals] = True
+    rows = instance_rows(m)
+    used = [n for n, own in enumerate(rows) if own.size]
+    for number in sorted(used, key=lambda n: -int(rows[n][0])):
+        if live[rows[number]].any():
+            live[values(m.instances[number].inputs)] = True
+    return bytearray(live.tobytes())
 
 
 def check_ports(m: Module) -> list[str]:
@@ -140,8 +157,11 @@ def name_rows(scope: Scope) -> None:
                 name[s] = namer.name(f"{port}_{i}")
     root, signed, a = nets.root, nets.signed, m.a
     free = not any(KEPT.fullmatch(port) for port in (*m.inputs, *m.outputs, scope.design.top))
-    for s, kind in enumerate(kinds):
-        if not live[s] or name[s] is not None or not width[s] or kind in elsewhere:
+    alive = np.frombuffer(live, np.uint8) != 0 if live else np.zeros(0, np.bool_)
+    rows = np.flatnonzero(alive & ~np.isin(values(kinds), elsewhere)).tolist()
+    for s in rows:
+        kind = kinds[s]
+        if name[s] is not None or not width[s]:
             continue
         if kind == SHIFT and width[s] == width[a[s]] and signed[s] == signed[a[s]]:
             root[s] = root[a[s]]

@@ -85,6 +85,14 @@ def is_structure(m: Module) -> bool:
     return not any(count for kind, count in enumerate(kinds) if kind not in STRUCTURE)
 
 
+def instance_rows(m: Module) -> list[Ints]:
+    """Return the rows of each instance's outputs, in order."""
+    rows = np.flatnonzero(values(m.kind) == INSTANCE)
+    numbers = values(m.imm)[rows] >> 32
+    ends = np.cumsum(np.bincount(numbers, minlength=len(m.instances)))
+    return np.split(rows[np.argsort(numbers, kind="stable")], ends[:-1])
+
+
 def with_children(m: Module, children: dict[int, Module]) -> Module:
     """Return a copy of a module whose instances use others in place of their modules.
 
@@ -103,13 +111,10 @@ def with_children(m: Module, children: dict[int, Module]) -> Module:
     for old in m.instances:
         child = children.get(id(old.module), old.module)
         new.instances.append(Instance(child, old.name, old.inputs, old.count))
-    rows = np.flatnonzero(values(new.kind) == INSTANCE)
-    imm = values(new.imm)[rows]
-    number, index = imm >> 32, imm & 0xFFFFFFFF
-    for n, instance in enumerate(new.instances):
-        own = rows[number == n]
-        port = index[number == n] % max(len(instance.module.output_signals), 1)
-        for name in ("lo", "hi", "frac"):
-            kinds = values(getattr(instance.module, name))[instance.module.output_signals]
-            values(getattr(new, name))[own] = kinds[port]
+    for instance, own in zip(new.instances, instance_rows(m), strict=True):
+        outputs = instance.module.output_signals
+        port = (values(new.imm)[own] & 0xFFFFFFFF) % max(len(outputs), 1)
+        kinds = instance.module.intervals(outputs)
+        for column, kind in ((new.lo, kinds.lo), (new.hi, kinds.hi), (new.frac, kinds.frac)):
+            values(column)[own] = kind[port]
     return new
