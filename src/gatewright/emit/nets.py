@@ -11,7 +11,8 @@ from __future__ import annotations
 import numpy as np
 
 from gatewright.hw import Kind, Module
-from gatewright.num import Ints
+from gatewright.hw.bulk import values
+from gatewright.num import Intervals, Ints
 
 ALL = -1
 """Mask of the bits read where every bit is."""
@@ -51,14 +52,11 @@ class Nets:
 
     def __init__(self, module: Module) -> None:
         const = int(Kind.CONST)
-        self.width = [
-            hi.bit_length() if lo >= 0 else max(hi, -lo - 1).bit_length() + 1
-            for lo, hi in zip(module.lo, module.hi, strict=True)
-        ]
-        self.signed = [lo < 0 for lo in module.lo]
-        self.value = [
-            imm if kind == const else 0 for kind, imm in zip(module.kind, module.imm, strict=True)
-        ]
+        lo, kind = values(module.lo), values(module.kind)
+        kinds = Intervals(lo, values(module.hi), values(module.frac))
+        self.width: list[int] = kinds.width.tolist()
+        self.signed: list[bool] = kinds.signed.tolist()
+        self.value: list[int] = np.where(kind == const, values(module.imm), 0).tolist()
         self.name: list[str | None] = [None] * len(module)
         self.root = list(range(len(module)))
         self.used = [0] * len(module)

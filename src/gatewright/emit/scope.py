@@ -14,7 +14,7 @@ from gatewright.emit.buses import Buses
 from gatewright.emit.header import safe
 from gatewright.emit.nets import Nets
 from gatewright.hw import Kind, Module
-from gatewright.hw.bulk import instance_rows, is_structure, values
+from gatewright.hw.bulk import distinct, is_structure, values
 
 CONST, INPUT, REG = int(Kind.CONST), int(Kind.INPUT), int(Kind.REG)
 SHIFT, INSTANCE = int(Kind.SHIFT), int(Kind.INSTANCE)
@@ -86,16 +86,18 @@ class Scope:
 
 def live_rows(m: Module) -> bytearray:
     """Return a mask of the rows that an output depends on, through registers and instances."""
-    if is_structure(m):
+    if is_structure(m, REG):
         return _live_rows_of_structure(m)
     live, called = bytearray(len(m)), bytearray(len(m.instances))
     a, b, c, kind = m.a, m.b, m.c, m.kind
-    todo = m.output_signals
+    todo = list(dict.fromkeys(m.output_signals))
     while todo:
         s = todo.pop()
         if s < 0 or live[s]:  # NONE is negative
             continue
         live[s] = 1
+        if kind[s] == INPUT:
+            continue
         if kind[s] == INSTANCE:
             number = m.imm[s] >> 32
             if not called[number]:  # once, not for each of its outputs
@@ -107,14 +109,19 @@ def live_rows(m: Module) -> bytearray:
 
 
 def _live_rows_of_structure(m: Module) -> bytearray:
-    """Return the live rows of a module that only connects others: instances from last to first."""
-    live = np.zeros(len(m), np.bool_)
-    live[m.output_signals] = True
-    rows = instance_rows(m)
-    used = [n for n, own in enumerate(rows) if own.size]
-    for number in sorted(used, key=lambda n: -int(rows[n][0])):
-        if live[rows[number]].any():
-            live[values(m.instances[number].inputs)] = True
+    """Return the live rows of a module that only connects others, perhaps through registers."""
+    live, called = np.zeros(len(m), np.bool_), set[int]()
+    kind, imm, a, b = values(m.kind), values(m.imm), values(m.a), values(m.b)
+    todo = distinct(np.asarray(m.output_signals, np.int64), len(m))
+    while todo.size:
+        live[todo] = True
+        registers = todo[kind[todo] == REG]
+        found = [a[registers], b[registers][b[registers] >= 0]]
+        for number in set((imm[todo[kind[todo] == INSTANCE]] >> 32).tolist()) - called:
+            called.add(number)
+            found.append(values(m.instances[number].inputs))
+        reached = distinct(np.concatenate(found), len(m))
+        todo = reached[~live[reached]]
     return bytearray(live.tobytes())
 
 

@@ -109,7 +109,7 @@ def feeding(plan: Plan, tables: Tables, numbers: Sequence[int]) -> Feeds:
         for part, number in zip(found, np.asarray(each, np.int64).T, strict=True):
             part[:, columns] = number[inverse.reshape(shape)]
     to = np.asarray([to for _, to in child.input_places], np.int64)
-    return _sorted_kinds(Feeds(list(kinds), *found, to))
+    return _sorted_kinds(Feeds(list(kinds), found[0], found[1], found[2], to))
 
 
 def _sorted_kinds(feeds: Feeds) -> Feeds:

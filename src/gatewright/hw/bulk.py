@@ -44,21 +44,21 @@ def as_column(numbers: ArrayLike) -> Column:
 
 
 def append(
-    m: Module, kind: Kind, lo: ArrayLike, hi: ArrayLike, frac: ArrayLike, imm: Ints
+    m: Module, kind: Kind, ranges: tuple[ArrayLike, ArrayLike, ArrayLike], imm: Ints
 ) -> Ints:
     """Append a row for each of `imm`, cells that stand for themselves; return their signals.
 
     Args:
         m: the module.
         kind: INPUT, INSTANCE or REG: no other such row is looked for.
-        lo, hi, frac: ranges, one for all or one each.
+        ranges: lo, hi and frac, one for all or one each.
         imm: what the cells hold.
     """
     size, first = len(imm), len(m.kind)
     m.kind.extend([int(kind)] * size)
     for column in (m.a, m.b, m.c):
         column.extend([NONE] * size)
-    for column, each in ((m.imm, imm), (m.lo, lo), (m.hi, hi), (m.frac, frac)):
+    for column, each in zip((m.imm, m.lo, m.hi, m.frac), (imm, *ranges), strict=True):
         same = np.broadcast_to(np.asarray(each, np.int64), (size,))
         column.frombytes(np.ascontiguousarray(same).tobytes())
     return np.arange(first, first + size, dtype=np.int64)
@@ -79,16 +79,25 @@ def fit(
     return inside, (of <= f) | (olo == ohi)
 
 
-def is_structure(m: Module) -> bool:
-    """Whether a module has no cell of its own but constants: ports and instances."""
-    kinds = np.bincount(values(m.kind), minlength=max(Kind) + 1)
-    return not any(count for kind, count in enumerate(kinds) if kind not in STRUCTURE)
+def is_structure(m: Module, *more: int) -> bool:
+    """Whether a module has no cells but constants, ports, instances, and perhaps more kinds."""
+    kinds = np.flatnonzero(np.bincount(values(m.kind)))
+    return all(kind in STRUCTURE or kind in more for kind in kinds.tolist())
+
+
+def distinct(numbers: Ints, bound: int) -> Ints:
+    """Return those of 0 to `bound` - 1 that occur, in order; quicker than sorting."""
+    there = np.zeros(bound, np.bool_)
+    there[numbers] = True
+    return np.flatnonzero(there)
 
 
 def instance_rows(m: Module) -> list[Ints]:
     """Return the rows of each instance's outputs, in order."""
     rows = np.flatnonzero(values(m.kind) == INSTANCE)
     numbers = values(m.imm)[rows] >> 32
+    if not m.instances:
+        return []
     ends = np.cumsum(np.bincount(numbers, minlength=len(m.instances)))
     return np.split(rows[np.argsort(numbers, kind="stable")], ends[:-1])
 
@@ -100,9 +109,9 @@ def with_children(m: Module, children: dict[int, Module]) -> Module:
         m: a module without registers.
         children: what stands in for a module, by `id`; the ports must be alike.
     """
-    from gatewright.hw.module import Instance, Module as New
+    from gatewright.hw.module import Instance
 
-    new = New(m.name, m.origin, m.note, m.latency, m.interval, names=dict(m.names))
+    new = type(m)(m.name, m.origin, m.note, m.latency, m.interval, names=dict(m.names))
     for name in ("kind", "a", "b", "c", "imm", "lo", "hi", "frac"):
         setattr(new, name, getattr(m, name)[:])
     new.tables = list(m.tables)

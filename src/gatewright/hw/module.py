@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 
 import numpy as np
 
@@ -117,12 +118,12 @@ class Module:
     @property
     def output_signals(self) -> list[int]:
         """All output signals, port after port."""
-        return [s for port in self.outputs.values() for s in port]
+        return list(chain.from_iterable(self.outputs.values()))
 
     @property
     def input_signals(self) -> list[int]:
         """All input signals, port after port."""
-        return [s for port in self.inputs.values() for s in port]
+        return list(chain.from_iterable(self.inputs.values()))
 
     # ---- rows
 
@@ -200,7 +201,7 @@ class Module:
         for i in np.flatnonzero((lo < -HALF) | (hi >= HALF)):
             self._check_width(Kind.INPUT, int(lo[i]), int(hi[i]))
         imm = np.arange(base, base + lo.size, dtype=np.int64)
-        signals: list[int] = append(self, Kind.INPUT, lo, hi, frac, imm).tolist()
+        signals: list[int] = append(self, Kind.INPUT, (lo, hi, frac), imm).tolist()
         self.inputs[name] = signals
         return signals
 
@@ -465,7 +466,7 @@ class Module:
         kinds = module.intervals(module.output_signals)
         imm = (number << 32) + np.arange(count * kinds.size, dtype=np.int64)
         lo, hi, frac = (np.tile(v, count) for v in (kinds.lo, kinds.hi, kinds.frac))
-        return append(self, Kind.INSTANCE, lo, hi, frac, imm).reshape(count, kinds.size)
+        return append(self, Kind.INSTANCE, (lo, hi, frac), imm).reshape(count, kinds.size)
 
     def label(self, s: int, name: str) -> None:
         """Give a signal a name that the emitted text will show."""

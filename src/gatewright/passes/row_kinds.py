@@ -160,7 +160,7 @@ def _fits(row: int, main: int, types: Sequence[Intervals], ops: Sequence[Ints]) 
         same = (lo == low) & (hi == high) & (frac == point)
         shift = point - frac
         value = lo << np.clip(shift, 0, 32)
-        held = (lo == hi) & (0 <= shift) & (shift <= 32) & (np.abs(lo) < 1 << 24)
+        held = (lo == hi) & (shift >= 0) & (shift <= 32) & (np.abs(lo) < 1 << 24)
         if not (same | (held & (low <= value) & (value <= high))).all():
             return False
     return True

@@ -113,7 +113,7 @@ class Rows:
     ) -> Kernel | None:
         """Return the kernel of a row, if there is one or, where it repeats, ought to be."""
         key: Key = (
-            _form(job.segment, job.results), job.plans, *map(self._state, ops),
+            _form(job.segment, job.results), job.plans, *map(self.state, ops),
             *map(_type_key, types),
         )  # fmt: skip
         if repeats and key not in self._kernels:
@@ -123,9 +123,9 @@ class Rows:
     def _numbers(self, ops: Sequence[Op]) -> np.ndarray:
         """Return a number for each of some operations, equal ones the same."""
         known: dict[Key, int] = {}
-        return np.asarray([known.setdefault(self._state(op), len(known)) for op in ops], np.int64)
+        return np.asarray([known.setdefault(self.state(op), len(known)) for op in ops], np.int64)
 
-    def _state(self, op: Op) -> Key:
+    def state(self, op: Op) -> Key:
         """Return everything an operation is made of, to compare by."""
         if id(op) not in self._states:
             self._states[id(op)] = op, state_key(op)  # the operation is kept: its id stays its own
@@ -236,9 +236,10 @@ class _Results:
             flat = all_signals.reshape(-1, *part.shape[1:])
             flat[kind.rows] = part
             for p in kind.fed.tolist():
-                kinds = types.map(lambda v, p=p, s=part.shape[1:]: v.reshape(-1, *s)[p])
                 row = flat[p].reshape(-1)
-                for i, fmt in enumerate(kinds.formats()):
+                own = slice(p * row.size, (p + 1) * row.size)
+                formats = Intervals(*(v.ravel()[own] for v in (types.lo, types.hi, types.frac)))
+                for i, fmt in enumerate(formats.formats()):
                     row[i] = self.module.wrap(int(row[i]), fmt)
 
     def buses(self, job: Job, valid: int) -> dict[str, Bus]:

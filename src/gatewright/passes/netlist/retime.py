@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gatewright.hw import NONE, Kind, Module
-from gatewright.hw.bulk import instance_rows, is_structure, values
+from gatewright.hw.bulk import distinct, instance_rows, is_structure, values
 from gatewright.num import Ints
 from gatewright.passes.netlist.schedule import Schedule
 
@@ -182,7 +182,9 @@ class _Program:
         if point != CONSTANT:
             self.point(var, [point], self.budget - settle)
 
-    def module(self, schedule: Schedule, entry: int, feeds: Sequence[int] | Ints, leave: int) -> _Place:
+    def module(
+        self, schedule: Schedule, entry: int, feeds: Sequence[int] | Ints, leave: int
+    ) -> _Place:
         """Add a module; `feeds` are the points of its input signals."""
         if is_structure(schedule.module):
             return self._structure(schedule, entry, feeds, leave)
@@ -211,21 +213,21 @@ class _Program:
     ) -> _Place:
         """Add a module that only connects others, by arrays."""
         m, kind, imm = schedule.module, values(schedule.module.kind), values(schedule.module.imm)
-        nothing = np.full(len(m), CONSTANT, np.int64)
-        place = _Place(schedule, entry, leave, nothing, nothing.copy())
+        node, point = np.full((2, len(m)), CONSTANT, np.int64)
+        place = _Place(schedule, entry, leave, node, point)
         moving = values(m.lo) != values(m.hi)
         rows = np.flatnonzero((kind == INPUT) & moving)
-        place.node[rows], place.point[rows] = entry, np.asarray(feeds, np.int64)[imm[rows]]
+        node[rows], point[rows] = entry, np.asarray(feeds, np.int64)[imm[rows]]
         outputs = instance_rows(m)
         used = (n for n, own in enumerate(outputs) if own.size)
         for number in sorted(used, key=lambda n: int(outputs[n][0])):
             own = outputs[number]
             self._instance(place, int(own[0]), self.x[entry])
             child = place.children[number]
-            place.node[own] = child.exit
+            node[own] = child.exit
             points = self._outs(child)
             index = imm[own] & 0xFFFFFFFF
-            place.point[own] = np.where(moving[own], points[index % len(points)], CONSTANT)
+            point[own] = np.where(moving[own], points[index % len(points)], CONSTANT)
         self._cost_by_arrays(place, moving)
         return place
 
@@ -255,7 +257,9 @@ class _Program:
         for bit, (_, signals) in enumerate(reads):
             read[signals, bit // 8] |= 1 << bit % 8
         rows = np.flatnonzero(moving & read.any(1))
-        kinds = np.concatenate([node[rows, None].view(np.uint8).reshape(len(rows), 8), read[rows]], 1)
+        kinds = np.concatenate(
+            [node[rows, None].view(np.uint8).reshape(len(rows), 8), read[rows]], 1
+        )
         keys = kinds.view(f"V{kinds.shape[1]}").ravel() if rows.size else kinds[:, 0]
         _, first, which = np.unique(keys, return_index=True, return_inverse=True)
         widths = np.bincount(which, m.intervals(rows).width, len(first))
@@ -287,23 +291,27 @@ class _Program:
         inputs = m.instances[number].inputs
         end = base + place.schedule.label[s]
         entry, leave = self.variable(end - child.latency), self.variable(end)
-        feeds = np.unique(values(inputs))
+        feeds = distinct(values(inputs), len(m))
         feeds = feeds[values(m.lo)[feeds] != values(m.hi)[feeds]]
-        for node in np.unique(_at(place.node, feeds)).tolist():
+        for node in distinct(_at(place.node, feeds), len(self.x)).tolist():
             self.arc(node, entry)
         self.arc(entry, leave, child.latency if _is_box(child, self.uses) else 0)
         if _is_box(child, self.uses):
             self.arc(leave, entry, -child.latency)
             times, which = np.unique(child.granted, return_inverse=True)
-            asked = _at(place.point, m.instances[number].feeds) * len(times) + which
-            for point, at in zip(*np.divmod(np.unique(asked), len(times) or 1), strict=True):
-                self.deadline(entry, int(point), float(times[at]))
-            points = [self.point(leave, [], t) for t in child.out_arrival]
-            place.children[number] = _Place(child, entry, leave, [], points)
+            points = _at(place.point, m.instances[number].feeds)
+            for at, settle in enumerate(times.tolist()):  # points from 0, where constants are
+                for point in distinct(points[:, which == at] + 1, len(self.var) + 1).tolist():
+                    self.deadline(entry, point - 1, settle)
+            shared = {t: self.point(leave, [], t) for t in dict.fromkeys(child.out_arrival)}
+            outs = [shared[t] for t in child.out_arrival]
+            place.children[number] = _Place(child, entry, leave, [], outs)
             return
-        sources, which = np.unique(_at(place.point, values(inputs)), return_inverse=True)
-        points = [self.point(entry, [] if p == CONSTANT else [p], 0.0) for p in sources.tolist()]
-        place.children[number] = self.module(child, entry, np.asarray(points)[which], leave)
+        given = _at(place.point, values(inputs))
+        own = np.zeros(len(self.var) + 1, np.int64)  # the last for constants
+        for p in distinct(given + 1, len(own)).tolist():
+            own[p - 1] = self.point(entry, [p - 1] if p else [], 0.0)
+        place.children[number] = self.module(child, entry, own[given], leave)
 
     def _out(self, child: _Place, imm: int) -> int:
         """Return the point of an output of an instance in the module around it."""

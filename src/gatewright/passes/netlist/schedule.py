@@ -84,10 +84,10 @@ class Schedule:
     def out_arrival(self) -> list[float]:
         """When each output settles in the cycle of the outputs."""
         m = self.module
-        return [
-            self.arrival[s] if self.label[s] == self.depth and m.lo[s] != m.hi[s] else 0.0
-            for s in m.output_signals
-        ]
+        rows = np.asarray(m.output_signals, np.int64)
+        late = np.asarray(self.label, np.int64)[rows] == self.depth
+        late &= values(m.lo)[rows] != values(m.hi)[rows]
+        return list(np.where(late, np.asarray(self.arrival)[rows], 0.0).tolist())
 
 
 class Scheduler:
@@ -147,7 +147,9 @@ class Scheduler:
         inputs = np.flatnonzero(kind == INPUT)
         arrival[inputs] = np.asarray(granted, np.float64)[imm[inputs]]
         rows = instance_rows(m)
-        for number in sorted((n for n, own in enumerate(rows) if own.size), key=lambda n: rows[n][0]):
+        for number in sorted(
+            (n for n, own in enumerate(rows) if own.size), key=lambda n: rows[n][0]
+        ):
             own = rows[number]
             leaves, settle = self._place_instance(m, number, schedule)
             label[own] = leaves
@@ -282,7 +284,7 @@ class Scheduler:
         Uses that turn out to be fed later than that get a register in front.
         """
         worst = list(settle)
-        for other in schedule.uses[id(child)]:
+        for other in schedule.uses[id(child)] if len(schedule.uses[id(child)]) > 1 else ():
             labels, arrivals = _reads(schedule, other)
             if labels.any():
                 continue
