@@ -12,7 +12,8 @@ from gatewright.hw import NONE, VALID_IN, VALID_OUT, Bus, Module
 from gatewright.ir import PARALLEL, Graph, Node, Plan, infer, located
 from gatewright.num import Intervals
 from gatewright.ops import Quantize
-from gatewright.passes.rows import Job, Rows, Segment, segments
+from gatewright.passes.row_kinds import Segment, segments
+from gatewright.passes.rows import Job, Rows
 
 Progress = Callable[[str, int, int], None]
 """Called with what is worked on, how much is done, how much there is."""
@@ -116,7 +117,7 @@ class _Lowering:
     ) -> None:
         self.graph, self.types, self.plans, self.progress = graph, types, plans, progress
         self.namer = Namer()
-        self.rows = Rows(graph, self.namer)
+        self.rows = Rows(graph, self.namer, types)
         self.top = Module(
             self.namer.name(graph.name, "model"), graph.source, note=f"model {graph.name}"
         )
@@ -131,7 +132,7 @@ class _Lowering:
         for i in self.graph.inputs:
             assert i.type is not None
             signals = _constants_as_such(top, top.input(ports.name(i.name, "x"), i.type))
-            self.values[i.name] = Bus(np.asarray(signals, np.int64).reshape(i.shape), valid)
+            self.values[i.name] = Bus(signals.reshape(i.shape), valid)
         groups = group_nodes(self.graph, self.plans)
         for number, group in enumerate(groups):
             if self.progress:
@@ -208,15 +209,16 @@ class _Lowering:
         self, module: Module, port: str, bus: Bus, feeds: dict[str, list[int]], valid: int
     ) -> Bus:
         """Add a port for a bus of the top module; what is constant needs no wire."""
-        flat = bus.flat
-        live = [s for s in dict.fromkeys(flat) if not self.top.is_constant(s)]
-        inner = dict(zip(live, module.input(port, self.top.intervals(live)), strict=True))
-        feeds[port] = live
-        for s in flat:
-            if self.top.is_constant(s):
-                inner[s] = module.constant(self.top.lo[s], self.top.frac[s])
-        signals = np.asarray([inner[s] for s in flat], np.int64).reshape(bus.shape)
-        return Bus(signals, valid, bus.layout)
+        outer, first, number = np.unique(bus.signals, return_index=True, return_inverse=True)
+        order = np.argsort(first, kind="stable")  # elements in order of where they come first
+        kinds = self.top.intervals(outer)
+        moving = order[(kinds.lo != kinds.hi)[order]]
+        inner = np.empty(len(outer), np.int64)
+        inner[moving] = module.input(port, kinds.map(lambda v: v[moving]))
+        feeds[port] = outer[moving].tolist()
+        for i in order[(kinds.lo == kinds.hi)[order]].tolist():
+            inner[i] = module.constant(int(kinds.lo[i]), int(kinds.frac[i]))
+        return Bus(inner[number].reshape(bus.shape), valid, bus.layout)
 
     def _collect(
         self,
@@ -232,9 +234,12 @@ class _Lowering:
         for count, node in enumerate(results):
             signals = _constants_as_such(self.top, found["y" if count == 0 else f"y{count + 1}"])
             shape = inner[node.name].shape
-            self.values[node.name] = Bus(np.asarray(signals, np.int64).reshape(shape), valid)
+            self.values[node.name] = Bus(signals.reshape(shape), valid)
 
 
-def _constants_as_such(m: Module, signals: list[int]) -> list[int]:
+def _constants_as_such(m: Module, signals: list[int]) -> np.ndarray:
     """Replace signals that can only have one value by constants."""
-    return [m.constant(m.lo[s], m.frac[s]) if m.is_constant(s) else s for s in signals]
+    result, kinds = np.asarray(signals, np.int64), m.intervals(signals)
+    for i in np.flatnonzero(kinds.lo == kinds.hi).tolist():
+        result[i] = m.constant(int(kinds.lo[i]), int(kinds.frac[i]))
+    return result

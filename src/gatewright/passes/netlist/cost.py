@@ -163,7 +163,9 @@ def counted(top: Module) -> list[tuple[Module, int]]:
         count = counts[id(module)]
         found.append((module, count))
         for instance in module.instances:
-            counts[id(instance.module)] = counts.get(id(instance.module), 0) + count
+            counts[id(instance.module)] = (
+                counts.get(id(instance.module), 0) + count * instance.count
+            )
     return found
 
 

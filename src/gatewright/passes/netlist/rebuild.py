@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from gatewright.hw import NO_RESET, NONE, Kind, Module
+import numpy as np
+
+from gatewright.hw import NO_RESET, NONE, VALID_OUT, Kind, Module
 from gatewright.passes.netlist.schedule import Schedule
 
 REG, INPUT, INSTANCE = int(Kind.REG), int(Kind.INPUT), int(Kind.INSTANCE)
@@ -88,11 +90,11 @@ class Rebuild:
             old, child = self.m.instances[number], self.children[number]
             assert child is not None, "an instance was not placed"
             start = self.labels[s] - child.latency
-            feeds = iter([self.at(o, start) for o in old.inputs])
-            ports = {p: [next(feeds) for _ in signals] for p, signals in child.inputs.items()}
-            found = self.new.instance(child, ports, old.name)
-            self.control.update(found.get("valid_out", ()))
-            self.outputs[number] = [o for port in found.values() for o in port]
+            at = {o: self.at(o, start) for o in dict.fromkeys(old.inputs)}
+            feeds = np.asarray([at[o] for o in old.inputs], np.int64).reshape(old.count, -1)
+            found = self.new.instances_of(child, feeds, old.name)
+            self.control.update(_valid_out(child, found))
+            self.outputs[number] = found.ravel().tolist()
         self._keep(
             s, self.outputs[number][index], control=self.outputs[number][index] in self.control
         )
@@ -131,3 +133,13 @@ class Rebuild:
                 self.new.label(register, f"{self.new.names[chain[0]]}_r{len(chain)}")
             chain.append(register)
         return chain[label - own]
+
+
+def _valid_out(child: Module, found: np.ndarray) -> list[int]:
+    """Return the signals of an instance that say whether its answer is valid."""
+    first = 0
+    for port, signals in child.outputs.items():
+        if port == VALID_OUT:
+            return list(found[:, first : first + len(signals)].ravel().tolist())
+        first += len(signals)
+    return []

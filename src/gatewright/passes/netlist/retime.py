@@ -59,6 +59,7 @@ class _Place:
     node: list[int]
     point: list[int]
     children: dict[int, _Place] = field(default_factory=dict)
+    outputs: list[int] = field(default_factory=list)
 
 
 def retime(schedule: Schedule, budget: float, work: int = WORK) -> Retimed:
@@ -86,12 +87,15 @@ def retime(schedule: Schedule, budget: float, work: int = WORK) -> Retimed:
 
 
 def _uses(top: Schedule) -> dict[int, int]:
-    """Count the instances of each module."""
+    """Count the instances of each module, all copies of them."""
     uses: dict[int, int] = {}
     todo, seen = [top], {id(top)}
     while todo:
-        for child in todo.pop().placed:
-            uses[id(child)] = uses.get(id(child), 0) + 1
+        schedule = todo.pop()
+        for child, instance in zip(schedule.children, schedule.module.instances, strict=True):
+            if child is None:
+                continue
+            uses[id(child)] = uses.get(id(child), 0) + instance.count
             if id(child) not in seen:
                 seen.add(id(child))
                 todo.append(child)
@@ -140,7 +144,8 @@ class _Program:
         `free`: nothing follows its outputs in their cycle; else they settle as early as they did.
         """
         entry = self.variable(0, -HELD)
-        points = [self.point(entry, [], t) for t in schedule.granted]
+        shared = {t: self.point(entry, [], t) for t in dict.fromkeys(schedule.granted)}
+        points = [shared[t] for t in schedule.granted]
         deadlines = schedule.out_arrival
         place = self.module(schedule, entry, points, self.variable(schedule.depth, -HELD))
         if not free:
@@ -214,16 +219,18 @@ class _Program:
         m, child = place.schedule.module, place.schedule.children[number]
         assert child is not None, "an instance was not placed"
         inputs = m.instances[number].inputs
-        live = [o for o in inputs if not m.is_constant(o)]
+        live = [o for o in dict.fromkeys(inputs) if not m.is_constant(o)]
         end = base + place.schedule.label[s]
         entry, leave = self.variable(end - child.latency), self.variable(end)
-        for o in live:
-            self.arc(place.node[o], entry)
+        for node in dict.fromkeys(place.node[o] for o in live):
+            self.arc(node, entry)
         self.arc(entry, leave, child.latency if _is_box(child, self.uses) else 0)
         if _is_box(child, self.uses):
             self.arc(leave, entry, -child.latency)
-            for o, settle in zip(inputs, child.granted, strict=True):
-                self.deadline(entry, place.point[o], settle)
+            granted = child.granted * m.instances[number].count
+            asked = {(place.point[o], t) for o, t in zip(inputs, granted, strict=True)}
+            for point, settle in sorted(asked):
+                self.deadline(entry, point, settle)
             points = [self.point(leave, [], t) for t in child.out_arrival]
             place.children[number] = _Place(child, entry, leave, [], points)
             return
@@ -236,8 +243,10 @@ class _Program:
         """Return the point of an output of an instance in the module around it."""
         index = imm & 0xFFFFFFFF
         if not child.node:
-            return child.point[index]
-        inner = child.point[child.schedule.module.output_signals[index]]
+            return child.point[index % len(child.point)]
+        if not child.outputs:
+            child.outputs = child.schedule.module.output_signals
+        inner = child.point[child.outputs[index]]
         return self.point(child.exit, [inner], 0.0)
 
     def _cost(self, place: _Place) -> None:
@@ -252,13 +261,19 @@ class _Program:
         for number, child in place.children.items():
             for o in m.instances[number].inputs:
                 readers.setdefault(_source(moved, o), set()).add(child.entry)
-        for o in m.output_signals:
-            if not m.is_constant(o):
-                self.arc(place.node[o], place.exit)
-                readers.setdefault(_source(moved, o), set()).add(place.exit)
+        leaving = [o for o in m.output_signals if not m.is_constant(o)]
+        for node in dict.fromkeys(place.node[o] for o in leaving):
+            self.arc(node, place.exit)
+        for o in leaving:
+            readers.setdefault(_source(moved, o), set()).add(place.exit)
+        # Signals that come from one node and go to the same ones are charged together.
+        widths: dict[tuple[int, ...], int] = {}
         for s, found in readers.items():
             if not m.is_constant(s):
-                self._charge(place.node[s], m.width(s), sorted(found))
+                key = (place.node[s], *sorted(found))
+                widths[key] = widths.get(key, 0) + m.width(s)
+        for (node, *to), width in widths.items():
+            self._charge(node, width, to)
 
     def _charge(self, node: int, width: int, readers: list[int]) -> None:
         last = readers[0]

@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
+import numpy as np
+
 from gatewright.base import OptionError
 from gatewright.hw import NONE, Instance, Kind, Module
 from gatewright.passes.netlist.bits import Bits, same_bits
@@ -199,11 +201,11 @@ class Scheduler:
         self, m: Module, number: int, schedule: Schedule
     ) -> tuple[int, list[float]]:
         instance = m.instances[number]
-        label, _ = self._inputs(m, list(instance.inputs), schedule)
-        settle = [
-            schedule.arrival[o] if schedule.label[o] == label and not m.is_constant(o) else 0.0
+        label, _ = self._inputs(m, list(dict.fromkeys(instance.inputs)), schedule)
+        settle = _over_copies(instance, [
+            schedule.arrival[o] if schedule.label[o] == label and m.lo[o] != m.hi[o] else 0.0
             for o in instance.inputs
-        ]
+        ])  # fmt: skip
         key = id(instance.module)
         if key not in self.done:
             worst = self._worst_use(instance.module, settle, schedule)
@@ -211,7 +213,7 @@ class Scheduler:
         child = schedule.children[number] = self.done[key]
         if any(own > granted + 1e-9 for own, granted in zip(settle, child.granted, strict=True)):
             label += 1  # a register in front makes the module's assumption hold
-        return label + child.latency, child.out_arrival
+        return label + child.latency, child.out_arrival * instance.count
 
     def _worst_use(self, child: Module, settle: list[float], schedule: Schedule) -> list[float]:
         """Return the latest arrivals over the uses of a module that are fed in the first cycle.
@@ -222,5 +224,14 @@ class Scheduler:
         for other in schedule.uses[id(child)]:
             if any(schedule.label[o] for o in other.inputs):
                 continue
-            worst = [max(w, schedule.arrival[o]) for w, o in zip(worst, other.inputs, strict=True)]
+            settles = _over_copies(other, [schedule.arrival[o] for o in other.inputs])
+            worst = [max(w, own) for w, own in zip(worst, settles, strict=True)]
         return [min(w, self.clock.budget) for w in worst]
+
+
+def _over_copies(instance: Instance, settle: list[float]) -> list[float]:
+    """Return for each input of an instance's module the latest of all copies."""
+    if instance.count == 1:
+        return settle
+    latest = np.asarray(settle).reshape(instance.count, -1).max(0)
+    return list(latest.tolist())
