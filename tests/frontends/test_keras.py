@@ -25,8 +25,8 @@ from gatewright.ops.rounding_error import float_bounds
 MODELS = [
     f"{version}_{build}"
     for version, builds in (
-        ("keras2", ("sequential", "functional", "activations")),
-        ("keras3", ("sequential", "functional", "activations", "operators")),
+        ("keras2", ("sequential", "functional", "activations", "sequences", "images")),
+        ("keras3", ("sequential", "functional", "activations", "operators", "sequences", "images")),
     )
     for build in builds
 ]

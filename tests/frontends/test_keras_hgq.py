@@ -42,7 +42,7 @@ def fixed(graph):
     return dataclasses.replace(graph, inputs=(start,), nodes=tuple(nodes))
 
 
-@pytest.mark.parametrize("stem", ["hgq_data", "hgq_weights", "hgq_layers"])
+@pytest.mark.parametrize("stem", ["hgq_data", "hgq_weights", "hgq_layers", "hgq_windows"])
 def test_recorded_layers_bit_for_bit(stem):
     graph = read_keras(DATA / f"{stem}.keras")
     assert graph.facts["quantization"] == "HGQ2"

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from gatewright.ir import Graph, Input, Node, Output, run_real
+from gatewright.ir import Graph, Input, Node, Output, evaluate, run_real
+from gatewright.num import FixedArray
 from gatewright.ops import Dense, Relu, Softmax
+from gatewright.quantize.forward import decode, encode
 
 
 def chain(*ops, shape=(6,), name="model"):
@@ -41,3 +43,15 @@ def drawn_labels(graph, x, seed=2):
     p = run_real(graph, {"x": x})[graph.outputs[0].value]
     u = np.random.default_rng(seed).random((len(p), 1))
     return (p.cumsum(1) < u).sum(1).clip(0, p.shape[1] - 1)
+
+
+def integers(graph, inputs):
+    """Run a quantized graph on integers and decode."""
+    encoded = {
+        i.name: FixedArray(
+            np.rint(np.ldexp(encode(graph, inputs)[i.name], i.type.frac)).astype(np.int64),
+            i.type.frac,
+        )
+        for i in graph.inputs
+    }
+    return decode(graph, {name: v.value for name, v in evaluate(graph, encoded).items()})

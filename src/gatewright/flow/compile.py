@@ -22,16 +22,16 @@ from gatewright.flow.host import Data, as_inputs, encode
 from gatewright.flow.import_check import against_source, metrics, replay
 from gatewright.flow.options import Options
 from gatewright.flow.steps import Steps
-from gatewright.frontends import read_model
+from gatewright.frontends import CustomHandler, read_model, with_score
 from gatewright.ir import Graph, Plan, Reals, infer
 from gatewright.num import Fixed, Ints
-from gatewright.ops import ScaledQuantize
 from gatewright.passes.graph import host_input, prune, streamline
 from gatewright.passes.lower import lower
 from gatewright.passes.netlist import pipeline, recode
 from gatewright.passes.netlist.optimise import optimise
 from gatewright.quantize import Formats, Quantized, quantize
 from gatewright.quantize.formats import ROLES
+from gatewright.quantize.structure import move_to_host
 
 EVERYONES_NAME = re.compile(
     r"(functional|sequential|model|graph|main_graph|torch[-_]jit[-_]export|tf2onnx)?([-_]?\d+)?",
@@ -55,13 +55,16 @@ def compile(
     max_latency: int | str | None = None,
     formats: Mapping[str, str] | None = None,
     input_format: str | None = None,
+    inputs: Any = None,
     name: str | None = None,
+    custom: Mapping[str, CustomHandler] | None = None,
+    score: str | None = None,
     progress: Progress | None = None,
 ) -> Design:
     """Compile a trained model to a circuit.
 
     Args:
-        model: path of a Keras or ONNX file, or a live object that a frontend takes.
+        model: path of a Keras, ONNX or `.pt2` file, or a live object that a frontend takes.
         calibration: real inputs (samples, ...), or arrays by input name. Needed for a model that
             is not quantized; for one that is, they are what verification runs on first.
         labels: class of each calibration sample; then accuracy is what `tolerance` speaks of.
@@ -78,8 +81,13 @@ def compile(
         max_latency: longest latency at the clock, in cycles or as a time (`100 ns`).
         formats: number formats by layer pattern, `{"dense_*.weight": "fixed<6,1>"}`.
         input_format: format of the input where the model does not quantize it.
+        inputs: shape of one sample, or shapes by input name, for a live PyTorch module without
+            calibration data; those tell the shapes otherwise.
         name: name of the top module; by default the model's, or its file's where the model only
             has the name that its framework gives to all.
+        custom: handlers of your own layers, by class name; see the guide `your-own-layers.md`.
+        score: make an anomaly score the only output: `mse` (of an autoencoder), `mean-square`,
+            `sum-square` or `kl`, with `:NAME` for an output or layer to make it of.
         progress: called with (what, done, total).
 
     Raises:
@@ -88,8 +96,9 @@ def compile(
     options = Options.of(clock, device, reuse, latency, max_luts, max_dsps, max_latency)
     steps = Steps(progress)
     steps.begin("read model")
-    source = read_model(model)
-    source = replace(source, name=str(name or _own_name(source.name, model)))
+    imported = read_model(model, custom, calibration if inputs is None else inputs)
+    imported = replace(imported, name=str(name or _own_name(imported.name, model)))
+    source = imported if score is None else with_score(imported, score)
     data = None if calibration is None else as_inputs(source, calibration)
     classes = check_data(data, labels)
     steps.end()
@@ -99,7 +108,7 @@ def compile(
         facts["quantization"] = quantization_facts(quantized)
     steps.begin("check import")
     facts["import_check"] = replay(source, graph, data, quantized)
-    facts["source_checks"] = [asdict(c) for c in against_source(model, source, graph, data)]
+    facts["source_checks"] = [asdict(c) for c in against_source(model, imported, graph, data)]
     steps.end()
     design = _build(graph, options, steps)
     design.facts_of_model = facts
@@ -132,9 +141,10 @@ def _to_integers(
     if input_format is not None:
         check_input_format(source, input_format)
         graph = with_input_format(graph, Fixed.parse(str(input_format)))
-    if any(isinstance(node.op, ScaledQuantize) for node in graph.nodes):
-        graph = streamline(graph)
-    graph = host_input(graph)
+    graph = host_input(streamline(graph))
+    if not _is_integer(graph):
+        ended, _ = move_to_host(graph)  # a softmax is all that may be left of real numbers
+        graph = ended if _is_integer(ended) else graph
     quantized = None
     if not _is_integer(graph) or formats:
         if data is None:

@@ -27,6 +27,13 @@ TINY = 1e-300
 SAMPLES = 256
 """Samples that are compared at most."""
 
+TORCH_KINDS = {
+    "torch.nn.modules.module.Module",
+    "torch.export.exported_program.ExportedProgram",
+    "gatewright.frontends.torch.trace.Traced",
+}
+"""Classes of live models that PyTorch itself runs."""
+
 
 @dataclass(frozen=True)
 class SourceCheck:
@@ -46,6 +53,9 @@ class SourceCheck:
     share: float = 0.0
     detail: str = ""
 
+
+RUNTIME_TYPES = {"tensor(bool)": np.bool_, "tensor(int32)": np.int32, "tensor(int64)": np.int64}
+"""What onnxruntime calls types other than float."""
 
 Run = Callable[[Any, Graph, Mapping[str, Reals]], list[Reals]]
 
@@ -103,15 +113,45 @@ def _compare(
 
 def _runners(model: Any) -> list[tuple[str, Run, float]]:
     """Return the ways to run a source, with the unit roundoff of each."""
+    if isinstance(model, Graph):
+        return []  # there is nothing beside it to run
     suffix = Path(model).suffix.lower() if isinstance(model, str | Path) else ""
     if suffix in (".keras", ".h5", ".hdf5"):
         return [("Keras (float32)", _run_keras_file, FLOAT32)]
+    if suffix == ".pt2" or is_torch(model):
+        return [
+            ("PyTorch, ATen operations (float64)", _run_torch("run_float64"), FLOAT64),
+            ("PyTorch (float32)", _run_torch("run_module"), FLOAT32),
+        ]
     if hasattr(model, "predict") and hasattr(model, "get_config"):
         return [("Keras (float32)", _run_keras, FLOAT32)]
     return [
         ("ONNX reference evaluator (float64)", _run_reference, FLOAT64),
         ("onnxruntime (float32)", _run_onnx, FLOAT32),
     ]
+
+
+def is_torch(model: Any) -> bool:
+    """Say whether a live model is one of PyTorch that is read through `torch.export`."""
+    kinds = {f"{kind.__module__}.{kind.__qualname__}" for kind in type(model).__mro__}
+    return not hasattr(model, "get_config") and bool(kinds & TORCH_KINDS)
+
+
+def _run_torch(way: str) -> Run:
+    """Return a way to run a PyTorch model."""
+
+    def run(model: Any, graph: Graph, inputs: Mapping[str, Reals]) -> list[Reals]:
+        from gatewright.frontends.torch import run as torch_run
+
+        try:
+            answers: list[Reals] = getattr(torch_run, way)(
+                model, [inputs[i.name] for i in graph.inputs]
+            )
+        except (RuntimeError, TypeError, ValueError, NotImplementedError) as error:
+            raise _CannotRunError(f"it cannot run the model: {type(error).__name__}") from None
+        return answers
+
+    return run
 
 
 def _load_onnx(model: Any) -> onnx.ModelProto:
@@ -132,11 +172,15 @@ def _run_reference(model: Any, graph: Graph, inputs: Mapping[str, Reals]) -> lis
 
     try:
         evaluator = ReferenceEvaluator(in_float64(_load_onnx(model)))
-        arrays = [inputs[i.name] for i in graph.inputs]
+        whole = [_is_whole(i) for i in evaluator.proto_.graph.input]
+        arrays = [
+            inputs[i.name].astype(np.int64) if w else inputs[i.name]
+            for i, w in zip(graph.inputs, whole, strict=False)
+        ]
         shapes = [_shape(i) for i in evaluator.proto_.graph.input][: len(arrays)]
         names = evaluator.input_names[: len(arrays)]
         return _in_batches(lambda feeds: evaluator.run(None, feeds), names, shapes, arrays)
-    except (NotImplementedError, RuntimeError, TypeError, ValueError) as error:
+    except (IndexError, NotImplementedError, RuntimeError, TypeError, ValueError) as error:
         raise _CannotRunError(f"it cannot run the model: {type(error).__name__}") from None
 
 
@@ -174,6 +218,13 @@ def _shape(value: onnx.ValueInfoProto) -> list[int | str]:
     return [d.dim_value or d.dim_param for d in value.type.tensor_type.shape.dim]
 
 
+def _is_whole(value: onnx.ValueInfoProto) -> bool:
+    """Say whether an input takes integers."""
+    from onnx import TensorProto
+
+    return value.type.tensor_type.elem_type in (TensorProto.INT32, TensorProto.INT64)
+
+
 def _in_batches(
     run: Callable[[dict[str, np.ndarray]], Any],
     names: list[str],
@@ -209,7 +260,9 @@ def _run_onnx(model: Any, graph: Graph, inputs: Mapping[str, Reals]) -> list[Rea
     except Exception as error:  # onnxruntime's errors share no base class
         raise _CannotRunError(f"it refuses the model: {type(error).__name__}") from None
     feeds = session.get_inputs()
-    arrays = [inputs[i.name].astype(np.float32) for i in graph.inputs]
+    kinds = [RUNTIME_TYPES.get(f.type, np.float32) for f in feeds]
+    given = zip(graph.inputs, kinds, strict=True)
+    arrays: list[np.ndarray] = [inputs[i.name].astype(kind) for i, kind in given]
     return _in_batches(
         lambda given: session.run(None, given),
         [f.name for f in feeds],

@@ -11,7 +11,7 @@ from gatewright.ir.graph import (
     run_real,
     shapes,
 )
-from gatewright.ir.op import Growth, Op, Reals, Savings
+from gatewright.ir.op import Growth, Op, Pull, Reals, Savings
 from gatewright.ir.plan import PARALLEL, Offload, Plan
 from gatewright.ir.text import describe, print_graph
 
@@ -25,6 +25,7 @@ __all__ = [
     "Op",
     "Output",
     "Plan",
+    "Pull",
     "Reals",
     "Savings",
     "describe",

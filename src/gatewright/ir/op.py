@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import ClassVar, Literal, NamedTuple
 
 import numpy as np
@@ -15,6 +16,9 @@ from gatewright.num import FixedArray, Intervals
 
 Reals = NDArray[np.float64]
 Growth = Literal["", "fixes", "keeps", "narrows", "grows"]
+Rounds = Literal["", "format", "bits"]
+Pull = Callable[[Reals], list[Reals]]
+"""Turns the gradient of an operation's result into those of its operands; batches lead."""
 
 
 class Savings(NamedTuple):
@@ -46,7 +50,14 @@ class Op(ABC):
         growth: what the operation does to formats, for automatic quantization. "fixes": its result
             has a format whatever comes in; "keeps": it has one where the inputs have; "narrows":
             its inputs must have few bits; "grows": exact on what it gets, more bits come out;
-            "": `quantize.structure` says, or the operation cannot be quantized.
+            "": the operation cannot be quantized.
+        addresses: its operands address tables, so that they must have very few bits.
+        index_operands: which operands hold positions or classes, that is integers: quantization
+            leaves them exact.
+        nonzero_operands: which operands the operation divides by: their formats leave 0 out.
+        constants: names of the fields that hold constants to be rounded when a model is quantized.
+        rounds: how its result gets a format where it does not follow from the operands': by
+            `with_format`, by `with_bits`, or "" where it follows.
         whole_operands: numbers of the operands of which each row of the result needs the whole
             last two axes; of the others it needs its own row. See `at_row`.
     """
@@ -55,6 +66,11 @@ class Op(ABC):
     folds: ClassVar[bool] = False
     exact_real: ClassVar[bool] = True
     growth: ClassVar[Growth] = ""
+    addresses: ClassVar[bool] = False
+    index_operands: ClassVar[tuple[int, ...]] = ()
+    nonzero_operands: ClassVar[tuple[int, ...]] = ()
+    constants: ClassVar[tuple[str, ...]] = ()
+    rounds: ClassVar[Rounds] = ""
     whole_operands: ClassVar[tuple[int, ...]] = ()
 
     @abstractmethod
@@ -99,7 +115,50 @@ class Op(ABC):
     def luts(self, y: Intervals, *x: Intervals) -> float | None:
         """Estimate the LUTs of the parallel circuit from the types of result and operands.
 
-        None: `quantize.cost` knows, or it needs none.
+        None: not known. Every operation but wiring states it; rough is enough, since formats are
+        chosen by it and circuits are counted.
+        """
+        return 0.0 if self.wiring else None
+
+    @property
+    def is_formatted(self) -> bool:
+        """Whether the result has a format by now, whatever comes in."""
+        return self.growth == "fixes"
+
+    def with_format(self, out: Op, *x: Intervals) -> Op:
+        """Return the operation on operands of types `x`, its result rounded by the quantizer `out`.
+
+        Where `rounds` is "format".
+        """
+        raise NotImplementedError(self.kind)
+
+    def with_bits(self, bits: int, *x: Intervals) -> Op:
+        """Return the operation with formats that keep its result within about `2**-bits`.
+
+        Where `rounds` is "bits".
+        """
+        raise NotImplementedError(self.kind)
+
+    def index_range(self, *shapes: tuple[int, ...]) -> tuple[int, int]:
+        """Return the smallest and largest number that `index_operands` can hold.
+
+        Args:
+            shapes: of the operands' samples.
+        """
+        raise NotImplementedError(self.kind)
+
+    def pullback(self, xs: list[Reals], y: Reals) -> Pull | None:
+        """Return how a gradient of the result becomes gradients of the operands.
+
+        Quantization learns from it how much an error of each value matters, nothing else: steps
+        pass gradients through, and a difference quotient is as good as a derivative.
+
+        Args:
+            xs: operands, batch first.
+            y: `real(*xs)`.
+
+        Returns:
+            None: differences of `real` are taken, an element after the other.
         """
         return None
 
@@ -113,7 +172,8 @@ class Op(ABC):
             u: unit roundoff of the framework's floats.
 
         Returns:
-            A bound for each element of the result; None: `ops.rounding_error` knows.
+            A bound for each element of the result; None: not known. Every operation that a
+            frontend emits states it.
         """
         return None
 

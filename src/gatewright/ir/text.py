@@ -5,13 +5,19 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 
+import numpy as np
+
 from gatewright.ir.graph import Graph
-from gatewright.num import Intervals
+from gatewright.num import Fixed, Intervals
 
 
 def describe(kind: Intervals, most: int = 3) -> str:
     """Return the formats of a tensor in short: `16 x fixed<8,4>`, or a few kinds and a count."""
-    counts = Counter(str(fmt) for fmt in kind.formats())
+    triples = np.stack([kind.lo.ravel(), kind.hi.ravel(), kind.frac.ravel()], axis=1)
+    different, numbers = np.unique(triples, axis=0, return_counts=True)
+    counts: Counter[str] = Counter()
+    for triple, number in zip(different.tolist(), numbers.tolist(), strict=True):
+        counts[str(Fixed.holding(*triple))] += number
     shape = "x".join(map(str, kind.shape)) or "scalar"
     common = counts.most_common(most)
     if len(common) == 1:

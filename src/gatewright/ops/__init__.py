@@ -10,6 +10,8 @@ from gatewright.ops.compare import Compare
 from gatewright.ops.concatenate import Concatenate
 from gatewright.ops.constant import Constant
 from gatewright.ops.dense import Dense
+from gatewright.ops.divide import Divide
+from gatewright.ops.divide_constant import DivideConstant
 from gatewright.ops.embedding import Embedding
 from gatewright.ops.function import Function
 from gatewright.ops.functions import FUNCTIONS
@@ -17,10 +19,12 @@ from gatewright.ops.gather import Gather
 from gatewright.ops.grouped_dense import GroupedDense
 from gatewright.ops.leaky_relu import LeakyRelu
 from gatewright.ops.logical import Logical
+from gatewright.ops.lookup import Lookup
 from gatewright.ops.matmul import Matmul
 from gatewright.ops.maximum import Maximum
 from gatewright.ops.minimum import Minimum
 from gatewright.ops.multiply import Multiply
+from gatewright.ops.normalize import Normalize, NormalizeFormats
 from gatewright.ops.one_hot import OneHot
 from gatewright.ops.pad import Pad
 from gatewright.ops.piecewise import Piecewise
@@ -53,16 +57,20 @@ OPERATIONS: tuple[type[Op], ...] = (
     Concatenate,
     Constant,
     Dense,
+    Divide,
+    DivideConstant,
     Embedding,
     Function,
     Gather,
     GroupedDense,
     LeakyRelu,
     Logical,
+    Lookup,
     Matmul,
     Maximum,
     Minimum,
     Multiply,
+    Normalize,
     OneHot,
     Pad,
     Piecewise,
@@ -99,16 +107,21 @@ __all__ = [
     "Concatenate",
     "Constant",
     "Dense",
+    "Divide",
+    "DivideConstant",
     "Embedding",
     "Function",
     "Gather",
     "GroupedDense",
     "LeakyRelu",
     "Logical",
+    "Lookup",
     "Matmul",
     "Maximum",
     "Minimum",
     "Multiply",
+    "Normalize",
+    "NormalizeFormats",
     "OneHot",
     "Pad",
     "Piecewise",

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from gatewright.blocks.arith import multiply_constant
+from gatewright.blocks.cmvm.csd import count_digits
 from gatewright.hw import Module
-from gatewright.ir import Reals
+from gatewright.ir import Pull, Reals
 from gatewright.num import FixedArray, Intervals, dyadic
+from gatewright.ops.derivative import weighted
 from gatewright.ops.elementwise import Unary, pick
 
 
@@ -19,6 +21,8 @@ class Affine(Unary):
 
     scale: Reals
     offset: Reals
+    growth = "narrows"
+    constants = ("scale", "offset")
 
     @property
     def is_monotone_unary(self) -> bool:
@@ -56,3 +60,20 @@ class Affine(Unary):
         product = multiply_constant(m, a, int(q), int(frac))
         q, frac = dyadic(offset)
         return m.add(product, m.constant(int(q), int(frac)))
+
+    def luts(self, y: Intervals, *x: Intervals) -> float | None:
+        """Count an adder for each digit of the scale."""
+        digits = count_digits(dyadic(np.broadcast_to(self.scale, y.shape))[0])
+        return float((np.maximum(digits, 1) * y.width).sum())
+
+    def float_bound(self, xs: list[Reals], es: list[Reals], y: Reals, u: float) -> Reals | None:
+        """Return the operand's bound times the scale, and 8 roundings.
+
+        Scales of a normalisation come from a sum, a root, a quotient and a product in float32.
+        """
+        sizes = np.abs(xs[0] * self.scale) + 2 * np.abs(self.offset)
+        return np.asarray(es[0] * np.abs(self.scale) + 8 * u * sizes)
+
+    def pullback(self, xs: list[Reals], y: Reals) -> Pull | None:
+        """Multiply the gradient by the scale."""
+        return weighted([np.asarray(self.scale)], xs)

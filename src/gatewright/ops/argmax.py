@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from gatewright.hw import Bus, Module
-from gatewright.ir import Op, Plan, Reals
+from gatewright.ir import Op, Plan, Pull, Reals
 from gatewright.num import FixedArray, Intervals
+from gatewright.ops.derivative import nothing
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,6 +23,7 @@ class Argmax(Op):
 
     smallest: bool = False
     last: bool = False
+    growth = "fixes"
 
     def _find(self, x: np.ndarray) -> np.ndarray:
         """Return positions, of integers or of real numbers."""
@@ -63,6 +65,15 @@ class Argmax(Op):
                 following.append((value, m.select(later_wins, j, i)))
             level = following + ([level[-1]] if len(level) % 2 else [])
         return level[0][1]
+
+    def luts(self, y: Intervals, *x: Intervals) -> float | None:
+        """Count a comparison and two choices for each element but one."""
+        bits = x[0].width.sum() + y.width.sum() * x[0].shape[-1]
+        return float(2 * bits)
+
+    def pullback(self, xs: list[Reals], y: Reals) -> Pull | None:
+        """Return nothing: a position does not feel small changes."""
+        return nothing(xs)
 
     def _later_wins(self, m: Module, a: int, b: int) -> int:
         """Compare so that of equal numbers the one wins that is asked for."""

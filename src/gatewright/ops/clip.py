@@ -8,7 +8,7 @@ import numpy as np
 
 from gatewright.blocks.arith import clip
 from gatewright.hw import Module
-from gatewright.ir import Reals
+from gatewright.ir import Pull, Reals
 from gatewright.num import FixedArray, Intervals, dyadic
 from gatewright.ops.elementwise import Unary
 
@@ -19,6 +19,7 @@ class Clip(Unary):
 
     low: float | None = None
     high: float | None = None
+    growth = "keeps"
 
     @property
     def is_monotone_unary(self) -> bool:
@@ -55,6 +56,21 @@ class Clip(Unary):
     def lower_element(self, m: Module, a: int, index: tuple[int, ...]) -> int:
         """Compare and choose; a limit that cannot be met costs nothing."""
         return clip(m, a, self._limit(self.low), self._limit(self.high))
+
+    def luts(self, y: Intervals, *x: Intervals) -> float | None:
+        """Count a bit's LUT for each limit that can be met; a ReLU's merges with what follows."""
+        if (x[0].lo >= 0).all() and self.high is None and self.low == 0:
+            return 0.0
+        return float(y.width.sum())
+
+    def float_bound(self, xs: list[Reals], es: list[Reals], y: Reals, u: float) -> Reals | None:
+        """Return the operand's bound: a limit adds no error."""
+        return es[0]
+
+    def pullback(self, xs: list[Reals], y: Reals) -> Pull | None:
+        """Pass the gradient where no limit is met."""
+        inside = (y == xs[0]).astype(np.float64)
+        return lambda dy: [dy * inside]
 
     @staticmethod
     def _limit(value: float | None) -> tuple[int, int] | None:

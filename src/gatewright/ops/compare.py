@@ -9,8 +9,9 @@ import numpy as np
 
 from gatewright.base import ModelError
 from gatewright.hw import Module
-from gatewright.ir import Reals
+from gatewright.ir import Pull, Reals
 from gatewright.num import FixedArray, Intervals
+from gatewright.ops.derivative import steps
 from gatewright.ops.elementwise import Binary, pad_reals
 
 RELATIONS: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
@@ -80,6 +81,10 @@ class Compare(Binary):
         """Count a LUT for two bits of each pair."""
         widest = np.maximum(*np.broadcast_arrays(x[0].width, x[1].width))
         return float(widest.sum()) / 2
+
+    def pullback(self, xs: list[Reals], y: Reals) -> Pull | None:
+        """Take differences over a good part of the operand's spread."""
+        return steps(self, xs)
 
     def float_bound(self, xs: list[Reals], es: list[Reals], y: Reals, u: float) -> Reals | None:
         """Return 1 where the numbers are closer than their errors, 0 elsewhere."""

@@ -8,7 +8,7 @@ import numpy as np
 
 from gatewright.base import ModelError
 from gatewright.hw import Bus, Module
-from gatewright.ir import Op, Plan, Reals
+from gatewright.ir import Op, Plan, Pull, Reals
 from gatewright.num import FixedArray, Intervals
 
 
@@ -18,6 +18,7 @@ class Concatenate(Op):
 
     axis: int
     wiring = True
+    growth = "keeps"
 
     def _join(self, parts: list[np.ndarray], skip: int) -> np.ndarray:
         axis = self.axis + skip if self.axis >= 0 else self.axis
@@ -50,3 +51,13 @@ class Concatenate(Op):
         """Join signals."""
         joined = self._join([bus.signals for bus in x], 0)
         return x[0].with_signals(joined, joined.shape)
+
+    def float_bound(self, xs: list[Reals], es: list[Reals], y: Reals, u: float) -> Reals | None:
+        """Join the bounds."""
+        return self._join(es, 1)
+
+    def pullback(self, xs: list[Reals], y: Reals) -> Pull | None:
+        """Split the gradient."""
+        axis = self.axis + 1 if self.axis >= 0 else self.axis
+        stops = np.cumsum([x.shape[axis] for x in xs])[:-1]
+        return lambda dy: list(np.split(dy, stops, axis=axis))

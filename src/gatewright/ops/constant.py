@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from gatewright.hw import Bus, Module
-from gatewright.ir import Op, Plan, Reals
+from gatewright.ir import Op, Plan, Pull, Reals
 from gatewright.num import FixedArray, Intervals, dyadic
+from gatewright.ops.derivative import nothing
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,6 +22,8 @@ class Constant(Op):
 
     values: Reals
     wiring = True
+    growth = "grows"
+    constants = ("values",)
 
     def real(self, *x: Reals) -> Reals:
         """Repeat the values for each sample."""
@@ -40,3 +43,11 @@ class Constant(Op):
         q, frac = dyadic(self.values)
         pairs = zip(q.ravel().tolist(), frac.ravel().tolist(), strict=True)
         return x[0].with_signals([module.constant(*pair) for pair in pairs], self.values.shape)
+
+    def float_bound(self, xs: list[Reals], es: list[Reals], y: Reals, u: float) -> Reals | None:
+        """Return one rounding."""
+        return u * np.abs(y)
+
+    def pullback(self, xs: list[Reals], y: Reals) -> Pull | None:
+        """Return nothing: the operand only counts samples."""
+        return nothing(xs)

@@ -9,10 +9,11 @@ import numpy as np
 
 from gatewright.base import ModelError
 from gatewright.blocks.chains import chains, digit_counts
+from gatewright.blocks.cmvm.csd import count_digits
 from gatewright.blocks.folded import folded_matmul
 from gatewright.blocks.linear import constant_matmul, matmul_with_blocks
 from gatewright.hw import Bus, DspBlock, Module
-from gatewright.ir import Op, Plan, Reals, Savings
+from gatewright.ir import Op, Plan, Pull, Reals, Savings
 from gatewright.num import (
     FixedArray,
     Intervals,
@@ -23,6 +24,9 @@ from gatewright.num import (
     require_exact,
     round_shift,
 )
+
+SHARING = 0.62
+"""Adders left of each digit once terms are shared, as the solver finds on trained layers."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +41,8 @@ class Dense(Op):
     weight: Reals
     bias: Reals
     folds = True
+    growth = "narrows"
+    constants = ("weight", "bias")
 
     @classmethod
     def of(cls, weight: Reals, bias: Reals | None = None) -> Dense:
@@ -162,6 +168,23 @@ class Dense(Op):
         ]
         signals = np.stack([part.signals for part in parts]).reshape(shape)
         return Bus(signals, parts[0].valid, bus.layout)
+
+    def luts(self, y: Intervals, *x: Intervals) -> float | None:
+        """Count the adders of each digit, less what sharing saves; rows of equal types once."""
+        digits = count_digits(self._integers[0]).sum(1)
+        width = x[0].width.reshape(-1, x[0].shape[-1]).astype(np.float64).sum(0)
+        rows = max(x[0].size // max(x[0].shape[-1], 1), 1)
+        return float(SHARING * (digits * (width + 2.0 * rows)).sum())
+
+    def float_bound(self, xs: list[Reals], es: list[Reals], y: Reals, u: float) -> Reals | None:
+        """Return the bound of a sum of products; see `rounding_error`."""
+        weight = np.abs(self.weight)
+        size = np.abs(xs[0]) @ weight + np.abs(self.bias)
+        return np.asarray(es[0] @ weight + (len(weight) + 2) * u * size)
+
+    def pullback(self, xs: list[Reals], y: Reals) -> Pull | None:
+        """Multiply by the matrix, transposed."""
+        return lambda dy: [dy @ self.weight.T]
 
     def multiplications(self, *x: Intervals) -> int:
         """Return products of one row: what a reuse factor divides."""

@@ -11,8 +11,9 @@ import numpy as np
 
 from gatewright.base import ModelError
 from gatewright.hw import Bus, Module
-from gatewright.ir import Op, Plan, Reals
+from gatewright.ir import Op, Plan, Pull, Reals
 from gatewright.num import FixedArray, Intervals, Ints
+from gatewright.ops.derivative import elementwise
 
 
 def broadcast_shape(*shapes: tuple[int, ...]) -> tuple[int, ...]:
@@ -90,6 +91,10 @@ class Unary(Op):
                 parts[f.name] = part
         return replace(self, **parts) if parts else self
 
+    def pullback(self, xs: list[Reals], y: Reals) -> Pull | None:
+        """Take the difference quotient of each element."""
+        return elementwise(self, xs)
+
     @abstractmethod
     def lower_element(self, m: Module, a: int, index: tuple[int, ...]) -> int:
         """Build the circuit of the element at `index`."""
@@ -120,6 +125,10 @@ class Binary(Op):
     def at_row(self, index: tuple[int, ...]) -> Op | None:
         """Return the operation itself: it has no constants."""
         return self
+
+    def pullback(self, xs: list[Reals], y: Reals) -> Pull | None:
+        """Take the difference quotient of each element."""
+        return elementwise(self, xs)
 
     def lower(self, module: Module, *x: Bus, plan: Plan) -> Bus:
         """Build one circuit per element of the result."""
@@ -169,6 +178,10 @@ class Joined(Op):
         """Return the operation itself: it has no constants."""
         return self
 
+    def pullback(self, xs: list[Reals], y: Reals) -> Pull | None:
+        """Take the difference quotient of each element."""
+        return elementwise(self, xs)
+
     def lower(self, module: Module, *x: Bus, plan: Plan) -> Bus:
         """Build one circuit per element of the result."""
         parts = np.broadcast_arrays(*(bus.signals for bus in x))
@@ -191,3 +204,8 @@ class Joined(Op):
     @abstractmethod
     def join_signals(self, m: Module, *x: int) -> int:
         """Build the circuit of one element."""
+
+
+def sum_bounds(es: list[Reals], rank: int) -> Reals:
+    """Return the sum of two operands' bounds, broadcast as they are; `rank` with the batch."""
+    return np.asarray(pad_reals(es[0], rank - 1) + pad_reals(es[1], rank - 1), np.float64)

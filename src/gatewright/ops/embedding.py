@@ -10,8 +10,9 @@ import numpy as np
 from gatewright.base import ModelError
 from gatewright.blocks.lookup import lookup
 from gatewright.hw import Bus, Module
-from gatewright.ir import Op, Plan, Reals
+from gatewright.ir import Op, Plan, Pull, Reals
 from gatewright.num import FixedArray, Intervals, Ints, Rounding, dyadic, round_shift
+from gatewright.ops.derivative import nothing
 from gatewright.ops.truth import require_positions
 
 
@@ -28,6 +29,8 @@ class Embedding(Op):
 
     table: Reals
     growth = "grows"
+    constants = ("table",)
+    index_operands = (0,)
 
     def __post_init__(self) -> None:
         if np.ndim(self.table) != 2 or not np.size(self.table):
@@ -87,6 +90,14 @@ class Embedding(Op):
     def luts(self, y: Intervals, *x: Intervals) -> float | None:
         """Count a LUT of each bit for 64 rows."""
         return float(y.width.sum() * np.ceil(len(self.table) / 64))
+
+    def index_range(self, *shapes: tuple[int, ...]) -> tuple[int, int]:
+        """Return the rows of the table."""
+        return 0, len(self.table) - 1
+
+    def pullback(self, xs: list[Reals], y: Reals) -> Pull | None:
+        """Return nothing: a position does not feel small changes."""
+        return nothing(xs)
 
     def float_bound(self, xs: list[Reals], es: list[Reals], y: Reals, u: float) -> Reals | None:
         """Return 0, or the spread of the table where the position is in doubt."""

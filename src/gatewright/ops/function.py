@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -10,7 +10,7 @@ from gatewright.base import UnsupportedError
 from gatewright.blocks.arith import clip
 from gatewright.blocks.lookup import MAX_INDEX_BITS, codes_of, lookup
 from gatewright.hw import Module
-from gatewright.ir import Reals
+from gatewright.ir import Op, Reals
 from gatewright.num import FixedArray, Intervals, Ints
 from gatewright.ops.elementwise import Unary, pick
 from gatewright.ops.functions import FUNCTIONS, apply_function, is_rising, steepest
@@ -36,6 +36,9 @@ class Function(Unary):
     out: Quantize | None = None
     parameters: tuple[float, ...] = ()
     exact_real = True
+    growth = "narrows"
+    addresses = True
+    rounds = "format"
 
     @property
     def is_monotone_unary(self) -> bool:
@@ -121,6 +124,20 @@ class Function(Unary):
             a = clip(m, a, (first, point), (last, point))
         point = m.frac[a]
         return lookup(m, a, lambda q: self._answers(q, point, out), int(out.frac), self.name)
+
+    @property
+    def is_formatted(self) -> bool:
+        """Whether its answers have a format."""
+        return self.out is not None
+
+    def with_format(self, out: Op, *x: Intervals) -> Op:
+        """Return the function with its answers rounded."""
+        assert isinstance(out, Quantize)
+        return replace(self, out=out)
+
+    def luts(self, y: Intervals, *x: Intervals) -> float | None:
+        """Count 64 entries of a table for each LUT and bit of the answer."""
+        return float((np.ldexp(1.0, np.maximum(x[0].width - 6, 0)) * y.width).sum())
 
     def _changing(self, lo: int, hi: int, point: int, out: Quantize) -> tuple[int, int]:
         """Return inputs up to which, and from which, every answer is the same."""

@@ -8,7 +8,7 @@ import numpy as np
 
 from gatewright.base import ModelError
 from gatewright.hw import Bus, Module
-from gatewright.ir import Op, Plan, Reals
+from gatewright.ir import Op, Plan, Pull, Reals
 from gatewright.num import FixedArray, Intervals
 from gatewright.ops.dense import Dense
 
@@ -26,6 +26,8 @@ class GroupedDense(Op):
 
     weight: Reals
     bias: Reals
+    growth = "narrows"
+    constants = ("weight", "bias")
 
     @classmethod
     def of(cls, weight: Reals, bias: Reals | None = None) -> GroupedDense:
@@ -106,6 +108,19 @@ class GroupedDense(Op):
         ]
         signals = np.stack(parts, -2)
         return bus.with_signals(signals, signals.shape)
+
+    def pullback(self, xs: list[Reals], y: Reals) -> Pull | None:
+        """Multiply by each group's matrix, transposed."""
+        back = self.weight.swapaxes(-1, -2)
+        return lambda dy: [(dy[..., None, :] @ back)[..., 0, :]]
+
+    def luts(self, y: Intervals, *x: Intervals) -> float | None:
+        """Count what the matrix of each group counts."""
+        total = 0.0
+        for g, op in enumerate(self.groups):
+            own = Intervals(*(v[..., g, :] for v in (x[0].lo, x[0].hi, x[0].frac)))
+            total += op.luts(y, own) or 0.0
+        return total
 
     def float_bound(self, xs: list[Reals], es: list[Reals], y: Reals, u: float) -> Reals | None:
         """Return the bound of each group's sum of products; see `rounding_error`."""

@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from gatewright.blocks.arith import multiply_constant
+from gatewright.blocks.cmvm.csd import count_digits
 from gatewright.hw import Module
-from gatewright.ir import Reals
+from gatewright.ir import Pull, Reals
 from gatewright.num import FixedArray, Intervals, dyadic
+from gatewright.ops.derivative import weighted
 from gatewright.ops.elementwise import Unary, pick
 
 
@@ -21,6 +23,8 @@ class LeakyRelu(Unary):
     """
 
     slope: Reals = field(default_factory=lambda: np.asarray(0.0))
+    growth = "grows"
+    constants = ("slope",)
 
     @property
     def is_monotone_unary(self) -> bool:
@@ -69,3 +73,16 @@ class LeakyRelu(Unary):
             low = m.lo[scaled] << (common - m.frac[scaled])
             within = (low, m.hi[a] << (common - m.frac[a]))
         return m.select(m.less(m.constant(0), a), a, scaled, within=within)
+
+    def luts(self, y: Intervals, *x: Intervals) -> float | None:
+        """Count an adder for each digit of the slope, and a choice."""
+        digits = count_digits(dyadic(np.broadcast_to(self.slope, y.shape))[0])
+        return float(((digits + 1) * y.width).sum())
+
+    def float_bound(self, xs: list[Reals], es: list[Reals], y: Reals, u: float) -> Reals | None:
+        """Return the operand's bound times the steeper side, and the rounding of the product."""
+        return np.asarray(es[0] * np.maximum(1, np.abs(self.slope)) + 2 * u * np.abs(y))
+
+    def pullback(self, xs: list[Reals], y: Reals) -> Pull | None:
+        """Multiply the gradient by the slope where the operand is negative."""
+        return weighted([np.where(xs[0] > 0, 1.0, self.slope)], xs)

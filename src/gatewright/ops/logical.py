@@ -23,6 +23,7 @@ class Logical(Joined):
 
     function: str
     growth = "fixes"
+    index_operands = (0, 1)
 
     def __post_init__(self) -> None:
         if self.function not in FUNCTIONS:
@@ -82,6 +83,10 @@ class Logical(Joined):
                 return one if absorbs else other
         gates = {"and": m.and_, "or": m.or_, "xor": m.xor}
         return gates[self.function](a, b)
+
+    def index_range(self, *shapes: tuple[int, ...]) -> tuple[int, int]:
+        """Return the two truth values."""
+        return 0, 1
 
     def luts(self, y: Intervals, *x: Intervals) -> float | None:
         """Count a gate for each element."""

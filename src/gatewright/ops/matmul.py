@@ -9,8 +9,9 @@ import numpy as np
 from gatewright.base import ModelError
 from gatewright.blocks.arith import multiply, signed_sum
 from gatewright.hw import Bus, Module
-from gatewright.ir import Op, Plan, Reals
+from gatewright.ir import Op, Plan, Pull, Reals
 from gatewright.num import FixedArray, Intervals, Ints, require_exact
+from gatewright.ops.derivative import unbroadcast
 from gatewright.ops.elementwise import pad_batch, pad_reals
 
 EXACT_FLOAT = 2.0**53
@@ -93,6 +94,18 @@ class Matmul(Op):
         """Count a LUT for each pair of bits that meet, and an adder for each product but one."""
         a, b = (v.width.astype(np.float64) for v in x)
         return float((a @ b).sum() + y.width.sum() * (x[0].shape[-1] - 1))
+
+    def pullback(self, xs: list[Reals], y: Reals) -> Pull | None:
+        """Multiply by the other operand, transposed."""
+        rank = y.ndim - 1
+        a, b = (pad_reals(v, rank) for v in xs)
+        shapes = [v.shape for v in xs]
+
+        def pull(dy: Reals) -> list[Reals]:
+            parts = dy @ b.swapaxes(-1, -2), a.swapaxes(-1, -2) @ dy
+            return [unbroadcast(p, shape) for p, shape in zip(parts, shapes, strict=True)]
+
+        return pull
 
     def float_bound(self, xs: list[Reals], es: list[Reals], y: Reals, u: float) -> Reals | None:
         """Return what the operands' errors do, and (k + 2) u times the sum of the sizes."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gatewright.hw import Bus, Module
-from gatewright.ir import Op, Plan, Reals
+from gatewright.ir import Op, Plan, Pull, Reals
 from gatewright.num import FixedArray, Intervals, Ints
 
 
@@ -29,7 +29,7 @@ class Movement(Op):
 
     def _take(self, batch: np.ndarray) -> np.ndarray:
         indices = self._indices(batch.shape[1:])
-        return batch.reshape(len(batch), -1)[:, indices]
+        return np.take(batch.reshape(len(batch), -1), indices, axis=1)
 
     def real(self, *x: Reals) -> Reals:
         """Move real numbers."""
@@ -49,3 +49,23 @@ class Movement(Op):
         """Move signals."""
         moved = self.move(x[0].signals)
         return x[0].with_signals(moved, moved.shape)
+
+    def float_bound(self, xs: list[Reals], es: list[Reals], y: Reals, u: float) -> Reals | None:
+        """Move the bounds."""
+        return self._take(es[0])
+
+    def pullback(self, xs: list[Reals], y: Reals) -> Pull | None:
+        """Add up, for each element, the gradients of all that it went to."""
+        shape = xs[0].shape
+        size = int(np.prod(shape[1:]))
+        where = self._indices(shape[1:]).ravel()
+        if np.array_equal(np.sort(where), np.arange(size)):
+            back = np.argsort(where)
+            return lambda dy: [dy.reshape(len(dy), -1)[:, back].reshape(len(dy), *shape[1:])]
+
+        def pull(dy: Reals) -> list[Reals]:
+            flat = dy.reshape(len(dy), -1)
+            rows = [np.bincount(where, row, minlength=size) for row in flat]
+            return [np.asarray(rows, np.float64).reshape(len(dy), *shape[1:])]
+
+        return pull

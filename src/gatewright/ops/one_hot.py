@@ -8,8 +8,9 @@ import numpy as np
 
 from gatewright.base import ModelError
 from gatewright.hw import Bus, Module
-from gatewright.ir import Op, Plan, Reals
+from gatewright.ir import Op, Plan, Pull, Reals
 from gatewright.num import FixedArray, Intervals, Ints
+from gatewright.ops.derivative import nothing
 from gatewright.ops.truth import FAR, require_positions
 
 
@@ -26,6 +27,7 @@ class OneHot(Op):
     depth: int
     wraps: bool = False
     growth = "fixes"
+    index_operands = (0,)
 
     def __post_init__(self) -> None:
         if self.depth < 1:
@@ -76,6 +78,14 @@ class OneHot(Op):
     def luts(self, y: Intervals, *x: Intervals) -> float | None:
         """Count a LUT for each six bits that are compared."""
         return float(np.ceil(x[0].width / 6).sum() * self.depth)
+
+    def index_range(self, *shapes: tuple[int, ...]) -> tuple[int, int]:
+        """Return the places of the vector."""
+        return -self.depth if self.wraps else 0, self.depth - 1
+
+    def pullback(self, xs: list[Reals], y: Reals) -> Pull | None:
+        """Return nothing: a position does not feel small changes."""
+        return nothing(xs)
 
     def float_bound(self, xs: list[Reals], es: list[Reals], y: Reals, u: float) -> Reals | None:
         """Return 1 where the position may be another."""

@@ -8,7 +8,7 @@ import numpy as np
 
 from gatewright.base import ModelError
 from gatewright.hw import Bus, Module
-from gatewright.ir import Op, Plan, Reals
+from gatewright.ir import Op, Plan, Pull, Reals
 from gatewright.num import FixedArray, Intervals
 
 
@@ -64,3 +64,8 @@ class Pad(Op):
     def float_bound(self, xs: list[Reals], es: list[Reals], y: Reals, u: float) -> Reals | None:
         """Return the operand's bound; a constant has none."""
         return self._pad(es[0], 1, 0.0)
+
+    def pullback(self, xs: list[Reals], y: Reals) -> Pull | None:
+        """Cut what was put around off."""
+        cut = tuple(slice(b, b + n) for b, n in zip(self.before, xs[0].shape[1:], strict=True))
+        return lambda dy: [dy[(slice(None), *cut)]]

@@ -10,9 +10,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from gatewright.blocks.rounding import quantize
 from gatewright.hw import Kind, Module
-from gatewright.ir import Reals
+from gatewright.ir import Op, Pull, Reals
 from gatewright.num import Fixed, FixedArray, Intervals, Ints, Overflow, Rounding, limits
 from gatewright.ops.elementwise import Unary, spread
+
+LIMITER = 0.7
+"""LUTs for each bit that is limited; part of it merges with a ReLU before."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,9 +26,9 @@ class Quantize(Unary):
     quantized model gives the same integers wherever float64 holds the value.
 
     Attributes:
-        whole: the result's type is the whole format, even where the input cannot fill it. States
-            that go from one step of a recurrent layer to the next have it, so that all steps see
-            the same types and are instances of one module.
+        whole: the result's type is the whole format, even where the input cannot fill it (but what
+            is constant stays so). States that go from one step of a recurrent layer to the next
+            have it, so that all steps see the same types and are instances of one module.
     """
 
     signed: NDArray[np.bool_]
@@ -34,6 +37,7 @@ class Quantize(Unary):
     rounding: Rounding = Rounding.TRN
     overflow: Overflow = Overflow.WRAP
     whole: bool = False
+    growth = "fixes"
 
     @classmethod
     def to(
@@ -77,14 +81,32 @@ class Quantize(Unary):
 
     def infer(self, *x: Intervals) -> Intervals:
         """Return the range after rounding where it fits, else the format's."""
-        if self.whole:
-            return self.format.map(spread(x[0].shape))
-        return x[0].quantize(*self._spread(x[0].shape), self.rounding, self.overflow)
+        kind = x[0].quantize(*self._spread(x[0].shape), self.rounding, self.overflow)
+        if not self.whole:
+            return kind
+        every, live = self.format.map(spread(x[0].shape)), kind.lo != kind.hi
+        parts = ((every.lo, kind.lo), (every.hi, kind.hi), (every.frac, kind.frac))
+        return Intervals.of(*(np.where(live, a, b) for a, b in parts))
 
     def evaluate(self, *x: FixedArray) -> FixedArray:
         """Round and bring into the width."""
         shape = x[0].q.shape[1:]
         return x[0].quantize(*self._spread(shape), self.rounding, self.overflow)
+
+    def luts(self, y: Intervals, *x: Intervals) -> float | None:
+        """Count an adder where it rounds (dropping bits is free), and the bits that are limited."""
+        adds = (x[0].frac > y.frac) & (self.rounding is not Rounding.TRN)
+        free = Quantize.to(True, 62, self.frac, self.rounding, Overflow.SAT).infer(x[0])
+        limits = (free.hi > y.hi) | (free.lo < y.lo)
+        return float((y.width * adds + LIMITER * y.width * limits).sum())
+
+    def float_bound(self, xs: list[Reals], es: list[Reals], y: Reals, u: float) -> Reals | None:
+        """Return the step that the operand's bound reaches, if any."""
+        return step_bound(self, xs[0], es[0], y)
+
+    def pullback(self, xs: list[Reals], y: Reals) -> Pull | None:
+        """Pass the gradient through but where it clips (arXiv:1308.3432)."""
+        return straight_through(xs[0], y)
 
     def _spread(self, shape: tuple[int, ...]) -> tuple[NDArray[np.bool_], Ints, Ints]:
         return (
@@ -113,7 +135,7 @@ class Quantize(Unary):
         """Return a signal under the format's whole range: a wrap that never wraps, wiring only."""
         signed, width = np.asarray(fmt.signed), np.asarray(fmt.width)
         lo, hi = (int(v) for v in limits(signed, width, self.overflow))
-        if lo == hi or m.range(result) == (lo, hi, fmt.frac):
+        if m.is_constant(result) or m.range(result) == (lo, hi, fmt.frac):
             return result
         return m.row(Kind.WRAP, (lo, hi, fmt.frac), result, imm=2 * fmt.width + fmt.signed)
 
@@ -168,3 +190,14 @@ def quantize_real(x: Reals, op: Quantize) -> Reals:
         q = round_real(np.ldexp(np.asarray(x, np.float64), frac), op.rounding)
     low, high = kind.lo.astype(np.float64), kind.hi.astype(np.float64)
     return np.ldexp(overflow_real(q, low, high, op.overflow), -frac)
+
+
+def step_bound(op: Op, x: Reals, e: Reals, y: Reals) -> Reals:
+    """Return how far a rising step function goes within a distance of its operand."""
+    return np.asarray(np.maximum(np.abs(op.real(x - e) - y), np.abs(op.real(x + e) - y)))
+
+
+def straight_through(x: Reals, y: Reals) -> Pull:
+    """Return the pullback of a quantizer: 1 where it does not clip."""
+    inside = (np.abs(y - x) <= np.abs(x) * 0.5 + 1e-9).astype(np.float64)
+    return lambda dy: [dy * inside]

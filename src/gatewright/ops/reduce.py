@@ -11,8 +11,9 @@ import numpy as np
 from gatewright.base import ModelError
 from gatewright.blocks.arith import reduce_tree
 from gatewright.hw import Bus, Module
-from gatewright.ir import Op, Plan, Reals
+from gatewright.ir import Op, Plan, Pull, Reals
 from gatewright.num import FixedArray, Intervals
+from gatewright.ops.derivative import scattered
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,6 +89,20 @@ class Reduction(Op):
     def luts(self, y: Intervals, *x: Intervals) -> float | None:
         """Count a comparison and a choice of the result's width for each element but one."""
         return float(2 * y.width.sum() * (x[0].size / max(y.size, 1) - 1))
+
+    def pullback(self, xs: list[Reals], y: Reals) -> Pull | None:
+        """Give the elements that are chosen their gradient."""
+        shape = xs[0].shape
+        numbers = np.arange(int(np.prod(shape[1:]))).reshape(1, *shape[1:])
+        where = self._arrange(numbers, 1)
+        rows = self._arrange(xs[0], 1)
+        chosen = rows == y.reshape(rows.shape[:-1])[..., None]
+        share = chosen / chosen.sum(-1, keepdims=True)
+
+        def pull(dy: Reals) -> list[Reals]:
+            return [scattered(dy.reshape(rows.shape[:-1])[..., None] * share, where, shape)]
+
+        return pull
 
     def float_bound(self, xs: list[Reals], es: list[Reals], y: Reals, u: float) -> Reals | None:
         """Return the largest bound among the elements: a choice adds no error."""

@@ -8,9 +8,11 @@ import numpy as np
 
 from gatewright.blocks.thresholds import threshold_code
 from gatewright.hw import Module
-from gatewright.ir import Op, Reals
+from gatewright.ir import Op, Pull, Reals
 from gatewright.num import FixedArray, Intervals, Ints
+from gatewright.ops.derivative import nothing
 from gatewright.ops.elementwise import Unary
+from gatewright.ops.quantize import step_bound
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +34,7 @@ class Requantize(Unary):
     first: int
     step: int = 1
     frac: int = 0
+    growth = "fixes"
 
     def at_row(self, index: tuple[int, ...]) -> Op | None:
         """Return the operation itself: thresholds differ along the last axis only."""
@@ -79,3 +82,16 @@ class Requantize(Unary):
             step=self.step,
             falling=bool(self.falling[channel]),
         )
+
+    def luts(self, y: Intervals, *x: Intervals) -> float | None:
+        """Count a comparison for each threshold, up to those of an adder and a limiter."""
+        levels = self.thresholds.shape[-1] if self.thresholds.size else 0
+        return float((x[0].width * min(levels, 2)).sum())
+
+    def float_bound(self, xs: list[Reals], es: list[Reals], y: Reals, u: float) -> Reals | None:
+        """Return the step that the operand's bound reaches, if any."""
+        return step_bound(self, xs[0], es[0], y)
+
+    def pullback(self, xs: list[Reals], y: Reals) -> Pull | None:
+        """Return nothing: its thresholds stand on integers, and what is behind stays as it is."""
+        return nothing(xs)

@@ -13,9 +13,9 @@ import numpy as np
 
 from gatewright.base import UnsupportedError
 from gatewright.hw import Bus, Module
-from gatewright.ir import Op, Plan, Reals
+from gatewright.ir import Op, Plan, Pull, Reals
 from gatewright.num import FixedArray, Intervals, Rounding
-from gatewright.ops.quantize import round_real
+from gatewright.ops.quantize import round_real, step_bound, straight_through
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +40,7 @@ class ScaledQuantize(Op):
     rounding: Rounding = Rounding.RND_CONV
     shift_after: bool = False
     bipolar: bool = False
+    growth = "fixes"
 
     @property
     def is_monotone_unary(self) -> bool:
@@ -95,6 +96,18 @@ class ScaledQuantize(Op):
     def lower(self, module: Module, *x: Bus, plan: Plan) -> Bus:
         """Refuse, as `infer` does."""
         raise AssertionError("infer refuses this operation")
+
+    def float_bound(self, xs: list[Reals], es: list[Reals], y: Reals, u: float) -> Reals | None:
+        """Return the step that the operand's bound reaches, if any."""
+        return step_bound(self, xs[0], es[0], y)
+
+    def luts(self, y: Intervals, *x: Intervals) -> float | None:
+        """Count none: it is gone before a circuit is built."""
+        return 0.0
+
+    def pullback(self, xs: list[Reals], y: Reals) -> Pull | None:
+        """Pass the gradient through but where it clips."""
+        return straight_through(xs[0], y)
 
 
 def round_fraction(x: Fraction, mode: Rounding) -> int:

@@ -9,7 +9,7 @@ import numpy as np
 from gatewright.base import ModelError
 from gatewright.blocks.arith import maximum, minimum, reduce_tree, signed_sum
 from gatewright.hw import Bus, Module
-from gatewright.ir import Op, Plan, Reals
+from gatewright.ir import Op, Plan, Pull, Reals
 from gatewright.num import FixedArray, Intervals, Ints, dyadic, require_exact
 from gatewright.ops.truth import FAR, require_positions
 
@@ -33,6 +33,7 @@ class Segment(Op):
     segments: int
     function: str = "sum"
     empty: float = 0.0
+    index_operands = (1,)
 
     @property
     def growth(self) -> str:  # type: ignore[override]
@@ -179,6 +180,26 @@ class Segment(Op):
         row = float(x[0].width.sum()) / max(x[0].shape[0], 1)
         masks = float((can & ~must).sum()) * row / 2
         return float((rows * y.width).sum()) * (1 if self.function == "sum" else 1.5) + masks
+
+    def index_range(self, *shapes: tuple[int, ...]) -> tuple[int, int]:
+        """Return the segments."""
+        return 0, self.segments - 1
+
+    def pullback(self, xs: list[Reals], y: Reals) -> Pull | None:
+        """Give each row the gradient of its segment; of the largest only those that are."""
+        x, shape = xs[0], xs[0].shape
+        places = np.rint(xs[1]).astype(np.int64)
+        inside = (places >= 0) & (places < self.segments)
+        wide = (*places.shape, *(1,) * (x.ndim - 2))
+        at = np.where(inside, places, 0).reshape(wide)
+        share = np.broadcast_to(inside.reshape(wide), shape).astype(np.float64)
+        if self.function != "sum":
+            share = share * (np.take_along_axis(y, at, axis=1) == x)
+
+        def pull(dy: Reals) -> list[Reals]:
+            return [np.take_along_axis(dy, at, axis=1) * share, np.zeros(xs[1].shape)]
+
+        return pull
 
     def float_bound(self, xs: list[Reals], es: list[Reals], y: Reals, u: float) -> Reals | None:
         """Return what the sums of sizes and errors give, or the largest error of all rows."""

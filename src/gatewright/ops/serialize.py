@@ -6,7 +6,7 @@ a flat dictionary of arrays the numbers.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
 from enum import Enum
 from functools import cache
@@ -19,6 +19,7 @@ from gatewright.base import ModelError
 from gatewright.ir import Graph, Input, Node, Output
 from gatewright.num import Intervals, Overflow, Rounding
 from gatewright.ops import OPERATIONS
+from gatewright.ops.normalize import NormalizeFormats
 from gatewright.ops.softmax import SoftmaxFormats
 
 Arrays = dict[str, np.ndarray]
@@ -28,7 +29,16 @@ LARGEST = 1 << 62
 
 RECORDS: dict[str, Any] = {
     kind.__name__: kind
-    for kind in (*OPERATIONS, Graph, Input, Node, Output, Intervals, SoftmaxFormats)
+    for kind in (
+        *OPERATIONS,
+        Graph,
+        Input,
+        Node,
+        Output,
+        Intervals,
+        NormalizeFormats,
+        SoftmaxFormats,
+    )
 }
 ENUMS: dict[str, type[Enum]] = {kind.__name__: kind for kind in (Rounding, Overflow)}
 
@@ -146,6 +156,8 @@ def _fits(value: Any, hint: Any) -> bool:
         if parts[-1:] == (Ellipsis,):
             return all(_fits(v, parts[0]) for v in value)
         return len(value) == len(parts) and all(map(_fits, value, parts))
+    if origin is Callable:
+        return False  # code is never saved: a field for it must be None
     if origin is Mapping:
         return isinstance(value, dict) and all(_fits(v, parts[1]) for v in value.values())
     if origin is np.ndarray or hint is np.ndarray:

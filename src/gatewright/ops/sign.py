@@ -8,8 +8,9 @@ import numpy as np
 
 from gatewright.base import ModelError
 from gatewright.hw import Module
-from gatewright.ir import Reals
+from gatewright.ir import Pull, Reals
 from gatewright.num import FixedArray, Intervals, Ints
+from gatewright.ops.derivative import steps
 from gatewright.ops.elementwise import Unary
 
 
@@ -59,6 +60,10 @@ class Sign(Unary):
     def luts(self, y: Intervals, *x: Intervals) -> float | None:
         """Count a sixth of a LUT for each bit that is compared with 0."""
         return float(x[0].width.sum()) / 6 + y.size
+
+    def pullback(self, xs: list[Reals], y: Reals) -> Pull | None:
+        """Take differences over a good part of the operand's spread."""
+        return steps(self, xs)
 
     def float_bound(self, xs: list[Reals], es: list[Reals], y: Reals, u: float) -> Reals | None:
         """Return the whole step where the error reaches across 0."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from gatewright.blocks.arith import maximum, minimum, reduce_tree, signed_sum
 from gatewright.blocks.lookup import lookup
 from gatewright.blocks.rounding import quantize, round_to
 from gatewright.hw import Bus, Module
-from gatewright.ir import Op, Plan, Reals
+from gatewright.ir import Op, Plan, Pull, Reals
 from gatewright.num import Fixed, FixedArray, Intervals, Ints, Overflow, Rounding, round_shift
 
 
@@ -49,6 +49,9 @@ class Softmax(Op):
 
     formats: SoftmaxFormats | None = None
     exact_real = False
+    growth = "narrows"
+    addresses = True
+    rounds = "bits"
 
     def real(self, *x: Reals) -> Reals:
         """Compute on real numbers."""
@@ -165,3 +168,28 @@ class Softmax(Op):
         distances = np.arange(self.far(point) + 1)
         apart = 1 - self._exp(distances, point) / 2.0**f.exp >= gap
         return float(distances[apart][0] * 2.0**-point) if apart.any() else math.inf
+
+    @property
+    def is_formatted(self) -> bool:
+        """Whether its tables have formats."""
+        return self.formats is not None
+
+    def with_bits(self, bits: int, *x: Intervals) -> Op:
+        """Return the softmax with formats for its output's bits and its row's length."""
+        return replace(self, formats=SoftmaxFormats.for_output(bits, x[0].shape[-1]))
+
+    def luts(self, y: Intervals, *x: Intervals) -> float | None:
+        """Count two tables and a multiplier, roughly."""
+        tables = np.ldexp(1.0, np.maximum(x[0].width - 6, 0))
+        return float((tables + 3 * y.width).sum() * 10)
+
+    def float_bound(self, xs: list[Reals], es: list[Reals], y: Reals, u: float) -> Reals | None:
+        """Add the relative errors of the exponentials, of their sum, of the quotient."""
+        x, e = xs[0], es[0]
+        spread = np.ptp(x, axis=-1)[..., None]
+        worst = 2 * e.max(axis=-1, keepdims=True) + 16 * u * (1 + spread) + x.shape[-1] * u
+        return np.asarray(2 * y * worst + u)
+
+    def pullback(self, xs: list[Reals], y: Reals) -> Pull | None:
+        """Multiply by the Jacobian diag(y) - y y'."""
+        return lambda dy: [y * (dy - (dy * y).sum(-1, keepdims=True))]

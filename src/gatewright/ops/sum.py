@@ -9,7 +9,7 @@ import numpy as np
 from gatewright.base import ModelError
 from gatewright.blocks.arith import signed_sum
 from gatewright.hw import Bus, Module
-from gatewright.ir import Op, Plan, Reals
+from gatewright.ir import Op, Plan, Pull, Reals
 from gatewright.num import FixedArray, Intervals, Ints, require_exact
 
 
@@ -91,3 +91,14 @@ class Sum(Op):
         """Return n u times the sum of the sizes, in whatever order it is added."""
         count = xs[0].size / max(y.size, 1)
         return self._sum(es[0] + count * u * (np.abs(xs[0]) + es[0]), 1)
+
+    def pullback(self, xs: list[Reals], y: Reals) -> Pull | None:
+        """Give every summand the gradient of its sum."""
+        axes = tuple(a + 1 for a in self.axes)
+        shape = xs[0].shape
+
+        def pull(dy: Reals) -> list[Reals]:
+            wide = dy if self.keepdims else np.expand_dims(dy, axes)
+            return [np.broadcast_to(wide, (len(dy), *shape[1:]))]
+
+        return pull

@@ -9,8 +9,9 @@ import numpy as np
 
 from gatewright.base import ModelError
 from gatewright.hw import Bus, Module
-from gatewright.ir import Op, Plan, Reals
+from gatewright.ir import Op, Plan, Pull, Reals
 from gatewright.num import FixedArray, Intervals
+from gatewright.ops.derivative import scattered
 from gatewright.ops.truth import require_positions
 
 
@@ -30,6 +31,7 @@ class Take(Op):
     axis: int = 0
     along: bool = False
     growth = "keeps"
+    index_operands = (1,)
 
     def _check(self, x: tuple[int, ...], positions: tuple[int, ...]) -> None:
         if not 0 <= self.axis < len(x):
@@ -111,6 +113,17 @@ class Take(Op):
     def luts(self, y: Intervals, *x: Intervals) -> float | None:
         """Count a LUT of each bit for three of the numbers to choose from."""
         return float(y.width.sum() * np.ceil((x[0].shape[self.axis] - 1) / 3))
+
+    def index_range(self, *shapes: tuple[int, ...]) -> tuple[int, int]:
+        """Return the places along the axis, from its start."""
+        return 0, shapes[0][self.axis] - 1
+
+    def pullback(self, xs: list[Reals], y: Reals) -> Pull | None:
+        """Give what was taken its gradient; a position does not feel small changes."""
+        shape = xs[0].shape
+        numbers = np.arange(int(np.prod(shape[1:]))).reshape(1, *shape[1:])
+        where = self._each(np.broadcast_to(numbers, shape), xs[1])
+        return lambda dy: [scattered(dy, where, shape), np.zeros(xs[1].shape)]
 
     def float_bound(self, xs: list[Reals], es: list[Reals], y: Reals, u: float) -> Reals | None:
         """Return the bound of what is taken; the whole spread where a position is in doubt."""

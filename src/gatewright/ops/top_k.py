@@ -9,8 +9,9 @@ import numpy as np
 from gatewright.base import ModelError
 from gatewright.blocks.sorting import sort_values, sort_with_positions
 from gatewright.hw import Bus, Module
-from gatewright.ir import Op, Plan, Reals
+from gatewright.ir import Op, Plan, Pull, Reals
 from gatewright.num import FixedArray, Intervals, Ints
+from gatewright.ops.derivative import nothing, scattered
 
 RESULTS = ("values", "positions")
 
@@ -114,6 +115,15 @@ class TopK(Op):
         steps = np.ceil(np.log2(max(n, 2)))
         share = min(1.0, 2.0 * self.k / n)
         return float(x[0].width.sum() / 2 * steps * (steps + 1) / 2 * 1.5 * share)
+
+    def pullback(self, xs: list[Reals], y: Reals) -> Pull | None:
+        """Give the elements that lead their gradient; positions do not feel small changes."""
+        if self.result == "positions":
+            return nothing(xs)
+        shape, n = xs[0].shape, xs[0].shape[-1]
+        rows = np.arange(int(np.prod(shape[1:-1]))).reshape(*shape[1:-1], 1)
+        where = self._order(xs[0]) + n * rows
+        return lambda dy: [scattered(dy, where, shape)]
 
     def float_bound(self, xs: list[Reals], es: list[Reals], y: Reals, u: float) -> Reals | None:
         """Return the largest bound of the row; for positions all, where two are too close."""

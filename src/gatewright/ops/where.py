@@ -18,6 +18,7 @@ class Where(Joined):
     """Give the second operand where the first is 1, the third where it is 0."""
 
     growth = "keeps"
+    index_operands = (0,)
 
     def join_types(self, *x: Intervals) -> Intervals:
         """Return both ranges joined, or the one that is always chosen."""
@@ -48,6 +49,10 @@ class Where(Joined):
         """Build a multiplexer."""
         condition, a, b = x
         return m.select(condition, a, b)
+
+    def index_range(self, *shapes: tuple[int, ...]) -> tuple[int, int]:
+        """Return the two truth values."""
+        return 0, 1
 
     def luts(self, y: Intervals, *x: Intervals) -> float | None:
         """Count a LUT for two bits."""

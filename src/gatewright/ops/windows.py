@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -44,6 +45,15 @@ class Windows(Movement):
     def spans(self) -> tuple[int, ...]:
         """Return how far a window reaches along each spatial axis, its dilation included."""
         return tuple((k - 1) * d + 1 for k, d in zip(self.kernel, self.dilation, strict=True))
+
+    def shape(self, sample: tuple[int, ...]) -> tuple[int, ...]:
+        """Return the shape of the result for a sample that the windows fit, without moving it."""
+        *spatial, channels = sample
+        counts = (
+            (n - span) // s + 1
+            for n, span, s in zip(spatial, self.spans, self.strides, strict=False)
+        )
+        return (*counts, prod(self.kernel) * channels)
 
     def move(self, sample: np.ndarray) -> np.ndarray:
         """Cut one sample."""

@@ -59,13 +59,13 @@ def group_nodes(graph: Graph, plans: Mapping[str, Plan]) -> list[Group]:
                 continue
         runs.append((layer, plan, {node.name: node}))
     groups: list[Group] = []
-    for (layer, part), plan, members in runs:
+    for (name, part), plan, members in runs:
         ahead = _wiring_ahead(members) if part else []
         if ahead:
-            groups.append(Group(layer, tuple(ahead), plan, part))
+            groups.append(Group(name, tuple(ahead), plan, part))
         rest = [node for node in members.values() if node not in ahead]
         if rest:
-            groups.append(Group(layer, tuple(rest), plan, part))
+            groups.append(Group(name, tuple(rest), plan, part))
     return groups
 
 

@@ -24,7 +24,7 @@ AROUND = (-2, -1, 0, 1, 2)
 SAMPLES = 1024
 """Rows on which rounding errors are measured."""
 
-FINEST, COARSEST = 30, -30
+FINEST, COARSEST = 60, -60
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,6 +62,7 @@ def choose_format(
     clip_price: float,
     extremes: tuple[Reals, Reals],
     bounds: tuple[Reals, Reals] | None,
+    grid: Ints | None = None,
 ) -> SiteFormat:
     """Return formats that make error plus price of the bits small.
 
@@ -72,12 +73,17 @@ def choose_format(
         clip_price: cost of limiting a bit that could overflow.
         extremes: (low, high) seen on more rows than these; they count as one more row.
         bounds: (low, high) that the values cannot pass, where known: no limiter is needed there.
+        grid: (elements,), binary points on which the values stand anyway (whole numbers: 0), or
+            None. Finer formats gain nothing.
     """
     low, high = extremes
     signed = low < 0 if bounds is None else bounds[0] < 0
     magnitude = np.maximum(high, -low)
-    top = _choose_top(x, sensitivity, price, clip_price, magnitude, bounds)
-    frac = _choose_frac(x[:SAMPLES], sensitivity[:SAMPLES], price, top, signed)
+    ideal = _ideal(x[:SAMPLES], sensitivity[:SAMPLES], price)
+    if grid is not None:
+        ideal = np.minimum(ideal, grid)
+    top = _choose_top(x, sensitivity, price, clip_price, magnitude, bounds, ideal)
+    frac = _choose_frac(x[:SAMPLES], sensitivity[:SAMPLES], price, top, signed, ideal)
     limit = np.ldexp(1.0, top.astype(np.int32))
     clipped = float(((x >= limit) | (x < -limit)).mean())
     return SiteFormat(signed, top, frac, clipped)
@@ -90,6 +96,7 @@ def _choose_top(
     clip_price: float,
     magnitude: Reals,
     bounds: tuple[Reals, Reals] | None,
+    ideal: Reals,
 ) -> Ints:
     """Choose the top bit: the error of clipping against bits and limiters saved."""
     widest, felt = covering(magnitude), sensitivity.mean(0)
@@ -98,9 +105,10 @@ def _choose_top(
     if bounds is not None:
         sure = covering(np.maximum(bounds[1], -bounds[0]))
         tops.insert(0, np.minimum(np.maximum(sure, widest), widest + 3))
+    edge = np.exp2(-ideal)  # a value at the limit itself is a unit too large
     for top in tops:
         limit = np.ldexp(1.0, top.astype(np.int32))
-        over = np.maximum(np.abs(x) - limit, 0)
+        over = np.where(x >= limit, x - limit + edge, np.maximum(-x - limit, 0))
         beyond = np.maximum(magnitude - limit, 0)
         cost = (sensitivity * over * over).mean(0) + felt * beyond * beyond / len(x)
         cost = cost + price * (top - widest)
@@ -111,14 +119,21 @@ def _choose_top(
     return best
 
 
-def _choose_frac(x: Reals, sensitivity: Reals, price: Reals, top: Ints, signed: np.ndarray) -> Ints:
-    """Choose the last bit: theory's (noise of step**2 / 12) and its neighbours, as measured."""
+def _ideal(x: Reals, sensitivity: Reals, price: Reals) -> Reals:
+    """Return theory's last bit: rounding is noise of step**2 / 12."""
     felt = (sensitivity * (x != 0)).mean(0)
     # d/df [felt * 4**-f / 12 + price * f] = 0
     with np.errstate(divide="ignore"):
         ideal = 0.5 * np.log2(felt * np.log(4.0) / 12 / np.maximum(price, 1e-300))
-    ideal = np.clip(np.nan_to_num(ideal, neginf=COARSEST, posinf=FINEST), -top - 1, FINEST)
-    middle = np.rint(ideal).astype(np.int64)
+    finite = np.nan_to_num(ideal, neginf=COARSEST, posinf=FINEST)
+    return np.asarray(np.clip(finite, COARSEST, FINEST), np.float64)
+
+
+def _choose_frac(
+    x: Reals, sensitivity: Reals, price: Reals, top: Ints, signed: np.ndarray, ideal: Reals
+) -> Ints:
+    """Choose the last bit: theory's and its neighbours, as measured."""
+    middle = np.rint(np.maximum(ideal, -top - 1)).astype(np.int64)
     dropped = (sensitivity * x * x).mean(0)
     best, least = -top, dropped
     for shift in AROUND:

@@ -9,20 +9,21 @@ import numpy as np
 from numpy.typing import ArrayLike
 from threadpoolctl import threadpool_limits
 
-from gatewright.base import VerificationError
-from gatewright.ir import Graph, describe, evaluate, infer, run_real
+from gatewright.base import DataError, Place, VerificationError
+from gatewright.ir import Graph, Reals, describe, evaluate, infer
 from gatewright.num import FixedArray, Intervals
 from gatewright.ops import Affine, Constant, Dense, LeakyRelu, ScaledQuantize
 from gatewright.passes.graph.fold_affine import fold_affine
 from gatewright.quantize.cost import layer_costs
-from gatewright.quantize.data import Calibration, Part, constant_elements, prepare
+from gatewright.quantize.data import Calibration, Part, constant_elements, outliers, prepare
 from gatewright.quantize.formats import Formats
 from gatewright.quantize.forward import decode, encode, forward
 from gatewright.quantize.judge import Judge, best_temperature, check_tolerance
+from gatewright.quantize.learn import HELD, learn
+from gatewright.quantize.load import Load, chunks, cut
 from gatewright.quantize.material import Material
 from gatewright.quantize.search import Candidate, Progress, Search
-from gatewright.quantize.sensitivity import sensitivities
-from gatewright.quantize.structure import Structure, analyse
+from gatewright.quantize.structure import Structure, analyse, scale_averages
 
 MOST_LOOKS = 6
 """Models that may be tried on the report's data; where none is within the tolerance, the first is
@@ -69,7 +70,8 @@ class Quantized:
         loss: how much worse the quantized model is there.
         tolerance: what was allowed.
         cost: estimated LUTs of the parallel circuit.
-        history: (cost, metric on the data to choose with) of every model tried, in order.
+        history: (cost, metric on the data to choose with) of every model tried, in order. For a
+            network of many weights these costs are estimated from digits; `cost` is solved.
         data: which data were used for what.
         notes: decisions to be known: what stays on the host, inputs that never change.
     """
@@ -140,12 +142,12 @@ def _quantize(
     host_outputs: bool,
 ) -> Quantized:
     data = prepare(graph, calibration, labels, seed)
-    structure = analyse(fold_affine(graph), host_outputs)
+    structure = analyse(fold_affine(scale_averages(graph)), host_outputs)
     check_rules(structure, formats)
+    check_indices(structure, data)
     judge, final = _judges(structure.graph, data)
-    search = Search(
-        structure, _material(structure, data, seed), judge, tolerance, formats, progress
-    )
+    material = learn(structure, data, seed, progress)
+    search = Search(structure, material, judge, tolerance, formats, progress)
     best, looks = _confirmed(search, final)
     outputs = integer_outputs(best.built.graph, data.report)
     score = final.compare(outputs)
@@ -157,15 +159,16 @@ def _quantize(
         used.append(
             f"the report's data were looked at {looks} times: their loss is slightly favourable"
         )
+    choices = _choices(structure, best, material)
     return Quantized(
         graph=best.built.graph,
-        choices=tuple(_choices(structure, best, search.material)),
+        choices=tuple(choices),
         metric_name=final.name,
         metric_float=final.real,
         metric_fixed=score.metric,
         loss=score.loss,
         tolerance=tolerance,
-        cost=best.cost,
+        cost=sum(choice.cost for choice in choices),
         history=tuple(search.history),
         data=tuple(used),
         notes=tuple(notes),
@@ -176,7 +179,7 @@ def check_rules(structure: Structure, formats: Formats) -> None:
     """Refuse rules that meet nothing that is to be quantized."""
     nodes = {node.name: node for node in structure.graph.nodes}
     weighted = [nodes[n] for n in nodes if n in structure.weighted]
-    sited = [nodes[n] for n, site in structure.sites.items() if site.role != "input"]
+    sited = [nodes[n] for n, site in structure.sites.items() if site.role not in ("input", "index")]
     biased = [node for node in weighted if isinstance(node.op, Dense | Affine)]
     formats.check_used(
         {
@@ -188,6 +191,22 @@ def check_rules(structure: Structure, formats: Formats) -> None:
     )
 
 
+def check_indices(structure: Structure, data: Calibration) -> None:
+    """Refuse fractions where positions or classes are expected."""
+    for name, site in structure.sites.items():
+        if site.role != "index":
+            continue
+        for part in (data.fit, data.choice, data.report):
+            x = part.inputs[name]
+            if (x != np.rint(x)).any():
+                raise DataError(
+                    "an input of positions or classes holds fractions",
+                    place=Place(structure.graph.source, name, "calibration"),
+                    found=float(x[x != np.rint(x)][0]),
+                    supported=f"whole numbers from {site.limits[0]} to {site.limits[1]}",
+                )
+
+
 def _judges(graph: Graph, data: Calibration) -> tuple[Judge, Judge]:
     """Return the judge that chooses and the one that reports."""
     temperature = 1.0
@@ -195,20 +214,6 @@ def _judges(graph: Graph, data: Calibration) -> tuple[Judge, Judge]:
         first = Judge(graph, data.fit)
         temperature = best_temperature(first.scores(graph), data.fit.labels)
     return Judge(graph, data.choice, temperature), Judge(graph, data.report, temperature)
-
-
-def _material(structure: Structure, data: Calibration, seed: int) -> Material:
-    """Run the real model on the data to fit and learn what matters."""
-    graph, part = structure.graph, data.fit
-    real = run_real(graph, encode(graph, part.inputs))
-    rng = np.random.default_rng(seed)
-    found = sensitivities(graph, real, part.labels is not None, rng)
-    extremes = {name: (x.min(0), x.max(0)) for name, x in real.items()}
-    for other in (data.choice, data.report):
-        for name, x in run_real(graph, encode(graph, other.inputs)).items():
-            low, high = extremes[name]
-            extremes[name] = np.minimum(low, x.min(0)), np.maximum(high, x.max(0))
-    return Material(part.inputs, real, found, extremes)
 
 
 def _confirmed(search: Search, final: Judge) -> tuple[Candidate, int]:
@@ -232,13 +237,10 @@ def integer_outputs(graph: Graph, part: Part) -> dict[str, np.ndarray]:
     floats = forward(graph, part.inputs)
     if any(isinstance(node.op, ScaledQuantize) for node in graph.nodes):
         return decode(graph, floats)
-    encoded = {}
-    for i in graph.inputs:
-        x = encode(graph, part.inputs)[i.name]
-        assert i.type is not None
-        q = np.rint(np.ldexp(x, i.type.frac.astype(np.int32))).astype(np.int64)
-        encoded[i.name] = FixedArray(q, i.type.frac)
-    integers = {name: value.value for name, value in evaluate(graph, encoded).items()}
+    load = Load.of(graph)
+    steps = list(chunks(part.size, load.total, HELD))
+    pieces = [_integers(graph, cut(part.inputs, step)) for step in steps]
+    integers = {name: np.concatenate([p[name] for p in pieces]) for name in pieces[0]}
     for o in graph.outputs:
         if not np.array_equal(integers[o.value], floats[o.value]):
             wrong = int((integers[o.value] != floats[o.value]).sum())
@@ -250,14 +252,37 @@ def integer_outputs(graph: Graph, part: Part) -> dict[str, np.ndarray]:
     return decode(graph, integers)
 
 
+def _integers(graph: Graph, inputs: Mapping[str, Reals]) -> dict[str, Reals]:
+    """Return the values of the outputs, computed on integers."""
+    encoded = {}
+    for i in graph.inputs:
+        x = encode(graph, inputs)[i.name]
+        assert i.type is not None
+        q = np.rint(np.ldexp(x, i.type.frac.astype(np.int32))).astype(np.int64)
+        encoded[i.name] = FixedArray(q, i.type.frac)
+    values = evaluate(graph, encoded)
+    return {o.value: values[o.value].value for o in graph.outputs}
+
+
 def _notes(data: Calibration) -> list[str]:
+    notes = []
     constant = constant_elements(data.fit)
-    if not constant:
-        return []
-    names = ", ".join(constant[:8]) + (
-        f" and {len(constant) - 8} more" if len(constant) > 8 else ""
-    )
-    return [f"never change in the calibration data, so the firmware may ignore them: {names}"]
+    if constant:
+        names = _some(constant)
+        notes.append(
+            f"never change in the calibration data, so the firmware may ignore them: {names}"
+        )
+    far = outliers((data.fit, data.choice, data.report))
+    if far:
+        notes.append(
+            "a few calibration samples lie far outside of the others and cost bits, as the formats "
+            f"take them into account (drop them, or fix the input's format): {_some(far)}"
+        )
+    return notes
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
 
 
 def _choices(structure: Structure, best: Candidate, material: Material) -> list[LayerChoice]:
@@ -270,7 +295,7 @@ def _choices(structure: Structure, best: Candidate, material: Material) -> list[
     sites = best.built.sites
     lines = []
     for i in graph.inputs:
-        x = material.inputs[i.name]
+        x = material.observed[i.name]
         saturated = sites[i.name].saturated if i.name in sites else 0.0
         lines.append(_line(i.name, "input", "", types[i.name], x, saturated, 0.0, 0.0))
     real = {node.name for node in structure.graph.nodes}
@@ -284,7 +309,7 @@ def _choices(structure: Structure, best: Candidate, material: Material) -> list[
                 node.op.kind,
                 text,
                 types[node.name],
-                material.real[observed],
+                material.observed[observed],
                 site.saturated if site else 0.0,
                 costs[node.name],
                 pruned,
@@ -298,7 +323,7 @@ def _line(
     kind: str,
     weight: str,
     type_: Intervals,
-    x: np.ndarray,
+    observed: tuple[float, float],
     saturated: float,
     cost: float,
     pruned: float,
@@ -308,7 +333,7 @@ def _line(
         kind,
         weight,
         describe(type_),
-        (float(x.min()), float(x.max())),
+        observed,
         (float(type_.low_value.min()), float(type_.high_value.max())),
         saturated,
         cost,

@@ -3,30 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from gatewright.ir import Input, Node, Op, Reals, located
-from gatewright.num import Fixed, Intervals, Ints, Rounding
+from gatewright.num import Fixed, Intervals, Ints, Overflow, Rounding, dyadic
 from gatewright.ops import (
     Affine,
+    Clip,
     Constant,
     Dense,
-    Function,
+    Embedding,
     LeakyRelu,
+    Quantize,
     Relu,
     ScaledQuantize,
-    Softmax,
-    SoftmaxFormats,
 )
-from gatewright.quantize.activations import SiteFormat, choose_format, quantizer, user_format
-from gatewright.quantize.constants import Situation, round_affine, round_constant, round_slope
+from gatewright.quantize.activations import (
+    COARSEST,
+    SiteFormat,
+    choose_format,
+    quantizer,
+    user_format,
+)
+from gatewright.quantize.constants import (
+    Situation,
+    refuse,
+    round_affine,
+    round_constant,
+    round_slope,
+    round_table,
+)
 from gatewright.quantize.digits import cheapest, digits_of, on_grid
 from gatewright.quantize.formats import Formats
 from gatewright.quantize.forward import apply
+from gatewright.quantize.learn import has_matrix, rows_of
 from gatewright.quantize.material import Built, Material, Prices
-from gatewright.quantize.structure import Site, Structure
+from gatewright.quantize.structure import READS_RAW, Site, Structure
 from gatewright.quantize.weights import choose, fit
 
 RIDGE = 0.02
@@ -51,34 +65,44 @@ UNKNOWN_WIDTH = 8.0
 OPEN = 2.0**50
 
 
-def build(
-    structure: Structure,
-    material: Material,
-    prices: Prices,
-    formats: Formats,
-    reads: Mapping[str, Ints],
-) -> Built:
-    """Return the model quantized at given prices."""
-    return _Build(structure, material, prices, formats, reads).run()
+@dataclass(frozen=True, eq=False)
+class Look:
+    """What the format of a value is chosen on.
+
+    Attributes:
+        rows: of the value, along its last axis.
+        sensitivity: of these, the cost of a squared error.
+        extremes: smallest and largest to be expected, along the last axis.
+        reads: adders that read a bit.
+    """
+
+    rows: Reals
+    sensitivity: Reals
+    extremes: tuple[Reals, Reals]
+    reads: Reals
 
 
-class _Build:
+class Build:
+    """One quantization of a model."""
+
     def __init__(
         self,
         structure: Structure,
         material: Material,
         prices: Prices,
         formats: Formats,
-        reads: Mapping[str, Ints],
+        reads: Mapping[str, Reals],
     ) -> None:
         self.structure, self.material = structure, material
         self.prices, self.formats, self.old_reads = prices, formats, reads
         self.values: dict[str, Reals] = {}
         self.types: dict[str, Intervals] = {}
+        self.shapes = {i.name: i.shape for i in structure.graph.inputs}
         self.nodes: dict[str, Node] = {}
         self.renamed: dict[str, str] = {}
         self.sites: dict[str, SiteFormat] = {}
-        self.reads: dict[str, Ints] = {}
+        self.reads: dict[str, Reals] = {}
+        self.last = last_uses(structure)
         self.inputs: list[Input] = []
         taken = {i.name for i in structure.graph.inputs} | {n.name for n in structure.graph.nodes}
         self.taken = taken
@@ -91,11 +115,14 @@ class _Build:
         for node in graph.nodes:
             with located(graph, node):
                 self._node(node)
+            for name in self.last.get(node.name, ()):
+                self.values.pop(name, None)
+                self.values.pop(self.renamed.get(name, name), None)
         outputs = tuple(replace(o, value=self.renamed.get(o.value, o.value)) for o in graph.outputs)
         result = replace(
             graph, inputs=tuple(self.inputs), nodes=tuple(self.nodes.values()), outputs=outputs
         )
-        return Built(result, self.sites, self.reads)
+        return Built(result, self.sites, self.reads, self.types)
 
     def _input(self, i: Input) -> None:
         x = self.material.inputs[i.name]
@@ -106,24 +133,48 @@ class _Build:
             self.values[i.name], self.types[i.name] = x, i.type
             return
         site = self.structure.sites[i.name]
+        if site.role == "index":
+            self._index(i, site)
+            return
         fixed = self.formats.find("input", i.name)
         chosen = self._format(site, x, None, fixed)
         op = quantizer(chosen, x.shape[1:], Rounding.RND)
-        self.types[i.name] = Intervals.of(
-            *(np.broadcast_to(v, i.shape) for v in (op.format.lo, op.format.hi, op.format.frac))
+        low, high, frac = op.format.lo, op.format.hi, op.format.frac
+        encode: tuple[Op, ...] = (op,)
+        least = self.material.extremes[i.name][0]
+        if site.is_divisor and (least > 0).all():  # a type from one unit on
+            low = np.maximum(low, 1)
+            encode = (op, Clip(float(np.ldexp(1.0, -int(frac.min())))))
+        self.types[i.name] = Intervals.of(*(np.broadcast_to(v, i.shape) for v in (low, high, frac)))
+        for step in encode:
+            x = step.real(x)
+        self.values[i.name] = x
+        self.inputs.append(replace(i, type=self.types[i.name], encode=(*i.encode, *encode)))
+
+    def _index(self, i: Input, site: Site) -> None:
+        """Take whole numbers as they are: in the range that their readers know, or were given."""
+        least, most = self.material.extremes[i.name]
+        low, high = min(site.limits[0], int(least.min())), max(site.limits[1], int(most.max()))
+        fmt = Fixed.holding(low, high, 0)
+        encode = (
+            Quantize.to_format(fmt, Rounding.RND, Overflow.SAT),
+            Clip(float(low), float(high)),
         )
-        self.values[i.name] = op.real(x)
-        self.inputs.append(replace(i, type=self.types[i.name], encode=(*i.encode, op)))
+        self.types[i.name] = Intervals.of(np.full(i.shape, low), np.full(i.shape, high), 0)
+        self.values[i.name] = self.material.inputs[i.name]
+        self.inputs.append(replace(i, type=self.types[i.name], encode=(*i.encode, *encode)))
 
     def _node(self, node: Node) -> None:
         """Round a node's constants, compute it, and give its result a format where wanted."""
-        inputs = tuple(self.renamed.get(name, name) for name in node.inputs)
+        # A quantizer of the user's reads the value itself, not what it was rounded to for others.
+        raw = isinstance(node.op, READS_RAW)
+        inputs = tuple(n if raw else self.renamed.get(n, n) for n in node.inputs)
         site = self.structure.sites.get(node.name)
         if node.name in self.structure.weighted:
             node = replace(node, op=self._round_constants(node, inputs))
-        if isinstance(node.op, Softmax) and node.op.formats is None:
-            n = self.types[inputs[0]].shape[-1]
-            node = replace(node, op=Softmax(SoftmaxFormats.for_output(self._softmax_bits(node), n)))
+        if node.op.rounds == "bits" and not node.op.is_formatted:
+            types = (self.types[name] for name in inputs)
+            node = replace(node, op=node.op.with_bits(self._bits(node), *types))
         if site is not None and site.role == "function":
             node = replace(node, op=self._function(node, inputs, site))
             site = None
@@ -139,13 +190,11 @@ class _Build:
         if typed and not isinstance(node.op, ScaledQuantize):
             self.types[node.name] = node.op.infer(*(self.types[name] for name in node.inputs))
         self.values[node.name] = apply(node.op, *(self.values[name] for name in node.inputs))
+        self.shapes[node.name] = self.values[node.name].shape[1:]
 
     def _sensitivity(self, name: str) -> Reals:
         """Return rows by elements of the last axis."""
-        s = self.material.sensitivity.get(name)
-        if s is None:
-            s = np.zeros_like(self.material.real[name])
-        s = _rows(s)
+        s = self.material.sensitivity[name]
         # What never mattered on these rows may matter on the next: one part in as many rows.
         return np.asarray(s + SENSITIVITY_FLOOR * s.mean(0) + s.mean() / len(s), np.float64)
 
@@ -153,32 +202,50 @@ class _Build:
         self, site: Site, x: Reals, bounds: tuple[Reals, Reals] | None, fixed: Fixed | None
     ) -> SiteFormat:
         """Choose a value's format, or take the user's."""
-        rows = _rows(x)
+        look = self._look(site, x)
+        rows = look.rows
         if fixed is not None:
             chosen = user_format(rows, fixed)
         else:
-            reads = self.old_reads.get(site.value)
-            per_bit = np.ones(rows.shape[1])
-            if reads is not None:
-                per_bit = per_bit + reads
+            per_bit = look.reads + 1.0
             if site.is_address:
                 per_bit = per_bit + ADDRESS_PRICE
             lut = self.prices.lut * self.prices.site.get(site.value, 1.0)
-            sensitivity = self._sensitivity(site.value)
             limiter = np.inf if site.is_output and bounds is not None else 6 * lut
-            extremes = self._extremes(site.value, rows)
-            chosen = choose_format(rows, sensitivity, lut * per_bit, limiter, extremes, bounds)
+            grid = grid_of(rows) if site.role == "input" else None
+            chosen = choose_format(
+                rows, look.sensitivity, lut * per_bit, limiter, look.extremes, bounds, grid
+            )
             if site.is_address:
                 most = ADDRESS_BITS - chosen.signed - chosen.top
                 chosen = replace(chosen, frac=np.minimum(chosen.frac, most))
+            if site.is_divisor:
+                chosen = self._without_zero(site, chosen, bounds)
         self.sites[site.value] = chosen
         return chosen
+
+    def _without_zero(
+        self, site: Site, chosen: SiteFormat, bounds: tuple[Reals, Reals] | None
+    ) -> SiteFormat:
+        """Return one format for all in which the smallest divisor is a unit at least."""
+        low, high = self.material.extremes[site.value] if bounds is None else bounds
+        nearest = np.where(low > 0, low, np.where(high < 0, -high, 0.0)).min()
+        if nearest <= 0:
+            return chosen  # `infer` of the division says what to do
+        unit = -int(np.floor(np.log2(nearest)))
+        frac = np.full(chosen.frac.shape, max(int(chosen.frac.max()), unit))
+        return replace(chosen, frac=frac)
+
+    def _look(self, site: Site, x: Reals) -> Look:
+        """Return what the format of a value is chosen on."""
+        rows = self.material.rows.take(x)
+        extremes = self._extremes(site.value, rows)
+        reads = self.old_reads.get(site.value, np.zeros(rows.shape[1]))
+        return Look(rows, self._sensitivity(site.value), extremes, reads)
 
     def _extremes(self, value: str, rows: Reals) -> tuple[Reals, Reals]:
         """Return the smallest and largest values to be expected, by the last axis."""
         low, high = self.material.extremes[value]
-        n = rows.shape[1]
-        low, high = low.reshape(-1, n).min(0), high.reshape(-1, n).max(0)
         return np.minimum(low, rows.min(0)), np.maximum(high, rows.max(0))
 
     def _quantize(self, node: Node, site: Site) -> None:
@@ -197,9 +264,9 @@ class _Build:
         rounding = Rounding.RND
         if site.dense and self._take_half(node, site, chosen):
             rounding = Rounding.TRN
-        op = quantizer(chosen, x.shape[1:], rounding)
-        name = self._name(node.name + "_q")
-        self._add(Node(name, op, (node.name,), node.layer))
+        op = replace(quantizer(chosen, x.shape[1:], rounding), whole=bool(node.tie))
+        name, tie = self._name(node.name + "_q"), node.tie and f"{node.tie}_q"
+        self._add(replace(node, name=name, op=op, inputs=(node.name,), tie=tie))
         self.renamed[node.name] = name
 
     def _take_half(self, node: Node, site: Site, chosen: SiteFormat) -> bool:
@@ -230,30 +297,31 @@ class _Build:
             self._add(link)
         return True
 
-    def _function(self, node: Node, inputs: tuple[str, ...], site: Site) -> Function:
-        """Choose the format of a table's answers."""
-        assert isinstance(node.op, Function)
-        y = node.op.real(self.values[inputs[0]])
+    def _function(self, node: Node, inputs: tuple[str, ...], site: Site) -> Op:
+        """Choose the format of a result that the operation itself rounds."""
+        y = node.op.real(*(self.values[name] for name in inputs))
         fixed = self.formats.find("activation", node.layer, node.name)
         chosen = self._format(site, y, None, fixed)
-        return replace(node.op, out=quantizer(chosen, y.shape[1:], Rounding.RND))
+        types = (self.types[name] for name in inputs if name in self.types)
+        return node.op.with_format(quantizer(chosen, y.shape[1:], Rounding.RND), *types)
 
-    def _softmax_bits(self, node: Node) -> int:
+    def _bits(self, node: Node) -> int:
         fixed = self.formats.find("activation", node.layer, node.name)
         return self.prices.softmax if fixed is None else max(fixed.frac, 1)
 
     def _round_constants(self, node: Node, inputs: tuple[str, ...]) -> Op:
         """Return the operation with its constants rounded."""
         op = node.op
-        if isinstance(op, Dense):
+        if has_matrix(op):
             return self._dense(node, op, inputs[0])
         at = self._situation(node, inputs[0])
         if isinstance(op, Affine):
             return round_affine(op, at)
         if isinstance(op, LeakyRelu):
             return round_slope(op, at)
-        assert isinstance(op, Constant)
-        return round_constant(op, at)
+        if isinstance(op, Embedding):
+            return round_table(op, at)
+        return round_constant(op, at) if isinstance(op, Constant) else refuse(op)
 
     def _situation(self, node: Node, source: str) -> Situation:
         """Gather what rounding of small constants asks for."""
@@ -262,28 +330,63 @@ class _Build:
         width: Reals = (
             np.full(x.shape[1:], UNKNOWN_WIDTH) if kind is None else kind.width.astype(np.float64)
         )
-        real = self.material.real[node.name]
+        sensitivity = self.material.whole[node.name]
         return Situation(
-            x=x,
-            sensitivity=self.material.sensitivity.get(node.name, np.zeros_like(real)),
+            x=x[: len(sensitivity)],
+            sensitivity=sensitivity,
             lut=lut,
             digit=lut * (width + ADDER_MARGIN),
             weight=self.formats.find("weight", node.layer, node.name),
             bias=self.formats.find("bias", node.layer, node.name),
         )
 
-    def _dense(self, node: Node, op: Dense, source: str) -> Dense:
-        """Choose weights on the quantized inputs; the bias follows."""
-        fixed = self.formats.find("weight", node.layer, node.name)
-        x = _rows(self.values[source])
-        width = self._width(source, x)
+    def _dense(self, node: Node, op: Op, source: str) -> Op:
+        """Choose the matrix of a layer, or of each of its groups, on the quantized inputs.
+
+        A value of G groups has shape (..., G, n), so every G-th of its rows belongs to a group.
+        """
+        weight, bias = (np.asarray(getattr(op, name)) for name in ("weight", "bias"))
+        groups = len(weight) if weight.ndim == 3 else 1
+        most = rows_of(op)
+        index = self.material.rows.index(self.values[source].shape[1:], most)
+        x = self.material.rows.take(self.values[source], most)
+        own = (np.arange(len(x)) if index is None else index) % groups
+        widths = self._width(source, groups, x.shape[-1])
+        felt, target = self._sensitivity(node.name), self.material.real[node.name]
+        shape = (groups, *weight.shape[-2:])
+        parts = [
+            self._matrix(node, x[own == g], target[own == g], felt[own == g], w, b, widths[g])
+            for g, (w, b) in enumerate(
+                zip(weight.reshape(shape), bias.reshape(groups, -1), strict=True)
+            )
+        ]
+        weights = np.ascontiguousarray(np.stack([v.T for v, _ in parts]).reshape(weight.shape))
+        biases = np.stack([b for _, b in parts]).reshape(bias.shape)
+        self._count_reads(source, np.stack([digits_of(v).sum(0) for v, _ in parts]))
+        fixed = self.formats.find("bias", node.layer, node.name)
+        if fixed is not None:
+            biases = on_grid(biases, fixed.frac, fixed.low, fixed.high)
+        else:
+            zero = with_matrix(op, weights, np.zeros(bias.shape))
+            biases = on_grid(biases, self._accumulator_frac(source, zero), -OPEN, OPEN)
+        return with_matrix(op, weights, biases)
+
+    def _matrix(
+        self,
+        node: Node,
+        x: Reals,
+        target: Reals,
+        felt: Reals,
+        weight: Reals,
+        bias: Reals,
+        width: Reals,
+    ) -> tuple[Reals, Reals]:
+        """Return weights (outputs, inputs) of one matrix, and its best bias."""
         live = width > 0
-        target = _rows(self.material.real[node.name])
-        quadratic = fit(
-            np.where(live, x, 0.0), target, self._sensitivity(node.name), op.weight, op.bias, RIDGE
-        )
+        quadratic = fit(np.where(live, x, 0.0), target, felt, weight, bias, RIDGE)
         quadratic.weight[:, ~live] = 0.0
         price = self._lut(node) * (width + ADDER_MARGIN)
+        fixed = self.formats.find("weight", node.layer, node.name)
         if fixed is None:
             v = choose(quadratic, price, cheapest)
         else:
@@ -292,38 +395,51 @@ class _Build:
                 np.zeros_like(price),
                 lambda u, a, p: on_grid(u, fixed.frac, fixed.low, fixed.high),
             )
-        own = self.formats.find("bias", node.layer, node.name)
-        bias = quadratic.bias_for(v)
-        weight = np.ascontiguousarray(v.T)
-        if own is not None:
-            bias = on_grid(bias, own.frac, own.low, own.high)
-        else:
-            bias = on_grid(bias, self._accumulator_frac(source, weight), -OPEN, OPEN)
-        self._count_reads(source, digits_of(v).sum(0))
-        return Dense(weight, bias)
+        return v, quadratic.bias_for(v)
 
-    def _accumulator_frac(self, source: str, weight: Reals) -> int:
-        """Return the grid of a layer's sums."""
+    def _accumulator_frac(self, source: str, op: Op) -> int:
+        """Return the grid of a layer's sums, given the layer without its bias."""
         kind = self.types.get(source)
-        if kind is None:
-            return 20
-        return int(Dense(weight, np.zeros(weight.shape[1])).infer(kind).frac.max(initial=0))
+        return 20 if kind is None else int(op.infer(kind).frac.max(initial=0))
 
     def _count_reads(self, source: str, digits: Ints) -> None:
-        """Note on the site behind a value how many adders read each element."""
-        origin = next((old for old, new in self.renamed.items() if new == source), source)
-        if origin in self.structure.sites:
-            self.reads[origin] = self.reads.get(origin, np.zeros_like(digits)) + digits
+        """Note on the sites behind a value how many adders read each element.
+
+        Wiring between is followed back: an element of an image is read by several windows.
+        """
+        shape = self.values[source].shape[1:]
+        counts = {
+            source: np.broadcast_to(
+                digits.astype(np.float64).reshape(digits.shape[-2 if len(digits) > 1 else -1 :]),
+                shape,
+            )
+        }
+        origins = {new: old for old, new in self.renamed.items()}
+        while counts:
+            name, count = counts.popitem()
+            origin = origins.get(name, name)
+            if origin in self.structure.sites:
+                mean = count.reshape(-1, count.shape[-1] if count.ndim else 1).mean(0)
+                self.reads[origin] = self.reads.get(origin, 0.0) + mean
+                continue
+            node = self.nodes.get(name)
+            if node is None or not node.op.wiring or node.op.growth != "keeps":
+                continue
+            xs = [np.zeros((1, *self.shapes[n])) for n in node.inputs]
+            pull = node.op.pullback(xs, count[None])
+            assert pull is not None, f"wiring without a pullback: {node.op.kind}"
+            for n, part in zip(node.inputs, pull(count[None]), strict=True):
+                counts[n] = counts[n] + part[0] if n in counts else part[0]
 
     def _lut(self, node: Node) -> float:
         return self.prices.lut * self.prices.weight.get(node.name, 1.0)
 
-    def _width(self, source: str, x: Reals) -> Reals:
-        """Return the bits of a value along its last axis."""
+    def _width(self, source: str, groups: int, n: int) -> Reals:
+        """Return the bits of a value, by group and along its last axis."""
         kind = self.types.get(source)
         if kind is None:
-            return np.full(x.shape[-1], UNKNOWN_WIDTH)
-        return np.asarray(kind.width.reshape(-1, x.shape[-1]).max(0), np.float64)
+            return np.full((groups, n), UNKNOWN_WIDTH)
+        return np.asarray(kind.width.reshape(-1, groups, n).max(0), np.float64)
 
     def _name(self, wanted: str) -> str:
         while wanted in self.taken:
@@ -332,6 +448,34 @@ class _Build:
         return wanted
 
 
-def _rows(x: Reals) -> Reals:
-    """Return a batch as rows of its last axis."""
-    return x.reshape(-1, x.shape[-1]) if x.ndim > 1 else x.reshape(-1, 1)
+def grid_of(rows: Reals) -> Ints:
+    """Return the binary points on which columns of numbers stand: 0 or less for whole numbers."""
+    frac = dyadic(rows)[1]
+    return np.asarray(np.where(rows != 0, frac, COARSEST).max(0), np.int64)
+
+
+def last_uses(structure: Structure) -> dict[str, list[str]]:
+    """Return, of each node, the values that nothing needs once it is done.
+
+    A quantizer that takes its rounding from a dense node computes that one again.
+    """
+    graph = structure.graph
+    nodes = {node.name: node for node in graph.nodes}
+    last: dict[str, str] = {}
+    for node in graph.nodes:
+        needs = list(node.inputs)
+        site = structure.sites.get(node.name)
+        link = node
+        while site is not None and site.dense and link.name != site.dense:
+            link = nodes[link.inputs[0]]
+            needs += link.inputs
+        last.update(dict.fromkeys(needs, node.name))
+    result: dict[str, list[str]] = {}
+    for value, reader in last.items():
+        result.setdefault(reader, []).append(value)
+    return result
+
+
+def with_matrix(op: Op, weight: Reals, bias: Reals) -> Op:
+    """Return an operation with another matrix."""
+    return replace(op, weight=weight, bias=bias)  # type: ignore[type-var]

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gatewright.ir import Reals
-from gatewright.num import Fixed
-from gatewright.ops import Affine, Constant, LeakyRelu
+from gatewright.base import UnsupportedError
+from gatewright.ir import Op, Reals
+from gatewright.num import Fixed, Rounding
+from gatewright.ops import Affine, Constant, Embedding, LeakyRelu
+from gatewright.quantize.activations import choose_format, quantizer
 from gatewright.quantize.digits import cheapest, on_grid
 
 OFFSET_PRICE = 4.0
@@ -20,8 +22,8 @@ class Situation:
     """What is known where an operation stands.
 
     Attributes:
-        x: (rows, *shape), the quantized input.
-        sensitivity: like the result: cost of a squared error.
+        x: (samples, *shape), the quantized input.
+        sensitivity: like the result of these samples: cost of a squared error.
         lut: price of a LUT.
         digit: price of a digit that multiplies the input; broadcasts against the sample.
         weight, bias: the user's formats, or None.
@@ -36,27 +38,65 @@ class Situation:
 
 
 def round_affine(op: Affine, at: Situation) -> Affine:
-    """Round scale and offset; the offset undoes the mean error of the scale."""
+    """Round scale and offset; the offset undoes the mean error of the scale.
+
+    Each differs along the axes along which the source's does, and along the last: what is one for
+    all positions of an image stays so.
+    """
     shape = at.x.shape[1:]
-    scale, offset = np.broadcast_to(op.scale, shape), np.broadcast_to(op.offset, shape)
+    scale, offset = (
+        np.broadcast_to(c, np.broadcast_shapes(np.shape(c), shape[-1:]))
+        for c in (op.scale, op.offset)
+    )
     s = at.sensitivity
-    new = round_each(scale, (s * at.x * at.x).mean(0), at.digit, at.weight)
+    new = round_each(
+        scale, gathered((s * at.x * at.x).mean(0), scale), gathered(at.digit, scale), at.weight
+    )
     total = np.maximum(s.mean(0), 1e-300)
-    offset = offset + (scale - new) * ((s * at.x).mean(0) / total)
-    return Affine(new, round_each(offset, total, np.asarray(OFFSET_PRICE * at.lut), at.bias))
+    drift = (scale - new) * (s * at.x).mean(0)
+    offset = offset + gathered(drift, offset) / gathered(total, offset)
+    price = gathered(np.full(shape, OFFSET_PRICE * at.lut), offset)
+    return Affine(new, round_each(offset, gathered(total, offset), price, at.bias))
 
 
 def round_slope(op: LeakyRelu, at: Situation) -> LeakyRelu:
     """Round the slope by what it does to negative inputs."""
     stiffness = gathered((at.sensitivity * np.minimum(at.x, 0) ** 2).mean(0), op.slope)
-    price = gathered(np.broadcast_to(at.digit, at.x.shape[1:]), op.slope)
-    return LeakyRelu(round_each(op.slope, stiffness, price, at.weight))
+    return LeakyRelu(round_each(op.slope, stiffness, gathered(at.digit, op.slope), at.weight))
 
 
 def round_constant(op: Constant, at: Situation) -> Constant:
     """Round a constant tensor."""
     price = np.asarray(OFFSET_PRICE * at.lut)
     return Constant(round_each(op.values, at.sensitivity.mean(0), price, at.weight))
+
+
+def round_table(op: Embedding, at: Situation) -> Embedding:
+    """Round a table of rows to a format for each feature: a bit costs a LUT for 64 rows."""
+    rows, features = op.table.shape
+    if at.weight is not None:
+        fixed = at.weight
+        return Embedding(on_grid(op.table, fixed.frac, fixed.low, fixed.high))
+    felt = np.zeros((rows, features))
+    np.add.at(felt, at.x.astype(np.int64).ravel(), at.sensitivity.reshape(-1, features))
+    felt = felt * rows / len(at.x)
+    # A row that was never asked for on these samples may be on the next.
+    felt = felt + felt.mean(0) / (1 + at.x.size)
+    places = at.x[0].size
+    price = np.full(features, at.lut * places * np.ceil(rows / 64))
+    ends = op.table.min(0), op.table.max(0)
+    chosen = choose_format(op.table, felt, price, np.inf, ends, None)
+    return Embedding(quantizer(chosen, (features,), Rounding.RND).real(op.table))
+
+
+def refuse(op: Op) -> Op:
+    """Say that an operation's constants have no rule."""
+    raise UnsupportedError(
+        "an operation has constants that cannot be rounded automatically",
+        found=op.kind,
+        supported="dense, grouped_dense, affine, constant, embedding, leaky_relu",
+        remedy="give this layer number formats in the model (quantization-aware training)",
+    )
 
 
 def round_each(values: Reals, stiffness: Reals, price: Reals, fixed: Fixed | None) -> Reals:

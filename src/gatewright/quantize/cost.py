@@ -1,7 +1,8 @@
 """Estimate the LUTs of the parallel circuit of a quantized graph.
 
-Constant matrices are solved as they will be built (`blocks.cmvm`), or estimated from their signed
-digits where that would take long; activations are counted by bits.
+Operations state their own (`Op.luts`). Constant matrices are solved as they will be built
+(`blocks.cmvm`), rows of equal types once, or estimated from their signed digits where that would
+take long.
 """
 
 from __future__ import annotations
@@ -12,31 +13,15 @@ import numpy as np
 
 from gatewright.blocks.cmvm import solve
 from gatewright.ir import Graph, Node
-from gatewright.num import FixedArray, Intervals, Overflow, Rounding
-from gatewright.ops import (
-    Add,
-    Affine,
-    Clip,
-    Dense,
-    Function,
-    LeakyRelu,
-    Maximum,
-    Minimum,
-    Multiply,
-    Quantize,
-    Softmax,
-    Subtract,
-)
+from gatewright.num import FixedArray, Intervals
+from gatewright.ops import Clip, Dense, Quantize
 from gatewright.quantize.digits import digits_of
 
 SOLVED_DIGITS = 12_000
 """Digits of a matrix up to which it is solved."""
 
-LIMITER = 0.7
-"""LUTs for each bit that is limited; part of it merges with a ReLU before."""
-
-SHARING = 0.62
-"""Adders left of each digit once terms are shared, as the solver finds on trained layers."""
+SOLVED_ROWS = 1
+"""Different rows for which a matrix is solved; the others are scaled by their estimates."""
 
 
 def layer_costs(
@@ -54,67 +39,36 @@ def layer_costs(
 
 
 def node_cost(node: Node, x: list[Intervals], y: Intervals, solved: bool) -> float:
-    """Return the estimated LUTs of one operation."""
-    op = node.op
-    own = op.luts(y, *x)
-    if own is not None:
-        return own
-    if isinstance(op, Dense):
-        return dense_cost(op, x[0], solved)
-    bits = float(y.width.sum())
-    if isinstance(op, Clip):
-        return 0.0 if (x[0].lo >= 0).all() and getattr(op, "high", None) is None else bits
-    if isinstance(op, Quantize):
-        return quantize_cost(op, x[0], y)
-    if isinstance(op, Add | Subtract):
-        return bits
-    if isinstance(op, Maximum | Minimum):
-        return 2 * bits
-    if isinstance(op, Multiply):
-        return float((x[0].width * x[1].width).sum()) if x[0].shape == x[1].shape else bits * 4
-    if isinstance(op, Affine):
-        digits = digits_of(np.broadcast_to(op.scale, y.shape))
-        return float((np.maximum(digits, 1) * y.width).sum())
-    if isinstance(op, LeakyRelu):
-        digits = digits_of(np.broadcast_to(op.slope, y.shape))
-        return float(((digits + 1) * y.width).sum())
-    if isinstance(op, Function):
-        return float((np.ldexp(1.0, np.maximum(x[0].width - 6, 0)) * y.width).sum())
-    if isinstance(op, Softmax):
-        return float((np.ldexp(1.0, np.maximum(x[0].width - 6, 0)) + 3 * y.width).sum() * 10)
-    return 0.0
+    """Return the estimated LUTs of one operation; what does not know its own counts as none."""
+    if isinstance(node.op, Dense) and solved:
+        return dense_cost(node.op, x[0])
+    return float(node.op.luts(y, *x) or 0.0)
 
 
-def quantize_cost(op: Quantize, x: Intervals, y: Intervals) -> float:
-    """Return the LUTs of rounding (an adder, unless bits are dropped) and of limiting."""
-    adds = (x.frac > y.frac) & (op.rounding is not Rounding.TRN)
-    free = Quantize.to(True, 62, op.frac, op.rounding, Overflow.SAT).infer(x)
-    limits = (free.hi > y.hi) | (free.lo < y.lo)
-    return float((y.width * adds + LIMITER * y.width * limits).sum())
-
-
-def dense_cost(op: Dense, x: Intervals, solved: bool) -> float:
+def dense_cost(op: Dense, x: Intervals) -> float:
     """Return the LUTs of a constant matrix times every row of a tensor."""
-    rows = (
-        x.lo.reshape(-1, x.shape[-1]),
-        x.hi.reshape(-1, x.shape[-1]),
-        x.frac.reshape(-1, x.shape[-1]),
-    )
-    weight, bias = FixedArray.exact(op.weight), FixedArray.exact(op.bias)
-    total = 0.0
+    kinds = np.stack([v.reshape(-1, x.shape[-1]) for v in (x.lo, x.hi, x.frac)], axis=1)
+    different, counts = np.unique(kinds, axis=0, return_counts=True)
     digits = digits_of(op.weight)
-    for lo, hi, frac in zip(*rows, strict=True):
-        if solved and digits.sum() <= SOLVED_DIGITS:
-            total += solve(
-                weight.q,
-                lo,
-                hi,
-                frac,
-                bias=bias.q,
-                bias_frac=int(bias.frac) - int(weight.frac),
-                effort=0,
-            ).cost
-        else:
-            width = Intervals.of(lo, hi, frac).width
-            total += float(SHARING * (digits.sum(1) * (width + 2.0)).sum())
-    return total
+    if digits.sum() > SOLVED_DIGITS:
+        return float(op.luts(x, x) or 0.0)
+    order = np.argsort(-counts, kind="stable")
+    estimates = [_estimate(op, kind) for kind in different]
+    solved = [_solved(op, different[k]) for k in order[:SOLVED_ROWS]]
+    known = sum(estimates[k] for k in order[:SOLVED_ROWS])
+    scale = sum(solved) / known if known else 1.0
+    total = sum(cost * int(counts[k]) for cost, k in zip(solved, order, strict=False))
+    return float(total + sum(scale * estimates[k] * int(counts[k]) for k in order[SOLVED_ROWS:]))
+
+
+def _estimate(op: Dense, kind: np.ndarray) -> float:
+    row = Intervals(*kind)
+    return float(op.luts(row, row) or 0.0)
+
+
+def _solved(op: Dense, kind: np.ndarray) -> float:
+    """Return the cost of one row as it will be built."""
+    weight, bias = FixedArray.exact(op.weight), FixedArray.exact(op.bias)
+    lo, hi, frac = kind
+    shift = int(bias.frac) - int(weight.frac)
+    return float(solve(weight.q, lo, hi, frac, bias=bias.q, bias_frac=shift, effort=0).cost)

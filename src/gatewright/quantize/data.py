@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,8 +10,15 @@ from numpy.typing import ArrayLike, NDArray
 
 from gatewright.base import DataError, Diagnostics, Place
 from gatewright.ir import Graph, Reals
+from gatewright.quantize.load import Load
 
 LEAST_SAMPLES = 100
+FARTHEST = 2.0**40
+"""From 1: largest magnitudes of an input's elements may lie between its inverse and it."""
+
+OUTLYING = 64.0
+"""Times the size within which 99 % of the samples lie: beyond, a number is pointed out."""
+
 MOST_FIT, MOST_CHOICE, MOST_REPORT = 4096, 12_000, 20_000
 SHARES = (0.4, 0.35)
 """Parts of the data to fit and to choose with; the rest is for the report."""
@@ -84,12 +91,13 @@ def prepare(
     diagnostics.raise_if_any()
     samples = _count(arrays, graph)
     classes = None if labels is None else _labels(labels, samples, graph)
+    load = Load.of(graph)
+    limits = [min(MOST_FIT, load.fitted)]
+    limits += [min(most, load.tried) for most in (MOST_CHOICE, MOST_REPORT)]
     order = np.random.default_rng(seed).permutation(samples)
     stops = [round(samples * SHARES[0]), round(samples * (SHARES[0] + SHARES[1]))]
     parts = []
-    for rows, most in zip(
-        np.split(order, stops), (MOST_FIT, MOST_CHOICE, MOST_REPORT), strict=True
-    ):
+    for rows, most in zip(np.split(order, stops), limits, strict=True):
         rows = rows[:most]
         own = {name: x[rows] for name, x in arrays.items()}
         parts.append(Part(own, None if classes is None else classes[rows]))
@@ -155,6 +163,7 @@ def _checked(x: ArrayLike, shape: tuple[int, ...], place: Place) -> Reals:
             supported="finite numbers",
             remedy="drop or repair these samples",
         )
+    _check_scale(array, place)
     if len(array) >= LEAST_SAMPLES and (array == array[:1]).all():
         raise DataError(
             "calibration data are the same in every sample",
@@ -164,6 +173,45 @@ def _checked(x: ArrayLike, shape: tuple[int, ...], place: Place) -> Reals:
             remedy="give real input data; ranges and formats are learnt from them",
         )
     return array
+
+
+def _check_scale(array: Reals, place: Place) -> None:
+    """Refuse numbers so far from 1 that sums of products would not fit any integer.
+
+    Raises:
+        DataError: naming the first element.
+    """
+    size = np.abs(array).max(0, initial=0.0)
+    wrong = (size > 0) & ((size < 1 / FARTHEST) | (size > FARTHEST))
+    if not wrong.any():
+        return
+    index = tuple(np.argwhere(wrong)[0].tolist())
+    raise DataError(
+        "an input's numbers are too far from 1",
+        place=place,
+        found=f"at most {float(size[index]):.3g} at element {list(index)}",
+        supported=f"largest magnitudes from {1 / FARTHEST:.2g} to {FARTHEST:.2g}",
+        remedy="give the input in another unit (scaled by a power of two), with the first layer's "
+        "weights scaled back",
+    )
+
+
+def outliers(parts: Iterable[Part]) -> list[str]:
+    """Describe elements of the inputs whose largest numbers stand far from all others."""
+    found = []
+    pieces = list(parts)
+    for name in pieces[0].inputs:
+        x = np.abs(np.concatenate([part.inputs[name] for part in pieces]))
+        common = np.quantile(x, 0.99, axis=0)
+        far = x > OUTLYING * common
+        for index in np.argwhere(far.any(0) & (common > 0)).tolist():
+            at = tuple(index)
+            found.append(
+                f"{name}{index if index else ''}: {int(far[(slice(None), *at)].sum())} of "
+                f"{len(x)} samples, up to {x[(slice(None), *at)].max():.4g}, where 99 % lie within "
+                f"{float(common[at]):.4g}"
+            )
+    return found
 
 
 def _count(arrays: dict[str, Reals], graph: Graph) -> int:

@@ -130,12 +130,15 @@ def relative_error(real: dict[str, Reals], other: dict[str, Reals]) -> float:
     """Return the root mean square error, relative to the spread of the real outputs.
 
     The spread is the root mean square distance from each element's mean, over all elements, so
-    that an element that hardly moves does not dominate. Of several outputs the worst counts.
+    that an element that hardly moves does not dominate; of outputs that never move it is their
+    size. Of several outputs the worst counts.
     """
     worst = 0.0
     for name, y in real.items():
         spread = float(np.sqrt(((y - y.mean(0)) ** 2).mean()))
         error = float(np.sqrt(((other[name] - y) ** 2).mean()))
+        if spread <= 1e-12 * float(np.abs(y).max(initial=0.0)):
+            spread = float(np.sqrt((y**2).mean())) or 1.0
         worst = max(worst, error / max(spread, 1e-300) if error else 0.0)
     return worst
 

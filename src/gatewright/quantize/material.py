@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from gatewright.ir import Graph, Reals
-from gatewright.num import Ints
+from gatewright.num import Intervals
 from gatewright.quantize.activations import SiteFormat
+from gatewright.quantize.load import Rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -15,16 +16,27 @@ class Material:
     """What a pass learns from.
 
     Attributes:
-        inputs: calibration rows by input.
-        real: every value of the real model on them.
-        sensitivity: of every value, the cost of a squared error, per row and element.
-        extremes: of every value, smallest and largest per element, on more rows than these.
+        inputs: samples to fit to, by input.
+        rows: which rows of a value are looked at.
+        real: those of the real model, of each node whose matrix is to be rounded, of what tied
+            nodes with a matrix read, and of tied values that get a format.
+        sensitivity: of these and of the values that get a format, the cost of a squared error, per
+            row and element.
+        whole: the same of nodes with other constants, for the first samples, whole.
+        given: of tied nodes with other constants, what these samples are of their operand.
+        extremes: of each value that gets a format, smallest and largest along the last axis, on
+            more samples than these.
+        observed: smallest and largest number of every value.
     """
 
     inputs: dict[str, Reals]
+    rows: Rows
     real: dict[str, Reals]
     sensitivity: dict[str, Reals]
+    whole: dict[str, Reals]
+    given: dict[str, Reals]
     extremes: dict[str, tuple[Reals, Reals]]
+    observed: dict[str, tuple[float, float]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,9 +73,12 @@ class Built:
     Attributes:
         graph: on integers.
         sites: the formats chosen.
-        reads: by value, the adders that read each element: what a bit of it costs.
+        reads: by value, the adders that read each element of its last axis, on average over the
+            positions: what a bit of it costs.
+        types: of every value that has one yet.
     """
 
     graph: Graph
     sites: dict[str, SiteFormat]
-    reads: dict[str, Ints]
+    reads: dict[str, Reals]
+    types: dict[str, Intervals]

@@ -13,24 +13,30 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from gatewright.base import OptionError
-from gatewright.ir import Graph, infer
-from gatewright.num import Ints
+from gatewright.ir import Reals
 from gatewright.ops import Dense, ScaledQuantize
-from gatewright.quantize.build import build
 from gatewright.quantize.cost import layer_costs
 from gatewright.quantize.formats import Formats
 from gatewright.quantize.judge import Judge, Score
 from gatewright.quantize.material import Built, Material, Prices
 from gatewright.quantize.structure import Structure
+from gatewright.quantize.ties import build
 
-START, STEP, FINEST = 1e-6, 8.0, 1e-15
-CLOSE = 1.25
-"""Ratio of good and bad price at which the bisection ends."""
+START, FINEST = 1e-6, 1e-20
+JUMP = 512.0
+"""Most by which a price is raised or lowered at once."""
+
+BEYOND = 1.3
+"""By how much a price goes past the one at which the tolerance is expected, for a bracket."""
+
+CLOSE, CLOSER = 1.25, 1.12
+"""Ratio of good and bad price at which the bisection ends; that of small models, which take little
+time."""
 
 FACTORS = (2.5, 0.4)
 REFINED_LAYERS = 8
 REFINED_WEIGHTS = 30_000
-"""Weights up to which factors by layer are tried."""
+"""Weights up to which factors by layer are tried, and every trial's matrices are solved."""
 
 Progress = Callable[[str, int, int], None]
 
@@ -57,7 +63,7 @@ class Search:
     progress: Progress | None = None
     history: list[tuple[float, float]] = field(default_factory=list)
     tried: list[Candidate] = field(default_factory=list)
-    reads: Mapping[str, Ints] = field(default_factory=dict)
+    reads: Mapping[str, Reals] = field(default_factory=dict)
 
     def run(self) -> Candidate:
         """Return the cheapest model found whose risk is within the tolerance.
@@ -68,15 +74,15 @@ class Search:
         # A softmax's last bit should be below what may be lost.
         bits = int(np.clip(np.ceil(np.log2(2 / self.tolerance)), 6, 14))
         best = self.bisect(Prices(START, softmax=bits))
-        weights = sum(node.op.multiplications() for node in self.structure.graph.nodes)
-        if weights <= REFINED_WEIGHTS:
-            best = self.refine(best)
-        return best
+        if self.is_small:
+            self.refine(best)
+        # Costs jump a little from price to price, so the highest good price need not be cheapest.
+        return min((c for c in self.tried if self.good(c)), key=lambda c: c.cost)
 
     def tighter(self, last: Candidate) -> Candidate:
         """Return the next model with a lower price."""
         finer = replace(last.prices, softmax=min(last.prices.softmax + 1, 14))
-        return self.attempt(finer.at(last.prices.lut / 1.4))
+        return self.attempt(finer.at(last.prices.lut / (CLOSER if self.is_small else CLOSE)))
 
     def attempt(self, prices: Prices) -> Candidate:
         """Quantize at given prices."""
@@ -84,26 +90,32 @@ class Search:
         if not self.reads:  # the first pass had to guess what reads each bit
             built = build(self.structure, self.material, prices, self.formats, built.reads)
         self.reads = built.reads
-        candidate = Candidate(prices, built, self.cost(built.graph), self.judge.score(built.graph))
+        candidate = Candidate(prices, built, self.cost(built), self.judge.score(built.graph))
         self.tried.append(candidate)
         self.history.append((candidate.cost, candidate.score.metric))
         if self.progress:
             self.progress("choosing formats", len(self.tried), 0)
         return candidate
 
-    def cost(self, graph: Graph) -> float:
+    def cost(self, built: Built) -> float:
         """Return the estimated LUTs."""
-        if any(isinstance(node.op, ScaledQuantize) for node in graph.nodes):
+        if any(isinstance(node.op, ScaledQuantize) for node in built.graph.nodes):
             return 0.0
-        return sum(layer_costs(graph, infer(graph)).values())
+        return sum(layer_costs(built.graph, built.types, self.is_small).values())
+
+    @property
+    def is_small(self) -> bool:
+        """Whether matrices are few enough to be solved in every trial."""
+        weights = sum(node.op.multiplications() for node in self.structure.graph.nodes)
+        return weights <= REFINED_WEIGHTS
 
     def good(self, candidate: Candidate) -> bool:
         """Say whether a candidate is within the tolerance."""
         return candidate.score.risk <= self.tolerance
 
-    def bisect(self, prices: Prices, step: float = STEP) -> Candidate:
+    def bisect(self, prices: Prices, jump: float = JUMP) -> Candidate:
         """Find the highest price with a good model."""
-        low = high = None
+        low = high = last = None
         lut = prices.lut
         while low is None or high is None:
             if lut < FINEST:
@@ -113,15 +125,29 @@ class Search:
                 low = candidate
                 if lut > 1:
                     return low
-                lut *= step
             else:
                 high = candidate
-                lut /= step
-        while high.prices.lut / low.prices.lut > CLOSE:
+            lut *= self._leap(last, candidate, jump)
+            last = candidate
+        while high.prices.lut / low.prices.lut > (CLOSER if self.is_small else CLOSE):
             middle = self._between(low, high)
             candidate = self.attempt(prices.at(middle))
             low, high = (candidate, high) if self.good(candidate) else (low, candidate)
         return low
+
+    def _leap(self, last: Candidate | None, here: Candidate, jump: float) -> float:
+        """Return the factor to a price on the other side of the tolerance.
+
+        The loss rises with a power of the price: the root, in theory, or what two trials say.
+        """
+        power = 0.5
+        if last is not None:
+            prices = np.log(here.prices.lut / last.prices.lut)
+            risks = [max(c.score.risk, 1e-6 * self.tolerance) for c in (here, last)]
+            power = float(np.clip(np.log(risks[0] / risks[1]) / prices, 0.25, 1.0))
+        ratio = self.tolerance / max(here.score.risk, 1e-6 * self.tolerance)
+        factor = float(np.clip(max(ratio, 1 / ratio) ** (1 / power) * BEYOND, BEYOND, jump))
+        return factor if self.good(here) else 1 / factor
 
     def _between(self, low: Candidate, high: Candidate) -> float:
         """Return the price at which the tolerance is expected, well inside of a bracket."""
@@ -144,7 +170,7 @@ class Search:
             else "raise the tolerance, or give more calibration samples",
         )
 
-    def refine(self, best: Candidate) -> Candidate:
+    def refine(self, best: Candidate) -> None:
         """Try factors on the price of each layer, by what they do to loss and solved cost."""
         exchange = self._exchange()
         current = best
@@ -152,7 +178,11 @@ class Search:
         def worth(c: Candidate) -> float:
             return float(np.log(max(c.cost, 1.0)) + exchange * np.log(max(c.score.smooth, 1e-12)))
 
-        dense = [n.name for n in self.structure.graph.nodes if isinstance(n.op, Dense)]
+        # Of tied operations the first stands for all.
+        dense = list(
+            {n.tie or n.name: n.name for n in reversed(self.structure.graph.nodes)
+             if isinstance(n.op, Dense)}.values()
+        )[::-1]  # fmt: skip
         names = [name for name in dense if name in self.structure.weighted]
         for name in names[:REFINED_LAYERS]:
             for factor in FACTORS:
@@ -160,10 +190,8 @@ class Search:
                 if worth(trial) < worth(current) - 0.003:
                     current = trial
                     break
-        if current is best:
-            return best
-        again = self.bisect(current.prices, 1.6)
-        return again if again.cost < best.cost else best
+        if current is not best:
+            self.bisect(current.prices, 1.6)
 
     def _exchange(self) -> float:
         """Return how many per cent of cost one per cent of loss is worth, from what was tried."""

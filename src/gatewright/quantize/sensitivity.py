@@ -7,7 +7,7 @@ output's spread. Either is a quadratic form of the outputs' errors; its roots ar
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 
 import numpy as np
 
@@ -47,18 +47,34 @@ def is_class_score(graph: Graph, output: Output, labelled: bool) -> bool:
     )
 
 
-def roots(z: Reals, classes: bool, rng: np.random.Generator) -> list[Reals]:
+def spreads(z: Reals) -> Reals:
+    """Return the spread of each element of a value, (elements,).
+
+    Of one that does not move it is that of the others; where none moves, the largest magnitude.
+    """
+    flat = z.reshape(len(z), -1)
+    spread = flat.std(0)
+    still = spread <= 1e-12 * np.abs(flat).max(initial=0.0)
+    moving = spread[~still]
+    common = float(np.sqrt((moving**2).mean())) if moving.size else float(np.abs(flat).max())
+    return np.where(still, common or 1.0, spread)
+
+
+def roots(
+    z: Reals, classes: bool, rng: np.random.Generator, spread: Reals | None = None
+) -> list[Reals]:
     """Return vectors per row: half the sum of their squared products with an error is its cost.
 
     Args:
         z: (rows, ...), the value that errs.
         classes: it stands for probabilities of classes.
         rng: of the probes of a wide value.
+        spread: of its elements on more rows; None: on these.
     """
     flat = z.reshape(len(z), -1)
     n = flat.shape[1]
     if not classes:
-        spread = np.maximum(flat.std(0), 1e-12 * (1 + np.abs(flat).max(0)))
+        spread = spreads(z) if spread is None else spread
         full = [
             np.broadcast_to(np.eye(n)[k] / spread / np.sqrt(n), flat.shape)
             for k in range(min(n, MOST_PROBES))
@@ -89,15 +105,32 @@ def _signs(rng: np.random.Generator, shape: tuple[int, ...]) -> Reals:
 
 
 def sensitivities(
-    graph: Graph, values: Mapping[str, Reals], labelled: bool, rng: np.random.Generator
+    graph: Graph,
+    values: Mapping[str, Reals],
+    labelled: bool,
+    rng: np.random.Generator,
+    spread: Mapping[str, Reals] | None = None,
+    keep: Container[str] | None = None,
 ) -> dict[str, Reals]:
-    """Return, of every value that matters, the cost of a squared error per row and element."""
+    """Return, of every value that matters, the cost of a squared error per row and element.
+
+    Args:
+        graph: the real model.
+        values: all of its values on some rows.
+        labelled: its output stands for classes.
+        rng: of the probes.
+        spread: of the values before the outputs, on more rows; None: on these.
+        keep: the values to return; None: all.
+    """
     reverse = Reverse(graph, values)
     total: dict[str, Reals] = {}
     for output in graph.outputs:
         value = score_value(graph, output)
-        for root in roots(values[value], is_class_score(graph, output, labelled), rng):
-            for name, g in reverse.gradients({value: root}).items():
+        own = None if spread is None else spread[value]
+        for root in roots(values[value], is_class_score(graph, output, labelled), rng, own):
+            for name, g in reverse.gradients({value: root}, keep).items():
+                if keep is not None and name not in keep:
+                    continue
                 square = 0.5 * g * g
                 total[name] = total[name] + square if name in total else square
         if output.value != value and output.value not in total:

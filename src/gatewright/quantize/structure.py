@@ -8,60 +8,27 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from gatewright.base import UnsupportedError
-from gatewright.ir import Graph, Node, Op
+from gatewright.ir import Graph, Node, Op, shapes
 from gatewright.num import FixedArray
 from gatewright.ops import (
     OPERATIONS,
-    Add,
     Affine,
-    Argmax,
-    Clip,
-    Concatenate,
     Constant,
     Dense,
+    DivideConstant,
     Function,
-    LeakyRelu,
-    Maximum,
-    Minimum,
-    Multiply,
     Quantize,
     Relu,
-    Requantize,
-    Reshape,
     ScaledQuantize,
-    Slice,
     Softmax,
-    Subtract,
-    Transpose,
 )
-from gatewright.ops.movement import Movement
+from gatewright.quantize.tie_groups import join_rounding, join_wanted, joined, tie_groups
+
+READS_RAW = (Quantize, ScaledQuantize)
+"""The user's own quantizers read a value before it is rounded for others."""
 
 GRAINED_BITS = 16
 """Constants within so many bits count as quantized by the user where their input is."""
-
-FIXES = (Argmax, Quantize, Requantize, ScaledQuantize)
-"""Operations whose result has a format whatever comes in."""
-
-KEEPS = (Clip, Concatenate, Maximum, Minimum, Relu, Reshape, Slice, Transpose)
-"""Operations whose result has a format where their inputs have one."""
-
-NARROWS = (Affine, Dense, Function, Multiply, Softmax)
-"""Operations whose inputs must have few bits."""
-
-GROWS = (Add, LeakyRelu, Subtract)
-"""Operations that are exact on what they get, and give more bits."""
-
-SUPPORTED: tuple[type[Op], ...] = (
-    *FIXES,
-    *KEEPS,
-    *NARROWS,
-    *GROWS,
-    Constant,
-    *(op for op in OPERATIONS if op.growth),
-)
-
-WEIGHTED = (Affine, Constant, Dense, LeakyRelu)
-"""Operations with constants to be rounded."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +38,10 @@ class Site:
     Attributes:
         value: its name.
         layer: the user's layer that gives it.
-        role: "input", "activation" (a quantizer behind it) or "function" (the format of a table).
+        role: "input", "index" (an input of whole numbers, which stays exact), "activation" (a
+            quantizer behind it) or "function" (the operation rounds its own result).
+        is_divisor: something is divided by it, so that it must not be rounded to 0.
+        limits: of an "index", the smallest and largest number that its readers know.
         dense: where not empty, the dense node whose bias takes the half unit of rounding, so that
             the quantizer only drops bits: nothing but a ReLU stands between.
         is_output: it leaves the firmware.
@@ -84,6 +54,8 @@ class Site:
     dense: str = ""
     is_output: bool = False
     is_address: bool = False
+    limits: tuple[int, int] = (0, 0)
+    is_divisor: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,40 +98,72 @@ def analyse(graph: Graph, host_outputs: bool = True) -> Structure:
     weighted = frozenset(
         node.name
         for node in graph.nodes
-        if isinstance(node.op, WEIGHTED) and not is_quantized(node, known, fed_by_scale)
+        if node.op.constants and not is_quantized(node, known, fed_by_scale)
     )
+    indices = index_inputs(graph)
+    wanted = _wanted(graph, nodes, known)
+    outputs = {o.value for o in graph.outputs}
+    groups = tie_groups(graph)
+    weighted = joined(groups, weighted)
+    join_wanted(groups, known, wanted)
+    order = [i.name for i in graph.inputs] + [node.name for node in graph.nodes]
+    sites = {
+        name: _site(name, graph, nodes, name in outputs, wanted[name], indices)
+        for name in order
+        if name in wanted
+    }
+    rounding = join_rounding(groups, {name: site.dense for name, site in sites.items()})
+    divided = divisors(graph)
+    sites = {
+        name: replace(site, dense=rounding[name], is_divisor=name in divided)
+        for name, site in sites.items()
+    }
+    return Structure(graph, sites, weighted, known, tuple(notes))
+
+
+def _wanted(graph: Graph, nodes: dict[str, Node], known: frozenset[str]) -> dict[str, bool]:
+    """Return the values that must get a format, and whether each addresses a table."""
     wanted: dict[str, bool] = {}
     for node in graph.nodes:
-        if isinstance(node.op, NARROWS) or node.op.growth == "narrows":
-            for name in node.inputs:
-                _require(name, nodes, known, wanted, isinstance(node.op, Function | Softmax))
-    outputs = {o.value for o in graph.outputs}
-    for name in outputs:
+        if node.op.growth == "narrows":
+            for k, name in enumerate(node.inputs):
+                if k not in node.op.index_operands:
+                    _require(name, nodes, known, wanted, node.op.addresses)
+    for name in dict.fromkeys(o.value for o in graph.outputs):
         _require(name, nodes, known, wanted, False)
     for i in graph.inputs:
         if i.type is None:
             wanted.setdefault(i.name, False)
     for node in graph.nodes:
-        if isinstance(node.op, Function) and node.op.out is None:
+        if node.op.rounds == "format" and not node.op.is_formatted:
             wanted.setdefault(node.name, False)
-    order = [i.name for i in graph.inputs] + [node.name for node in graph.nodes]
-    sites = {
-        name: _site(name, graph, nodes, name in outputs, wanted[name])
-        for name in order
-        if name in wanted
-    }
-    return Structure(graph, sites, weighted, known, tuple(notes))
+    return wanted
+
+
+def scale_averages(graph: Graph) -> Graph:
+    """Return the graph with divisions that are no shift as scales, which are rounded like weights.
+
+    A division of what has a format already stays: the quantizer behind it says what it means.
+    """
+    known = known_values(graph)
+    nodes = []
+    for node in graph.nodes:
+        op = node.op
+        if isinstance(op, DivideConstant) and not op.is_shift and node.inputs[0] not in known:
+            node = replace(node, op=Affine(1.0 / op.divisor, np.zeros(op.divisor.shape)))
+        nodes.append(node)
+    return graph.with_nodes(nodes)
 
 
 def refuse_unknown(nodes: Iterable[Node], graph: Graph) -> None:
     """Raise an `UnsupportedError` for an operation without a rule."""
     for node in nodes:
-        if not isinstance(node.op, SUPPORTED):
+        if not node.op.growth:
             raise UnsupportedError(
                 "an operation cannot be quantized automatically",
                 place=graph.place(node),
                 found=node.op.kind,
-                supported=", ".join(sorted(op.__name__.lower() for op in SUPPORTED)),
+                supported=", ".join(sorted(op.__name__.lower() for op in OPERATIONS if op.growth)),
                 remedy="give this layer number formats in the model (quantization-aware training)",
             )
 
@@ -197,17 +201,9 @@ def known_values(graph: Graph) -> frozenset[str]:
     known = {i.name for i in graph.inputs if i.type is not None}
     for node in graph.nodes:
         op = node.op
-        if (
-            isinstance(op, FIXES)
-            or op.growth == "fixes"
-            or (
-                (isinstance(op, KEEPS) or op.growth == "keeps")
-                and all(name in known for name in node.inputs)
-            )
-            or (isinstance(op, Function) and op.out is not None)
-            or (isinstance(op, Softmax) and op.formats is not None)
-            or (isinstance(op, Constant) and is_grained(op.values))
-        ):
+        kept = op.growth == "keeps" and all(name in known for name in node.inputs)
+        grained = isinstance(op, Constant) and is_grained(op.values)
+        if op.is_formatted or kept or grained:
             known.add(node.name)
     return frozenset(known)
 
@@ -237,11 +233,38 @@ def is_quantized(node: Node, known: frozenset[str], scaled: set[str]) -> bool:
         return False
     if any(name in scaled for name in node.inputs):
         return True
-    if isinstance(op, Dense):
-        return is_grained(op.weight)
-    if isinstance(op, Affine):
-        return is_grained(op.scale)
-    return isinstance(op, LeakyRelu) and is_grained(np.asarray(op.slope))
+    return is_grained(np.asarray(getattr(op, op.constants[0])))
+
+
+def index_inputs(graph: Graph) -> dict[str, tuple[int, int]]:
+    """Return the inputs that are read as positions or classes, with what their readers know."""
+    sources = {node.name: node for node in graph.nodes}
+    forms = shapes(graph) if any(node.op.index_operands for node in graph.nodes) else {}
+    found: dict[str, tuple[int, int]] = {}
+    for node in graph.nodes:
+        stack = [node.inputs[k] for k in node.op.index_operands if k < len(node.inputs)]
+        while stack:
+            name = stack.pop()
+            if name in sources:  # whatever moves positions before they are read
+                stack += sources[name].inputs if sources[name].op.wiring else ()
+                continue
+            low, high = node.op.index_range(*(forms[n] for n in node.inputs))
+            old = found.get(name, (low, high))
+            found[name] = min(low, old[0]), max(high, old[1])
+    return found
+
+
+def divisors(graph: Graph) -> set[str]:
+    """Return the values that something is divided by, and what they are moved from."""
+    nodes = {node.name: node for node in graph.nodes}
+    found: set[str] = set()
+    stack = [node.inputs[k] for node in graph.nodes for k in node.op.nonzero_operands]
+    while stack:
+        name = stack.pop()
+        found.add(name)
+        if name in nodes and nodes[name].op.wiring:
+            stack += nodes[name].inputs
+    return found
 
 
 def _require(
@@ -251,21 +274,30 @@ def _require(
     if name in known:
         return
     node = nodes.get(name)
-    if node is not None and isinstance(node.op, Movement | Concatenate):
+    if node is not None and node.op.wiring and node.op.growth == "keeps":
         for source in node.inputs:
             _require(source, nodes, known, wanted, address)
         return
-    if node is not None and isinstance(node.op, Softmax | Constant):
+    if node is not None and (node.op.rounds == "bits" or isinstance(node.op, Constant)):
         return
     wanted[name] = wanted.get(name, False) or address
 
 
-def _site(name: str, graph: Graph, nodes: dict[str, Node], is_output: bool, address: bool) -> Site:
+def _site(
+    name: str,
+    graph: Graph,
+    nodes: dict[str, Node],
+    is_output: bool,
+    address: bool,
+    indices: dict[str, tuple[int, int]],
+) -> Site:
     node = nodes.get(name)
     if node is None:
-        return Site(name, name, "input", is_output=is_output, is_address=address)
+        role = "index" if name in indices else "input"
+        limits = indices.get(name, (0, 0))
+        return Site(name, name, role, is_output=is_output, is_address=address, limits=limits)
     layer = node.layer or node.name
-    if isinstance(node.op, Function):
+    if node.op.rounds == "format":
         return Site(name, layer, "function", is_output=is_output, is_address=address)
     return Site(name, layer, "activation", _rounding_dense(node, graph, nodes), is_output, address)
 
@@ -273,6 +305,8 @@ def _site(name: str, graph: Graph, nodes: dict[str, Node], is_output: bool, addr
 def _rounding_dense(node: Node, graph: Graph, nodes: dict[str, Node]) -> str:
     """Return the dense node from which only ReLUs lead to this one, or nothing."""
     readers, outputs = graph.readers(), {o.value for o in graph.outputs}
+    if any(isinstance(reader.op, READS_RAW) for reader in readers[node.name]):
+        return ""
     while isinstance(node.op, Relu) and node.op.low == 0:
         source = nodes.get(node.inputs[0])
         if source is None or len(readers[source.name]) > 1 or source.name in outputs:

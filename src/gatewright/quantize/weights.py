@@ -20,6 +20,12 @@ from gatewright.quantize.digits import digits_of
 SHARED_ABOVE = 160
 """Inputs from which all outputs share one matrix of moments (time grows with inputs cubed)."""
 
+MOST_PRODUCTS = 1.2e9
+"""Products that go into the moments of a layer whose outputs have one matrix each; beyond that
+fewer rows do, down to `LEAST_ROWS` for each input, and then one matrix."""
+
+LEAST_ROWS = 8
+
 SWEEPS = 2
 
 Round = Callable[[Reals, Reals, Reals], Reals]
@@ -64,24 +70,31 @@ def fit(
     """
     rows, n_in = x.shape
     n_out = weight.shape[1]
+    fair = int(MOST_PRODUCTS / max(n_in * n_in * n_out, 1))
+    shared = n_in > SHARED_ABOVE or fair < min(LEAST_ROWS * n_in, rows)
+    if not shared and fair < rows:  # their order is by chance
+        rows, x, target, sensitivity = fair, x[:fair], target[:fair], sensitivity[:fair]
     residual = target - (x @ weight + bias)
-    shared = n_in > SHARED_ABOVE
     groups = [np.arange(n_out)] if shared else [np.array([j]) for j in range(n_out)]
     moments, mean = np.empty((len(groups), n_in, n_in)), np.empty((len(groups), n_in))
     best, offset = np.array(weight.T), np.array(bias)
     for k, columns in enumerate(groups):
         s = np.ones(rows) if shared else sensitivity[:, k]
         weights = s / max(float(s.sum()), 1e-300)
-        weighted = x * weights[:, None]
-        mean[k] = weighted.sum(0)
-        second = weighted.T @ x - np.outer(mean[k], mean[k])
+        mean[k] = weights @ x
+        # Centred before they are squared: of a feature that hardly moves nothing would be left.
+        centred = x - mean[k]
+        weighted = centred * weights[:, None]
+        second = weighted.T @ centred
         diagonal = np.diag(second)
         # An input that hardly moved on these rows may move on the next.
-        floor = np.maximum(diagonal, max(float(diagonal.mean()) / rows, 1e-12))
+        floor = np.maximum(diagonal, float(diagonal.mean()) / rows or 1.0)
         second[np.diag_indices(n_in)] = diagonal + ridge * floor + (floor - diagonal)
         centre = weights @ residual[:, columns]
-        first = weighted.T @ residual[:, columns] - np.outer(mean[k], centre)
-        step = np.linalg.solve(second, first)
+        first = weighted.T @ (residual[:, columns] - centre)
+        unit = np.sqrt(np.diag(second))  # inputs may differ in scale by many orders
+        step = np.linalg.solve(second / np.outer(unit, unit), first / unit[:, None])
+        step /= unit[:, None]
         best[columns] += step.T
         offset[columns] += centre - mean[k] @ step
         moments[k] = second
@@ -112,8 +125,10 @@ def compensated(q: Quadratic, price: Reals, round_to: Round) -> Reals:
     moments = np.take_along_axis(
         np.take_along_axis(q.moments, order[:, :, None], 1), order[:, None, :], 2
     )
-    inverse = np.linalg.inv(moments)
+    unit = np.sqrt(np.einsum("kii->ki", moments))  # inputs may differ in scale by many orders
+    inverse = np.linalg.inv(moments / (unit[:, :, None] * unit[:, None, :]))
     upper = np.swapaxes(np.linalg.cholesky((inverse + np.swapaxes(inverse, 1, 2)) / 2), 1, 2)
+    upper = upper / unit[:, None, :]
     order = np.broadcast_to(order, (outputs, n_in))
     w = np.take_along_axis(q.weight, order, 1)
     for i in range(n_in):

@@ -87,6 +87,28 @@ def layers():
     return keras.Model([a, b], z, name="layers")
 
 
+def windows():
+    """Convolutions and poolings, with a width for each channel and for each element."""
+    x, s = keras.Input((6, 5, 2), name="x"), keras.Input((8, 3), name="s")
+    each = QuantizerConfig("kif", "datalane", heterogeneous_axis=(1, 2, 3), overflow_mode="SAT")
+    steps = QuantizerConfig("kbi", "datalane", heterogeneous_axis=(2,))
+    a = Q.QConv2D(3, 3, padding="same", activation="relu", name="conv", iq_conf=each)(x)
+    b = Q.QConv2D(4, (2, 1), strides=(2, 1), groups=2, name="groups", enable_oq=True)(x)
+    c = Q.QConv1D(4, 3, padding="causal", dilation_rate=2, name="causal", iq_conf=steps)(s)
+    outputs = [
+        b,
+        Q.QMaxPooling2D(2, name="largest")(a),
+        Q.QAveragePooling2D((3, 1), name="thirds", enable_oq=True)(a),
+        Q.QAveragePooling1D(2, name="halves", iq_conf=steps)(c),
+        Q.QMaxPooling1D(3, 2, padding="same", name="largest_steps")(c),
+        Q.QGlobalAveragePooling1D(name="mean", iq_conf=steps)(c),
+        Q.QGlobalMaxPooling2D(name="largest_of_all", keepdims=True)(a),
+        Q.QGlobalAveragePooling2D(name="mean_of_all", enable_oq=True)(b),
+        Q.QGlobalMaxPooling1D(name="largest_step", enable_iq=False, enable_ebops=False)(c),
+    ]
+    return keras.Model([x, s], outputs, name="windows")
+
+
 def randomize(model, rng):
     """Give weights random values, and quantizers widths of their own for each element."""
     for weight in model.weights:
@@ -120,7 +142,7 @@ def answer(model, stem, xs):
 
 
 def main():
-    for build in (data, weights, layers):
+    for build in (data, weights, layers, windows):
         stem = f"hgq_{build.__name__}"
         rng = np.random.default_rng(sum(map(ord, stem)))
         model = build()

@@ -1,6 +1,7 @@
 """Make the plain Keras models of this folder and record what Keras answers.
 
-Run with Keras 3 (any backend) for `keras3_*`, or with tf_keras (Keras 2) for `keras2_*`:
+Run with Keras 3 (any backend; TensorFlow for `keras3_sequences` and `keras3_images`), or with
+tf_keras (Keras 2) for `keras2_*`:
 
     KERAS_BACKEND=torch python make_keras.py keras
     python make_keras.py tf_keras
@@ -123,6 +124,53 @@ def operators(keras):
     return keras.Model([a, b], [e, f, g, r], name="operators")
 
 
+def sequences(keras):
+    """Layers on (steps, channels)."""
+    L = keras.layers
+    x = keras.Input((9, 4), name="x")
+    outputs = [
+        L.Conv1D(3, 3, strides=2, padding="same", activation="relu", name="conv_same")(x),
+        L.Conv1D(4, 2, padding="causal", dilation_rate=2, groups=2, name="conv_causal")(x),
+        L.SeparableConv1D(3, 3, depth_multiplier=2, padding="same", name="separable")(x),
+        L.DepthwiseConv1D(4, strides=2, padding="same", name="depthwise")(x),
+        L.Conv1DTranspose(2, 3, strides=2, padding="same", name="up_same")(x),
+        L.Conv1DTranspose(2, 2, strides=3, name="up_valid")(x),
+        L.MaxPooling1D(3, strides=2, padding="same", name="largest")(x),
+        L.AveragePooling1D(4, strides=3, padding="same", name="mean")(x),
+        L.GlobalMaxPooling1D(name="largest_of_all")(x),
+        L.ZeroPadding1D((1, 2), name="border")(x),
+        L.Cropping1D((2, 1), name="cut")(x),
+        L.UpSampling1D(2, name="repeated")(x),
+    ]
+    return keras.Model(x, outputs, name="sequences")
+
+
+def images(keras):
+    """Layers on (height, width, channels)."""
+    L = keras.layers
+    x = keras.Input((6, 7, 2), name="x")
+    outputs = [
+        L.Conv2D(3, (3, 2), strides=(2, 2), padding="same", name="conv_same")(x),
+        L.Conv2D(2, 2, dilation_rate=(2, 3), use_bias=False, name="conv_dilated")(x),
+        L.SeparableConv2D(3, 3, depth_multiplier=2, activation="relu", name="separable")(x),
+        L.DepthwiseConv2D((3, 2), 2, padding="same", depth_multiplier=2, name="depthwise")(x),
+        L.Conv2DTranspose(2, 3, strides=2, padding="same", name="up_same")(x),
+        L.Conv2DTranspose(
+            2, (4, 3), strides=(2, 3), padding="same", output_padding=(1, 2), name="up_more"
+        )(x),
+        L.Conv2DTranspose(2, (3, 1), strides=(1, 2), name="up_valid")(x),
+        L.MaxPooling2D((3, 2), strides=(2, 3), padding="same", name="largest")(x),
+        L.AveragePooling2D(3, strides=2, padding="same", name="mean")(x),
+        L.GlobalAveragePooling2D(keepdims=True, name="mean_of_all")(x),
+        L.GlobalMaxPooling2D(name="largest_of_all")(x),
+        L.ZeroPadding2D(((1, 0), (0, 2)), name="border")(x),
+        L.Cropping2D(((1, 2), (0, 1)), name="cut")(x),
+        L.UpSampling2D((2, 3), name="repeated")(x),
+        L.UpSampling2D((2, 4), interpolation="bilinear", name="bilinear")(x),
+    ]
+    return keras.Model(x, outputs, name="images")
+
+
 def pack(path):
     """Put a model file here, small: members of the zip deflated, HDF5 files as .gz."""
     if path.suffix == ".h5":
@@ -139,7 +187,7 @@ def pack(path):
             new.writestr(zipfile.ZipInfo(info.filename), content, zipfile.ZIP_DEFLATED)
 
 
-def record(keras, build, stem):
+def record(keras, build, stem, samples):
     rng = np.random.default_rng(sum(map(ord, stem)))
     model = build(keras)
     for weight in model.weights:
@@ -148,7 +196,7 @@ def record(keras, build, stem):
         weight.assign((np.abs(value) + 0.1 if "variance" in name else value).astype(np.float32))
     inputs = {}
     for tensor in model.inputs:
-        inputs[tensor.name.split(":")[0]] = rng.normal(0, 2, (SAMPLES, *tensor.shape[1:])).astype(
+        inputs[tensor.name.split(":")[0]] = rng.normal(0, 2, (samples, *tensor.shape[1:])).astype(
             np.float32
         )
     answers = model.predict(list(inputs.values()), verbose=0)
@@ -168,7 +216,11 @@ def main():
     prefix = f"keras{keras.__version__.split('.')[0]}"
     builds = [sequential, functional, activations] + ([operators] if prefix == "keras3" else [])
     for build in builds:
-        record(keras, build, f"{prefix}_{build.__name__}")
+        record(keras, build, f"{prefix}_{build.__name__}", SAMPLES)
+    # These stand for what TensorFlow computes: Keras on PyTorch pads some of them otherwise.
+    if keras.backend.backend() == "tensorflow":
+        for build in (sequences, images):
+            record(keras, build, f"{prefix}_{build.__name__}", 3)
     print(f"{keras.__name__} {keras.__version__}")
 
 

@@ -14,8 +14,19 @@ import qkeras
 from make_keras import HERE, pack
 from qkeras import (
     QActivation,
+    QAveragePooling2D,
     QBatchNormalization,
+    QConv1D,
+    QConv2D,
+    QConv2DBatchnorm,
+    QConv2DTranspose,
     QDense,
+    QDenseBatchnorm,
+    QDepthwiseConv2D,
+    QDepthwiseConv2DBatchnorm,
+    QGlobalAveragePooling2D,
+    QSeparableConv1D,
+    QSeparableConv2D,
     binary,
     quantized_bits,
     quantized_po2,
@@ -128,15 +139,55 @@ def network():
     return keras.Model(x, keras.layers.Activation("softmax", name="softmax")(y), name="qtagger")
 
 
-def inputs(shape, rng):
+def windows():
+    """Convolutions and poolings, also those that fold a normalisation."""
+    x = keras.Input((6, 5, 2), name="x")
+    bits, wide = quantized_bits(4, 0, alpha=1), quantized_bits(8, 2, alpha=1)
+    auto, power = quantized_bits(4, 1, alpha="auto"), quantized_bits(4, 0)
+    y = QActivation(quantized_bits(6, 2, alpha=1), name="in_q")(x)
+    s = keras.layers.Reshape((6, 10), name="rows")(y)
+    both = {"bias_quantizer": wide, "padding": "same"}
+    folded = {"kernel_quantizer": quantized_bits(6, 1, alpha=1), "bias_quantizer": wide}
+    outputs = [
+        QConv2D(3, 3, kernel_quantizer=bits, activation="quantized_relu(5,2)", **both)(y),
+        QConv2D(2, (2, 3), strides=2, kernel_quantizer=auto, name="scaled", **both)(y),
+        QConv1D(3, 3, kernel_quantizer=power, name="steps", **both)(s),
+        QDepthwiseConv2D(2, depth_multiplier=2, depthwise_quantizer=auto, name="deep", **both)(y),
+        QSeparableConv2D(
+            3, 2, depthwise_quantizer=power, pointwise_quantizer=auto, name="apart", **both
+        )(y),
+        QSeparableConv1D(
+            3, 3, depthwise_quantizer=bits, pointwise_quantizer=bits, name="apart_steps", **both
+        )(s),
+        QConv2DTranspose(2, 3, strides=2, kernel_quantizer=bits, name="up", **both)(y),
+        QAveragePooling2D(
+            (2, 3), average_quantizer=quantized_bits(8, 0, alpha=1), activation=wide, name="mean"
+        )(y),
+        QAveragePooling2D((2, 2), 2, padding="same", activation=wide, name="mean_plain")(y),
+        QGlobalAveragePooling2D(
+            average_quantizer=quantized_bits(10, 0, alpha=1), activation=wide, name="mean_of_all"
+        )(y),
+        QGlobalAveragePooling2D(activation=wide, name="mean_of_all_plain")(y),
+        QConv2DBatchnorm(3, 3, activation="quantized_relu(5,2)", name="folded", **folded)(y),
+        QDepthwiseConv2DBatchnorm(
+            2, depthwise_quantizer=quantized_bits(6, 1, alpha=1), use_bias=False, name="folded_deep"
+        )(y),
+        QDenseBatchnorm(3, folding_mode="batch_stats_folding", name="folded_dense", **folded)(
+            keras.layers.Flatten(name="flat")(y)
+        ),
+    ]
+    return keras.Model(x, outputs, name="windows")
+
+
+def inputs(shape, rng, samples=SAMPLES):
     """Random numbers, half of them on a grid, so that ties occur."""
-    x = rng.normal(0, 1.5, (SAMPLES, *shape))
+    x = rng.normal(0, 1.5, (samples, *shape))
     x[::2] = np.round(x[::2] * 64) / 64
     return x.astype(np.float32)
 
 
-def answer(model, stem, rng):
-    x = inputs(model.inputs[0].shape[1:], rng)
+def answer(model, stem, rng, samples=SAMPLES):
+    x = inputs(model.inputs[0].shape[1:], rng, samples)
     y = model.predict(x, verbose=0)
     y = y if isinstance(y, list) else [y]
     np.savez_compressed(
@@ -147,14 +198,16 @@ def answer(model, stem, rng):
 
 
 def main():
-    for build in (kernels, biases, data, network):
+    for build in (kernels, biases, data, network, windows):
         stem = f"qkeras_{build.__name__}"
         rng = np.random.default_rng(sum(map(ord, stem)))
         model = build()
         for weight in model.weights:
+            if weight.path.endswith("iteration"):
+                continue
             value = rng.normal(0, 0.5, tuple(weight.shape))
             weight.assign(np.abs(value) + 0.3 if "variance" in weight.path else value)
-        answer(model, stem, rng)
+        answer(model, stem, rng, 6 if build is windows else SAMPLES)
         for suffix in (".keras", ".h5"):
             with tempfile.TemporaryDirectory() as folder:
                 path = Path(folder) / f"{stem}{suffix}"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gatewright.base import OptionError
+from gatewright.cli.custom import CUSTOM_HELP, load_custom
 from gatewright.cli.parameters import Clock, Device, Json, Quiet
 from gatewright.cli.terminal import Terminal
 
@@ -26,13 +27,19 @@ FORMAT_HELP = (
     "weight, bias, activation, input. May be repeated."
 )
 
+SCORE_HELP = (
+    "Make an anomaly score the only output: mse (mean squared error of an autoencoder), "
+    "mean-square or sum-square (of latent means), kl (of latent means and logarithms of "
+    "variances). KIND:NAME[,NAME] makes it of outputs or layers by name."
+)
+
 BETTER_THAN_GUESSING = 1.2
 """Accuracy times the number of classes below which a model is as good as guessing."""
 
 
 def compile(
     model: Annotated[
-        str, typer.Argument(metavar="MODEL", help="Model: a .keras, .h5 or .onnx file.")
+        str, typer.Argument(metavar="MODEL", help="Model: a .keras, .h5, .onnx or .pt2 file.")
     ],
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="DIR", help="Folder to write the design to.")
@@ -86,6 +93,8 @@ def compile(
     name: Annotated[
         str | None, typer.Option(metavar="NAME", help="Name of the top module.")
     ] = None,
+    custom: Annotated[str | None, typer.Option(metavar="FILE", help=CUSTOM_HELP)] = None,
+    score: Annotated[str | None, typer.Option(metavar="KIND[:NAMES]", help=SCORE_HELP)] = None,
     force: Annotated[
         bool, typer.Option("--force", help="Replace a design that is in the folder.")
     ] = False,
@@ -99,7 +108,8 @@ def compile(
     flow.check_target(output, force)
     flow.Options.of(clock, device, reuse, latency, max_luts, max_dsps, max_latency)
     rules = parse_rules(format or [])
-    data = read_calibration(model, calibrate, labels)
+    handlers = load_custom(custom)
+    data = read_calibration(model, calibrate, labels, handlers)
     with terminal.progress() as progress:
         design = flow.compile(
             model,
@@ -116,6 +126,8 @@ def compile(
             formats=rules or None,
             input_format=input_format,
             name=name,
+            custom=handlers,
+            score=score,
             progress=progress,
         )
         design.facts_of_model["command"] = command(
@@ -135,6 +147,8 @@ def compile(
                 "--tolerance": tolerance,
                 "--input-format": input_format,
                 "--name": name,
+                "--custom": custom,
+                "--score": score,
             },
         )
         if progress:
@@ -175,7 +189,12 @@ def parse_rules(texts: Sequence[str]) -> dict[str, str]:
     return rules
 
 
-def read_calibration(model: str, calibrate: str | None, labels: str | None) -> Data | None:
+def read_calibration(
+    model: str,
+    calibrate: str | None,
+    labels: str | None,
+    custom: Mapping[str, Any] | None = None,
+) -> Data | None:
     """Return the calibration data and their labels, if any were given."""
     from dataclasses import replace
 
@@ -189,18 +208,18 @@ def read_calibration(model: str, calibrate: str | None, labels: str | None) -> D
                 remedy="give the inputs that they belong to with --calibrate",
             )
         return None
-    data = read_data(calibrate, lambda: input_names(model))
+    data = read_data(calibrate, lambda: input_names(model, custom))
     if labels is None:
         return data
     inputs = data.described.partition(", labels")[0]
     return replace(data, labels=read_labels(labels), described=f"{inputs}, labels from {labels}")
 
 
-def input_names(model: str) -> list[str]:
+def input_names(model: str, custom: Mapping[str, Any] | None = None) -> list[str]:
     """Return the names of a model's inputs."""
     from gatewright.frontends import read_model
 
-    return [i.name for i in read_model(model).inputs]
+    return [i.name for i in read_model(model, custom).inputs]
 
 
 def command(

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from gatewright.cli.custom import CUSTOM_HELP, load_custom
 from gatewright.cli.parameters import Json, Quiet
 from gatewright.cli.terminal import Terminal
 
@@ -15,8 +16,9 @@ UNSUPPORTED = 1
 
 def inspect(
     model: Annotated[
-        str, typer.Argument(metavar="MODEL", help="Model: a .keras, .h5 or .onnx file.")
+        str, typer.Argument(metavar="MODEL", help="Model: a .keras, .h5, .onnx or .pt2 file.")
     ],
+    custom: Annotated[str | None, typer.Option(metavar="FILE", help=CUSTOM_HELP)] = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> int:
@@ -27,7 +29,7 @@ def inspect(
     from gatewright.flow.inspect import inspect as look
 
     terminal = Terminal(json, quiet)
-    found = look(model)
+    found = look(model, load_custom(custom))
     terminal.answer(found.facts())
     if not json and not quiet:
         from gatewright.cli.inspection import inspection

@@ -30,6 +30,9 @@ HARMLESS = frozenset(
 REQUIRED: Any = object()
 """Stands for the default of an attribute that must be there."""
 
+INTEGERS = ("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32")
+"""Types of inputs that are numbers of positions or truth values."""
+
 POLICIES = ("DTypePolicy", "FloatDTypePolicy", "Policy")
 """Classes of Keras's types that are just a name."""
 
@@ -42,11 +45,13 @@ class Table:
         used: read by the handler, with the value that stands for an absent one.
         harmless: without effect at inference.
         only: accepted with these values (which need no handling), refused with others.
+        integers: integers and truth values are accepted as the type.
     """
 
     used: Mapping[str, Any] = field(default_factory=dict)
     harmless: frozenset[str] = frozenset()
     only: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    integers: bool = False
 
     def read(self, config: Mapping[str, Any], place: Place, kind: str) -> dict[str, Any]:
         """Return the attributes `used`, checked so that nothing else in `config` matters.
@@ -75,7 +80,8 @@ class Table:
         if key in self.used or key in self.harmless or key in HARMLESS:
             return
         if key == "dtype":
-            check_dtype(value, place)
+            if not (self.integers and value in INTEGERS):
+                check_dtype(value, place)
         elif key in self.only:
             if not any(_same(plain(value), allowed) for allowed in self.only[key]):
                 raise UnsupportedError(

@@ -3,33 +3,58 @@
 from __future__ import annotations
 
 from gatewright.base import Place, UnsupportedError
+from gatewright.frontends.custom import refuse_known
 from gatewright.frontends.keras import (
+    convolution,
     dense,
+    hgq_attention,
     hgq_layers,
+    hgq_tables,
+    hgq_windows,
+    lookup,
     merging,
     normalization,
     pooling,
+    products,
+    qkeras_folded,
     qkeras_layers,
+    qkeras_recurrent,
+    qkeras_windows,
     rectifiers,
     recurrent,
+    resizing,
     shapes,
+    statistics,
     wrappers,
 )
 from gatewright.frontends.keras.attributes import Table
 from gatewright.frontends.keras.handler import Handler
 from gatewright.frontends.keras.model import Layer
+from gatewright.frontends.keras.operations import OPERATIONS
+from gatewright.frontends.keras.own import own_handler
 
 HANDLERS: tuple[Handler, ...] = (
+    *convolution.HANDLERS,
     *dense.HANDLERS,
+    *lookup.HANDLERS,
     *merging.HANDLERS,
     *normalization.HANDLERS,
     *pooling.HANDLERS,
+    *products.HANDLERS,
     *rectifiers.HANDLERS,
+    *resizing.HANDLERS,
     *recurrent.HANDLERS,
     *shapes.HANDLERS,
+    *statistics.HANDLERS,
     *wrappers.HANDLERS,
+    *hgq_attention.HANDLERS,
     *hgq_layers.HANDLERS,
+    *hgq_windows.HANDLERS,
+    *qkeras_folded.HANDLERS,
+    *hgq_tables.HANDLERS,
     *qkeras_layers.HANDLERS,
+    *qkeras_windows.HANDLERS,
+    *qkeras_recurrent.HANDLERS,
 )
 
 BY_CLASS = {(handler.family, handler.kind): handler for handler in HANDLERS}
@@ -39,6 +64,7 @@ PYTHON = ("Lambda", "TFOpLambda", "SlicingOpLambda", "OpLambda", "FunctionalOpLa
 
 INPUT = Table(
     harmless=frozenset({"shape", "input_shape"}),
+    integers=True,
     only={"sparse": (False, None), "ragged": (False, None), "optional": (False, None)},
 )
 """Attributes of an input layer; its shape is read elsewhere."""
@@ -80,6 +106,12 @@ def find_handler(layer: Layer, place: Place) -> Handler:
         )
     family = library(layer)
     handler = BY_CLASS.get((family, layer.kind))
+    if layer.operation:
+        handler = OPERATIONS.get(layer.kind) or handler
+    if handler is not None:
+        refuse_known(layer.kind, place)
+    else:
+        handler = own_handler(layer)
     if handler is None:
         own = sorted(kind for owner, kind in BY_CLASS if owner == family)
         every = sorted({kind for _, kind in BY_CLASS})
@@ -88,6 +120,7 @@ def find_handler(layer: Layer, place: Place) -> Handler:
             place=place,
             found=f"{layer.kind}{_owner(layer, family)}",
             supported=", ".join(own or every),
-            remedy="build the model from supported layers, or cut it where the supported part ends",
+            remedy="build the model from supported layers, cut it where the supported part ends, "
+            "or give a handler for a layer of your own (guide: your own layers)",
         )
     return handler

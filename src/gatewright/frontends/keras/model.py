@@ -54,6 +54,7 @@ class Layer:
         config: its attributes, as the file has them.
         calls: its uses; a sequential model's layer has one.
         first_call: number that the file gives the first of `calls`.
+        operation: it is no layer, but a function of `keras.ops`.
     """
 
     name: str
@@ -64,6 +65,7 @@ class Layer:
     calls: tuple[Call, ...]
     first_call: int = 0
     input_shape: tuple[int | None, ...] | None = None
+    operation: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -177,7 +179,8 @@ class ConfigReader:
             seen.add(name)
             kind = kind.split(">")[-1]
             group = group_name(kind)
-            if ".ops." not in module:  # operations are no layers and take no number
+            if ".ops." not in module or module.startswith("hgq."):
+                # Operations of Keras are no layers and take no number.
                 counts[group] = counts.get(group, -1) + 1
             number = counts.get(group, 0)
             path = f"{outer.path}/layers/{group}" if outer.path else f"layers/{group}"
@@ -186,7 +189,11 @@ class ConfigReader:
             shape = built.get("input_shape") if isinstance(built, Mapping) else None
             built_for = tuple(shape) if isinstance(shape, list) else None
             own = entry["config"] if kind in MODELS else config
-            yield entry, Layer(name, kind, family_of(entry), own, address, (), 0, built_for)
+            is_call = ".ops." in module
+            yield (
+                entry,
+                Layer(name, kind, family_of(entry), own, address, (), 0, built_for, is_call),
+            )
 
     def _numbered(self, layers: list[Layer], outputs: tuple[tuple[str, Ref], ...]) -> list[Layer]:
         """Find the number of the first call of each nested model, by which ones are read.
@@ -258,7 +265,7 @@ class ConfigReader:
         rows = _list(value)
         if rows and isinstance(rows[0], str):
             rows = [rows]
-        refs = [self._ref(row) for row in rows]
+        refs = [self._ref(row) for row in _flattened(rows)]
         return tuple((ref.layer, ref) for ref in refs)
 
     def _malformed(self, what: str, found: str) -> ModelError:
@@ -279,6 +286,16 @@ def _is_ref(row: Any) -> bool:
         and isinstance(row[0], str)
         and all(isinstance(v, int) and v >= 0 for v in row[1:3])
     )
+
+
+def _flattened(rows: list[Any], depth: int = 0) -> Iterator[Any]:
+    """Give rows that may lie in lists of lists (the states of stacked recurrent cells)."""
+    for row in rows:
+        inner = not _is_ref(row) and isinstance(row, list) and row and isinstance(row[0], list)
+        if inner and depth < MOST_DEPTH:
+            yield from _flattened(row, depth + 1)
+        else:
+            yield row
 
 
 def _list(value: Any) -> list[Any]:

@@ -1,14 +1,14 @@
-"""Batch normalisation and rescaling: a scale and an offset per element."""
+"""Batch normalisation, rescaling and standardisation: a scale and an offset per element."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from gatewright.base import ModelError
+from gatewright.frontends.keras.activations import MOST, number
 from gatewright.frontends.keras.attributes import REQUIRED, Table
 from gatewright.frontends.keras.handler import Handler, Site, Value
 from gatewright.frontends.keras.hdf5 import Array
-from gatewright.frontends.keras.rectifiers import MOST, number
 from gatewright.ops import Affine
 
 

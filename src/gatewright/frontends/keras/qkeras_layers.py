@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from gatewright.frontends.keras.activations import number
 from gatewright.frontends.keras.attributes import REQUIRED, Table
 from gatewright.frontends.keras.dense import LORA, dense_weights
 from gatewright.frontends.keras.handler import Handler, Site, Value
@@ -17,7 +18,6 @@ from gatewright.frontends.keras.normalization import (
 )
 from gatewright.frontends.keras.qkeras_data import quantized_activation
 from gatewright.frontends.keras.qkeras_weights import quantize_weight
-from gatewright.frontends.keras.rectifiers import number
 from gatewright.ops import Affine, Dense
 
 

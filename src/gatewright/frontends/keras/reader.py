@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from gatewright.base import Diagnostics, ModelError, Namer, Place, UnsupportedError
+from gatewright.base import Diagnostics, GatewrightError, ModelError, Namer, Place, UnsupportedError
 from gatewright.frontends.keras.file import open_model
 from gatewright.frontends.keras.handler import Builder, Handler, Site, Value
 from gatewright.frontends.keras.handlers import INPUT, LIBRARIES, find_handler, library
@@ -213,7 +213,13 @@ class Reading:
         arguments = tuple(_filled(value, inputs) for value in call.arguments)
         options = {key: _filled(value, inputs) for key, value in call.options.items()}
         site = Site(self.builder, layer, values, tuple(inputs), arguments, options)
-        found = handler.build(site)
+        try:
+            found = handler.build(site)
+        except GatewrightError as error:
+            if error.place is None:  # of a recipe, which knows no layer
+                error.place = site.place
+                error.args = (error.text(),)
+            raise
         return [found] if isinstance(found, Value) else list(found)
 
 

@@ -45,9 +45,10 @@ def inner_layers(layer: Layer, source: str) -> tuple[Layer, ...]:
     if layer.kind == "TimeDistributed":
         return (_inner(layer, source, "layer", "layer"),)
     forward = _inner(layer, source, "layer", "forward_layer")
-    name = f"forward_{forward.name.removeprefix('forward_')}"
-    address = layer.address.inside(name, "forward_layer")
-    forward = replace(forward, name=name, address=address)
+    if forward.family != "qkeras":  # whose own names go to the cells
+        name = f"forward_{forward.name.removeprefix('forward_')}"
+        address = layer.address.inside(name, "forward_layer")
+        forward = replace(forward, name=name, address=address)
     if layer.config.get("backward_layer") is not None:
         backward = _inner(layer, source, "backward_layer", "backward_layer")
     else:

@@ -81,6 +81,11 @@ class Attributes:
         value = self._get(name, (AttributeProto.STRING,))
         return default if value is None else bytes(value).decode("utf-8", "replace")
 
+    def texts(self, name: str) -> tuple[str, ...]:
+        """Return a list of strings, empty where there is none."""
+        value = self._get(name, (AttributeProto.STRINGS,))
+        return tuple(bytes(v).decode("utf-8", "replace") for v in value or ())
+
     def tensor(self, name: str) -> Any:
         """Return a TensorProto, or None where there is none."""
         return self._get(name, (AttributeProto.TENSOR,))

@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
 from gatewright.frontends.onnx.call import Call
 from gatewright.frontends.onnx.linear import moved
-from gatewright.frontends.onnx.operand import Array, Codes, Const, Operand, Value
+from gatewright.frontends.onnx.operand import BATCH, Array, Codes, Const, Operand, Value
 from gatewright.frontends.onnx.tensors import FLOATS, INTEGERS, type_name
-from gatewright.ops import Argmax, Concatenate, Constant, Reshape, Slice, Softmax, Transpose
+from gatewright.num import Overflow, Rounding
+from gatewright.ops import (
+    Compare,
+    Concatenate,
+    Constant,
+    Quantize,
+    Reshape,
+    Slice,
+    Softmax,
+    Transpose,
+)
 
 Move = Callable[[Array], Array]
 
@@ -44,10 +55,12 @@ def dropout(call: Call) -> Operand:
 
 
 def cast(call: Call) -> Operand:
-    """Return the operand: only casts that keep real numbers as they are."""
+    """Return the operand where real numbers stay; cut fractions off, or ask for other than 0."""
     to = call.attributes.integer("to", 0)
     call.attributes.ignore("saturate", "round_mode")  # they speak of 8-bit floats
     x = call.operand(0, "input")
+    if isinstance(x, Const) and x.scale is None and type_name(to) == "BOOL":
+        return Const(x.array != 0)
     if isinstance(x, Const) and x.scale is None and x.array.dtype != np.int64:
         if type_name(to) in ("FLOAT", "DOUBLE"):
             return Const(x.array.astype(FLOATS[to]))
@@ -61,12 +74,16 @@ def cast(call: Call) -> Operand:
     elif isinstance(x, Value):
         if type_name(to) in ("FLOAT", "DOUBLE"):
             return Value(x.name, x.shape)
-        if x.integer and type_name(to) in ("INT32", "INT64"):
-            return x
+        if type_name(to) in ("INT32", "INT64"):
+            cut = Quantize.to(True, 32, 0, Rounding.TRN_ZERO, Overflow.SAT)
+            return x if x.integer else replace(call.emit(cut, x), integer=True)
+        if type_name(to) == "BOOL":
+            zero = call.emit(Constant(np.zeros((1,) * len(x.shape))), x, suffix="zero")
+            return replace(call.emit(Compare("not_equal"), x, zero), integer=True)
     raise call.unsupported(
         "a Cast changes numbers",
         found=f"to {type_name(to)}",
-        supported="FLOAT and DOUBLE",
+        supported="FLOAT, DOUBLE, INT32, INT64, BOOL",
         remedy="quantize with Quant or QuantizeLinear nodes",
     )
 
@@ -90,6 +107,7 @@ def reshape(call: Call) -> Operand:
 def _sample_shape(call: Call, x: Value, target: tuple[int, ...]) -> tuple[int, ...]:
     """Return a Reshape's target without the batch, with -1 resolved."""
     old = (-2, *x.shape)  # -2 stands for the batch
+    target = tuple(-2 if n == BATCH and i == 0 else n for i, n in enumerate(target))
     shape = [old[i] if n == 0 and i < len(old) else n for i, n in enumerate(target)]
     size = int(np.prod(x.shape))
     if (
@@ -292,21 +310,6 @@ def softmax(call: Call) -> Operand:
     return call.emit(Transpose(tuple(swap)), turned)
 
 
-def argmax(call: Call) -> Operand:
-    """Return the position of the largest element along the last axis, of equal ones the first."""
-    axis, keep = call.attributes.integer("axis", 0), call.attributes.flag("keepdims", True)
-    call.attributes.must_be("select_last_index", 0, "the last of equal elements")
-    x = call.value(0, "data")
-    if call.sample_axis(axis, x.rank) != len(x.shape) - 1:
-        raise call.unsupported(
-            "an ArgMax along an inner axis", found=axis, supported="the last axis"
-        )
-    result = call.emit(Argmax(), x)
-    if keep:
-        result = call.emit(Reshape((*result.shape, 1)), result)
-    return Value(result.name, result.shape, integer=True)
-
-
 def constant(call: Call) -> Operand:
     """Return the constant that the node holds; tensors are read by the caller."""
     for name, read in (
@@ -327,6 +330,6 @@ def constant(call: Call) -> Operand:
 
 
 __all__ = [
-    "Codes", "argmax", "cast", "concat", "constant", "dropout", "flatten", "identity", "reshape",
+    "Codes", "cast", "concat", "constant", "dropout", "flatten", "identity", "reshape",
     "slice_", "softmax", "squeeze", "transpose", "unsqueeze",
 ]  # fmt: skip

@@ -12,6 +12,9 @@ from gatewright.ir import Reals
 
 Array = NDArray[Any]
 
+BATCH = -(1 << 40)
+"""Stands for the length of the batch in a Shape; arithmetic with it gives no length."""
+
 
 @dataclass(frozen=True)
 class Value:
@@ -21,11 +24,13 @@ class Value:
         name: of the node (or input) in the graph.
         shape: of one sample; in ONNX the batch stands in front of it.
         integer: its ONNX type is an integer (what ArgMax gives).
+        batch: the axis that is the batch in ONNX; recurrent nodes have it behind the steps.
     """
 
     name: str
     shape: tuple[int, ...]
     integer: bool = False
+    batch: int = 0
 
     @property
     def rank(self) -> int:

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from math import prod
 from pathlib import Path
 
-from onnx import ModelProto, NodeProto, ValueInfoProto
+from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto
 
 from gatewright.base import Diagnostics, GatewrightError, ModelError, Namer, Place, UnsupportedError
+from gatewright.frontends.custom import refuse_known
 from gatewright.frontends.onnx.attributes import Attributes
 from gatewright.frontends.onnx.call import MAX_ELEMENTS, Builder, Call
 from gatewright.frontends.onnx.fold import FOLDS, fold
 from gatewright.frontends.onnx.load import Source, load
+from gatewright.frontends.onnx.moved import ELEMENTWISE, HANDLERS, RECURRENT, has_moved
 from gatewright.frontends.onnx.operand import Codes, Const, Operand, Value
 from gatewright.frontends.onnx.operators import QUANTIZED, STANDARD, Handler, handler_of
+from gatewright.frontends.onnx.own import build_own, own_handler
 from gatewright.frontends.onnx.tensors import FLOATS, read_tensor, type_name
 from gatewright.ir import Graph, Input, Output
 
@@ -59,6 +63,10 @@ def read_onnx(model: Path | str | ModelProto) -> Graph:
     )
 
 
+WHOLE = (TensorProto.BOOL, TensorProto.INT32, TensorProto.INT64)
+"""Types of inputs that are positions, numbers of things or truth values."""
+
+
 def _true_inputs(source: Source) -> list[ValueInfoProto]:
     """Return inputs that are no initializers (files before IR version 4 list those as well)."""
     return [i for i in source.model.graph.input if i.name not in source.tensors]
@@ -77,7 +85,9 @@ def _inputs(source: Source, diagnostics: Diagnostics) -> dict[str, Value]:
     inputs: dict[str, Value] = {}
     for info in _true_inputs(source):
         with diagnostics.gather():
-            inputs[info.name] = Value(names.name(info.name, "x"), _input_shape(source, info))
+            whole = info.type.tensor_type.elem_type not in FLOATS
+            shape = _input_shape(source, info)
+            inputs[info.name] = Value(names.name(info.name, "x"), shape, whole)
     if not inputs and not diagnostics.errors:
         raise ModelError("the model has no input", place=source.name)
     return inputs
@@ -87,12 +97,12 @@ def _input_shape(source: Source, info: ValueInfoProto) -> tuple[int, ...]:
     """Return the shape of one sample of an input."""
     place = Place(source.name, info.name)
     kind = info.type.tensor_type
-    if not info.type.HasField("tensor_type") or kind.elem_type not in FLOATS:
+    if not info.type.HasField("tensor_type") or kind.elem_type not in (*FLOATS, *WHOLE):
         raise UnsupportedError(
-            "an input is no tensor of floats",
+            "an input is no tensor of floats or integers",
             place=place,
             found=type_name(kind.elem_type),
-            supported="FLOAT, DOUBLE, FLOAT16",
+            supported="FLOAT, DOUBLE, FLOAT16, INT32, INT64, BOOL",
             remedy="let the model take real numbers, and quantize them by its first node",
         )
     lengths = _dimensions(info)
@@ -141,10 +151,29 @@ def _read_node(
             error.place = place
             error.args = (error.text(),)
         raise
+    result = _typed(call, result)
     operands.update(
         (name, operand) for name, operand in zip(node.output, result, strict=False) if name
     )
     _refuse_further_outputs(source, node, place, len(result))
+
+
+KEEPS_INTEGERS = frozenset(
+    ["Abs", "Add", "Clip", "Concat", "CumSum", "Dropout", "Expand", "Flatten", "Identity", "Max",
+     "Min", "Mul", "Neg", "ReduceMax", "ReduceMin", "ReduceSum", "Relu", "Reshape", "Sign", "Slice",
+     "Split", "Squeeze", "Sub", "Sum", "Tile", "Transpose", "Trilu", "Unsqueeze"]
+)  # fmt: skip
+"""Operators that give integers where they get integers."""
+
+
+def _typed(call: Call, result: Sequence[Operand]) -> Sequence[Operand]:
+    """Mark the results of operators on integers as integers: a division would mean another."""
+    computed = [o for o in call.operands if isinstance(o, Value)]
+    if call.node.op_type not in KEEPS_INTEGERS or not computed:
+        return result
+    if not all(value.integer for value in computed):
+        return result
+    return [replace(o, integer=True) if isinstance(o, Value) else o for o in result]
 
 
 def _result(source: Source, call: Call) -> Sequence[Operand]:
@@ -155,24 +184,38 @@ def _result(source: Source, call: Call) -> Sequence[Operand]:
     known = node.input and not any(isinstance(i, Value | Codes) for i in call.operands)
     if known and node.op_type in FOLDS and node.domain in ("", "ai.onnx"):
         return [fold(call)]
-    found = _handler(node, call.place)(call)
+    own = own_handler(node.domain, node.op_type)
+    if own is not None and handler_of(node.domain, node.op_type) is None:
+        return build_own(call, own)
+    found = _handler(node, call.place, has_moved(call.operands))(call)
     return [found] if isinstance(found, Value | Const | Codes) else found
 
 
-def _handler(node: NodeProto, place: Place) -> Handler:
-    """Return what reads a node.
+def _handler(node: NodeProto, place: Place, batch_moved: bool = False) -> Handler:
+    """Return what reads a node, of which an operand's batch may not be the first axis.
 
     Raises:
         UnsupportedError: nothing does.
     """
-    handler = handler_of(node.domain, node.op_type)
+    handler = handler_of(node.domain, node.op_type, batch_moved)
+    if handler is not None:
+        refuse_known(node.op_type, place)
+    if handler is None and batch_moved:
+        raise UnsupportedError(
+            "an operator is not handled where the batch is not the first axis",
+            place=place,
+            found=f"{node.op_type} behind a recurrent node or a Transpose",
+            supported=", ".join(sorted({*HANDLERS, *ELEMENTWISE, *RECURRENT})),
+            remedy="transpose the batch to the front before this node",
+        )
     if handler is None:
         raise UnsupportedError(
             "an operator is not handled",
             place=place,
             found=f"{node.domain}.{node.op_type}" if node.domain else node.op_type,
             supported=", ".join(sorted({*STANDARD, *QUANTIZED})),
-            remedy="replace the layer before exporting, or ask for it to be supported",
+            remedy="replace the layer before exporting, or give a handler for an operator of your "
+            "own (guide: your own layers)",
         )
     return handler
 
@@ -217,6 +260,14 @@ def _outputs(source: Source, operands: dict[str, Operand | None]) -> tuple[Outpu
     outputs = []
     for info in source.model.graph.output:
         operand = operands.get(info.name)
+        if isinstance(operand, Value) and operand.batch:
+            raise UnsupportedError(
+                "an output of the model has no batch as its first axis",
+                place=Place(source.name, info.name),
+                found=f"the batch at axis {operand.batch}",
+                supported="the batch in front",
+                remedy="end the model with a Transpose that brings the batch to the front",
+            )
         if isinstance(operand, Value):
             outputs.append(Output(names.name(info.name, "y"), operand.name))
         elif operand is not None or info.name not in operands:

@@ -79,9 +79,12 @@ class Steps(Generic[T]):
 
     def __init__(self, emitter: Emitter[T], label: str = "") -> None:
         self.emitter, self.label, self.step = emitter, label, 0
+        self.roles: set[tuple[int, str]] = set()
 
     def emit(self, op: Op, *inputs: T, role: str) -> T:
         """Append an operation that every step has under the name `role`."""
+        assert (self.step, role) not in self.roles, f"two operations of a step are {role!r}"
+        self.roles.add((self.step, role))
         suffix = f"{self.label}{self.step}_{role}"
         part, tie = f"{self.label}step {self.step}", f"{self.label}{role}"
         return self.emitter.emit(op, *inputs, suffix=suffix, part=part, tie=tie)
@@ -194,14 +197,17 @@ class LstmCell(Cell):
 
     def _gates(self, steps: Steps[T], total: T, cell: T) -> list[T]:
         """Return input and forget gate, and the output gate where the new cell has no say in it."""
-        units, count = self.units, 3 if self.peephole is None else 2
+        units = self.units
         names = ("input", "forget", "output")
         if _apart(self.gate) and not self.coupled and self.peephole is None:
-            joint = steps.cut(total, 0, count * units, "g")
+            joint = steps.cut(total, 0, 3 * units, "g")
             joint = steps.chain(self.gate, self._clipped(steps, joint, "g"), "gates")
-            return [steps.cut(joint, k * units, (k + 1) * units, names[k]) for k in range(count)]
+            return [
+                steps.cut(joint, k * units, (k + 1) * units, f"{name}_gate")
+                for k, name in enumerate(names)
+            ]
         gates: list[T] = []
-        for k in range(count):
+        for k in range(3 if self.peephole is None else 2):
             if k == 1 and self.coupled:
                 one = Affine(np.asarray(-1.0), np.asarray(1.0))
                 gates.append(steps.emit(one, gates[0], role="forget"))
@@ -275,7 +281,10 @@ class GruCell(Cell):
         names = ("update", "reset")
         if _apart(self.gate):
             joint = steps.chain(self.gate, total, "gates")
-            cuts = [steps.cut(joint, k * units, (k + 1) * units, n) for k, n in enumerate(names)]
+            cuts = [
+                steps.cut(joint, k * units, (k + 1) * units, f"{n}_gate")
+                for k, n in enumerate(names)
+            ]
         else:
             cuts = [
                 steps.chain(
@@ -352,7 +361,7 @@ def recurrent(
     for number in range(count):
         steps.step = number
         at = count - 1 - number if backwards else number
-        row = steps.emit(Gather.of(at, 0), product, role="input")
+        row = steps.emit(Gather.of(at, 0), product, role="row")
         fresh = cell.step(steps, row, states)
         outputs.append(fresh[0])
         if number + 1 < count:

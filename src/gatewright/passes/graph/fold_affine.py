@@ -3,6 +3,7 @@
 Requires: a graph on real numbers, or one where both sides are exact (the constants are multiplied
 in float64). Ensures: the same function in real arithmetic; fewer operations, never more. A node
 that a fold absorbs gives its name to nothing; the result keeps the name of the later of the two.
+Tied operations are folded all or none, so that they stay one operation used several times.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from gatewright.ir import Graph, Node
-from gatewright.ops import Affine, Dense
+from gatewright.ops import Affine, Dense, DivideConstant
 
 
 def fold_affine(graph: Graph) -> Graph:
@@ -20,13 +21,21 @@ def fold_affine(graph: Graph) -> Graph:
 
     A fold needs the first operation's result to have no other reader and to be no output. What
     does not fold: an affine whose constants differ along other axes than the dense layer's, or
-    that stands between other operations.
+    that stands between other operations. A quotient becomes a factor: what follows is rounded.
     """
+    graph = graph.with_nodes(_as_factor(node) for node in graph.nodes)
     while True:
         smaller = _fold_one(graph)
         if smaller is None:
             return graph
         graph = smaller
+
+
+def _as_factor(node: Node) -> Node:
+    """Return a division by constants as a product."""
+    if not isinstance(node.op, DivideConstant):
+        return node
+    return replace(node, op=Affine(1.0 / node.op.divisor, np.asarray(0.0)))
 
 
 @dataclass(frozen=True)
@@ -41,13 +50,28 @@ def _fold_one(graph: Graph) -> Graph | None:
     """Return the graph with one operation less, or None where nothing folds."""
     for node in graph.nodes:
         if isinstance(node.op, Affine) and _is_identity(node.op):
-            return _without(graph, node)
-    for pair in _pairs(graph):
-        joined = _join(pair)
-        if joined is not None:
-            kept = [joined if n is pair.second else n for n in graph.nodes if n is not pair.first]
+            return _without(graph, node)  # tied ones are identities all
+    pairs = _pairs(graph)
+    for pair in pairs:
+        every = _tied(graph, pairs, pair)
+        joined = {one.second.name: _join(one) for one in every}
+        if every and all(joined.values()):
+            gone = {one.first.name for one in every}
+            kept = [joined.get(n.name) or n for n in graph.nodes if n.name not in gone]
             return graph.with_nodes(kept)
     return None
+
+
+def _tied(graph: Graph, pairs: list[_Pair], pair: _Pair) -> list[_Pair]:
+    """Return the pairs to be folded with one; none where ties stand against it."""
+    first, second = pair.first, pair.second
+    if first.part != second.part or bool(first.tie) != bool(second.tie):
+        return []
+    if not first.tie:
+        return [pair]
+    uses = [n for n in graph.nodes if n.tie in (first.tie, second.tie)]
+    own = [p for p in pairs if (p.first.tie, p.second.tie) == (first.tie, second.tie)]
+    return own if 2 * len(own) == len(uses) else []
 
 
 def _is_identity(op: Affine) -> bool:
@@ -98,7 +122,7 @@ def _join(pair: _Pair) -> Node | None:
     else:
         return None
     layer = pair.first.layer if isinstance(first, Dense) else pair.second.layer
-    return Node(pair.second.name, op, pair.first.inputs, layer or pair.second.layer)
+    return replace(pair.second, op=op, inputs=pair.first.inputs, layer=layer or pair.second.layer)
 
 
 def _along_last(op: Affine, length: int) -> tuple[np.ndarray, np.ndarray] | None:

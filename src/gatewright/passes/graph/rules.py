@@ -31,6 +31,7 @@ from gatewright.ops import (
 from gatewright.ops.movement import Movement
 from gatewright.passes.graph.absorb import requantize
 from gatewright.passes.graph.host_input import equal
+from gatewright.passes.graph.rules_windows import WINDOW_RULES
 from gatewright.passes.graph.scaled import (
     Scaled,
     all_equal,
@@ -327,5 +328,6 @@ RULES: tuple[
     (Argmax, _argmax),
     (Quantize, _quantize),
     (ScaledQuantize, _scaled_quantize),
+    *WINDOW_RULES,
 )
 """Every operation that has a rule of its own."""

@@ -12,7 +12,7 @@ from dataclasses import replace
 from gatewright.base import DataError, Diagnostics, Place
 from gatewright.ir import Graph, Op, Output, located
 from gatewright.num import Intervals
-from gatewright.ops import Affine, ScaledQuantize
+from gatewright.ops import Affine, DivideConstant, ScaledQuantize
 from gatewright.passes.graph.host_input import host_input
 from gatewright.passes.graph.prune import prune
 from gatewright.passes.graph.rules import turn
@@ -26,14 +26,14 @@ def streamline(graph: Graph) -> Graph:
     Before: quantizers behind whatever enters a product; inputs that take real numbers reach a
     quantizer first. After: no `ScaledQuantize` is left, inputs have types, every node computes on
     integers with a binary point, and what remains of scales at an output is done by the host
-    (`Output.decode`). A graph without `ScaledQuantize` comes back unchanged.
+    (`Output.decode`). A graph that `needs_streamlining` not comes back unchanged.
 
     Raises:
         UnsupportedError: a value needs a quantizer that is not there, or operands of a sum have
             different scales; all such places are gathered.
         DataError: an input takes real numbers and is not quantized.
     """
-    if not any(isinstance(node.op, ScaledQuantize) for node in graph.nodes):
+    if not needs_streamlining(graph):
         return graph
     graph = host_input(graph)
     values: dict[str, Scaled | None] = {}
@@ -61,6 +61,14 @@ def streamline(graph: Graph) -> Graph:
     diagnostics.raise_if_any()
     outputs = tuple(_output(o, values[o.value]) for o in graph.outputs)
     return prune(replace(graph, nodes=tuple(weaver.nodes), outputs=outputs))
+
+
+def needs_streamlining(graph: Graph) -> bool:
+    """Whether a quantized graph has numbers on no binary grid: odd scales, or averages over 3."""
+    if any(isinstance(node.op, ScaledQuantize) for node in graph.nodes):
+        return True
+    divides = any(isinstance(n.op, DivideConstant) and not n.op.is_shift for n in graph.nodes)
+    return divides and host_input(graph).is_fixed
 
 
 def _output(output: Output, value: Scaled | None) -> Output:
