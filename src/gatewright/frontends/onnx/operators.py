@@ -42,6 +42,7 @@ STANDARD: dict[str, Handler] = {
     "DequantizeLinear": quantizers.dequantize_linear,
     "Div": elementwise.divide,
     "Dropout": movement.dropout,
+    "Einsum": linear.einsum,
     "Elu": elementwise.elu,
     "Equal": selection.compare("equal"),
     "Exp": elementwise.function("exp"),
