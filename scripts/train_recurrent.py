@@ -31,6 +31,7 @@ def build(kind: str, steps: int, units: int) -> keras.Model:
     return keras.Sequential(
         [
             keras.Input((steps, 3), name="constituents"),
+            keras.layers.BatchNormalization(name="standardised"),
             KINDS[kind](units, name=kind),
             keras.layers.Dense(5, activation="softmax", name="classes"),
         ],
@@ -40,10 +41,12 @@ def build(kind: str, steps: int, units: int) -> keras.Model:
 
 def train(model: keras.Model, x: np.ndarray, y: np.ndarray, epochs: int) -> None:
     """Fit with Adam and a learning rate that falls to nothing."""
-    batch = 256
+    batch = 512
     steps = epochs * (len(x) // batch + 1)
-    rate = keras.optimizers.schedules.CosineDecay(8e-3, steps)
-    model.compile(keras.optimizers.Adam(rate), "sparse_categorical_crossentropy", ["accuracy"])
+    rate = keras.optimizers.schedules.CosineDecay(1e-2, steps)
+    model.compile(
+        keras.optimizers.Adam(rate), loss="sparse_categorical_crossentropy", metrics=["accuracy"]
+    )
     model.fit(x, y, batch_size=batch, epochs=epochs, verbose=2)
 
 
@@ -52,7 +55,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("data", type=Path)
     parser.add_argument("--size", choices=SIZES, action="append")
-    parser.add_argument("--epochs", type=int, default=6)
+    parser.add_argument("--epochs", type=int, default=15)
     parser.add_argument("--rows", type=int, default=TRAINING_ROWS)
     options = parser.parse_args()
     stored = np.load(options.data)

@@ -167,3 +167,16 @@ def test_one_dictionary(path, tmp_path):
     assert model.design.options.clock_mhz == pytest.approx(250)
     with pytest.raises(OptionError, match="the configuration cannot be read"):
         hls4ml.convert_from_config({"OnnxModel": path, "Whatever": 1})
+
+
+def test_a_torch_module(tmp_path):
+    torch = pytest.importorskip("torch", reason="needs PyTorch")
+    torch.manual_seed(1)
+    module = torch.nn.Sequential(torch.nn.Linear(6, 4), torch.nn.ReLU(), torch.nn.Linear(4, 2))
+    config = hls4ml.config_from_pytorch_model(module, (6,), granularity="name")
+    model = hls4ml.convert_from_pytorch_model(module, str(tmp_path), hls_config=config)
+    model.compile()
+    x = samples()[:40].astype(np.float64)
+    with torch.no_grad():
+        wanted = module(torch.from_numpy(x.astype(np.float32))).numpy()
+    assert np.abs(model.predict(x) - wanted).max() < 0.05

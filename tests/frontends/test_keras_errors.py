@@ -108,7 +108,7 @@ def test_nan_in_a_normalisation(tmp_path):
         (layer("Softmax", "d", axis=5), "a softmax over these axes"),
         (layer("BatchNormalization", "d", axis=0), "a normalisation over these axes"),
         (layer("BatchNormalization", "d", renorm=True), "attribute 'renorm'\n  found:     True"),
-        (layer("Flatten", "d", data_format="channels_first"), "attribute 'data_format'"),
+        (layer("Flatten", "d", data_format="NCHW"), "attribute 'data_format'"),
         (layer("Reshape", "d", target_shape=[3, -1]), "does not keep the number of elements"),
         (layer("Reshape", "d", target_shape=[-1, -1]), "does not keep the number of elements"),
         (layer("Permute", "d", dims=[2, 1]), "does not name every axis once"),

@@ -49,6 +49,28 @@ def _clip(op, x):
     return x if op.high is None else np.minimum(x, Fraction(op.high))
 
 
+def _extreme(choose):
+    def run(op, x):
+        axes = tuple(a + 1 for a in op.axes)
+        return choose(x, axis=axes, keepdims=op.keepdims)
+
+    return run
+
+
+def _pad(op, x):
+    around = [(0, 0), *zip(op.before, op.after, strict=True)]
+    return np.pad(x, around, constant_values=Fraction(op.value))
+
+
+def _grouped(op, x):
+    return (x[..., None, :] @ fractions(op.weight))[..., 0, :] + fractions(op.bias)
+
+
+def _windows(op, x):
+    where = op.move(np.arange(x[0].size).reshape(x.shape[1:]))
+    return x.reshape(len(x), -1)[:, where]
+
+
 RULES = {
     ops.Add: lambda op, a, b: a + b,
     ops.Affine: lambda op, x: x * fractions(op.scale) + fractions(op.offset),
@@ -56,6 +78,13 @@ RULES = {
     ops.Clip: _clip,
     ops.Concatenate: lambda op, *x: np.concatenate(x, axis=op.axis + 1),
     ops.Constant: lambda op, x: np.broadcast_to(fractions(op.values), (len(x), *op.values.shape)),
+    ops.DivideConstant: lambda op, x: x / fractions(op.divisor),
+    ops.GroupedDense: _grouped,
+    ops.Pad: _pad,
+    ops.ReduceMax: _extreme(np.max),
+    ops.ReduceMin: _extreme(np.min),
+    ops.Sum: _extreme(np.sum),
+    ops.Windows: _windows,
     ops.Dense: lambda op, x: x @ fractions(op.weight) + fractions(op.bias),
     ops.LeakyRelu: lambda op, x: np.where(x > 0, x, x * fractions(op.slope)),
     ops.Maximum: lambda op, a, b: np.maximum(a, b),

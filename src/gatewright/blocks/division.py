@@ -14,19 +14,36 @@ def quotient(m: Module, a: int, b: int, frac: int) -> int:
     Args:
         m: where to build.
         a: the dividend.
-        b: the divisor; its range must not hold zero.
+        b: the divisor, not the constant 0; where it is 0 the result means nothing.
         frac: binary point of the digits.
     """
-    if m.hi[b] < 0:
+    if m.hi[b] <= 0:
         a, b = m.neg(a), m.neg(b)
-    negative = m.less(a, m.constant(0))
-    size = max(abs(m.lo[a]), abs(m.hi[a]))
-    least = 0 if m.lo[a] <= 0 <= m.hi[a] else min(abs(m.lo[a]), abs(m.hi[a]))
-    magnitude = m.select(negative, m.neg(a), a, within=(least, size))
-    digits, rest = _digits(m, magnitude, b, frac)
+    negative, a = _magnitude(m, a, 0)
+    other, b = _magnitude(m, b, 1)
+    if not (m.is_constant(other) and m.lo[other] == 0):
+        negative = other if m.is_constant(negative) else m.xor(negative, other)
+    digits, rest = _digits(m, a, b, frac)
     low = m.not_(m.equal(rest, m.constant(0)))
     value = m.shift(_number(m, [*digits, low]), -(frac + 1))
     return m.select(negative, m.neg(value), value)
+
+
+def _magnitude(m: Module, a: int, least: int) -> tuple[int, int]:
+    """Return whether a number is negative, and its size, which is claimed to be at least `least`.
+
+    A size of 0 becomes 1 where `least` is 1, by setting its lowest bit.
+    """
+    negative = m.less(a, m.constant(0))
+    size = max(abs(m.lo[a]), abs(m.hi[a]))
+    holds = m.lo[a] <= 0 <= m.hi[a]
+    smallest = 0 if holds else min(abs(m.lo[a]), abs(m.hi[a]))
+    magnitude = m.select(negative, m.neg(a), a, within=(smallest, size))
+    if not holds or least == 0:
+        return negative, magnitude
+    unit = m.constant(1, m.frac[magnitude])
+    zero = m.equal(magnitude, m.constant(0))
+    return negative, m.select(zero, unit, magnitude, within=(1, size))
 
 
 def _digits(m: Module, a: int, b: int, frac: int) -> tuple[list[int], int]:

@@ -6,6 +6,7 @@ import math
 from typing import NamedTuple
 
 from gatewright.hw import Module
+from gatewright.num import Fixed
 
 
 class Normalised(NamedTuple):
@@ -48,7 +49,9 @@ def normalise(m: Module, a: int, keep: int) -> Normalised:
         step = 1 << j
         a = m.floor(a, grid + 2 * (2 * step - 1))
         small = m.less(a, m.constant(1, -2 * (top - step)))
-        moved = m.shift(a, 2 * step)
+        # Where it is shifted, nothing stands in the upper half: its wires are not needed.
+        low = m.wrap(a, Fixed(False, max(2 * (top - step) + m.frac[a], 0), m.frac[a]))
+        moved = m.shift(low, 2 * step)
         point = max(m.frac[a], m.frac[moved])
         within = (0, max((1 << max(2 * top + point, 0)) - 1, 0))
         a = m.select(small, moved, a, within=within)
@@ -68,9 +71,16 @@ def shift_left(m: Module, a: int, bits: list[int], grid: int, most: float) -> in
     """
     for j in reversed(range(len(bits))):
         a = m.floor(a, grid + (2 << j) - 1)
-        moved = m.shift(a, 1 << j)
-        point = max(m.frac[a], m.frac[moved])
         dropped = 2.0 ** -(grid + (1 << j) - 1)  # a floor may have been so far below by now
+        moved = m.shift(_low_bits(m, a, (most + dropped) * 2.0 ** -(1 << j)), 1 << j)
+        point = max(m.frac[a], m.frac[moved])
         within = (-math.ceil((most + dropped) * 2.0**point), math.floor(most * 2.0**point))
         a = m.select(bits[j], moved, a, within=within)
     return m.floor(a, grid)
+
+
+def _low_bits(m: Module, a: int, most: float) -> int:
+    """Return the bits of `a` that hold it where its size is at most `most`."""
+    bound = math.ceil(most * 2.0 ** m.frac[a]) + 1
+    signed = m.lo[a] < 0
+    return m.wrap(a, Fixed(signed, bound.bit_length() + signed, m.frac[a]))

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from gatewright.blocks.arith import maximum, minimum
-from gatewright.hw import Module
-from gatewright.num import Fixed
+from gatewright.hw import Kind, Module
 
 
 def exchanges(n: int) -> Iterator[tuple[int, int]]:
@@ -29,19 +28,33 @@ def exchanges(n: int) -> Iterator[tuple[int, int]]:
         p //= 2
 
 
-def sort_values(m: Module, signals: Sequence[int], largest: bool) -> list[int]:
-    """Return the numbers in order, the largest (or smallest) first."""
+def needed(n: int, k: int) -> list[tuple[int, int, bool, bool]]:
+    """Return the comparators that the first `k` of `n` depend on, and which results are read."""
+    wanted, found = set(range(k)), []
+    for i, j in reversed(list(exchanges(n))):
+        if i in wanted or j in wanted:
+            found.append((i, j, i in wanted, j in wanted))
+            wanted |= {i, j}
+    return found[::-1]
+
+
+def sort_values(m: Module, signals: Sequence[int], k: int, largest: bool) -> list[int]:
+    """Return the first `k` numbers in order, the largest (or smallest) first."""
     row = list(signals)
     first, second = (maximum, minimum) if largest else (minimum, maximum)
-    for i, j in exchanges(len(row)):
-        row[i], row[j] = first(m, row[i], row[j]), second(m, row[i], row[j])
-    return row
+    for i, j, upper, lower in needed(len(row), k):
+        a, b = row[i], row[j]
+        if upper:
+            row[i] = first(m, a, b)
+        if lower:
+            row[j] = second(m, a, b)
+    return row[:k]
 
 
 def sort_with_positions(
-    m: Module, signals: Sequence[int], largest: bool
+    m: Module, signals: Sequence[int], k: int, largest: bool
 ) -> tuple[list[int], list[int]]:
-    """Return the numbers in order and the positions they came from; of equal ones the first leads.
+    """Return the first `k` numbers in order and their positions; of equal ones the first leads.
 
     Each number carries its position as further low bits, counted downwards where the largest comes
     first, so that one comparison settles ties as well.
@@ -54,16 +67,19 @@ def sort_with_positions(
     tags = [last - i if largest else i for i in range(count)]
     keys = [m.add(s, m.constant(tag, frac + bits)) for s, tag in zip(signals, tags, strict=True)]
     values, positions = [], []
-    for key in sort_values(m, keys, largest):
+    for key in sort_values(m, keys, k, largest):
         values.append(m.floor(key, frac))
-        tag = _low_bits(m, key, frac + bits, bits)
+        tag = _tag(m, key, frac + bits, (min(tags), max(tags)))
         positions.append(m.sub(m.constant(last), tag) if largest else tag)
     return values, positions
 
 
-def _low_bits(m: Module, key: int, frac: int, bits: int) -> int:
-    """Return the lowest bits of a number on the grid `2**-frac` as an integer."""
+def _tag(m: Module, key: int, frac: int, span: tuple[int, int]) -> int:
+    """Return the lowest bits of a number on the grid `2**-frac`, an integer within `span`."""
     lo, hi, own = m.range(key)
+    bits = max(span[1], 1).bit_length()
     if lo == hi:
         return m.constant((lo << (frac - own)) & ((1 << bits) - 1))
-    return m.wrap(m.shift(key, frac), Fixed(False, bits, 0))
+    if span[0] == span[1]:
+        return m.constant(span[0])
+    return m.row(Kind.WRAP, (*span, 0), m.shift(key, frac), imm=2 * bits)

@@ -55,6 +55,7 @@ def compile(
     max_latency: int | str | None = None,
     formats: Mapping[str, str] | None = None,
     input_format: str | None = None,
+    inputs: Any = None,
     name: str | None = None,
     custom: Mapping[str, CustomHandler] | None = None,
     score: str | None = None,
@@ -63,7 +64,7 @@ def compile(
     """Compile a trained model to a circuit.
 
     Args:
-        model: path of a Keras or ONNX file, or a live object that a frontend takes.
+        model: path of a Keras, ONNX or `.pt2` file, or a live object that a frontend takes.
         calibration: real inputs (samples, ...), or arrays by input name. Needed for a model that
             is not quantized; for one that is, they are what verification runs on first.
         labels: class of each calibration sample; then accuracy is what `tolerance` speaks of.
@@ -80,6 +81,8 @@ def compile(
         max_latency: longest latency at the clock, in cycles or as a time (`100 ns`).
         formats: number formats by layer pattern, `{"dense_*.weight": "fixed<6,1>"}`.
         input_format: format of the input where the model does not quantize it.
+        inputs: shape of one sample, or shapes by input name, for a live PyTorch module without
+            calibration data; those tell the shapes otherwise.
         name: name of the top module; by default the model's, or its file's where the model only
             has the name that its framework gives to all.
         custom: handlers of your own layers, by class name; see the guide `your-own-layers.md`.
@@ -93,7 +96,7 @@ def compile(
     options = Options.of(clock, device, reuse, latency, max_luts, max_dsps, max_latency)
     steps = Steps(progress)
     steps.begin("read model")
-    imported = read_model(model, custom)
+    imported = read_model(model, custom, calibration if inputs is None else inputs)
     imported = replace(imported, name=str(name or _own_name(imported.name, model)))
     source = imported if score is None else with_score(imported, score)
     data = None if calibration is None else as_inputs(source, calibration)

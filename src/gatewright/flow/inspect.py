@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from gatewright.base import GatewrightError, ManyErrors
 from gatewright.frontends import CustomHandler, list_layers, read_model
 from gatewright.ir import Graph, Node, describe, infer, shapes
 from gatewright.num import Intervals
-from gatewright.ops import ScaledQuantize
 from gatewright.passes.graph import host_input, streamline
 from gatewright.quantize.structure import refuse_unknown
 
@@ -74,7 +74,9 @@ class Inspection:
         return {**asdict(self), "supported": self.supported}
 
 
-def inspect(model: Any, custom: Mapping[str, CustomHandler] | None = None) -> Inspection:
+def inspect(
+    model: Any, custom: Mapping[str, CustomHandler] | None = None, inputs: Any = None
+) -> Inspection:
     """Return every layer of a model with its shape, formats and operations, or what is wrong.
 
     Nothing is compiled. Layers that are not handled are part of the answer; see
@@ -83,31 +85,30 @@ def inspect(model: Any, custom: Mapping[str, CustomHandler] | None = None) -> In
     Args:
         model: path of a model file, or a live object that a frontend takes.
         custom: handlers of your own layers, by class name.
+        inputs: shape of one sample, or shapes by input name, for a live PyTorch module.
 
     Raises:
         GatewrightError: the model cannot be read at all: it is damaged, or no model.
     """
-    listed = [(layer.name, layer.kind) for layer in list_layers(model)]
+    listed = [(layer.name, layer.kind) for layer in list_layers(model, inputs)]
     errors: list[GatewrightError] = []
     try:
-        graph = read_model(model, custom)
+        graph = read_model(model, custom, inputs)
     except GatewrightError as error:
         errors = list(error.errors) if isinstance(error, ManyErrors) else [error]
         names = {name for name, _ in listed}
         if not any(e.place is not None and e.place.layer in names for e in errors):
             raise
         layers, rest = _with_problems(listed, {}, errors)
-        return Inspection(str(model), "", (), layers, (), rest, False)
+        source = str(model) if isinstance(model, str | Path) else type(model).__name__
+        return Inspection(source, "", (), layers, (), rest, False)
     return _of_graph(graph, listed)
 
 
 def _of_graph(graph: Graph, listed: Sequence[tuple[str, str]]) -> Inspection:
     """Describe a model whose layers are all handled."""
     errors: list[GatewrightError] = []
-    final = graph
-    if any(isinstance(node.op, ScaledQuantize) for node in graph.nodes):
-        final = streamline(graph)
-    final = host_input(final)
+    final = host_input(streamline(graph))
     types: Mapping[str, Intervals] = {}
     try:
         if final.is_fixed and not _has_open_formats(final):

@@ -27,6 +27,13 @@ TINY = 1e-300
 SAMPLES = 256
 """Samples that are compared at most."""
 
+TORCH_KINDS = {
+    "torch.nn.modules.module.Module",
+    "torch.export.exported_program.ExportedProgram",
+    "gatewright.frontends.torch.trace.Traced",
+}
+"""Classes of live models that PyTorch itself runs."""
+
 
 @dataclass(frozen=True)
 class SourceCheck:
@@ -111,12 +118,43 @@ def _runners(model: Any) -> list[tuple[str, Run, float]]:
     suffix = Path(model).suffix.lower() if isinstance(model, str | Path) else ""
     if suffix in (".keras", ".h5", ".hdf5"):
         return [("Keras (float32)", _run_keras_file, FLOAT32)]
+    if suffix == ".pt2" or is_torch(model):
+        from gatewright.frontends.torch.run import roundings
+
+        more = roundings(model)
+        return [
+            ("PyTorch, ATen operations (float64)", _run_torch("run_float64"), more * FLOAT64),
+            ("PyTorch (float32)", _run_torch("run_module"), more * FLOAT32),
+        ]
     if hasattr(model, "predict") and hasattr(model, "get_config"):
         return [("Keras (float32)", _run_keras, FLOAT32)]
     return [
         ("ONNX reference evaluator (float64)", _run_reference, FLOAT64),
         ("onnxruntime (float32)", _run_onnx, FLOAT32),
     ]
+
+
+def is_torch(model: Any) -> bool:
+    """Say whether a live model is one of PyTorch that is read through `torch.export`."""
+    kinds = {f"{kind.__module__}.{kind.__qualname__}" for kind in type(model).__mro__}
+    return not hasattr(model, "get_config") and bool(kinds & TORCH_KINDS)
+
+
+def _run_torch(way: str) -> Run:
+    """Return a way to run a PyTorch model."""
+
+    def run(model: Any, graph: Graph, inputs: Mapping[str, Reals]) -> list[Reals]:
+        from gatewright.frontends.torch import run as torch_run
+
+        try:
+            answers: list[Reals] = getattr(torch_run, way)(
+                model, [inputs[i.name] for i in graph.inputs]
+            )
+        except (AssertionError, NotImplementedError, RuntimeError, TypeError, ValueError) as error:
+            raise _CannotRunError(f"it cannot run the model: {type(error).__name__}") from None
+        return answers
+
+    return run
 
 
 def _load_onnx(model: Any) -> onnx.ModelProto:

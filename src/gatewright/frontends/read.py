@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -24,10 +25,16 @@ class Frontend:
     Attributes:
         read: returns the graph.
         layers: lists the layers, whether or not they are handled.
+        shapeless: live models do not know the shapes of their inputs; both calls take `inputs`.
     """
 
-    read: Callable[[Any], Graph]
-    layers: Callable[[Any], list[Listed]]
+    read: Callable[..., Graph]
+    layers: Callable[..., list[Listed]]
+    shapeless: bool = False
+
+    def of(self, inputs: Any) -> dict[str, Any]:
+        """Return what tells the shapes of the inputs, for frontends that need it."""
+        return {"inputs": inputs} if self.shapeless else {}
 
 
 def _read_keras(path: Path) -> Graph:
@@ -54,6 +61,30 @@ def _list_onnx(model: Any) -> list[Listed]:
     return list_onnx(model)
 
 
+def _read_torch(model: Any, inputs: Any = None) -> Graph:
+    _require_torch(model)
+    from gatewright.frontends.torch import read_torch
+
+    return read_torch(model, inputs)
+
+
+def _list_torch(model: Any, inputs: Any = None) -> list[Listed]:
+    _require_torch(model)
+    from gatewright.frontends.torch import list_torch
+
+    return list_torch(model, inputs)
+
+
+def _require_torch(model: Any) -> None:
+    """Say how to install PyTorch where it is needed and not there."""
+    if importlib.util.find_spec("torch") is None:
+        raise UnsupportedError(
+            "an exported program is read by PyTorch, which is not installed",
+            place=str(model),
+            remedy="pip install 'gatewright[torch]'",
+        )
+
+
 def _saved(read: Callable[[Path], T]) -> Callable[[Any], T]:
     """Save a live Keras model the framework's own way and read the file: one importer."""
 
@@ -66,47 +97,69 @@ def _saved(read: Callable[[Path], T]) -> Callable[[Any], T]:
     return from_live
 
 
-def _given(graph: Any) -> Graph:
+def _given(model: Any, inputs: Any = None) -> Graph:
     """Return a graph that was made by hand, or by another frontend, as it is."""
-    if not isinstance(graph, Graph):
-        raise UnsupportedError("no frontend takes this object", found=type(graph).__qualname__)
-    return graph
+    if isinstance(model, Graph):
+        return model
+    if type(model).__module__.startswith("gatewright.frontends.torch."):
+        return _read_torch(model, inputs)
+    raise UnsupportedError("no frontend takes this object", found=type(model).__qualname__)
 
 
-def _list_given(graph: Any) -> list[Listed]:
-    nodes = {node.layer or node.name: node for node in reversed(_given(graph).nodes)}
+def _list_given(model: Any, inputs: Any = None) -> list[Listed]:
+    if not isinstance(model, Graph):
+        return _list_torch(model, inputs)
+    nodes = {node.layer or node.name: node for node in reversed(model.nodes)}
     return [Listed(name, node.op.kind) for name, node in reversed(nodes.items())]
 
 
 KERAS = Frontend(_read_keras, _list_keras)
 ONNX = Frontend(_read_onnx, _list_onnx)
+TORCH = Frontend(_read_torch, _list_torch, shapeless=True)
 
-FILES: dict[str, Frontend] = {".h5": KERAS, ".hdf5": KERAS, ".keras": KERAS, ".onnx": ONNX}
+FILES: dict[str, Frontend] = {
+    ".h5": KERAS,
+    ".hdf5": KERAS,
+    ".keras": KERAS,
+    ".onnx": ONNX,
+    ".pt2": TORCH,
+}
 """Frontends by a file's ending."""
 
 LIVE: dict[str, Frontend] = {
-    "gatewright": Frontend(_given, _list_given),
+    "gatewright": Frontend(_given, _list_given, shapeless=True),
     "keras": Frontend(_saved(_read_keras), _saved(_list_keras)),
     "onnx": ONNX,
+    "torch": TORCH,
 }
 """Frontends by the package that a class of the live object's comes from."""
+
+PICKLED_BY_TORCH = (
+    "torch.save writes pickles, which can run any code when they are read, and a state dict lacks "
+    "the layers: build the module, fill it with gatewright.frontends.torch.load_state(module, "
+    "path) and compile that; or save it as a .pt2 file with torch.export.save"
+)
 
 REFUSED = {
     ".joblib": "a pickle can run any code when it is read; export the model to ONNX",
     ".pickle": "a pickle can run any code when it is read; export the model to ONNX",
     ".pkl": "a pickle can run any code when it is read; export the model to ONNX",
-    ".pt": "a PyTorch file is a pickle; export the model to ONNX with torch.onnx.export",
-    ".pth": "a PyTorch file is a pickle; export the model to ONNX with torch.onnx.export",
+    ".pt": PICKLED_BY_TORCH,
+    ".pth": PICKLED_BY_TORCH,
 }
 """Endings that are known and not read, with what to do instead."""
 
 
-def read_model(model: Any, custom: Mapping[str, CustomHandler] | None = None) -> Graph:
+def read_model(
+    model: Any, custom: Mapping[str, CustomHandler] | None = None, inputs: Any = None
+) -> Graph:
     """Return the graph of a model file or of a live model.
 
     Args:
         model: path or live object.
         custom: handlers of a user's own layers, by name; see `frontends.custom`.
+        inputs: for a live model that does not know the shapes of its inputs (PyTorch's): the shape
+            of one sample, or samples; a mapping or a list of these for several inputs.
 
     Raises:
         FileError: the file is not there.
@@ -115,17 +168,21 @@ def read_model(model: Any, custom: Mapping[str, CustomHandler] | None = None) ->
     """
     frontend, found = _find(model)
     with using(custom):
-        return settle_layout(frontend.read(found))
+        return settle_layout(frontend.read(found, **frontend.of(inputs)))
 
 
-def list_layers(model: Any) -> list[Listed]:
+def list_layers(model: Any, inputs: Any = None) -> list[Listed]:
     """Return every layer of a model, by name and class, whether or not it is handled.
+
+    Args:
+        model: as for `read_model`.
+        inputs: as for `read_model`.
 
     Raises:
         GatewrightError: as `read_model`, but for layers that are not handled.
     """
     frontend, found = _find(model)
-    return frontend.layers(found)
+    return frontend.layers(found, **frontend.of(inputs))
 
 
 def _find(model: Any) -> tuple[Frontend, Any]:

@@ -126,7 +126,7 @@ class Op(ABC):
         return self.growth == "fixes"
 
     def with_format(self, out: Op, *x: Intervals) -> Op:
-        """Return the operation on operands of these types, its result rounded by `out`.
+        """Return the operation on operands of types `x`, its result rounded by the quantizer `out`.
 
         Where `rounds` is "format".
         """

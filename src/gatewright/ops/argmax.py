@@ -9,7 +9,8 @@ import numpy as np
 from gatewright.hw import Bus, Module
 from gatewright.ir import Op, Plan, Pull, Reals
 from gatewright.num import FixedArray, Intervals
-from gatewright.ops.derivative import nothing
+from gatewright.ops.derivative import scattered
+from gatewright.ops.jumps import contested, slope_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,8 +73,13 @@ class Argmax(Op):
         return float(2 * bits)
 
     def pullback(self, xs: list[Reals], y: Reals) -> Pull | None:
-        """Return nothing: a position does not feel small changes."""
-        return nothing(xs)
+        """Give the two elements that contest the position a slope; see `ops.jumps`."""
+        x, slope = xs[0], slope_of(xs[0])
+        order = np.argsort(x if self.smallest else -x, axis=-1, kind="stable")
+        places = contested(x, order, 1)
+        return lambda dy: [
+            sum((scattered(slope * dy[..., None], p, x.shape) for p in places), np.zeros(x.shape))
+        ]
 
     def _later_wins(self, m: Module, a: int, b: int) -> int:
         """Compare so that of equal numbers the one wins that is asked for."""

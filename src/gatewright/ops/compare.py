@@ -11,8 +11,9 @@ from gatewright.base import ModelError
 from gatewright.hw import Module
 from gatewright.ir import Pull, Reals
 from gatewright.num import FixedArray, Intervals
-from gatewright.ops.derivative import steps
+from gatewright.ops.derivative import weighted
 from gatewright.ops.elementwise import Binary, pad_reals
+from gatewright.ops.jumps import slope_of
 
 RELATIONS: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
     "equal": np.equal,
@@ -77,14 +78,17 @@ class Compare(Binary):
         opposite = self.relation in ("not_equal", "greater_equal", "less_equal")
         return m.not_(holds) if opposite else holds
 
+    def pullback(self, xs: list[Reals], y: Reals) -> Pull | None:
+        """Give the operands a slope in place of the jump; see `ops.jumps`."""
+        rank = y.ndim - 1
+        apart = np.subtract(*(pad_reals(v, rank) for v in xs))
+        slope = np.full(apart.shape, slope_of(apart))
+        return weighted([slope, -slope], xs)
+
     def luts(self, y: Intervals, *x: Intervals) -> float | None:
         """Count a LUT for two bits of each pair."""
         widest = np.maximum(*np.broadcast_arrays(x[0].width, x[1].width))
         return float(widest.sum()) / 2
-
-    def pullback(self, xs: list[Reals], y: Reals) -> Pull | None:
-        """Take differences over a good part of the operand's spread."""
-        return steps(self, xs)
 
     def float_bound(self, xs: list[Reals], es: list[Reals], y: Reals, u: float) -> Reals | None:
         """Return 1 where the numbers are closer than their errors, 0 elsewhere."""

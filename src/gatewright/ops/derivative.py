@@ -9,23 +9,11 @@ from gatewright.ir import Op, Pull, Reals
 STEP = 1e-5
 """Relative to an operand's size, and to 1: functions by table have features of that size."""
 
-STRIDE = 0.25
-"""Of an operand's spread: over this a step function's difference is taken."""
-
 
 def elementwise(op: Op, xs: list[Reals]) -> Pull:
     """Return the pullback of an operation on single elements that broadcasts its operands."""
     slopes = [slope(op, xs, k, STEP * (1 + np.abs(x))) for k, x in enumerate(xs)]
     return weighted(slopes, xs)
-
-
-def steps(op: Op, xs: list[Reals]) -> Pull:
-    """Return the pullback of a step function: differences over a good part of the spread.
-
-    Its derivative is 0, but what comes near to a step matters.
-    """
-    wide = [np.broadcast_to(STRIDE * (np.std(x) or 1.0), x.shape) for x in xs]
-    return weighted([slope(op, xs, k, wide[k]) for k in range(len(xs))], xs)
 
 
 def slope(op: Op, xs: list[Reals], k: int, step: Reals) -> Reals:

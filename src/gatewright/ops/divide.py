@@ -29,10 +29,15 @@ from gatewright.ops.quantize import Quantize, quantize_real
 class Divide(Binary):
     """Return `a / b` rounded to the format `out`: the true quotient's rounding, under any mode.
 
-    The divisor's range must not hold zero. While `out` is None only the real meaning is known.
+    While `out` is None only the real meaning is known.
+
+    Attributes:
+        out: the format of the quotients, per element or one for all.
+        at_zero: the answer where the divisor is 0; None: its range must not hold 0.
     """
 
     out: Quantize | None = None
+    at_zero: float | None = None
     growth = "narrows"
     nonzero_operands = (1,)
     rounds = "format"
@@ -68,6 +73,8 @@ class Divide(Binary):
         """Compute on real numbers; infinite where the divisor is 0."""
         with np.errstate(divide="ignore", invalid="ignore"):
             y = np.asarray(a / b, np.float64)
+        if self.at_zero is not None:
+            y = np.where(b == 0, self.at_zero, y)
         return y if self.out is None else quantize_real(y, self.out)
 
     def join_types(self, a: Intervals, b: Intervals) -> Intervals:
@@ -77,7 +84,8 @@ class Divide(Binary):
             UnsupportedError: the divisor may be zero.
         """
         out = self._quantizer()
-        if ((b.lo <= 0) & (b.hi >= 0)).any():
+        zero = (b.lo <= 0) & (b.hi >= 0)
+        if zero.any() and self.at_zero is None:
             raise UnsupportedError(
                 "a division by a number that may be zero",
                 found=f"a divisor from {b.low_value.min():.6g} to {b.high_value.max():.6g}",
@@ -89,26 +97,41 @@ class Divide(Binary):
         signed = np.broadcast_to(out.signed, shape)
         width, frac = np.broadcast_to(out.width, shape), np.broadcast_to(out.frac, shape)
         largest = np.maximum(np.abs(a.lo), np.abs(a.hi))
-        least = np.minimum(np.abs(b.lo), np.abs(b.hi))
+        least = np.where(zero, 1, np.minimum(np.abs(b.lo), np.abs(b.hi)))
         shift = b.frac - a.frac + frac + 1
         digits = bit_length(_floor_quotient(largest, least, shift))
         top = np.where(largest > 0, (np.int64(2) << np.minimum(digits, 60)) - 1, 0)
         falls, rises = _signs(a, b)
         whole = Intervals.of(np.where(falls, -top, 0), np.where(rises, top, 0), frac + 2)
-        return whole.quantize(signed, width, frac, out.rounding, out.overflow)
+        kind = whole.quantize(signed, width, frac, out.rounding, out.overflow)
+        if not zero.any():
+            return kind
+        instead = self._instead(shape)
+        low, high = np.minimum(kind.lo, instead), np.maximum(kind.hi, instead)
+        return Intervals.of(np.where(zero, low, kind.lo), np.where(zero, high, kind.hi), frac)
+
+    def _instead(self, shape: tuple[int, ...]) -> Ints:
+        """Return the answer at a divisor of 0, in units of the result."""
+        out = self._quantizer()
+        value = quantize_real(np.full(shape, self.at_zero or 0.0), out)
+        frac = np.broadcast_to(out.frac, shape).astype(np.int32)
+        return np.rint(np.ldexp(value, frac)).astype(np.int64)
 
     def join(self, a: FixedArray, b: FixedArray) -> FixedArray:
         """Divide integers: the floor, and where the rest lies in quarters, are rounded."""
         out = self._quantizer()
         shift = b.frac - a.frac + out.frac
         top, bottom = _scaled(a.q, b.q, shift)
-        top, bottom = np.where(bottom < 0, -top, top), np.abs(bottom)
+        zero = bottom == 0
+        top, bottom = np.where(bottom < 0, -top, top), np.where(zero, 1, np.abs(bottom))
+        top = np.where(zero, 0, top)
         floor, rest = np.divmod(top, bottom)
         quarters = np.where(rest == 0, 0, 2 + np.sign(2 * rest - bottom))
         q = round_shift(4 * floor + quarters, 2, out.rounding)
         shape = q.shape[1:]
         width = np.broadcast_to(out.width, shape)
         y = overflow(q, np.broadcast_to(out.signed, shape), width, out.overflow)
+        y = np.where(zero, self._instead(shape), y)
         return FixedArray(y, np.broadcast_to(out.frac, shape))
 
     def lower(self, module: Module, *x: Bus, plan: Plan) -> Bus:
@@ -129,7 +152,15 @@ class Divide(Binary):
         fmt = Fixed(
             bool(pick(out.signed, index)), int(pick(out.width, index)), int(pick(out.frac, index))
         )
-        return quantize(m, quotient(m, a, b, fmt.frac + 1), fmt, out.rounding, out.overflow)
+        if self.at_zero is None or not m.lo[b] <= 0 <= m.hi[b]:
+            return quantize(m, quotient(m, a, b, fmt.frac + 1), fmt, out.rounding, out.overflow)
+        at = tuple(0 for _ in index)
+        instead = int(replace(self, out=_one(out, fmt))._instead((1,) * len(at))[at])
+        if (m.lo[b], m.hi[b]) == (0, 0):
+            return m.constant(instead, fmt.frac)
+        zero = m.equal(b, m.constant(0))
+        y = quantize(m, quotient(m, a, b, fmt.frac + 1), fmt, out.rounding, out.overflow)
+        return m.select(zero, m.constant(instead, fmt.frac), y)
 
     def luts(self, y: Intervals, *x: Intervals) -> float | None:
         """Count a subtraction and a choice of the divisor's width for each digit."""
@@ -147,11 +178,16 @@ class Divide(Binary):
         return np.asarray(np.where(left > 0, bound + np.where(bound > 0, step, 0.0), np.inf))
 
 
+def _one(out: Quantize, fmt: Fixed) -> Quantize:
+    """Return the quantizer of one element."""
+    return Quantize.to_format(fmt, out.rounding, out.overflow)
+
+
 def _signs(a: Intervals, b: Intervals) -> tuple[np.ndarray, np.ndarray]:
     """Say whether quotients can be negative, and whether they can be positive."""
     below, above = a.lo < 0, a.hi > 0
-    negative = b.hi < 0
-    return np.where(negative, above, below), np.where(negative, below, above)
+    minus, plus = b.lo < 0, b.hi > 0
+    return (below & plus) | (above & minus), (above & plus) | (below & minus)
 
 
 def _scaled(a: Ints, b: Ints, shift: Ints) -> tuple[Ints, Ints]:

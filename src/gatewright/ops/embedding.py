@@ -12,7 +12,6 @@ from gatewright.blocks.lookup import lookup
 from gatewright.hw import Bus, Module
 from gatewright.ir import Op, Plan, Pull, Reals
 from gatewright.num import FixedArray, Intervals, Ints, Rounding, dyadic, round_shift
-from gatewright.ops.derivative import nothing
 from gatewright.ops.truth import require_positions
 
 
@@ -96,8 +95,10 @@ class Embedding(Op):
         return 0, len(self.table) - 1
 
     def pullback(self, xs: list[Reals], y: Reals) -> Pull | None:
-        """Return nothing: a position does not feel small changes."""
-        return nothing(xs)
+        """Give the position what a step to the next row does."""
+        rows = np.clip(xs[0].astype(np.int64), 0, len(self.table) - 1)
+        step = self.table[np.where(rows + 1 < len(self.table), rows + 1, rows - 1)] - y
+        return lambda dy: [(dy * step).sum(axis=-1)]
 
     def float_bound(self, xs: list[Reals], es: list[Reals], y: Reals, u: float) -> Reals | None:
         """Return 0, or the spread of the table where the position is in doubt."""

@@ -94,6 +94,19 @@ def _ulaw(x: Reals, u: float) -> Reals:
     return np.sign(x) * np.log1p(u * np.abs(x)) / math.log1p(u)
 
 
+def _exp_single(x: Reals, scale: float) -> Reals:
+    """Return exp(scale * x), at most exp(88), product and result rounded to float32."""
+    product = np.asarray(x, np.float32) * np.float32(scale)
+    wide = np.exp(np.minimum(product.astype(np.float64), 88.0))  # beyond it float32 overflows
+    return wide.astype(np.float32).astype(np.float64)
+
+
+def _reciprocal_single(x: Reals, epsilon: float) -> Reals:
+    """Return 1 / (x + epsilon) in float32."""
+    total = np.asarray(x, np.float32) + np.float32(epsilon)
+    return (np.float32(1) / total).astype(np.float64)
+
+
 _POSITIVE = (lambda a: a > 0, "a positive number")
 _NOT_NEGATIVE = (lambda a: a >= 0, "a number that is not negative")
 
@@ -115,6 +128,7 @@ FUNCTIONS: dict[str, Scalar] = {
     "erf": Scalar(erf),
     "exp": Scalar(_exp),
     "exp2": Scalar(lambda x: np.exp2(np.minimum(x, 1023.0))),
+    "exp_single": Scalar(_exp_single, False, parameters=("scale",)),
     "expm1": Scalar(lambda x: np.expm1(np.minimum(x, FARTHEST))),
     "gelu": Scalar(lambda x: x * _normal(x), False, 1.14),
     "gelu_tanh": Scalar(_gelu_tanh, False, 1.14),
@@ -130,6 +144,9 @@ FUNCTIONS: dict[str, Scalar] = {
     ),
     "quick_gelu": Scalar(lambda x: x * sigmoid(1.702 * x), False, 1.1),
     "reciprocal": Scalar(np.reciprocal, False, domain="all numbers but 0"),
+    "reciprocal_single": Scalar(
+        _reciprocal_single, False, parameters=("epsilon",), domain="all numbers but -epsilon"
+    ),
     "rsqrt": Scalar(
         lambda x, epsilon: 1.0 / np.sqrt(x + epsilon), False, parameters=("epsilon",),
         check=_NOT_NEGATIVE, domain="x + epsilon above 0",

@@ -8,8 +8,9 @@ import numpy as np
 
 from gatewright.base import ModelError
 from gatewright.hw import Module
-from gatewright.ir import Reals
+from gatewright.ir import Pull, Reals
 from gatewright.num import FixedArray, Intervals
+from gatewright.ops.derivative import weighted
 from gatewright.ops.elementwise import Joined, pad_reals
 from gatewright.ops.truth import require_truth
 
@@ -87,6 +88,14 @@ class Logical(Joined):
     def index_range(self, *shapes: tuple[int, ...]) -> tuple[int, int]:
         """Return the two truth values."""
         return 0, 1
+
+    def pullback(self, xs: list[Reals], y: Reals) -> Pull | None:
+        """Give each operand what a change of it does."""
+        parts = [np.broadcast_to(pad_reals(v, y.ndim - 1) != 0, y.shape) for v in xs]
+        if self.function == "not":
+            return weighted([-np.ones(y.shape)], xs)
+        changes = {"and": lambda v: v * 1.0, "or": lambda v: 1.0 - v, "xor": lambda v: 1.0 - 2 * v}
+        return weighted([changes[self.function](v) for v in parts[::-1]], xs)
 
     def luts(self, y: Intervals, *x: Intervals) -> float | None:
         """Count a gate for each element."""

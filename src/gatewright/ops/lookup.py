@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -79,24 +79,23 @@ class Lookup(Unary):
         return self.function is None
 
     def with_format(self, out: Op, *x: Intervals) -> Op:
-        """Return the table over every input of a type, answers in the widest format of `out`."""
-        assert isinstance(out, Quantize)
-        assert self.function is not None
-        function, one = self.function, _widest(out)
-        rounded = replace(self, function=lambda v: quantize_real(_called(function, v), one))
-        return rounded.tabulated(*x) if x else rounded
-
-    def tabulated(self, kind: Intervals) -> Lookup:
-        """Return the operation with the values at every input of a type.
+        """Tabulate the function on the input's type, rounded to one format for all elements.
 
         Raises:
-            UnsupportedError: there are too many inputs.
+            UnsupportedError: the input has no format, or too many values.
         """
+        assert isinstance(out, Quantize)
         if self.function is None:
             return self
-        frac = int(kind.frac.max(initial=0))
-        low, high = kind.aligned(frac)
-        return Lookup.of(self.function, int(low.min()), int(high.max()), frac, None)
+        if not x:
+            raise UnsupportedError(
+                "a function given as Python code stands behind a value without a format",
+                supported="a quantizer before the function",
+                remedy="quantize the input of this layer",
+            )
+        point = int(x[0].frac.max(initial=0))
+        low, high = x[0].aligned(point)
+        return Lookup.of(self.function, int(low.min()), int(high.max()), point, _widest(out))
 
     def _index(self, q: Ints, frac: Ints) -> Ints:
         """Return where the values of inputs stand; -1 where there is none."""

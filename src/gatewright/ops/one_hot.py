@@ -10,7 +10,6 @@ from gatewright.base import ModelError
 from gatewright.hw import Bus, Module
 from gatewright.ir import Op, Plan, Pull, Reals
 from gatewright.num import FixedArray, Intervals, Ints
-from gatewright.ops.derivative import nothing
 from gatewright.ops.truth import FAR, require_positions
 
 
@@ -84,8 +83,9 @@ class OneHot(Op):
         return -self.depth if self.wraps else 0, self.depth - 1
 
     def pullback(self, xs: list[Reals], y: Reals) -> Pull | None:
-        """Return nothing: a position does not feel small changes."""
-        return nothing(xs)
+        """Give the position what a step to the next one does."""
+        step = np.roll(y, 1, axis=-1) - y
+        return lambda dy: [(dy * step).sum(axis=-1)]
 
     def float_bound(self, xs: list[Reals], es: list[Reals], y: Reals, u: float) -> Reals | None:
         """Return 1 where the position may be another."""

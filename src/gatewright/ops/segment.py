@@ -186,7 +186,10 @@ class Segment(Op):
         return 0, self.segments - 1
 
     def pullback(self, xs: list[Reals], y: Reals) -> Pull | None:
-        """Give each row the gradient of its segment; of the largest only those that are."""
+        """Give each row the gradient of its segment (of the largest only those that are).
+
+        The number of the segment gets what leaving it does.
+        """
         x, shape = xs[0], xs[0].shape
         places = np.rint(xs[1]).astype(np.int64)
         inside = (places >= 0) & (places < self.segments)
@@ -197,7 +200,8 @@ class Segment(Op):
             share = share * (np.take_along_axis(y, at, axis=1) == x)
 
         def pull(dy: Reals) -> list[Reals]:
-            return [np.take_along_axis(dy, at, axis=1) * share, np.zeros(xs[1].shape)]
+            own = np.take_along_axis(dy, at, axis=1) * share
+            return [own, (own * x).reshape(*places.shape, -1).sum(axis=-1)]
 
         return pull
 

@@ -7,13 +7,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from gatewright.base import UnsupportedError
+from gatewright.base import ModelError, UnsupportedError
 from gatewright.blocks.arith import maximum, minimum, reduce_tree, signed_sum
 from gatewright.blocks.lookup import lookup
 from gatewright.blocks.rounding import quantize, round_to
 from gatewright.hw import Bus, Module
 from gatewright.ir import Op, Plan, Pull, Reals
 from gatewright.num import Fixed, FixedArray, Intervals, Ints, Overflow, Rounding, round_shift
+from gatewright.ops.elementwise import broadcast_shape, pad_batch, pad_reals
+from gatewright.ops.truth import require_truth
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,9 @@ class SoftmaxFormats:
 class Softmax(Op):
     """Return `exp(x) / sum(exp(x))` along the last axis.
 
+    A second operand, of truth values that broadcast against the first, is a mask: where it is 0
+    the result is exactly 0 and the element counts for nothing; a row that is masked whole gives 0.
+
     The largest element is subtracted first. The exponential's table never rises with the distance
     from the maximum, and all elements are multiplied by one reciprocal, so the order of the inputs
     is never reversed; see `tie_bound` for when two become equal.
@@ -55,8 +60,14 @@ class Softmax(Op):
 
     def real(self, *x: Reals) -> Reals:
         """Compute on real numbers."""
-        e = np.exp(x[0] - x[0].max(axis=-1, keepdims=True))
-        return np.asarray(e / e.sum(axis=-1, keepdims=True), np.float64)
+        if len(x) == 1:
+            e = np.exp(x[0] - x[0].max(axis=-1, keepdims=True))
+            return np.asarray(e / e.sum(axis=-1, keepdims=True), np.float64)
+        keep = np.broadcast_to(pad_reals(x[1], x[0].ndim - 1) != 0, x[0].shape)
+        top = x[0].max(axis=-1, keepdims=True, where=keep, initial=-np.inf)
+        e = np.where(keep, np.exp(np.where(keep, x[0] - top, 0.0)), 0.0)
+        total = e.sum(axis=-1, keepdims=True)
+        return np.asarray(e / np.where(total == 0, 1.0, total), np.float64)
 
     def _formats(self) -> SoftmaxFormats:
         if self.formats is None:
@@ -72,9 +83,19 @@ class Softmax(Op):
         return self
 
     def infer(self, *x: Intervals) -> Intervals:
-        """Return 0..1 in the output's format."""
+        """Return 0..1 in the output's format; 0 where the mask is always 0."""
         out = self._formats().out
-        return Intervals.of(np.zeros(x[0].shape), np.full(x[0].shape, 1 << out), out)
+        high = np.full(x[0].shape, 1 << out)
+        for mask in x[1:]:
+            require_truth(mask, "the mask of a softmax")
+            if broadcast_shape(x[0].shape, mask.shape) != x[0].shape:
+                raise ModelError(
+                    "the mask of a softmax does not fit",
+                    found=f"mask of shape {mask.shape} for {x[0].shape}",
+                    supported="a mask that broadcasts against what is normalised",
+                )
+            high = np.where(np.broadcast_to(mask.hi, high.shape) == 0, 0, high)
+        return Intervals.of(np.zeros(x[0].shape), high, out)
 
     def _exp(self, q: Ints, point: int) -> Ints:
         """Return exp(-q * 2**-point) as integers."""
@@ -98,8 +119,13 @@ class Softmax(Op):
         f = self._formats()
         point = int(np.max(x[0].frac))
         q = x[0].aligned(point)
-        distance = np.minimum(q.max(axis=-1, keepdims=True) - q, self.far(point))
-        e = self._exp(distance, point)
+        keep = np.asarray(True)
+        if len(x) > 1:
+            keep = pad_batch(x[1], x[0].q.ndim - 1).q != 0
+        keep = np.broadcast_to(keep, q.shape)
+        top = q.max(axis=-1, keepdims=True, where=keep, initial=np.iinfo(np.int64).min // 2)
+        distance = np.where(keep, np.minimum(top - q, self.far(point)), 0)
+        e = np.where(keep, self._exp(distance, point), 0)
         total = round_shift(e.sum(axis=-1, keepdims=True), f.exp - f.total, Rounding.RND)
         product = FixedArray(e * self._inverse(total), np.asarray(f.exp + f.inverse))
         fmt = Fixed.holding(0, 1 << f.out, f.out)
@@ -109,15 +135,36 @@ class Softmax(Op):
 
     def lower(self, module: Module, *x: Bus, plan: Plan) -> Bus:
         """Build a tree of maxima, tables, a sum, a table and products for each row."""
-        signals: list[int] = []
-        for row in x[0].signals.reshape(-1, x[0].shape[-1]).tolist():
-            signals += self._lower_row(module, row)
-        return x[0].with_signals(signals, x[0].shape)
+        shape = x[0].shape
+        rows = x[0].signals.reshape(-1, shape[-1]).tolist()
+        if len(x) == 1:
+            signals = [s for row in rows for s in self._lower_row(module, row)]
+            return x[0].with_signals(signals, shape)
+        masks = np.broadcast_to(x[1].signals, shape).reshape(-1, shape[-1]).tolist()
+        pairs = zip(rows, masks, strict=True)
+        signals = [s for row, mask in pairs for s in self._lower_masked(module, row, mask)]
+        return x[0].with_signals(signals, shape)
 
-    def _lower_row(self, m: Module, row: list[int]) -> list[int]:
+    def _lower_masked(self, m: Module, row: list[int], mask: list[int]) -> list[int]:
+        """Build a row of which only some elements count; those never counted are left out."""
+        zero = m.constant(0, self._formats().out)
+        live = [i for i, s in enumerate(mask) if m.hi[s] != 0]
+        found = [zero] * len(row)
+        if live:
+            always = all(m.lo[mask[i]] == 1 for i in live)
+            choice = None if always else [mask[i] for i in live]
+            parts = self._lower_row(m, [row[i] for i in live], choice)
+            for i, s in zip(live, parts, strict=True):
+                found[i] = s
+        return found
+
+    def _lower_row(self, m: Module, row: list[int], mask: list[int] | None = None) -> list[int]:
         f = self._formats()
         point = max(m.frac[s] for s in row)
         grid = m.constant(0)
+        if mask is not None:  # what is masked takes the place of the smallest, and gives 0 below
+            low = min((m.lo[s] << (point - m.frac[s])) for s in row)
+            row = [m.select(k, s, m.constant(low, point)) for k, s in zip(mask, row, strict=True)]
         top = reduce_tree(m, row, maximum)
         far = m.constant(self.far(point), point)
         exps = []
@@ -127,6 +174,9 @@ class Softmax(Op):
             distance = minimum(m, distance, far)
             own = m.frac[distance]
             exps.append(lookup(m, distance, lambda q, p=own: self._exp(q, p), f.exp, "exp"))  # type: ignore[misc]
+        if mask is not None:
+            zero = m.constant(0, f.exp)
+            exps = [m.select(k, e, zero) for k, e in zip(mask, exps, strict=True)]
         total = round_to(m, signed_sum(m, exps), f.total, Rounding.RND)
         own = m.frac[total]
         inverse = lookup(
@@ -142,7 +192,7 @@ class Softmax(Op):
         """Limit a result to 1, where rounding could pass it."""
         return minimum(m, s, m.constant(1 << self._formats().out, self._formats().out))
 
-    def error_bound(self, x: Intervals) -> float:
+    def error_bound(self, x: Intervals, *mask: Intervals) -> float:
         """Return a bound on the distance from the real softmax of the same integers.
 
         With e the rounded exponentials, s >= 1 their rounded sum and r its rounded reciprocal:
@@ -155,7 +205,7 @@ class Softmax(Op):
         total = n * exp + (2.0 ** -(f.total + 1) if f.total < f.exp else 0.0)
         return exp + total + 2.0 ** -(f.inverse + 1) + 2.0 ** -(f.out + 1)
 
-    def tie_bound(self, x: Intervals) -> float:
+    def tie_bound(self, x: Intervals, *mask: Intervals) -> float:
         """Return a distance of inputs from which the larger one's result is strictly larger.
 
         The result of the largest is r, that of one at distance d is e(d) * r; with r at least its

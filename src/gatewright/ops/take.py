@@ -119,11 +119,19 @@ class Take(Op):
         return 0, shapes[0][self.axis] - 1
 
     def pullback(self, xs: list[Reals], y: Reals) -> Pull | None:
-        """Give what was taken its gradient; a position does not feel small changes."""
+        """Give what was taken its gradient, positions the spread of what they choose from."""
         shape = xs[0].shape
         numbers = np.arange(int(np.prod(shape[1:]))).reshape(1, *shape[1:])
         where = self._each(np.broadcast_to(numbers, shape), xs[1])
-        return lambda dy: [scattered(dy, where, shape), np.zeros(xs[1].shape)]
+        spread = float(np.std(xs[0]))
+        after = len(shape) - self.axis - 2
+        rest = (*range(1, self.axis + 1), *range(y.ndim - after, y.ndim))
+
+        def pull(dy: Reals) -> list[Reals]:
+            moved = dy if self.along else dy.sum(axis=rest)
+            return [scattered(dy, where, shape), spread * moved.reshape(xs[1].shape)]
+
+        return pull
 
     def float_bound(self, xs: list[Reals], es: list[Reals], y: Reals, u: float) -> Reals | None:
         """Return the bound of what is taken; the whole spread where a position is in doubt."""

@@ -11,7 +11,8 @@ from gatewright.blocks.sorting import sort_values, sort_with_positions
 from gatewright.hw import Bus, Module
 from gatewright.ir import Op, Plan, Pull, Reals
 from gatewright.num import FixedArray, Intervals, Ints
-from gatewright.ops.derivative import nothing, scattered
+from gatewright.ops.derivative import scattered
+from gatewright.ops.jumps import contested, slope_of
 
 RESULTS = ("values", "positions")
 
@@ -103,10 +104,10 @@ class TopK(Op):
         found: list[int] = []
         for row in x[0].signals.reshape(-1, x[0].shape[-1]).tolist():
             if self.result == "values" and not self.both:
-                found += sort_values(module, row, self.largest)[: self.k]
+                found += sort_values(module, row, self.k, self.largest)
             else:
-                both = sort_with_positions(module, row, self.largest)
-                found += both[RESULTS.index(self.result)][: self.k]
+                both = sort_with_positions(module, row, self.k, self.largest)
+                found += both[RESULTS.index(self.result)]
         return x[0].with_signals(found, (*x[0].shape[:-1], self.k))
 
     def luts(self, y: Intervals, *x: Intervals) -> float | None:
@@ -117,10 +118,13 @@ class TopK(Op):
         return float(x[0].width.sum() / 2 * steps * (steps + 1) / 2 * 1.5 * share)
 
     def pullback(self, xs: list[Reals], y: Reals) -> Pull | None:
-        """Give the elements that lead their gradient; positions do not feel small changes."""
-        if self.result == "positions":
-            return nothing(xs)
+        """Give the elements that lead their gradient, those that contest positions a slope."""
         shape, n = xs[0].shape, xs[0].shape[-1]
+        if self.result == "positions":
+            order = np.argsort(-xs[0] if self.largest else xs[0], axis=-1, kind="stable")
+            slope, places = slope_of(xs[0]), contested(xs[0], order, self.k)
+            zero = np.zeros(shape)
+            return lambda dy: [sum((scattered(slope * dy, p, shape) for p in places), zero)]
         rows = np.arange(int(np.prod(shape[1:-1]))).reshape(*shape[1:-1], 1)
         where = self._order(xs[0]) + n * rows
         return lambda dy: [scattered(dy, where, shape)]

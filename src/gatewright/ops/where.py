@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from gatewright.hw import Module
-from gatewright.ir import Reals
+from gatewright.ir import Pull, Reals
 from gatewright.num import FixedArray, Intervals
+from gatewright.ops.derivative import weighted
 from gatewright.ops.elementwise import Joined, pad_reals
 from gatewright.ops.truth import require_truth
 
@@ -53,6 +54,12 @@ class Where(Joined):
     def index_range(self, *shapes: tuple[int, ...]) -> tuple[int, int]:
         """Return the two truth values."""
         return 0, 1
+
+    def pullback(self, xs: list[Reals], y: Reals) -> Pull | None:
+        """Give what is chosen its gradient, and the choice the difference."""
+        condition, a, b = (pad_reals(v, y.ndim - 1) for v in xs)
+        chosen = np.broadcast_to(condition != 0, y.shape).astype(np.float64)
+        return weighted([np.broadcast_to(a - b, y.shape), chosen, 1 - chosen], xs)
 
     def luts(self, y: Intervals, *x: Intervals) -> float | None:
         """Count a LUT for two bits."""

@@ -166,6 +166,10 @@ class Build(Matrices):
         frac = np.full(chosen.frac.shape, max(int(chosen.frac.max()), unit))
         return replace(chosen, frac=frac)
 
+    def _is_tied(self, name: str) -> bool:
+        """Say whether a node is one of several that are one operation."""
+        return False
+
     def _look(self, site: Site, x: Reals) -> Look:
         """Return what the format of a value is chosen on."""
         rows = self.material.rows.take(x)
@@ -194,7 +198,7 @@ class Build(Matrices):
         rounding = Rounding.RND
         if site.dense and self._take_half(node, site, chosen):
             rounding = Rounding.TRN
-        op = replace(quantizer(chosen, x.shape[1:], rounding), whole=bool(node.tie))
+        op = replace(quantizer(chosen, x.shape[1:], rounding), whole=self._is_tied(node.name))
         name, tie = self._name(node.name + "_q"), node.tie and f"{node.tie}_q"
         self._add(replace(node, name=name, op=op, inputs=(node.name,), tie=tie))
         self.renamed[node.name] = name
@@ -232,7 +236,7 @@ class Build(Matrices):
         y = node.op.real(*(self.values[name] for name in inputs))
         fixed = self.formats.find("activation", node.layer, node.name)
         chosen = self._format(site, y, None, fixed)
-        types = (self.types[name] for name in inputs)
+        types = (self.types[name] for name in inputs if name in self.types)
         return node.op.with_format(quantizer(chosen, y.shape[1:], Rounding.RND), *types)
 
     def _bits(self, node: Node) -> int:

@@ -62,6 +62,10 @@ class TiedBuild(Build):
         self.ops: dict[str, Op] = {}
         self.chosen: dict[str, SiteFormat] = {}
 
+    def _is_tied(self, name: str) -> bool:
+        """Say whether a node is one of several that are one operation."""
+        return name in self.tie
+
     # ---- constants
 
     def _round_constants(self, node: Node, inputs: tuple[str, ...]) -> Op:

@@ -168,6 +168,7 @@ def test_borders_cuts_and_upsampling(folder, data) -> None:
     ends = [d.draw(st.tuples(st.integers(0, 2), st.integers(0, 2))) for _ in range(d.rank)]
     attribute = ends[0] if d.rank == 1 else tuple(ends)
     form = {"data_format": d.form}
+    d.compare(folder, keras.layers.Flatten(**form))
     d.compare(folder, d.layer("ZeroPadding{}D", padding=attribute, **form))
     more = form if d.rank == 2 else {}
     d.first = d.first and d.rank == 2

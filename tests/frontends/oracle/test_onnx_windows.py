@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from onnx_models import onnxruntime_run, single
+from onnx_models import model, node, onnxruntime_run, single
 
 from gatewright.base import GatewrightError
 from gatewright.frontends.onnx import read_onnx
@@ -237,3 +237,50 @@ def test_refusals(proto, text) -> None:
     with pytest.raises(GatewrightError, match=text) as error:
         read_onnx(proto)
     assert proto.graph.node[0].name in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("kind", "shape", "axis", "scales", "group"),
+    [
+        ("Conv", (4, 2, 3), 0, (4,), 1),
+        ("Conv", (4, 1, 3), 0, (4,), 2),
+        ("Conv", (4, 2, 3), 0, (), 1),
+        ("ConvTranspose", (2, 3, 2), 1, (3,), 1),
+        ("ConvTranspose", (2, 3, 2), 1, (), 2),
+    ],
+)
+def test_quantized_weights(kind, shape, axis, scales, group) -> None:
+    """Codes stay exact integers in the matrix; what is no power of two follows per channel."""
+    rng = np.random.default_rng(6)
+    constants = {
+        "w": rng.integers(-7, 8, shape).astype(np.int8),
+        "s": rng.uniform(0.01, 0.1, scales).astype(F),
+        "z": np.zeros(scales, np.int8),
+        "b": rng.normal(size=shape[0] if kind == "Conv" else shape[1] * group).astype(F),
+        "xs": F(0.05),
+        "xz": np.int8(3),
+    }
+    nodes = [
+        node("QuantizeLinear", "x xs xz", "q"),
+        node("DequantizeLinear", "q xs xz", "d"),
+        node("DequantizeLinear", "w s z", "v", axis=axis),
+        node(kind, "d v b", "y", group=group),
+    ]
+    proto = model(nodes, {"x": (2, 6)}, constants=constants)
+    data = rng.normal(size=(5, 2, 6)).astype(F)
+    graph = read_onnx(proto)
+    ours = run_real(graph, {graph.inputs[0].name: data})[graph.outputs[0].value]
+    np.testing.assert_allclose(ours, onnxruntime_run(proto, {"x": data})[0], rtol=0, atol=1e-5)
+    for one in graph.nodes:
+        if one.op.kind in ("dense", "grouped_dense"):
+            assert (one.op.weight == np.rint(one.op.weight)).all()
+
+
+def test_scales_that_change_within_a_sum_are_refused() -> None:
+    constants = {"w": np.ones((2, 2, 1), np.int8), "s": np.asarray([0.1, 0.3], F)}
+    nodes = [
+        node("DequantizeLinear", "w s", "v", axis=1),
+        node("Conv", "x v", "y"),
+    ]
+    with pytest.raises(GatewrightError, match="scale of quantized weights changes along"):
+        read_onnx(model(nodes, {"x": (2, 6)}, constants=constants))

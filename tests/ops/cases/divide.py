@@ -33,4 +33,9 @@ CASES = [
          (uniform("fixed<6,2>", 2), Intervals.of([3, -7], [3, -7], [0, 1]))),
     Case("divide-one", Divide(out(8, 5)), (Intervals.of([1, 0], [1, 0], 0), POSITIVE)),
     Case("divide-broadcast", Divide(out(8, 5)), (uniform("fixed<5,2>", 3, 2), POSITIVE)),
+    Case("divide-zero", Divide(out(8, 3), 0.5),
+         (uniform("fixed<5,2>", 2), uniform("fixed<4,1>", 2))),
+    Case("divide-zero-positive", Divide(EACH, 0.0), (mixed(3, 2), uniform("ufixed<4,1>", 2))),
+    Case("divide-zero-negative", Divide(out(6, 2), -1.0),
+         (mixed(4, 3), Intervals.of([-9, 0, -1], [0, 0, 1], 2))),
 ]  # fmt: skip

@@ -8,7 +8,8 @@ OUT = Quantize.to(True, 9, 6, Rounding.RND, Overflow.SAT)
 WRAPS = Quantize.to([True, False], [6, 5], [4, 4], Rounding.TRN, Overflow.WRAP)
 
 PARAMETERS = {
-    "celu": (1.5,), "elu_alpha": (0.7,), "power": (-1.5,), "rsqrt": (0.001,),
+    "celu": (1.5,), "elu_alpha": (0.7,), "exp_single": (-0.3,), "power": (-1.5,),
+    "reciprocal_single": (1e-7,), "rsqrt": (0.001,),
     "selu_alpha": (1.7, 1.1), "softplus_beta": (2.0,), "squareplus": (4.0,), "swish": (1.5,),
     "ulaw": (255.0,),
 }  # fmt: skip

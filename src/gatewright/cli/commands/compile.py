@@ -39,7 +39,7 @@ BETTER_THAN_GUESSING = 1.2
 
 def compile(
     model: Annotated[
-        str, typer.Argument(metavar="MODEL", help="Model: a .keras, .h5 or .onnx file.")
+        str, typer.Argument(metavar="MODEL", help="Model: a .keras, .h5, .onnx or .pt2 file.")
     ],
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="DIR", help="Folder to write the design to.")

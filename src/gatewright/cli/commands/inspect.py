@@ -16,7 +16,7 @@ UNSUPPORTED = 1
 
 def inspect(
     model: Annotated[
-        str, typer.Argument(metavar="MODEL", help="Model: a .keras, .h5 or .onnx file.")
+        str, typer.Argument(metavar="MODEL", help="Model: a .keras, .h5, .onnx or .pt2 file.")
     ],
     custom: Annotated[str | None, typer.Option(metavar="FILE", help=CUSTOM_HELP)] = None,
     json: Json = False,

@@ -10,7 +10,6 @@ from gatewright.base import Diagnostics, OptionError
 from gatewright.compat.hls4ml.parts import Part, parts_of
 from gatewright.compat.hls4ml.precision import Precision, parse_precision
 from gatewright.frontends import list_layers, read_model
-from gatewright.ir import Graph
 
 GRANULARITIES = ("model", "type", "name")
 ROLES = ("default", "result", "weight", "bias", "scale", "accum", "exp_table", "inv_table")
@@ -162,7 +161,7 @@ def _config(
     }
     if granularity == "model":
         return config
-    parts = parts_of(_read(model, input_shape), list_layers(model))
+    parts = parts_of(read_model(model, inputs=input_shape), list_layers(model, input_shape))
     key = "LayerType" if granularity == "type" else "LayerName"
     entries: dict[str, Any] = {}
     for part in parts:
@@ -173,10 +172,6 @@ def _config(
             entry = {"Trace": False, **entry}
         entries.setdefault(part.kind if granularity == "type" else part.name, entry)
     return {**config, key: entries}
-
-
-def _read(model: Any, input_shape: Any) -> Graph:
-    return read_model(model)
 
 
 def read_config(config: Mapping[str, Any] | None, parts: list[Part]) -> Config:

@@ -16,7 +16,6 @@ from gatewright.compat.hls4ml.model import HlsModel
 from gatewright.compat.hls4ml.parts import Part, parts_of
 from gatewright.frontends import list_layers, read_model
 from gatewright.frontends.compare import compare_with_source
-from gatewright.ops import ScaledQuantize
 from gatewright.passes.graph import host_input, streamline
 
 BACKENDS = ("Vivado", "Vitis", "VivadoAccelerator")
@@ -121,11 +120,11 @@ def _convert(
             remedy="leave it out: RTL is written for the part",
         )  # fmt: skip
     asked = _options(options)
-    graph = read_model(model)
+    shape = (hls_config or {}).get("InputShape")
+    graph = read_model(model, inputs=shape)
     _check_import(model, graph)
-    if any(isinstance(node.op, ScaledQuantize) for node in graph.nodes):
-        graph = streamline(graph)
-    parts = parts_of(graph, list_layers(model))
+    graph = streamline(graph)
+    parts = parts_of(graph, list_layers(model, shape))
     given = hls_config or {"Model": {"Precision": "fixed<16,6>", "ReuseFactor": 1}}
     config = read_config(given, parts)
     reuse = _reuse(config, parts)

@@ -5,19 +5,26 @@ from __future__ import annotations
 from gatewright.base import Place, UnsupportedError
 from gatewright.frontends.custom import refuse_known
 from gatewright.frontends.keras import (
+    attention,
     convolution,
     dense,
+    hgq_attention,
     hgq_layers,
+    hgq_recurrent,
+    hgq_tables,
     hgq_windows,
     lookup,
     merging,
     normalization,
     pooling,
+    products,
     qkeras_folded,
     qkeras_layers,
+    qkeras_recurrent,
     qkeras_windows,
     rectifiers,
     recurrent,
+    recurrent_refused,
     resizing,
     shapes,
     statistics,
@@ -30,23 +37,30 @@ from gatewright.frontends.keras.operations import OPERATIONS
 from gatewright.frontends.keras.own import own_handler
 
 HANDLERS: tuple[Handler, ...] = (
+    *attention.HANDLERS,
     *convolution.HANDLERS,
     *dense.HANDLERS,
     *lookup.HANDLERS,
     *merging.HANDLERS,
     *normalization.HANDLERS,
     *pooling.HANDLERS,
+    *products.HANDLERS,
     *rectifiers.HANDLERS,
     *resizing.HANDLERS,
     *recurrent.HANDLERS,
+    *recurrent_refused.HANDLERS,
     *shapes.HANDLERS,
     *statistics.HANDLERS,
     *wrappers.HANDLERS,
+    *hgq_attention.HANDLERS,
     *hgq_layers.HANDLERS,
+    *hgq_recurrent.HANDLERS,
     *hgq_windows.HANDLERS,
     *qkeras_folded.HANDLERS,
+    *hgq_tables.HANDLERS,
     *qkeras_layers.HANDLERS,
     *qkeras_windows.HANDLERS,
+    *qkeras_recurrent.HANDLERS,
 )
 
 BY_CLASS = {(handler.family, handler.kind): handler for handler in HANDLERS}

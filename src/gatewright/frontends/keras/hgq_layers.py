@@ -73,7 +73,8 @@ def _dense(site: Site) -> Value:
     return quantized_output(site, activate(site, value, site.attributes["activation"]))
 
 
-def _einsum_dense(site: Site) -> Value:
+def einsum_dense(site: Site) -> Value:
+    """Append an einsum layer with its quantizers."""
     form = contraction(site, site.input.shape)
     own = own_variables(site, *(("kernel", "bias") if form.bias else ("kernel",)))
     bias = _weights(site, "bq", own["bias"]) if form.bias else None
@@ -199,9 +200,14 @@ def _merging(op: Op) -> Callable[[Site], Value]:
 
 def _merge(site: Site, op: Op) -> Value:
     """Quantize every input, then join them."""
+    return quantized_output(site, join(site, op, tuple(quantized_inputs(site))))
+
+
+def quantized_inputs(site: Site) -> list[Value]:
+    """Append a quantizer to each input, if the layer has them; read the layer's own variables."""
     values = list(site.inputs)
+    own_variables(site)
     if site.attributes["enable_iq"]:
-        own_variables(site)
         entries = site.attributes["iq_confs"]
         entries = list(entries) if isinstance(entries, list) else [entries] * len(values)
         if len(entries) != len(values):
@@ -214,7 +220,7 @@ def _merge(site: Site, op: Op) -> Value:
             part = "iq/quantizers/quantizer" + (f"_{n}" if n else "")
             quantizer = quantizer_of(site, entry, "iq_confs", part, (1, *value.shape))
             values[n] = quantize_data(site, value, quantizer, f"iq{n}")
-    return quantized_output(site, join(site, op, tuple(values)))
+    return values
 
 
 def _average(site: Site) -> Value:
@@ -256,7 +262,7 @@ HANDLERS = (
         "QBatchNormDense", "hgq",
         _table({**DENSE, "scale": True, "epsilon": 1e-3}, BN_TRAINING), _batch_norm_dense,
     ),
-    Handler("QEinsumDense", "hgq", _table(EINSUM), _einsum_dense),
+    Handler("QEinsumDense", "hgq", _table(EINSUM), einsum_dense),
     Handler(
         "QEinsumDenseBatchnorm", "hgq",
         # HGQ2 leaves these attributes out of the file (a model read back has the defaults); it adds

@@ -21,14 +21,23 @@ def quantize_data(site: Site, value: Value, quantizer: HgqQuantizer | None, suff
     """Append the quantizer of a data tensor."""
     if quantizer is None:
         return value
-    rank = len(value.shape)
+    value = site.emit(as_quantize(quantizer), value, suffix=suffix)
+    return append_affine(site, value, quantizer, suffix)
+
+
+def as_quantize(quantizer: HgqQuantizer) -> Quantize:
+    """Return a data quantizer without its affine as an operation."""
     signed, width, frac = (
         array.reshape(array.shape[1:])
         for array in (quantizer.signed, quantizer.width, quantizer.frac)
     )
-    assert signed.ndim == rank
-    op = Quantize.to(signed, width, frac - quantizer.scale, quantizer.rounding, quantizer.overflow)
-    value = site.emit(op, value, suffix=suffix)
+    return Quantize.to(
+        signed, width, frac - quantizer.scale, quantizer.rounding, quantizer.overflow
+    )
+
+
+def append_affine(site: Site, value: Value, quantizer: HgqQuantizer, suffix: str) -> Value:
+    """Append the affine that follows a quantizer, if it has one."""
     if quantizer.affine is not None:
         scale, offset = (np.asarray(v) for v in quantizer.affine)
         value = site.emit(Affine(scale, offset), value, suffix=f"{suffix}_affine")

@@ -179,7 +179,8 @@ class ConfigReader:
             seen.add(name)
             kind = kind.split(">")[-1]
             group = group_name(kind)
-            if ".ops." not in module:  # operations are no layers and take no number
+            if ".ops." not in module or module.startswith("hgq."):
+                # Operations of Keras are no layers and take no number.
                 counts[group] = counts.get(group, -1) + 1
             number = counts.get(group, 0)
             path = f"{outer.path}/layers/{group}" if outer.path else f"layers/{group}"

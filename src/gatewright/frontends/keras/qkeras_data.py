@@ -18,7 +18,21 @@ from gatewright.frontends.keras.qkeras_spec import PARAMETERS, Spec, read_spec
 from gatewright.frontends.keras.qkeras_weights import DEFAULT_THRESHOLD
 from gatewright.ir import Op
 from gatewright.num import Overflow, Rounding
-from gatewright.ops import Affine, Clip, Function, LeakyRelu, Quantize, Subtract
+from gatewright.ops import (
+    Affine,
+    Clip,
+    DivideConstant,
+    Function,
+    LeakyRelu,
+    Multiply,
+    Piecewise,
+    Quantize,
+    Relu,
+    Subtract,
+)
+
+EPSILON = float(np.float32(1e-7))
+"""Keras's epsilon: smaller numbers count as 0 in powers of two."""
 
 OWN: dict[str, tuple[Op, ...]] = {
     "hard_sigmoid": (Affine(np.asarray(0.5), np.asarray(0.5)), Clip(0.0, 1.0)),
@@ -41,12 +55,12 @@ def quantized_activation(
         return (
             chain(site, value, OWN[name]) if name in OWN else activate(site, value, name, attribute)
         )
-    if spec.kind not in RULES:
+    if spec.kind not in RULES and spec.kind not in BRANCHED:
         raise site.unsupported(
             f"the quantizer {spec.kind} is not handled for data",
             attribute,
             spec.kind,
-            ", ".join(RULES),
+            ", ".join(sorted((*RULES, *BRANCHED))),
             "train with a supported quantizer",
         )
     if isinstance(spec.values.get("alpha"), str):
@@ -57,8 +71,8 @@ def quantized_activation(
             "alpha None or a number",
             "train with a fixed alpha",
         )
-    if spec.kind == "ternary":
-        return _ternary(site, value, spec)
+    if spec.kind in BRANCHED:
+        return BRANCHED[spec.kind](site, value, spec)
     return chain(site, value, RULES[spec.kind](site, spec, attribute), "q")
 
 
@@ -66,6 +80,117 @@ def _rounded(signed: bool, bits: int, frac: int, symmetric: bool = False) -> Qua
     """Round half to even and saturate: what all of these do."""
     mode = Overflow.SAT_SYM if symmetric and signed else Overflow.SAT
     return Quantize.to(signed, bits, frac, Rounding.RND_CONV, mode)
+
+
+def _linear(site: Site, spec: Spec, attribute: str) -> tuple[Op, ...]:
+    """Round to a multiple of alpha * 2**(integer - bits + 1); one signed bit is half the sign."""
+    keep, bits, alpha = bool(spec["keep_negative"]), spec["bits"], spec["alpha"]
+    exponent = _whole_log2(site, 1.0 if alpha is None else float(alpha), attribute, "an alpha")
+    if bits == 1 and keep:
+        unit = 2.0 ** (spec["integer"] + exponent)
+        return (*_sign(), Affine(np.asarray(unit), np.asarray(0.5 * unit)))
+    frac = bits - int(keep) - spec["integer"] - exponent
+    return (_rounded(keep, bits, frac, bool(spec["symmetric"])),)
+
+
+def _whole_log2(site: Site, value: float, attribute: str, what: str) -> int:
+    """Return the exponent of a power of two."""
+    fraction, exponent = np.frexp(value)
+    if fraction != 0.5:
+        raise site.unsupported(
+            f"{what} is no power of two", attribute, value, "powers of two", "train with one"
+        )
+    return int(exponent) - 1
+
+
+def _po2(site: Site, spec: Spec, attribute: str) -> tuple[Op, ...]:
+    """Return the sign times the nearest power of two by its logarithm; 0 gives the smallest."""
+    exponents = _exponents(site, spec, attribute, spec["bits"] - 1)
+    points, values = _staircase(exponents, spec["max_value"])
+    below = [-p for p in reversed(points)]
+    offsets = (*(-v for v in reversed(values)), *values)
+    # At a point below zero the piece nearer to zero begins after it, and zero counts as positive.
+    closed = (*(False for _ in below), True, *(True for _ in points))
+    return (Piecewise((*below, 0.0, *points), (0.0,) * len(offsets), offsets, closed),)
+
+
+def _relu_po2(site: Site, spec: Spec, attribute: str) -> tuple[Op, ...]:
+    """Return the power of two nearest to x, and of slope * |x|, negative, where x is below 0."""
+    exponents, slope = _exponents(site, spec, attribute, spec["bits"]), spec["negative_slope"]
+    points, values = _staircase(exponents, spec["max_value"])
+    if not slope:
+        op = Piecewise(tuple(points), (0.0,) * len(values), tuple(values), (True,) * len(points))
+        return (op,)
+    _whole_log2(site, float(slope), attribute, "a slope")
+    below = [-p / slope for p in reversed(points)]
+    offsets = (*(-v for v in reversed(values)), *values)
+    closed = (*(False for _ in below), True, *(True for _ in points))
+    return (Piecewise((*below, 0.0, *points), (0.0,) * len(offsets), offsets, closed),)
+
+
+def _exponents(site: Site, spec: Spec, attribute: str, bits: int) -> range:
+    """Return the exponents that a number of bits holds, one of them the exponent's sign."""
+    for name, allowed in (("quadratic_approximation", False), ("log2_rounding", "rnd")):
+        if spec[name] != allowed:
+            raise site.unsupported(
+                "a power of two rounded in another way depends on the float logarithm's last bit",
+                attribute, f"{name} = {spec[name]!r}", f"{name} = {allowed!r}",
+                "train with the default rounding",
+            )  # fmt: skip
+    most = spec["max_value"]
+    half = 2 ** (bits - (1 if most is None or most > 1 else 0))
+    return range(-half, half)
+
+
+def _staircase(exponents: range, most: float | None) -> tuple[list[float], list[float]]:
+    """Return where the power of two changes among positive numbers, and the powers.
+
+    It changes at 2**(e + 1/2), which no dyadic number meets. Numbers below Keras's epsilon count
+    as 0, whose power is the smallest; from `most` on all are what `most` gives.
+    """
+    top = exponents[-1]
+    if most is not None and most > 0:
+        top = min(top, max(round(float(np.log2(most))), exponents[0]))
+    steps = [e for e in range(exponents[0] + 1, top + 1) if 2.0 ** (e - 0.5) >= EPSILON]
+    values = [2.0 ** exponents[0], *(2.0**e for e in steps)]
+    points = [2.0 ** (e - 0.5) for e in steps]
+    if steps and steps[0] > exponents[0] + 1:
+        values.insert(1, 2.0 ** (steps[0] - 1))
+        points.insert(0, EPSILON)
+    return points, values
+
+
+def _ulaw(site: Site, spec: Spec, attribute: str) -> tuple[Op, ...]:
+    """Round the hard sigmoid of x / 2**integer to codes, and expand these by the u-law.
+
+    The answers stand on no grid: a quantizer must follow, or calibration.
+    """
+    m, top = 2.0 ** (spec["bits"] - 1), 2.0 ** spec["integer"]
+    low = -1.0 + (1.0 if spec["symmetric"] else 0.0) / m
+    return (
+        Affine(np.asarray(0.5 / top), np.asarray(0.5)),
+        Clip(0.0, 1.0),
+        _rounded(False, spec["bits"], spec["bits"] - 1),
+        Affine(np.asarray(2.0), np.asarray(-1.0)),
+        Function("ulaw", None, (single(spec["u"]),)),
+        Clip(low, 1.0 - 1.0 / m),
+        Affine(np.asarray(top), np.asarray(0.0)),
+    )
+
+
+def _hswish(site: Site, value: Value, spec: Spec) -> Value:
+    """Round x * clip(x + shift, 0, bound) / bound as `quantized_bits` does."""
+    shift, bound = spec["relu_shift"], spec["relu_upper_bound"]
+    if not (isinstance(bound, int) and isinstance(shift, int) and bound > 0 and shift > 0):
+        raise site.unsupported(
+            "quantized_hswish has a shift or bound that is no positive integer", "activation",
+            f"relu_shift {shift}, relu_upper_bound {bound}", "integers above 0",
+            "train with the defaults",
+        )  # fmt: skip
+    gate = (Affine(np.asarray(1.0), np.asarray(float(shift))), Relu(high=float(bound)))
+    product = site.emit(Multiply(), value, chain(site, value, gate, "gate"), suffix="product")
+    divided = site.emit(DivideConstant.of(bound), product, suffix="part")
+    return chain(site, divided, _bits(site, spec, "activation"), "q")
 
 
 def _scaled(alpha: float | None) -> tuple[Op, ...]:
@@ -88,7 +213,7 @@ def _sign() -> tuple[Op, ...]:
 
 
 def _binary(site: Site, spec: Spec, attribute: str) -> tuple[Op, ...]:
-    to_codes = Affine(np.asarray(1.0 if spec["use_01"] else 2.0), np.asarray(1.0))
+    to_codes = Affine(np.asarray(1.0 if spec.values.get("use_01") else 2.0), np.asarray(1.0))
     return (*_sign(), to_codes, *_scaled(spec["alpha"]))
 
 
@@ -163,9 +288,23 @@ Rule = Callable[[Site, Spec, str], tuple[Op, ...]]
 RULES: dict[str, Rule] = {
     "binary": _binary,
     "quantized_bits": _bits,
+    "quantized_linear": _linear,
+    "quantized_po2": _po2,
     "quantized_relu": _relu,
+    "quantized_relu_po2": _relu_po2,
     "quantized_sigmoid": _sigmoid,
     "quantized_tanh": _tanh,
-    "ternary": lambda site, spec, attribute: (),  # builds two branches, see `_ternary`
+    "quantized_ulaw": _ulaw,
+    # Its random choices are made in training only; so are those of stochastic_ternary.
+    "stochastic_binary": _binary,
 }
-assert set(RULES) <= set(PARAMETERS)
+"""Quantizers that are a chain of operations."""
+
+BRANCHED: dict[str, Callable[[Site, Value, Spec], Value]] = {
+    "quantized_hswish": _hswish,
+    "stochastic_ternary": _ternary,
+    "ternary": _ternary,
+}
+"""Quantizers with operations side by side."""
+
+assert {*RULES, *BRANCHED} <= set(PARAMETERS)

@@ -23,6 +23,17 @@ PARAMETERS: dict[str, tuple[tuple[str, Any], ...]] = {
         ("bits", 8), ("integer", 0), ("symmetric", 0), ("keep_negative", True), ("alpha", None),
         ("use_stochastic_rounding", False), ("scale_axis", None), *_TAIL,
     ),
+    "quantized_hswish": (
+        ("bits", 8), ("integer", 0), ("symmetric", 0), ("alpha", None),
+        ("use_stochastic_rounding", False), ("scale_axis", None), ("qnoise_factor", 1.0),
+        ("var_name", None), ("use_variables", False), ("relu_shift", 3), ("relu_upper_bound", 6),
+        ("keep_negative", True),
+    ),
+    "quantized_linear": (
+        ("bits", 8), ("integer", 0), ("symmetric", 1), ("keep_negative", True), ("alpha", None),
+        ("use_stochastic_rounding", False), ("scale_axis", None), ("qnoise_factor", 1.0),
+        ("var_name", None), ("use_variables", False),
+    ),
     "quantized_po2": (
         ("bits", 8), ("max_value", None), ("use_stochastic_rounding", False),
         ("quadratic_approximation", False), ("log2_rounding", "rnd"), *_TAIL,
@@ -43,6 +54,12 @@ PARAMETERS: dict[str, tuple[tuple[str, Any], ...]] = {
     "quantized_tanh": (
         ("bits", 8), ("use_stochastic_rounding", False), ("symmetric", False),
         ("use_real_tanh", False),
+    ),
+    "quantized_ulaw": (("bits", 8), ("integer", 0), ("symmetric", 0), ("u", 255.0)),
+    "stochastic_binary": (("alpha", None), ("temperature", 6.0), ("use_real_sigmoid", True)),
+    "stochastic_ternary": (
+        ("alpha", None), ("threshold", None), ("temperature", 8.0), ("use_real_sigmoid", True),
+        ("number_of_unrolls", 5),
     ),
     "ternary": (
         ("alpha", None), ("threshold", None), ("use_stochastic_rounding", False),

@@ -11,6 +11,17 @@ from gatewright.ops import Reshape, Transpose
 
 
 def _flatten(site: Site) -> Value:
+    """Join all axes; channels that stand in front are put last first, as Keras does."""
+    rank = len(site.input.shape)
+    form = site.attributes["data_format"]
+    if form not in ("channels_last", "channels_first", None):
+        raise site.unsupported(
+            "a data format is not handled", "data_format", repr(form)[:100],
+            "channels_last or channels_first", "save the model with one of these",
+        )  # fmt: skip
+    if form == "channels_first" and rank > 1:
+        turned = site.emit(Transpose((*range(1, rank), 0)), site.input, suffix="channels_last")
+        return site.emit(Reshape((math.prod(site.input.shape),)), turned)
     return site.emit(Reshape((math.prod(site.input.shape),)), site.input)
 
 
@@ -59,7 +70,7 @@ TRAINING = ("Dropout", {"rate", "seed", "noise_shape"}), (
     "Identity", set[str]())  # fmt: skip
 """Layers that act in training only, with their attributes."""
 
-FLATTEN = Table(only={"data_format": ("channels_last", None)})
+FLATTEN = Table({"data_format": "channels_last"})
 
 HANDLERS = (
     Handler("Flatten", "keras", FLATTEN, _flatten),

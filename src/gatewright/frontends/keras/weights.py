@@ -62,6 +62,10 @@ class Weights(ABC):
             ModelError: there are other weights than `names` says, or one is not finite.
         """
 
+    def has(self, address: Address, part: str) -> bool:
+        """Say whether there are weights of a sublayer; only `.keras` files tell them apart."""
+        return False
+
     def _wrong(self, place: Place, names: tuple[str, ...], found: object) -> ModelError:
         return ModelError(
             "a layer's weights are not what its configuration asks for",
@@ -79,11 +83,18 @@ class NumberedWeights(Weights):
         super().__init__(file)
         self._root = OLD_ROOT if file.has(OLD_ROOT) and not file.has("layers") else "layers"
 
+    def _path(self, address: Address) -> str:
+        return address.path.replace("layers/", f"{self._root}/")
+
+    def has(self, address: Address, part: str) -> bool:
+        """Say whether the file has a group of the sublayer."""
+        return self.file.has("/".join(filter(None, (self._path(address), part))))
+
     def arrays(
         self, address: Address, names: tuple[str, ...], part: str, place: Place
     ) -> list[Array]:
         """Return `vars/0`, `vars/1` ... of the layer's group."""
-        path = address.path.replace("layers/", f"{self._root}/")
+        path = self._path(address)
         own = self.file.attribute(f"{path}/vars", "name")
         if own is not None and own != address.names[-1]:
             raise self._wrong(place, names, f"weights of a layer called {own!r} in {path!r}")

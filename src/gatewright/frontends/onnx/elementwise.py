@@ -14,7 +14,7 @@ from gatewright.ops import (
     Affine,
     Clip,
     Constant,
-    Function,
+    Divide,
     LeakyRelu,
     Maximum,
     Minimum,
@@ -23,7 +23,6 @@ from gatewright.ops import (
     Subtract,
 )
 from gatewright.ops.elementwise import broadcast_shape
-from gatewright.ops.functions import SELU_ALPHA, SELU_SCALE
 
 FLOAT_MAX = float(np.finfo(np.float32).max)
 
@@ -100,13 +99,21 @@ def multiply(call: Call) -> Operand:
 
 
 def divide(call: Call) -> Operand:
-    """Return a / b for a constant b, as a product with the reciprocal in float64."""
-    a, b = call.value(0, "A"), call.const(1, "B")
-    if a.integer:
+    """Return a / b; for a constant b as a product with the reciprocal in float64."""
+    first, second = _pair(call)
+    if any(isinstance(v, Value) and v.integer for v in (first, second)):
         raise call.unsupported(
             "a division of integers cuts fractions off", found="Div", supported="real numbers",
             remedy="cast to float before the division",
         )  # fmt: skip
+    if isinstance(second, Value):
+        if isinstance(first, Const):
+            one = call.sample(first.reals(), second.rank)
+            numerator = np.broadcast_to(one, broadcast_shape(one.shape, second.shape))
+            first = _constant(call, np.asarray(numerator))
+        return call.emit(Divide(), first, second)
+    assert isinstance(first, Value)
+    a, b = first, second
     divisor = call.sample(b.reals(), a.rank)
     if (divisor == 0).any():
         raise call.unsupported("a division by zero", found=f"{int((divisor == 0).sum())} zeros")
@@ -200,56 +207,3 @@ def _clip_limits(call: Call) -> tuple[float | None, float | None]:
         low = -FLOAT_MAX if call.optional(1) is None else call.scalar(1, "min")
         high = FLOAT_MAX if call.optional(2) is None else call.scalar(2, "max")
     return None if low <= -FLOAT_MAX else low, None if high >= FLOAT_MAX else high
-
-
-def function(name: str) -> Callable[[Call], Operand]:
-    """Return a handler of a function without attributes."""
-    return lambda call: call.emit(Function(name), call.value(0, "X"))
-
-
-def elu(call: Call) -> Operand:
-    """Return x, below zero exp(x) - 1."""
-    alpha = call.attributes.number("alpha", 1.0)
-    if alpha != 1.0:
-        raise call.unsupported("an Elu has another alpha", found=alpha, supported=1.0)
-    return call.emit(Function("elu"), call.value(0, "X"))
-
-
-def selu(call: Call) -> Operand:
-    """Return the scaled Elu, whose two constants ONNX gives in float32."""
-    alpha = call.attributes.number("alpha", float(np.float32(SELU_ALPHA)))
-    gamma = call.attributes.number("gamma", float(np.float32(SELU_SCALE)))
-    own = float(np.float32(SELU_ALPHA)), float(np.float32(SELU_SCALE))
-    if (alpha, gamma) != own:
-        raise call.unsupported("a Selu has other constants", found=(alpha, gamma), supported=own)
-    return call.emit(Function("selu"), call.value(0, "X"))
-
-
-def hard_sigmoid(call: Call) -> Operand:
-    """Return `alpha * x + beta`, limited to 0 and 1."""
-    alpha = call.attributes.number("alpha", float(np.float32(0.2)))
-    beta = call.attributes.number("beta", 0.5)
-    scaled = call.emit(Affine(np.asarray(alpha), np.asarray(beta)), call.value(0, "X"))
-    return call.emit(Relu(high=1.0), scaled)
-
-
-def batch_normalization(call: Call) -> Operand:
-    """Return `(x - mean) / sqrt(variance + epsilon) * gamma + beta` along axis 1."""
-    epsilon = call.attributes.number("epsilon", float(np.float32(1e-5)))
-    call.attributes.ignore("momentum")
-    call.attributes.must_be("training_mode", 0, "training")
-    if call.opset < 9:
-        call.attributes.must_be("spatial", 1, "statistics of each position")
-    x = call.value(0, "X")
-    names = ("scale", "B", "mean", "var")
-    parts = [call.const(i, name).reals() for i, name in enumerate(names, 1)]
-    if not x.shape or any(part.shape != x.shape[:1] for part in parts):
-        raise call.unsupported(
-            "a batch normalisation does not fit its input",
-            found=f"{[part.shape for part in parts]} on (batch, {', '.join(map(str, x.shape))})",
-            supported="a number for each channel (axis 1)",
-        )
-    if (parts[3] + epsilon <= 0).any():
-        raise call.unsupported("a batch normalisation has a variance that is not positive")
-    gamma, beta, mean, variance = (p.reshape(-1, *(1,) * (len(x.shape) - 1)) for p in parts)
-    return call.emit(Affine.of_batch_normalization(gamma, beta, mean, variance, epsilon), x)

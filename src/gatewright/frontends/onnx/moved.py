@@ -19,8 +19,10 @@ from gatewright.ops import Concatenate, Gather, Reshape, Slice, Transpose
 
 ELEMENTWISE = frozenset(
     [
-        "Cast", "Clip", "Dropout", "Elu", "HardSigmoid", "Identity", "LeakyRelu", "Relu", "Selu",
-        "Sigmoid", "Softplus", "Softsign", "Tanh",
+        "Cast", "Celu", "Clip", "Cos", "Dropout", "Elu", "Erf", "Exp", "Gelu",
+        "HardSigmoid", "HardSwish", "Identity", "LeakyRelu", "Log", "Mish",
+        "Reciprocal", "Relu", "Selu", "Shrink", "Sigmoid", "Sin", "Softplus",
+        "Softsign", "Sqrt", "Swish", "Tanh", "ThresholdedRelu",
     ]
 )  # fmt: skip
 """Operators on each element of one tensor, wherever the batch is."""

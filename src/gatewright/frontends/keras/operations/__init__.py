@@ -7,12 +7,19 @@ batch, which stays first and as it is.
 from __future__ import annotations
 
 from gatewright.frontends.keras.handler import Handler
-from gatewright.frontends.keras.operations import elementwise, movement, reductions, segments
+from gatewright.frontends.keras.operations import (
+    elementwise,
+    functions,
+    movement,
+    reductions,
+    segments,
+)
 
 OPERATIONS: dict[str, Handler] = {
     handler.kind: handler
     for handler in (
         *elementwise.HANDLERS,
+        *functions.HANDLERS,
         *movement.HANDLERS,
         *reductions.HANDLERS,
         *segments.HANDLERS,

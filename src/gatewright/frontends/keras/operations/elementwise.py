@@ -28,6 +28,7 @@ from gatewright.ops import (
     Affine,
     Clip,
     Compare,
+    Divide,
     Logical,
     Maximum,
     Minimum,
@@ -85,16 +86,12 @@ def _one(limit: Reals, op: Callable[[float], Op]) -> Op | None:
 
 
 def _divide(site: Site) -> Value:
-    """Divide by a constant: a product with the reciprocal in float64."""
+    """Divide; by a constant it is a product with the reciprocal in float64."""
     a, b = pair(site)
-    if not isinstance(a, Value) or isinstance(b, Value):
-        raise site.unsupported(
-            "a division by what is computed is not handled here",
-            "x2",
-            "a tensor",
-            "a number or an array",
-            "divide by a constant, or normalise with a layer",
-        )
+    if isinstance(b, Value):
+        quotient: Value = site.emit(Divide(), *as_values(site, [a, b]))
+        return quotient
+    assert isinstance(a, Value)
     if (b == 0).any():
         raise site.unsupported("a division by zero", "x2", "0", "other numbers", "leave it out")
     value: Value = site.emit(*_scaled(site, a, 1.0 / b))
