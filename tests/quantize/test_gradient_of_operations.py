@@ -11,7 +11,7 @@ from gatewright.ops import OPERATIONS, Argmax, Compare, Quantize, Sign
 from gatewright.quantize.gradient import _differences
 
 STEPS = (*MADE_LATER, Argmax, Compare, Quantize, Sign)
-"""Their gradients pass through steps, or give a slope in the place of one (`ops.jumps`)."""
+"""Their gradients pass through steps."""
 
 OWN = [k for k in OPERATIONS if k.pullback is not Op.pullback and k not in STEPS]
 
