@@ -54,6 +54,8 @@ STANDARD: dict[str, Handler] = {
     "Div": elementwise.divide,
     "Dropout": movement.dropout,
     "Elu": activations.elu,
+    "Einsum": linear.einsum,
+    "Elu": elementwise.elu,
     "Equal": selection.compare("equal"),
     "Erf": activations.function("erf"),
     "Exp": activations.function("exp"),
