@@ -55,7 +55,6 @@ STANDARD: dict[str, Handler] = {
     "Dropout": movement.dropout,
     "Elu": activations.elu,
     "Einsum": linear.einsum,
-    "Elu": elementwise.elu,
     "Equal": selection.compare("equal"),
     "Erf": activations.function("erf"),
     "Exp": activations.function("exp"),
