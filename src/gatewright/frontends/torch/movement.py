@@ -289,7 +289,7 @@ def pad(call: Call) -> Operand:
 
 
 def filled(value: float | None) -> Callable[[Call], Operand]:
-    """Return a handler of a constant of another tensor's shape, which is all that it takes of it."""
+    """Return a handler of a constant that takes nothing but the shape of another tensor."""
 
     def handler(call: Call) -> Operand:
         number = call.number("fill_value") if value is None else value
