@@ -150,7 +150,7 @@ def _run_torch(way: str) -> Run:
             answers: list[Reals] = getattr(torch_run, way)(
                 model, [inputs[i.name] for i in graph.inputs]
             )
-        except (RuntimeError, TypeError, ValueError, NotImplementedError) as error:
+        except (AssertionError, NotImplementedError, RuntimeError, TypeError, ValueError) as error:
             raise _CannotRunError(f"it cannot run the model: {type(error).__name__}") from None
         return answers
 

@@ -30,6 +30,8 @@ class ScaledQuantize(Op):
         shift_after: True (ONNX QDQ): `clip(round(x / s) + zp)`. False (QONNX): the zero point is
             added first and the clip comes first, `round(clip(x / s + zp))`. With a fractional
             limit or zero point, or a tie, the two differ.
+        inverse: what x is multiplied with in place of a division by the scale (PyTorch's way, with
+            the reciprocal rounded to float32), broadcasts against the sample; None: the division.
         bipolar: code is +1 where `x >= 0`, else -1; scale applies, limits do not.
     """
 
@@ -40,6 +42,7 @@ class ScaledQuantize(Op):
     rounding: Rounding = Rounding.RND_CONV
     shift_after: bool = False
     bipolar: bool = False
+    inverse: Reals | None = None
     growth = "fixes"
 
     @property
@@ -47,26 +50,29 @@ class ScaledQuantize(Op):
         """It never falls."""
         return True
 
+    def _in_units(self, x: Reals) -> Reals:
+        return x / self.scale if self.inverse is None else x * self.inverse
+
     def codes(self, x: Reals) -> Reals:
         """Return the integer codes of real numbers, as floats."""
+        units = self._in_units(x)
         if self.bipolar:
-            return np.where(x / self.scale + self.zero_point >= 0, 1.0, -1.0)
+            return np.where(units + self.zero_point >= 0, 1.0, -1.0)
         if self.shift_after:
-            return np.clip(
-                round_real(x / self.scale, self.rounding) + self.zero_point, self.low, self.high
-            )
-        return round_real(
-            np.clip(x / self.scale + self.zero_point, self.low, self.high), self.rounding
-        )
+            return np.clip(round_real(units, self.rounding) + self.zero_point, self.low, self.high)
+        return round_real(np.clip(units + self.zero_point, self.low, self.high), self.rounding)
 
-    def code_of(self, x: Fraction, scale: Fraction, zero_point: int) -> int:
+    def code_of(
+        self, x: Fraction, scale: Fraction, zero_point: int, inverse: Fraction | None = None
+    ) -> int:
         """Return the code of one exact number, in exact arithmetic."""
+        units = x / scale if inverse is None else x * inverse
         if self.bipolar:
-            return 1 if x / scale + zero_point >= 0 else -1
+            return 1 if units + zero_point >= 0 else -1
         if self.shift_after:
-            code = round_fraction(x / scale, self.rounding) + zero_point
+            code = round_fraction(units, self.rounding) + zero_point
             return min(max(code, self.low), self.high)
-        limited = min(max(x / scale + zero_point, Fraction(self.low)), Fraction(self.high))
+        limited = min(max(units + zero_point, Fraction(self.low)), Fraction(self.high))
         return round_fraction(limited, self.rounding)
 
     @property
@@ -98,8 +104,12 @@ class ScaledQuantize(Op):
         raise AssertionError("infer refuses this operation")
 
     def float_bound(self, xs: list[Reals], es: list[Reals], y: Reals, u: float) -> Reals | None:
-        """Return the step that the operand's bound reaches, if any."""
-        return step_bound(self, xs[0], es[0], y)
+        """Return the step that the operand's bound reaches, if any, and the product's rounding.
+
+        A framework rounds `x / scale` as well, which may carry it over a threshold.
+        """
+        step = step_bound(self, xs[0], es[0] + 2 * u * np.abs(xs[0]), y)
+        return np.asarray(step + 2 * u * np.abs(y))
 
     def luts(self, y: Intervals, *x: Intervals) -> float | None:
         """Count none: it is gone before a circuit is built."""

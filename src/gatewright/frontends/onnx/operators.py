@@ -54,6 +54,7 @@ STANDARD: dict[str, Handler] = {
     "Div": elementwise.divide,
     "Dropout": movement.dropout,
     "Elu": activations.elu,
+    "Einsum": linear.einsum,
     "Equal": selection.compare("equal"),
     "Erf": activations.function("erf"),
     "Exp": activations.function("exp"),

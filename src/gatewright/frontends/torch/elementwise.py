@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from gatewright.frontends.torch.call import Call
-from gatewright.frontends.torch.operand import Const, Operand, Value
+from gatewright.frontends.torch.operand import Const, Operand, Value, contains_value
 from gatewright.ir import Op, Reals
 from gatewright.ops import (
     Add,
@@ -84,9 +84,9 @@ def _alpha(call: Call) -> float:
 def add(call: Call) -> Operand:
     """Return `self + alpha * other`."""
     alpha = _alpha(call)
-    if isinstance(call.operand("self"), Value):
+    if contains_value(call.operand("self")):
         x = call.value("self")
-        if isinstance(call.operand("other"), Value):
+        if contains_value(call.operand("other")):
             return joined(call, Add(), x, scaled(call, call.value("other"), alpha))
         offset = alpha * numbers(call, "other", x)
         return with_constant(call, x, offset, Affine(np.asarray(1.0), offset), Add)
@@ -107,9 +107,9 @@ def reversed_subtract(call: Call) -> Operand:
 
 def _difference(call: Call, left: str, right: str) -> Operand:
     alpha = _alpha(call)
-    if isinstance(call.operand(left), Value):
+    if contains_value(call.operand(left)):
         x = call.value(left)
-        if isinstance(call.operand(right), Value):
+        if contains_value(call.operand(right)):
             return joined(call, Subtract(), x, scaled(call, call.value(right), alpha))
         offset = -alpha * numbers(call, right, x)
         return with_constant(call, x, offset, Affine(np.asarray(1.0), offset), Add)
@@ -124,10 +124,10 @@ def _difference(call: Call, left: str, right: str) -> Operand:
 def multiply(call: Call) -> Operand:
     """Return `self * other`."""
     names = ("self", "other")
-    if not isinstance(call.operand("self"), Value):
+    if not contains_value(call.operand("self")):
         names = ("other", "self")
     x = call.value(names[0])
-    if isinstance(call.operand(names[1]), Value):
+    if contains_value(call.operand(names[1])):
         return joined(call, Multiply(), x, call.value(names[1]))
     scale = numbers(call, names[1], x)
     return with_constant(call, x, scale, Affine(scale, np.asarray(0.0)), Multiply)
@@ -135,9 +135,9 @@ def multiply(call: Call) -> Operand:
 
 def divide(call: Call) -> Operand:
     """Return `self / other`; by a constant, a product with the reciprocal in float64."""
-    if isinstance(call.operand("other"), Value):
+    if contains_value(call.operand("other")):
         y = call.value("other")
-        if isinstance(call.operand("self"), Value):
+        if contains_value(call.operand("self")):
             return joined(call, Divide(), call.value("self"), y)
         top = numbers(call, "self", y)
         if top.size == 1 and top.ndim <= len(y.shape):
@@ -169,10 +169,10 @@ def _extreme(op: type[Op], limit: Callable[[float], Op]) -> Callable[[Call], Ope
 
     def handler(call: Call) -> Operand:
         names = ("self", "other")
-        if not isinstance(call.operand("self"), Value):
+        if not contains_value(call.operand("self")):
             names = ("other", "self")
         x = call.value(names[0])
-        if isinstance(call.operand(names[1]), Value):
+        if contains_value(call.operand(names[1])):
             return joined(call, op(), x, call.value(names[1]))
         return _limited(call, x, numbers(call, names[1], x), op, limit)
 

@@ -15,6 +15,7 @@ from gatewright.frontends.torch import (
     movement,
     normalization,
     pooling,
+    quantizers,
     recurrent,
     reductions,
 )
@@ -34,6 +35,7 @@ FAMILIES: tuple[Mapping[str, Handler], ...] = (
     indexing.HANDLERS,  # behind `movement`: the same with places that are computed
     normalization.HANDLERS,
     pooling.HANDLERS,
+    quantizers.HANDLERS,
     recurrent.HANDLERS,
     reductions.HANDLERS,
 )

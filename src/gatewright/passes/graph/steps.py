@@ -34,6 +34,7 @@ class Rule:
         zero_point, low, high: of the code.
         shift_after: the zero point is added after rounding, the clip is last (else the clip is
             first, `round(clip(x / scale + zp))`).
+        inverse: a factor in place of the division by the scale; None: the division.
     """
 
     scale: Reals
@@ -43,6 +44,7 @@ class Rule:
     rounding: Rounding
     shift_after: bool
     bipolar: bool = False
+    inverse: Reals | None = None
 
     @classmethod
     def of(cls, op: ScaledQuantize | Quantize, channel: Callable[[Any], Any]) -> Rule:
@@ -55,7 +57,10 @@ class Rule:
             zero_point = np.asarray(channel(op.zero_point)).astype(np.int64)
             low, high = (np.full_like(zero_point, limit) for limit in op.code_limits)
             scale = np.asarray(channel(op.scale), np.float64)
-            return cls(scale, zero_point, low, high, op.rounding, op.shift_after, op.bipolar)
+            inverse = None if op.inverse is None else np.asarray(channel(op.inverse), np.float64)
+            return cls(
+                scale, zero_point, low, high, op.rounding, op.shift_after, op.bipolar, inverse
+            )
         if op.overflow not in (Overflow.SAT, Overflow.SAT_SYM):
             raise UnsupportedError(
                 "a quantizer that does not saturate follows a value of any scale",
@@ -74,7 +79,7 @@ class Rule:
 
     def codes(self, x: Reals) -> Reals:
         """Return codes of numbers of shape (..., channels), in float64."""
-        scaled = x / self.scale
+        scaled = x / self.scale if self.inverse is None else x * self.inverse
         if self.bipolar:
             return np.where(scaled + self.zero_point >= 0, 1.0, -1.0)
         if self.shift_after:
@@ -112,6 +117,8 @@ def exact_code(stairs: Staircase, channel: int) -> Callable[[int], int]:
     a, b = scale.numerator * offset.denominator, offset.numerator * scale.denominator
     pending = [apply_exactly(op, channel) for op in stairs.pending]
     divisor, unit = ratio(rule.scale[channel])
+    if rule.inverse is not None:
+        unit, divisor = ratio(rule.inverse[channel])
     zero_point, low, high = (int(v[channel]) for v in (rule.zero_point, rule.low, rule.high))
 
     def code(q: int) -> int:
