@@ -1,0 +1,22 @@
+"""The published networks for neutrino images (hftsoi/sparse-pixels): what Keras answered."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from gatewright.frontends.keras import read_keras
+from gatewright.ops.rounding_error import float_bounds
+
+IMAGES = 12
+
+
+def test_dense_network_answers_as_recorded(shared_data):
+    """The recorded answers are those of the dense network; a float's rounding is all that parts."""
+    data = np.load(shared_data / "sparsepixels_neutrino_100img.npz")
+    graph = read_keras(shared_data / "models" / "sparsepixels_neutrino_hls_full.keras")
+    x = data["x"][:IMAGES, :, :, None].astype(np.float64)
+    values, bounds = float_bounds(graph, {graph.inputs[0].name: x})
+    name = graph.outputs[0].value
+    error = np.abs(values[name].ravel() - data["keras_pred"][:IMAGES])
+    assert (error <= bounds[name].ravel()).all(), (error.max(), bounds[name].max())
+    assert error.max() < 2.0**-20
