@@ -23,10 +23,11 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from tests.models.networks import NETWORKS, Inputs, Material, Network  # noqa: E402
+
 import gatewright as gw  # noqa: E402
 from gatewright.frontends import read_model  # noqa: E402
 from gatewright.ir import run_real  # noqa: E402
-from tests.models.networks import NETWORKS, Inputs, Material, Network  # noqa: E402
 
 SHARED = ROOT.parent / "shared" / "data"
 FIGURES = ROOT / "docs" / "networks.json"
