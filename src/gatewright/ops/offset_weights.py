@@ -102,7 +102,7 @@ class OffsetWeights(Op):
         return FixedArray(self._choose(at, q << (finest - frac)), np.asarray(finest))
 
     def lower(self, module: Module, *x: Bus, plan: Plan) -> Bus:
-        """Build two differences for each pair of pixels, which both directions share, and tables."""
+        """Build two differences for each pair of pixels, both directions share them, and tables."""
         pixels = self._check(x[0].shape)
         at = x[0].signals.tolist()
         q, frac = self._integers()
