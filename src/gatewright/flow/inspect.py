@@ -108,24 +108,26 @@ def inspect(
 def _of_graph(graph: Graph, listed: Sequence[tuple[str, str]]) -> Inspection:
     """Describe a model whose layers are all handled."""
     errors: list[GatewrightError] = []
-    final = host_input(streamline(graph))
+    final = streamline(graph)
     types: Mapping[str, Intervals] = {}
     try:
+        final = host_input(final)
         if final.is_fixed and not _has_open_formats(final):
             types = infer(final)
         else:
             refuse_unknown(graph.nodes, graph)
     except GatewrightError as error:
         errors += error.errors if isinstance(error, ManyErrors) else [error]
-    views = _views(graph, final, types)
+    unknown = "" if errors else REAL
+    views = _views(graph, final, types, unknown)
     layers, rest = _with_problems(listed, views, errors)
-    typed = {i.name: describe(i.type) if i.type is not None else REAL for i in final.inputs}
+    typed = {i.name: describe(i.type) if i.type is not None else unknown for i in final.inputs}
     shape_of = shapes(graph)
     inputs = tuple(
-        LayerView(i.name, "input", i.shape, typed.get(i.name, REAL), ()) for i in graph.inputs
+        LayerView(i.name, "input", i.shape, typed.get(i.name, unknown), ()) for i in graph.inputs
     )
     outputs = tuple(
-        LayerView(o.name, "output", shape_of[o.value], _format(final, types, o.name), ())
+        LayerView(o.name, "output", shape_of[o.value], _format(final, types, o.name, unknown), ())
         for o in graph.outputs
     )
     facts = graph.facts
@@ -141,13 +143,13 @@ def _has_open_formats(graph: Graph) -> bool:
     )
 
 
-def _format(graph: Graph, types: Mapping[str, Intervals], output: str) -> str:
+def _format(graph: Graph, types: Mapping[str, Intervals], output: str, unknown: str) -> str:
     value = next(o.value for o in graph.outputs if o.name == output)
-    return describe(types[value]) if value in types else REAL
+    return describe(types[value]) if value in types else unknown
 
 
 def _views(
-    graph: Graph, final: Graph, types: Mapping[str, Intervals]
+    graph: Graph, final: Graph, types: Mapping[str, Intervals], unknown: str
 ) -> dict[str, tuple[tuple[int, ...], str, tuple[str, ...]]]:
     """Return shape, format and operations by layer, in the order in which layers end."""
     shape_of = shapes(graph)
@@ -155,7 +157,7 @@ def _views(
     found = {}
     for layer, nodes in _by_layer(graph).items():
         value = last.get(layer)
-        formats = REAL if not types else describe(types[value]) if value else FOLDED
+        formats = unknown if not types else describe(types[value]) if value else FOLDED
         found[layer] = shape_of[nodes[-1].name], formats, _operations(nodes)
     places = {node.layer or node.name: number for number, node in enumerate(graph.nodes)}
     return {layer: found[layer] for layer in sorted(found, key=places.__getitem__)}
