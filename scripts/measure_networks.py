@@ -94,6 +94,7 @@ def measure(network: Network) -> dict[str, Any]:
         "gatewright": facts["gatewright"],
         "quantized by": "automatic choice" if facts["quantization"] else "its framework",
         "samples": len(material.y),
+        "labelled": material.labelled,
         "model": material.right(model_answers(material), material.y),
         "firmware": material.right(design.predict(material.x), material.y),
         "lut": facts["estimate"]["lut"],
@@ -117,8 +118,8 @@ def line(row: dict[str, Any]) -> str:
     cells = (
         row["title"],
         f"{row['framework']}, quantized by {row['quantized by']}",
-        f"{row['model']:.2%}",
-        f"{row['firmware']:.2%}",
+        f"{row['model']:.2%}" if row.get("labelled", True) else "-",
+        f"{row['firmware']:.2%}" + ("" if row.get("labelled", True) else " decided as the model"),
         f"{row['lut']:,}",
         f"{row['cycles']} cycles, {row['cycles'] * row['clock_ns']:.0f} ns "
         f"at {1e3 / row['clock_ns']:.0f} MHz",

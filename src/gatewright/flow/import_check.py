@@ -10,7 +10,7 @@ from gatewright.base import DataError, VerificationError
 from gatewright.flow.host import decode, encode
 from gatewright.frontends.compare import SourceCheck, compare_with_source
 from gatewright.ir import Graph, Reals, evaluate, infer, run_real
-from gatewright.ops import Quantize, ScaledQuantize
+from gatewright.ops import Function, Quantize, ScaledQuantize
 from gatewright.quantize import Quantized
 
 if TYPE_CHECKING:
@@ -130,6 +130,21 @@ def _as_model_sees(source: Graph, graph: Graph, inputs: dict[str, Reals]) -> dic
     return seen
 
 
+def _are_classes(source: Graph, design: Design) -> bool:
+    """Whether a vector of answers rates classes: not so if each went through a function alone.
+
+    Labels say that they are classes. Without, answers of a sigmoid (tags that may all be true,
+    weights of edges) have no largest one that would mean anything.
+    """
+    if design.labels is not None:
+        return True
+    nodes = {node.name: node for node in source.nodes}
+    last = nodes.get(source.outputs[0].value)
+    while last is not None and (last.op.wiring or isinstance(last.op, Quantize)):
+        last = nodes.get(last.inputs[0])
+    return last is None or not isinstance(last.op, Function)
+
+
 def metrics(source: Graph, design: Design, data: dict[str, Reals]) -> dict[str, Any]:
     """Return how model and firmware do on the calibration data."""
     model = run_real(source, data)
@@ -140,7 +155,7 @@ def metrics(source: Graph, design: Design, data: dict[str, Reals]) -> dict[str, 
     scale = float(np.sqrt(np.mean(theirs**2))) or 1.0
     if firmware.shape == theirs.shape:
         facts["relative_error"] = float(np.sqrt(np.mean((firmware - theirs) ** 2)) / scale)
-    if theirs.ndim == 2 and theirs.shape[1] > 1:
+    if theirs.ndim == 2 and theirs.shape[1] > 1 and _are_classes(source, design):
         ours, original = firmware.argmax(1), theirs.argmax(1)
         facts["same_class"] = float((ours == original).mean())
         if design.labels is not None:

@@ -280,6 +280,12 @@ def _run_onnx(model: Any, graph: Graph, inputs: Mapping[str, Reals]) -> list[Rea
     )
 
 
+def _first_sentence(error: Exception) -> str:
+    """Return what an error of another package says first: "Could not locate class 'QDense'"."""
+    first = str(error).partition("\n")[0].partition(". ")[0].strip()
+    return first if 0 < len(first) <= 120 else type(error).__name__
+
+
 def _run_keras_file(model: Any, graph: Graph, inputs: Mapping[str, Reals]) -> list[Reals]:
     """Load a Keras file in safe mode and run it."""
     if importlib.util.find_spec("keras") is None:
@@ -290,7 +296,7 @@ def _run_keras_file(model: Any, graph: Graph, inputs: Mapping[str, Reals]) -> li
 
         loaded = keras.models.load_model(str(model), compile=False, safe_mode=True)
     except Exception as error:
-        raise _CannotRunError(f"it cannot load the file: {type(error).__name__}") from None
+        raise _CannotRunError(f"it cannot load the file: {_first_sentence(error)}") from None
     return _run_keras(loaded, graph, inputs)
 
 
