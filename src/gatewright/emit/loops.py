@@ -104,7 +104,8 @@ def find_loop(place: Places, feeds: Mapping[str, Feeds]) -> Loop:
     moves = {port: place.low[each.signals] for port, each in taken.items()}
     counts: tuple[int, ...] = (count,)
     for low in moves.values():
-        for column in np.unique((low - low[:1]).T, axis=0):
+        moved = np.ascontiguousarray((low - low[:1]).T)
+        for column in {one.tobytes(): one for one in moved}.values():
             own = loop_counts(column)
             if own is not None and len(own) > len(counts):
                 counts = own

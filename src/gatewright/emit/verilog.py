@@ -96,7 +96,7 @@ def clocked_modules(modules: list[Module]) -> dict[int, bool]:
     for m in modules:
         for instance in m.instances:
             users.setdefault(id(instance.module), []).append(id(m))
-        if REG in m.kind:
+        if m.holds(Kind.REG):
             todo.append(id(m))
     while todo:
         key = todo.pop()

@@ -55,10 +55,8 @@ def append(
         imm: what the cells hold.
     """
     size, first = len(imm), len(m.kind)
-    m.kind.extend([int(kind)] * size)
-    for column in (m.a, m.b, m.c):
-        column.extend([NONE] * size)
-    for column, each in zip((m.imm, m.lo, m.hi, m.frac), (imm, *ranges), strict=True):
+    columns = (m.kind, m.a, m.b, m.c, m.imm, m.lo, m.hi, m.frac)
+    for column, each in zip(columns, (int(kind), NONE, NONE, NONE, imm, *ranges), strict=True):
         same = np.broadcast_to(np.asarray(each, np.int64), (size,))
         column.frombytes(np.ascontiguousarray(same).tobytes())
     return np.arange(first, first + size, dtype=np.int64)

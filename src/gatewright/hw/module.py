@@ -110,10 +110,14 @@ class Module:
             return list(self.instances[self.imm[s] >> 32].inputs)
         return [o for o in (self.a[s], self.b[s], self.c[s]) if o != NONE]
 
+    def holds(self, kind: int) -> bool:
+        """Whether any cell is of a kind."""
+        return bool((values(self.kind) == int(kind)).any())
+
     @property
     def is_sequential(self) -> bool:
         """Whether the module or anything in it holds state."""
-        return Kind.REG in self.kind or any(i.module.is_sequential for i in self.instances)
+        return self.holds(Kind.REG) or any(i.module.is_sequential for i in self.instances)
 
     @property
     def output_signals(self) -> list[int]:

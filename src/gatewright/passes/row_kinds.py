@@ -115,8 +115,8 @@ def kinds_of_rows(types: Sequence[Intervals], ops: Sequence[Ints]) -> list[RowKi
     Zero padding gives a kind of row to each way in which a window can reach over the border: 8 for
     a kernel of 3 x 3, 48 for one of 7 x 7, most of them used once. Above `MOST_KINDS` the rare
     ones take the kernel of the most frequent kind, where all that sets them apart is that they
-    have constants: adders of zeros cost LUTs (less than a hundredth of an image's, and synthesis
-    removes them where it flattens), a kernel of its own costs solving, text and checking.
+    have constants: adders of zeros cost LUTs at the border, a kernel of its own costs solving, text
+    and checking.
     """
     count = len(types[0].lo)
     columns = [part.reshape(count, -1) for t in types for part in (t.lo, t.hi, t.frac)]

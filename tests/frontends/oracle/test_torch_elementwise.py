@@ -12,7 +12,7 @@ POSITIVE = st.floats(0.125, 3, width=16)
 SHAPES = st.lists(st.integers(1, 4), min_size=1, max_size=3).map(tuple)
 
 
-@settings(max_examples=4, phases=[Phase.generate])
+@settings(max_examples=3, phases=[Phase.generate])
 @given(SHAPES, NUMBERS, POSITIVE, st.floats(17, 30))
 def test_activations(shape, a, p, threshold):
     def forward(x):
@@ -28,7 +28,7 @@ def test_activations(shape, a, p, threshold):
     check(forward, shape)
 
 
-@settings(max_examples=4, phases=[Phase.generate])
+@settings(max_examples=3, phases=[Phase.generate])
 @given(SHAPES.filter(lambda s: s[-1] > 1), st.data())
 def test_softmax_and_its_like(shape, data):
     dim = data.draw(st.integers(1, len(shape)))
@@ -40,7 +40,7 @@ def test_softmax_and_its_like(shape, data):
     check(forward, shape)
 
 
-@settings(max_examples=4, phases=[Phase.generate])
+@settings(max_examples=3, phases=[Phase.generate])
 @given(SHAPES, NUMBERS, NUMBERS, st.sampled_from([2, 3, 0.5, -1, 1]))
 def test_arithmetic(shape, a, b, power):
     c = torch.linspace(-2, 2, shape[-1]) + 0.3

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from torch_models import Of, check, compare_with_source, kinds, randomize, read_torch, torch
 
 F, nn = torch.nn.functional, torch.nn
-FEW = settings(max_examples=4, phases=[Phase.generate])
+FEW = settings(max_examples=3, phases=[Phase.generate])
 SMALL = st.integers(1, 3)
 
 
@@ -124,6 +124,9 @@ def test_attention(first, weights_wanted, scale):
             F.scaled_dot_product_attention(heads, heads, heads * 2, is_causal=True, scale=scale),
             F.scaled_dot_product_attention(x, x, x, attn_mask=shifts),
             F.scaled_dot_product_attention(x, x, x, attn_mask=allowed),
+            (x @ x.mT).masked_fill(causal, -torch.inf).softmax(-1),
+            (x @ x.mT).masked_fill(~allowed, -torch.inf).softmax(-1),
+            layer(y, y, y, attn_mask=causal)[1],
         )
 
     check(Of(forward, layer=layer), (5, 8), (5, 5))

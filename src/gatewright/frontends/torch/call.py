@@ -151,6 +151,11 @@ class Call:
         """Return an argument that is computed from the input."""
         found = self.operand(name)
         if isinstance(found, Value):
+            if found.mask is not None:
+                raise self.unsupported(
+                    f"minus infinity reaches {self.operator}",
+                    supported="a softmax right behind the mask",
+                )
             return found
         if isinstance(found, Codes):
             raise self.unsupported(
@@ -163,6 +168,11 @@ class Call:
             found=_kind_of(found),
             supported="a value computed from the model's input",
         )
+
+    def maybe_masked(self, name: str) -> Value:
+        """Return a computed argument, some of whose elements may be minus infinity."""
+        found = self.operand(name)
+        return found if isinstance(found, Value) and found.mask is not None else self.value(name)
 
     def plain(self, name: str) -> Value:
         """Return a computed argument whose batch is the first axis, and only the batch."""

@@ -70,6 +70,21 @@ def numbers(call: Call, name: str, x: Value) -> Reals:
     return call.sample(call.reals(name), x, f"the argument {name}")
 
 
+def hidden(call: Call, x: Value, keep: Reals | Value) -> Value:
+    """Return `x` with minus infinity where `keep` is 0, for a softmax to come."""
+    if not isinstance(keep, Value):
+        if (keep != 0).all():
+            return x
+        if not np.broadcast_to(keep, np.broadcast_shapes(keep.shape, x.shape)).any(axis=-1).all():
+            raise call.unsupported(
+                "a mask hides a whole row from a softmax",
+                supported="masks that leave at least one element to every row",
+            )
+        return replace(x, mask=call.constant(np.asarray(keep, np.float64), x, "mask"))
+    check_batches(call, x, keep)
+    return replace(x, mask=keep)
+
+
 def scaled(call: Call, x: Value, factor: float, suffix: str = "scaled") -> Value:
     """Return `x * factor`."""
     if factor == 1:
@@ -88,11 +103,23 @@ def add(call: Call) -> Operand:
         x = call.value("self")
         if contains_value(call.operand("other")):
             return joined(call, Add(), x, scaled(call, call.value("other"), alpha))
-        offset = alpha * numbers(call, "other", x)
+        offset = alpha * call.sample(call.const("other").reals(), x, "the argument other")
+        if np.isneginf(offset).any():  # an additive mask of attention
+            return shifted_mask(call, x, offset)
+        offset = call.finite(offset, "other")
         return with_constant(call, x, offset, Affine(np.asarray(1.0), offset), Add)
     x = scaled(call, call.value("other"), alpha)
     offset = numbers(call, "self", x)
     return with_constant(call, x, offset, Affine(np.asarray(1.0), offset), Add)
+
+
+def shifted_mask(call: Call, x: Value, offset: Reals) -> Value:
+    """Return `x + offset` where some of the offsets are minus infinity."""
+    keep = ~np.isneginf(offset)
+    finite = call.finite(np.where(keep, offset, 0.0), "a mask")
+    if finite.any():
+        x = with_constant(call, x, finite, Affine(np.asarray(1.0), finite), Add)
+    return hidden(call, x, keep.astype(np.float64))
 
 
 def subtract(call: Call) -> Operand:

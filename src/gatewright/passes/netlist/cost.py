@@ -71,7 +71,7 @@ def register_runs(m: Module) -> list[list[int]]:
 
     A register with a reset or an enable is a run of its own: a shift register has no reset.
     """
-    if REG not in m.kind:
+    if not m.holds(Kind.REG):
         return []
     columns = [values(m.a), values(m.b), values(m.c), np.asarray(m.output_signals, np.int64)]
     read = np.concatenate([*columns, *(values(i.inputs) for i in m.instances)])

@@ -109,7 +109,7 @@ def _uses(top: Schedule) -> dict[int, int]:
 
 
 def _has_state(m: Module) -> bool:
-    return bool(m.latency) or Kind.REG in m.kind
+    return bool(m.latency) or m.holds(Kind.REG)
 
 
 def _is_box(schedule: Schedule, uses: dict[int, int]) -> bool:

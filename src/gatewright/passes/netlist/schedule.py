@@ -182,7 +182,7 @@ class Scheduler:
             if child is None or self.parents[id(child.module)] > 1 or read[own].any():
                 continue
             early = schedule.depth - int(label[own].max())
-            if early > 0 and not child.module.latency and REG not in child.module.kind:
+            if early > 0 and not child.module.latency and not child.module.holds(Kind.REG):
                 child.depth += early
                 label[own] += early
                 arrival[own] = 0.0

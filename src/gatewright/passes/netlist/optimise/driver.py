@@ -48,7 +48,7 @@ def optimise(top: Module, passes: Sequence[Rewrite] = PASSES) -> Module:
 
 def _optimise_one(m: Module, done: dict[int, Module], passes: Sequence[Rewrite]) -> Module:
     """Rewrite one module whose children have been rewritten."""
-    if Kind.REG in m.kind:
+    if m.holds(Kind.REG):
         return m
     if is_structure(m):
         fresh = any(done[id(i.module)] is not i.module for i in m.instances)
