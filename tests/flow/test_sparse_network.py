@@ -49,6 +49,6 @@ def test_a_sparse_network_is_the_same_in_simulated_rtl():
     x = np.where(rng.random((150, 16, 16, 1)) < 0.02, rng.integers(1, 8, (150, 16, 16, 1)), 0) / 8
     design = gw.compile(network(rng, 6), calibration=x, input_format="ufixed<3,0>", clock=200)
     proof = design.verify(random=200)
-    assert proof.passed, str(proof)
+    assert proof.verified, str(proof)
     assert len(np.unique(design.predict(x))) > 100
     assert design.interval == 1
