@@ -13,6 +13,7 @@ from torch.export.graph_signature import InputKind, OutputKind
 from torch.utils import _pytree as pytree
 
 from gatewright.base import Diagnostics, GatewrightError, ModelError, Namer, Place, UnsupportedError
+from gatewright.frontends.custom import known
 from gatewright.frontends.torch.archive import load_program
 from gatewright.frontends.torch.batch import batch_of, concrete
 from gatewright.frontends.torch.call import MAX_ELEMENTS, Builder, Call
@@ -20,6 +21,7 @@ from gatewright.frontends.torch.decompose import decompose
 from gatewright.frontends.torch.fold import can_fold, fold
 from gatewright.frontends.torch.operand import Codes, Const, Operand, Value, contains_value
 from gatewright.frontends.torch.operators import HARMLESS, handler_of, supported
+from gatewright.frontends.torch.own import build_own, own_handler
 from gatewright.frontends.torch.places import ties, where
 from gatewright.frontends.torch.trace import Traced, trace
 from gatewright.ir import Graph, Input, Output
@@ -250,13 +252,18 @@ class _Reader:
         call = Call(self.builder, name, given, at, target, self._shapes(node), _wanted(node))
         if not contains_value([args, list(kwargs.values())]) and can_fold(call, target):
             return fold(call, target, args, kwargs)
-        handler = handler_of(name)
+        handler, custom = handler_of(name), own_handler(name, given)
+        if handler is None and custom is not None:
+            return build_own(call, custom)
+        if custom is not None:
+            raise known(name, at.place)
         if handler is None:
             raise call.unsupported(
                 "an operation of PyTorch is not handled",
                 found=name,
                 supported=", ".join(supported()),
-                remedy="express the layer by supported operations, or ask for it to be supported",
+                remedy="express the layer by supported operations, give a handler for a layer of "
+                "your own (guide: your own layers), or ask for it to be supported",
             )
         result = handler(call)
         call.finish()
