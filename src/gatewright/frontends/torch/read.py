@@ -61,8 +61,8 @@ def read_torch(model: Any, inputs: Any = None) -> Graph:
 
 def remembered(model: Any) -> Traced:
     """Return the model as it was read last; a file or a program can also be read again."""
-    for known, found in REMEMBERED:
-        if known is model:
+    for other, found in REMEMBERED:
+        if other is model:
             return found
     found = traced(model, None)
     _Reader(found).graph()
