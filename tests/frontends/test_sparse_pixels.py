@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 from sparse_networks import sparse_network
 
 from gatewright.frontends.keras import read_keras
@@ -39,3 +40,16 @@ def test_sparse_network_answers_as_recorded(shared_data):
     within = error <= bounds[name].ravel() + 5e-9  # recorded with 8 digits
     assert within.all(), (error[~within], bounds[name].ravel()[~within])
     assert error.max() < 2.0**-20
+
+
+@pytest.mark.parametrize("stem", ["fixed", "learned", "signed"])
+def test_layers_of_the_package_answer_as_recorded(stem):
+    """Up to float32's rounding: a learned mask is s + (1 - s)."""
+    graph = read_keras(DATA / f"{stem}.keras")
+    assert graph.facts["quantization"] == "HGQ2 and SparsePixels"
+    stored = np.load(DATA / f"{stem}.npz")
+    values, bounds = float_bounds(graph, {"x_in": stored["x"].astype(np.float64)})
+    name = graph.outputs[0].value
+    error = np.abs(values[name] - stored["y"])
+    assert (error <= bounds[name] + 2.0**-20).all(), (error.max(), bounds[name].max())
+    assert np.ptp(stored["y"], axis=0).min() > 0.1
