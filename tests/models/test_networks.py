@@ -89,7 +89,7 @@ def test_all_the_way(network, shared_data, tmp_path):
     real = run_real(graph, given if isinstance(x, dict) else {graph.inputs[0].name: given})
     wanted = material.right(real[graph.outputs[0].value], material.y[rows])
     found = material.right(design.predict(given), material.y[rows])
-    assert found >= wanted - 0.01
+    assert found >= wanted - (0.01 if material.labelled else 0.02)
     assert "Bit-exact" in design.report(tmp_path / "report.html").read_text()
     loaded = gw.load(design.save(tmp_path / "design"))
     np.testing.assert_array_equal(loaded.predict(given), design.predict(given))
