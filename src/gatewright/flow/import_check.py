@@ -9,7 +9,7 @@ import numpy as np
 from gatewright.base import DataError, VerificationError
 from gatewright.flow.host import decode, encode
 from gatewright.frontends.compare import SourceCheck, compare_with_source
-from gatewright.ir import Graph, Reals, evaluate, run_real
+from gatewright.ir import Graph, Reals, evaluate, infer, run_real
 from gatewright.ops import Function, Quantize, ScaledQuantize
 from gatewright.quantize import Quantized
 
@@ -21,6 +21,16 @@ SOURCE_SAMPLES = 128
 
 REPLAY_SAMPLES = 500
 """Random samples for the comparison after import where no calibration data are given."""
+
+CHECKED_NUMBERS, LEAST_SAMPLES = 1 << 23, 8
+"""Values that a comparison after import computes: a large image, whose many positions are computed
+alike, takes fewer samples, but no fewer than the least."""
+
+
+def samples_for(graph: Graph, most: int) -> int:
+    """Return how many samples of a model are compared, of `most` that could be."""
+    each = sum(kind.size for kind in infer(graph).values())
+    return min(most, max(CHECKED_NUMBERS // max(each, 1), LEAST_SAMPLES))
 
 
 def random_reals(graph: Graph, count: int, seed: int = 0) -> dict[str, Reals]:
@@ -45,11 +55,10 @@ def against_source(
     model: Any, source: Graph, graph: Graph, data: dict[str, Reals] | None
 ) -> tuple[SourceCheck, ...]:
     """Run the source model on calibration and random input, where its framework is installed."""
-    inputs = random_reals(graph, SOURCE_SAMPLES)
+    count = samples_for(graph, SOURCE_SAMPLES)
+    inputs = random_reals(graph, count)
     if data is not None:
-        inputs = {
-            name: np.concatenate([data[name][:SOURCE_SAMPLES], x]) for name, x in inputs.items()
-        }
+        inputs = {name: np.concatenate([data[name][:count], x]) for name, x in inputs.items()}
     return compare_with_source(model, source, inputs)
 
 
@@ -74,9 +83,10 @@ def replay(
             "vectors": 0,
             "status": "not run",
         }
-    inputs = random_reals(graph, REPLAY_SAMPLES)
+    inputs = random_reals(graph, samples_for(graph, REPLAY_SAMPLES))
     if data is not None:
-        inputs = {name: np.concatenate([data[name], x]) for name, x in inputs.items()}
+        given = samples_for(graph, len(next(iter(data.values()))))
+        inputs = {name: np.concatenate([data[name][:given], x]) for name, x in inputs.items()}
     encoded = encode(graph, inputs)
     exact = evaluate(graph, encoded)
     if graph.inputs[0].encode == () or source.is_fixed:

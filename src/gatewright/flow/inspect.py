@@ -90,7 +90,7 @@ def inspect(
     Raises:
         GatewrightError: the model cannot be read at all: it is damaged, or no model.
     """
-    listed = [(layer.name, layer.kind) for layer in list_layers(model, inputs)]
+    listed = [(layer.name, layer.kind) for layer in list_layers(model, inputs, custom)]
     errors: list[GatewrightError] = []
     try:
         graph = read_model(model, custom, inputs)

@@ -107,15 +107,15 @@ class FirstActive(Op):
         self._check(x[0].q.shape[1:])
         frac = np.max(x[0].frac, initial=-(2**40))
         q = x[0].aligned(frac)
-        exact = np.vectorize(self._above, otypes=[np.bool_])
-        active = exact(q[..., 0], int(frac)) if q.size else np.zeros(q.shape[:-1], np.bool_)
+        active = q[..., 0] > self._limit(int(frac))
         result = self._keep(q, active)
         return FixedArray(result, np.asarray(frac if self.result == "values" else 0))
 
-    def _above(self, q: int, frac: int) -> bool:
-        """Compare `q * 2**-frac` with the threshold, without rounding."""
+    def _limit(self, frac: int) -> int:
+        """Return the largest integer of `2**-frac` that is not above the threshold."""
         number, point = (int(v) for v in dyadic(self.threshold))
-        return int(q) << max(point - frac, 0) > number << max(frac - point, 0)
+        limit = number << (frac - point) if frac >= point else number >> (point - frac)
+        return min(max(limit, -(1 << 62)), 1 << 62)
 
     def lower(self, module: Module, *x: Bus, plan: Plan) -> Bus:
         """Build two networks: of blocks with an active pixel, and of the pixels of those."""
