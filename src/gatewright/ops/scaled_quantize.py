@@ -7,15 +7,42 @@ it, into an integer `Requantize`. Its real meaning is what a replay of the sourc
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
 from fractions import Fraction
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from gatewright.base import UnsupportedError
 from gatewright.hw import Bus, Module
 from gatewright.ir import Op, Plan, Pull, Reals
 from gatewright.num import FixedArray, Intervals, Rounding
 from gatewright.ops.quantize import round_real, step_bound, straight_through
+
+
+class Quotient(Enum):
+    """How a source computes `x / scale`, before it is rounded to an integer."""
+
+    EXACT = "exact"
+    """Without rounding."""
+    DIVIDED = "divided in float32"
+    """The number, the quotient and its sum with a zero point are rounded to float32 each (ONNX,
+    QONNX, Brevitas)."""
+    RECIPROCAL = "multiplied by the reciprocal in float32"
+    """The number, `1 / scale` and their product are rounded to float32 each (PyTorch)."""
+
+
+def quotients(x: Reals, scale: Reals, zero_point: ArrayLike, quotient: Quotient) -> Reals:
+    """Return `x / scale + zero_point` of real numbers, as a source computes it."""
+    if quotient is Quotient.EXACT:
+        return np.asarray(x / scale + np.asarray(zero_point, np.float64), np.float64)
+    with np.errstate(over="ignore"):  # what passes float32 is infinite, and clipped
+        single, divisor = np.asarray(x, np.float32), np.asarray(scale, np.float32)
+        if quotient is Quotient.DIVIDED:
+            result = single / divisor
+        else:
+            result = single * (np.float32(1) / divisor)
+        return np.asarray(result + np.asarray(zero_point, np.float32), np.float64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +58,8 @@ class ScaledQuantize(Op):
             added first and the clip comes first, `round(clip(x / s + zp))`. With a fractional
             limit or zero point, or a tie, the two differ.
         bipolar: code is +1 where `x >= 0`, else -1; scale applies, limits do not.
+        quotient: how the source computes `x / scale`. Ties often hang on it: 0.35 / 0.1 is 3.5 in
+            float32 only.
     """
 
     scale: Reals
@@ -40,6 +69,7 @@ class ScaledQuantize(Op):
     rounding: Rounding = Rounding.RND_CONV
     shift_after: bool = False
     bipolar: bool = False
+    quotient: Quotient = Quotient.EXACT
     growth = "fixes"
 
     @property
@@ -52,15 +82,13 @@ class ScaledQuantize(Op):
         if self.bipolar:
             return np.where(x / self.scale + self.zero_point >= 0, 1.0, -1.0)
         if self.shift_after:
-            return np.clip(
-                round_real(x / self.scale, self.rounding) + self.zero_point, self.low, self.high
-            )
-        return round_real(
-            np.clip(x / self.scale + self.zero_point, self.low, self.high), self.rounding
-        )
+            steps = round_real(quotients(x, self.scale, 0.0, self.quotient), self.rounding)
+            return np.clip(steps + self.zero_point, self.low, self.high)
+        shifted = quotients(x, self.scale, self.zero_point, self.quotient)
+        return round_real(np.clip(shifted, self.low, self.high), self.rounding)
 
     def code_of(self, x: Fraction, scale: Fraction, zero_point: int) -> int:
-        """Return the code of one exact number, in exact arithmetic."""
+        """Return the code of one exact number, for the exact quotient."""
         if self.bipolar:
             return 1 if x / scale + zero_point >= 0 else -1
         if self.shift_after:

@@ -18,6 +18,7 @@ from gatewright.ir import Reals
 from gatewright.num import Fixed, Overflow, Rounding, dyadic
 from gatewright.ops import Clip, Quantize, ScaledQuantize
 from gatewright.ops.quantize import round_real
+from gatewright.ops.scaled_quantize import Quotient
 
 MAX_BITS = 32
 
@@ -176,18 +177,19 @@ def emit_quantizer(
 
     With zero point 0, rounding and clipping to whole limits commute, so both orders are one.
     """
+    single = np.array_equal(np.asarray(scale, np.float32), scale)
+    general = ScaledQuantize(
+        scale, zero_point, low, high, rounding, shift_after,
+        quotient=Quotient.DIVIDED if single else Quotient.EXACT,
+    )  # fmt: skip
     if zero_point.any() or not is_power_of_two(scale):
-        return call.emit(
-            ScaledQuantize(scale, zero_point, low, high, rounding, shift_after=shift_after), x
-        )
+        return call.emit(general, x)
     fmt = Fixed.holding(low, high, 0)
     symmetric = fmt.signed and low == -fmt.high
     frac = dyadic(scale)[1]
     limits = (-fmt.high if symmetric else fmt.low, fmt.high)
     if limits != (low, high) and scale.ndim:
-        return call.emit(
-            ScaledQuantize(scale, zero_point, low, high, rounding, shift_after=shift_after), x
-        )
+        return call.emit(general, x)
     mode = Overflow.SAT_SYM if symmetric else Overflow.SAT
     result = call.emit(Quantize.to(fmt.signed, fmt.width, frac, rounding, mode), x)
     if limits == (low, high):
