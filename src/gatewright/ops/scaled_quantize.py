@@ -126,8 +126,12 @@ class ScaledQuantize(Op):
         raise AssertionError("infer refuses this operation")
 
     def float_bound(self, xs: list[Reals], es: list[Reals], y: Reals, u: float) -> Reals | None:
-        """Return the step that the operand's bound reaches, if any."""
-        return step_bound(self, xs[0], es[0], y)
+        """Return the step that the operand's bound reaches, if any.
+
+        A source that is run in float64 does not have the ties of its float32 quotient.
+        """
+        exact = self.quotient is Quotient.EXACT
+        return step_bound(self, xs[0], es[0] + (0.0 if exact else np.abs(xs[0]) * 2.0**-22), y)
 
     def luts(self, y: Intervals, *x: Intervals) -> float | None:
         """Count none: it is gone before a circuit is built."""

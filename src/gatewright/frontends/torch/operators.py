@@ -15,6 +15,8 @@ from gatewright.frontends.torch import (
     movement,
     normalization,
     pooling,
+    qonnx,
+    quantizers,
     recurrent,
     reductions,
 )
@@ -34,6 +36,8 @@ FAMILIES: tuple[Mapping[str, Handler], ...] = (
     indexing.HANDLERS,  # behind `movement`: the same with places that are computed
     normalization.HANDLERS,
     pooling.HANDLERS,
+    qonnx.HANDLERS,
+    quantizers.HANDLERS,
     recurrent.HANDLERS,
     reductions.HANDLERS,
 )

@@ -256,6 +256,12 @@ class _Reader:
                 supported=", ".join(supported()),
                 remedy="express the layer by supported operations, or ask for it to be supported",
             )
+        if any(isinstance(a, Codes) for a in args) and not name.startswith("quantized_decomposed"):
+            raise call.unsupported(
+                f"{name} computes on quantized integers",
+                supported="quantize and dequantize next to each other, then other operators",
+                remedy="dequantize in front of it; convert_pt2e(fold_quantize=True) leaves pairs",
+            )
         result = handler(call)
         call.finish()
         return result

@@ -50,6 +50,8 @@ def run_float64(model: Any, inputs: Sequence[Reals]) -> list[Reals]:
     """
     traced = remembered(model)
     program = traced.program
+    if any(_quantizes(str(n.target)) for n in program.graph.nodes):
+        raise NotImplementedError("quantizers mean what they compute in float32")
     stored = [
         program.state_dict[s.target]
         if s.target in program.state_dict
@@ -65,6 +67,10 @@ def run_float64(model: Any, inputs: Sequence[Reals]) -> list[Reals]:
         return [part.tensor if isinstance(part, _Marked) else part for part in found[-count:]]
 
     return _run(traced, answer, inputs, wide=True)
+
+
+def _quantizes(target: str) -> bool:
+    return target.startswith(("onnx_symbolic", "quantized_decomposed")) or "fake_quant" in target
 
 
 class _Marked:
