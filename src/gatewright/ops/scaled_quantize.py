@@ -126,12 +126,13 @@ class ScaledQuantize(Op):
         raise AssertionError("infer refuses this operation")
 
     def float_bound(self, xs: list[Reals], es: list[Reals], y: Reals, u: float) -> Reals | None:
-        """Return the step that the operand's bound reaches, if any.
+        """Return the step that the operand's bound reaches, and the rounding of code times scale.
 
         A source that is run in float64 does not have the ties of its float32 quotient.
         """
         exact = self.quotient is Quotient.EXACT
-        return step_bound(self, xs[0], es[0] + (0.0 if exact else np.abs(xs[0]) * 2.0**-22), y)
+        e = es[0] + (0.0 if exact else np.abs(xs[0]) * 2.0**-22)
+        return np.asarray(step_bound(self, xs[0], e, y) + u * np.abs(y))
 
     def luts(self, y: Intervals, *x: Intervals) -> float | None:
         """Count none: it is gone before a circuit is built."""

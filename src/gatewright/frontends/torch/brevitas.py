@@ -26,8 +26,12 @@ def is_brevitas(module: torch.nn.Module) -> bool:
 
 
 @contextmanager
-def quantizers_told(module: torch.nn.Module) -> Iterator[None]:
+def quantizers_told(module: torch.nn.Module, tensors: list[torch.Tensor]) -> Iterator[None]:
     """Let Brevitas' quantizers stand as operators of QONNX in an exported program for a while.
+
+    Args:
+        module: in evaluation mode.
+        tensors: example inputs; a run of them tells biases the scales of their inputs.
 
     Raises:
         UnsupportedError: a layer or a quantizer that Brevitas itself does not export.
@@ -49,6 +53,7 @@ def quantizers_told(module: torch.nn.Module) -> Iterator[None]:
     with ExportContext(Manager):
         module.apply(Manager.set_export_handler)
         try:
+            Manager._cache_inp_out(module, *tensors)
             Manager.set_export_mode(module, enabled=True)
             try:
                 _prepare(module)

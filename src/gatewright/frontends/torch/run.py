@@ -126,6 +126,8 @@ def _run(traced: Traced, answer: Answer, inputs: Sequence[Reals], wide: bool) ->
 
 def _batch_first(traced: Traced, answers: Any) -> list[np.ndarray]:
     """Return the results of one call as arrays with the batch in front."""
+    if hasattr(answers, "value") and hasattr(answers, "scale"):  # a quantized tensor of Brevitas
+        answers = answers.value
     tensors = [t for t in pytree.tree_leaves(answers) if isinstance(t, torch.Tensor)]
     if len(tensors) != len(traced.outputs):
         raise RuntimeError(f"{len(tensors)} results instead of {len(traced.outputs)}")

@@ -108,7 +108,7 @@ def _export(
 def _export_once(
     module: torch.nn.Module, tensors: list[torch.Tensor], dynamic: Any, source: str
 ) -> torch.export.ExportedProgram:
-    with quiet(), torch.no_grad(), quantizers_told(module):
+    with quiet(), torch.no_grad(), quantizers_told(module, tensors):
         try:
             return torch.export.export(module, tuple(tensors), dynamic_shapes=dynamic, strict=False)
         except Exception as error:  # its errors share no base class
