@@ -60,6 +60,8 @@ class ScaledQuantize(Op):
         bipolar: code is +1 where `x >= 0`, else -1; scale applies, limits do not.
         quotient: how the source computes `x / scale`. Ties often hang on it: 0.35 / 0.1 is 3.5 in
             float32 only.
+        unit: the result is `code - zero_point`, without the scale (integers that an operator of
+            ONNX computes on).
     """
 
     scale: Reals
@@ -70,6 +72,7 @@ class ScaledQuantize(Op):
     shift_after: bool = False
     bipolar: bool = False
     quotient: Quotient = Quotient.EXACT
+    unit: bool = False
     growth = "fixes"
 
     @property
@@ -105,8 +108,13 @@ class ScaledQuantize(Op):
     def real(self, *x: Reals) -> Reals:
         """Quantize and bring back to real numbers, as the source does."""
         if self.bipolar:
-            return self.codes(x[0]) * self.scale
-        return (self.codes(x[0]) - self.zero_point) * self.scale
+            return self.codes(x[0]) * self.step
+        return (self.codes(x[0]) - self.zero_point) * self.step
+
+    @property
+    def step(self) -> Reals:
+        """What the result grows by from code to code."""
+        return np.asarray(1.0) if self.unit else np.asarray(self.scale)
 
     def infer(self, *x: Intervals) -> Intervals:
         """Refuse: the result has no fixed-point type."""

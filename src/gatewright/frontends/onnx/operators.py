@@ -11,6 +11,7 @@ from gatewright.frontends.onnx import (
     moved,
     movement,
     normalization,
+    qonnx,
     quantizers,
     recurrent,
     reductions,
@@ -147,8 +148,11 @@ STANDARD: dict[str, Handler] = {
 
 QUANTIZED: dict[str, Handler] = {
     "BipolarQuant": quantizers.bipolar_quant,
+    "FloatQuant": qonnx.float_quant,
     "IntQuant": quantizers.quant,
+    "MultiThreshold": qonnx.multi_threshold,
     "Quant": quantizers.quant,
+    "Trunc": qonnx.trunc,
 }
 """QONNX operators."""
 

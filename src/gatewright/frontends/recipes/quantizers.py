@@ -9,13 +9,15 @@ QuantizeLinear and DequantizeLinear; PyTorch's operators `fake_quantize_*` and
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import ArrayLike
 
 from gatewright.frontends.recipes.emitter import Emitter, T
 from gatewright.ir import Op, Reals
 from gatewright.num import Fixed, Overflow, Rounding, dyadic
-from gatewright.ops import Affine, Clip, Quantize, ScaledQuantize
+from gatewright.ops import Affine, Clip, Dense, Gather, Quantize, Reshape, ScaledQuantize
 from gatewright.ops.quantize import round_real
 from gatewright.ops.scaled_quantize import Quotient, quotients
 
@@ -73,6 +75,7 @@ def uniform(
     *,
     shift_after: bool,
     quotient: Quotient = Quotient.DIVIDED,
+    unit: bool = False,
 ) -> T:
     """Emit a quantizer with equal steps: `(code - zero_point) * scale`, codes from low to high.
 
@@ -89,12 +92,13 @@ def uniform(
         rounding: of `x / scale`.
         shift_after: the zero point is added behind the rounding (ONNX, PyTorch).
         quotient: how the source computes `x / scale`.
+        unit: give `code - zero_point` without the scale.
     """
     general = ScaledQuantize(
         scale, zero_point, low, high, rounding, shift_after,
-        quotient=quotient_of(scale, quotient),
+        quotient=quotient_of(scale, quotient), unit=unit,
     )  # fmt: skip
-    if zero_point.any() or not is_power_of_two(scale):
+    if unit or zero_point.any() or not is_power_of_two(scale):
         return emitter.emit(general, x)
     fmt = Fixed.holding(low, high, 0)
     symmetric = fmt.signed and low == -fmt.high
@@ -177,3 +181,67 @@ def truncated(
     if out_scale == wide:
         return result
     return emitter.emit(Affine(np.asarray(out_scale / float(wide)), np.asarray(0.0)), result)
+
+
+def staircase(
+    emitter: Emitter[T], x: T, thresholds: Reals, heights: Reals, base: float, scale: float = 1.0
+) -> T:
+    """Emit `(base + the sum of heights where x >= threshold) * scale`: a comparison for each step.
+
+    Args:
+        emitter: where operations go.
+        x: of any shape.
+        thresholds: of shape (..., levels), the axes before broadcast against x.
+        heights: of shape (levels,).
+        base: the answer below all thresholds.
+        scale: of the whole.
+    """
+    levels, size = len(heights), int(np.prod(x.shape))
+    each = np.repeat(np.arange(size), levels).reshape(*x.shape, levels)
+    flat = emitter.emit(Reshape((size,)), x, suffix="flat")
+    spread = emitter.emit(Gather(each), flat, suffix="steps")
+    distance = emitter.emit(Affine(np.asarray(1.0), -thresholds), spread, suffix="distance")
+    reached = ScaledQuantize(np.asarray(0.5), np.asarray(0.0), -1, 1, bipolar=True)
+    halves = emitter.emit(reached, distance, suffix="reached")
+    total = Dense.of(heights[:, None], np.asarray([base + heights.sum() / 2]))
+    whole = emitter.emit(Reshape(x.shape), emitter.emit(total, halves, suffix="sum"),
+                         suffix="" if scale == 1 else "levels")  # fmt: skip
+    return whole if scale == 1 else emitter.emit(Affine(np.asarray(scale), np.asarray(0.0)), whole)
+
+
+def minifloat_values(exponent_bits: int, mantissa_bits: int, bias: int, largest: float) -> Reals:
+    """Return every number of QONNX's `FloatQuant`, rising, before its scale."""
+    top = 2**exponent_bits - 1 - bias
+    fractions = np.arange(2**mantissa_bits) / 2.0**mantissa_bits
+    parts = [np.ldexp(fractions, 1 - bias)]
+    parts += [np.ldexp(1 + fractions, e) for e in range(1 - bias, top + 1)]
+    positive = np.unique(np.concatenate(parts))
+    positive = np.unique(np.minimum(positive, largest))
+    return np.unique(np.concatenate([-positive, positive]) + 0.0)
+
+
+def minifloat(x: ArrayLike, mantissa_bits: int, bias: int, largest: float, mode: Rounding) -> Reals:
+    """Round float32 numbers as QONNX's `FloatQuant`; the exponent is found exactly."""
+    x = np.asarray(x, np.float64)
+    x = np.clip(x, -(2.0**200), 2.0**200)  # infinite quotients saturate all the same
+    exponent = np.frexp(x)[1] - 1 - mantissa_bits
+    unit = np.ldexp(1.0, np.maximum(exponent, 1 - bias - mantissa_bits))
+    return np.asarray(np.clip(unit * round_real(x / unit, mode), -largest, largest))
+
+
+def least_singles(rule: Callable[[Reals], Reals], values: Reals) -> Reals:
+    """Return the least float32 from which on a rising rule reaches each value."""
+    low = np.full(len(values), -(2.0**31) + (1 << 23), np.float64)  # as ordered integers
+    low, high = low, -low
+    low, high = low.astype(np.int64), high.astype(np.int64)
+    while (low < high).any():
+        middle = (low + high) // 2
+        reached = rule(_single_of(middle)) >= values
+        low, high = np.where(reached, low, middle + 1), np.where(reached, middle, high)
+    return _single_of(low)
+
+
+def _single_of(order: np.ndarray) -> Reals:
+    """Return float32 numbers by their place in order; 0 is zero."""
+    bits = np.abs(order).astype(np.uint32)
+    return np.asarray(np.where(order < 0, -1.0, 1.0) * bits.view(np.float32), np.float64)
