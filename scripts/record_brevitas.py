@@ -2,7 +2,7 @@
 
 Run in an environment with Brevitas (BSD-3), PyTorch, onnx below 1.23 and onnxoptimizer:
 
-    python scripts/record_brevitas.py tests/data/brevitas
+    python scripts/record_brevitas.py tests/data/brevitas_exports
 
 Weights and inputs are random; the networks exist to be imported, not to be good. Answers are
 Brevitas' own, in float32.

@@ -24,6 +24,7 @@ from gatewright.frontends.recipes.quantizers import (
 )
 from gatewright.ir import Reals
 from gatewright.num import Rounding
+from gatewright.ops import Affine
 from gatewright.ops.quantize import round_real
 
 
@@ -191,15 +192,21 @@ def dequantize_linear(call: Call) -> Operand:
         )
     shape = (1, *x.value.shape)
     factors, offset = (_sample_part(call, _along(call, v, axis, shape)) for v in (scale, offset))
-    if not np.array_equal(factors, x.scale) or not np.array_equal(offset, x.zero_point):
+    own = x.scale if x.step is None else x.step
+    if not np.array_equal(factors, own) or not np.array_equal(offset, x.zero_point):
         raise call.unsupported(
             "a QuantizeLinear and its DequantizeLinear have different scales or zero points",
-            found=f"scales {x.scale} and {factors}, zero points {x.zero_point} and {offset}",
+            found=f"scales {own} and {factors}, zero points {x.zero_point} and {offset}",
             supported="equal ones",
         )
-    return uniform(
-        call, x.value, factors, offset, x.low, x.high, Rounding.RND_CONV, shift_after=True
+    if x.step is None:
+        return uniform(
+            call, x.value, factors, offset, x.low, x.high, Rounding.RND_CONV, shift_after=True
+        )
+    codes = uniform(
+        call, x.value, x.scale, offset, x.low, x.high, Rounding.RND_CONV, shift_after=True
     )
+    return call.emit(Affine(factors, np.asarray(0.0)), codes)
 
 
 _UINT8 = next(code for code in INTEGERS if type_name(code) == "UINT8")
