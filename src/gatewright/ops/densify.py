@@ -122,6 +122,10 @@ class Densify(Op):
         places = self.size[0] * self.size[1]
         return places * (float(x[0].width.sum()) / 2 + 1.5 * x[0].shape[0])
 
+    def index_range(self, *shapes: tuple[int, ...]) -> tuple[int, int]:
+        """Return the places of the image, and the one behind them."""
+        return 0, max(self.size)
+
     def pullback(self, xs: list[Reals], y: Reals) -> Pull | None:
         """Give each pixel the gradient of its place; coordinates none."""
         winner = self._winner(np.rint(xs[1]).astype(np.int64))

@@ -177,6 +177,10 @@ class OffsetWeights(Op):
         pairs = pixels * (pixels - 1) / 2
         return float(table + pairs * (2 * float(x[0].width.max(initial=0)) + 6))
 
+    def index_range(self, *shapes: tuple[int, ...]) -> tuple[int, int]:
+        """Return the rows, and the one behind them that stands for no pixel."""
+        return 0, self.rows
+
     def pullback(self, xs: list[Reals], y: Reals) -> Pull | None:
         """Return nothing: coordinates do not feel small changes."""
         return nothing(xs)

@@ -143,6 +143,10 @@ class PoolCells(Op):
         tables = np.ldexp(1.0, np.maximum(x[0].width - 6, 0)) * 6
         return 1.5 * pixels * (pixels - 1) + float(tables.sum())
 
+    def index_range(self, *shapes: tuple[int, ...]) -> tuple[int, int]:
+        """Return the places that windows cover, and the one behind them."""
+        return 0, max(w * n for w, n in zip(self.window, self.windows, strict=True))
+
     def pullback(self, xs: list[Reals], y: Reals) -> Pull | None:
         """Return nothing: coordinates do not feel small changes."""
         return nothing(xs)
