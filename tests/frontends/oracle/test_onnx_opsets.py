@@ -79,9 +79,12 @@ def pad(opset):
 
 def split(opset):
     if opset < 18:
-        return [node("Split", "x parts", "a b", axis=-1), node("Sub", "b b2", "y")][:1] + [
-            node("Concat", "b a", "y", axis=-1)
-        ], (2, 5), {"parts": ints(3, 2)}
+        return (
+            [node("Split", "x parts", "a b", axis=-1), node("Sub", "b b2", "y")][:1]
+            + [node("Concat", "b a", "y", axis=-1)],
+            (2, 5),
+            {"parts": ints(3, 2)},
+        )
     nodes = [node("Split", "x", "a b", axis=-1, num_outputs=2)]
     return [*nodes, node("Concat", "b a", "y", axis=-1)], (2, 5), {}
 
@@ -123,7 +126,11 @@ def normalization(opset):
 
 def shape_of(opset):
     extra = {"start": 1, "end": 2} if opset >= 15 else {}
-    nodes = [node("Shape", "x", "s", **extra), node("Cast", "s", "f", to=1), node("Mul", "x f", "y")]
+    nodes = [
+        node("Shape", "x", "s", **extra),
+        node("Cast", "s", "f", to=1),
+        node("Mul", "x f", "y"),
+    ]
     return nodes if extra else None, (2, 3), {}
 
 
@@ -150,7 +157,11 @@ def top_k(opset):
 def pool(kind, **more):
     def build(opset):
         extra = {"dilations": [2], **more} if kind == "MaxPool" or opset >= 19 else dict(more)
-        return [node(kind, "x", "y", kernel_shape=[2], strides=[1], ceil_mode=1, **extra)], (2, 6), {}
+        return (
+            [node(kind, "x", "y", kernel_shape=[2], strides=[1], ceil_mode=1, **extra)],
+            (2, 6),
+            {},
+        )
 
     return build
 

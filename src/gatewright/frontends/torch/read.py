@@ -18,7 +18,7 @@ from gatewright.frontends.torch.archive import load_program
 from gatewright.frontends.torch.batch import batch_of, concrete
 from gatewright.frontends.torch.call import MAX_ELEMENTS, Builder, Call
 from gatewright.frontends.torch.decompose import decompose
-from gatewright.frontends.torch.fold import can_fold, fold
+from gatewright.frontends.torch.fold import MOVES, can_fold, fold
 from gatewright.frontends.torch.operand import Codes, Const, Operand, Value, contains_value
 from gatewright.frontends.torch.operators import HARMLESS, handler_of, supported
 from gatewright.frontends.torch.own import build_own, own_handler
@@ -271,6 +271,13 @@ class _Reader:
                 supported=", ".join(supported()),
                 remedy="express the layer by supported operations, give a handler for a layer of "
                 "your own (guide: your own layers), or ask for it to be supported",
+            )
+        reads_codes = name.startswith("quantized_decomposed") or name.rpartition(".")[0] in MOVES
+        if any(isinstance(a, Codes) for a in args) and not reads_codes:
+            raise call.unsupported(
+                f"{name} computes on quantized integers",
+                supported="quantize and dequantize next to each other, then other operators",
+                remedy="dequantize in front of it; convert_pt2e(fold_quantize=True) leaves pairs",
             )
         result = handler(call)
         call.finish()

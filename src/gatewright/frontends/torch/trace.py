@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from gatewright.base import DataError, GatewrightError, UnsupportedError
+from gatewright.frontends.torch.brevitas import quantizers_told
 from gatewright.frontends.torch.own import OwnModule, kept_whole
 from gatewright.frontends.torch.places import users_line
 
@@ -118,7 +119,7 @@ def _export(
 def _export_once(
     module: torch.nn.Module, tensors: list[torch.Tensor], source: str
 ) -> torch.export.ExportedProgram:
-    with quiet(), torch.no_grad():
+    with quiet(), torch.no_grad(), quantizers_told(module, tensors):
         try:
             return torch.export.export(module, tuple(tensors), strict=False)
         except Exception as error:  # its errors share no base class
