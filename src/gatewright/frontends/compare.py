@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -281,10 +282,12 @@ def _run_onnx(model: Any, graph: Graph, inputs: Mapping[str, Reals]) -> list[Rea
     )
 
 
-def _first_sentence(error: Exception) -> str:
-    """Return what an error of another package says first: "Could not locate class 'QDense'"."""
-    first = str(error).partition("\n")[0].partition(". ")[0].strip()
-    return first if 0 < len(first) <= 120 else type(error).__name__
+def _why_not_loaded(error: Exception) -> str:
+    """Return the gist of an error of Keras, which quotes whole configurations."""
+    unknown = re.search(r"Could not locate class '(\w+)'", str(error))
+    if unknown:
+        return f"the package of class {unknown[1]} is not installed"
+    return type(error).__name__
 
 
 def _run_keras_file(model: Any, graph: Graph, inputs: Mapping[str, Reals]) -> list[Reals]:
@@ -297,7 +300,7 @@ def _run_keras_file(model: Any, graph: Graph, inputs: Mapping[str, Reals]) -> li
 
         loaded = keras.models.load_model(str(model), compile=False, safe_mode=True)
     except Exception as error:
-        raise _CannotRunError(f"it cannot load the file: {_first_sentence(error)}") from None
+        raise _CannotRunError(f"it cannot load the file: {_why_not_loaded(error)}") from None
     return _run_keras(loaded, graph, inputs)
 
 
