@@ -1,4 +1,4 @@
-"""Operators whose definition changed since opset 13, at every version, against ONNX's evaluators."""
+"""Operators whose definition changed since opset 13, at every version, by ONNX's evaluators."""
 
 from __future__ import annotations
 
@@ -60,7 +60,6 @@ def reduce(kind):
             node(kind, ["x", "none"], "b", noop_with_empty_axes=1),
             node("Sub", "b a", "y"),
         ]
-        # A sum of squares without axes stays a sum of squares of one element in ONNX's text.
         if kind in ("ReduceL1", "ReduceSumSquare"):
             return [node(kind, "x axes", "y", keepdims=1)], (2, 3), {"axes": ints(1, 2)}
         return nodes, (2, 3), {"axes": ints(1, 2), "none": np.zeros(0, INT)}
@@ -79,12 +78,8 @@ def pad(opset):
 
 def split(opset):
     if opset < 18:
-        return (
-            [node("Split", "x parts", "a b", axis=-1), node("Sub", "b b2", "y")][:1]
-            + [node("Concat", "b a", "y", axis=-1)],
-            (2, 5),
-            {"parts": ints(3, 2)},
-        )
+        nodes = [node("Split", "x parts", "a b", axis=-1), node("Concat", "b a", "y", axis=-1)]
+        return nodes, (2, 5), {"parts": ints(3, 2)}
     nodes = [node("Split", "x", "a b", axis=-1, num_outputs=2)]
     return [*nodes, node("Concat", "b a", "y", axis=-1)], (2, 5), {}
 
@@ -111,10 +106,9 @@ def reshape(opset):
 
 def resize(opset):
     extra = {"antialias": 0} if opset >= 18 else {}
-    constants = {"none": np.zeros(0, F), "scales": np.array([1, 1, 2, 2], F)}
+    constants = {"scales": np.array([1, 1, 2, 2], F)}
     nodes = [node("Resize", ["x", "", "scales"], "y", mode="nearest", nearest_mode="floor",
                   coordinate_transformation_mode="asymmetric", **extra)]  # fmt: skip
-    del constants["none"]
     return nodes, (2, 3, 2), constants
 
 
@@ -132,6 +126,11 @@ def shape_of(opset):
         node("Mul", "x f", "y"),
     ]
     return nodes if extra else None, (2, 3), {}
+
+
+def span(opset):
+    constants = {"from": F(0.5), "to": F(3), "step": F(1)}
+    return [node("Range", "from to step", "r"), node("Mul", "x r", "y")], (2, 3), constants
 
 
 def clip(opset):
@@ -169,11 +168,12 @@ def pool(kind, **more):
 CASES = {
     **{k: simple(k) for k in ("Asinh", "Atan", "Cos", "Sin", "Relu", "Elu", "HardSigmoid", "Selu",
                               "Softplus", "Softsign", "ThresholdedRelu", "LeakyRelu", "Identity",
-                              "Flatten", "Transpose", "GlobalAveragePool", "GlobalMaxPool")},
+                              "Flatten", "GlobalAveragePool", "GlobalMaxPool")},
     **{k: simple(k, constants={"c": F([0.5, 2, -1])}) for k in ("Add", "Sub", "Mul", "Div")},
-    **{k: reduce(k) for k in ("ReduceL1", "ReduceMax", "ReduceMin", "ReduceMean", "ReduceSumSquare")},
+    **{f"Reduce{k}": reduce(f"Reduce{k}") for k in ("L1", "Max", "Min", "Mean", "SumSquare")},
     "AveragePool": pool("AveragePool", count_include_pad=1),
     "BatchNormalization": normalization,
+    "Celu": simple("Celu", alpha=0.5),
     "Clip": clip,
     "Conv": simple("Conv", (2, 5), {"w": W.normal(0, 1, (3, 2, 2)).astype(F)}, dilations=[2]),
     "ConvTranspose": simple("ConvTranspose", (2, 4), {"w": W.normal(0, 1, (2, 3, 2)).astype(F)}),
@@ -183,15 +183,18 @@ CASES = {
     "Gelu": simple("Gelu", since=20),
     "GroupNormalization": group_normalization,
     "HardSwish": simple("HardSwish", since=14),
-    "InstanceNormalization": simple("InstanceNormalization", (3, 4), {"s": F([1, 2, 3]), "b": F([0, 1, 2])}),
+    "InstanceNormalization": simple("InstanceNormalization", (3, 4),
+                                    {"s": F([1, 2, 3]), "b": F([0, 1, 2])}),
     "LSTM": recurrent(4),
     "LayerNormalization": simple("LayerNormalization", (2, 3), {"s": F([1, 2, 3])}, since=17),
     "MaxPool": pool("MaxPool"),
+    "Mean": lambda opset: ([node("Mean", "x x", "y")], (2, 3), {}),
     "Mish": simple("Mish", since=18),
     "PRelu": simple("PRelu", constants={"s": F([0.5, 2, -1])}),
     "Pad": pad,
     "Pow": simple("Pow", constants={"e": F(2)}),
     "QuantizeLinear": quantized,
+    "Range": span,
     "RMSNormalization": simple("RMSNormalization", constants={"s": F([0.5, 2, -1])}, since=23),
     "RNN": recurrent(1),
     "Reshape": reshape,
@@ -200,8 +203,10 @@ CASES = {
     "Shape": shape_of,
     "Split": split,
     "Squeeze": simple("Squeeze", (1, 3), {"a": ints(1)}),
+    "Sum": lambda opset: ([node("Sum", "x x", "y")], (2, 3), {}),
     "Swish": simple("Swish", since=24, alpha=0.5),
     "TopK": top_k,
+    "Transpose": simple("Transpose", perm=[0, 2, 1]),
     "Trilu": simple("Trilu", (3, 3), upper=0, since=14),
     "Unsqueeze": simple("Unsqueeze", constants={"a": ints(1, -1)}),
 }  # fmt: skip
