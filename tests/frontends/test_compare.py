@@ -72,3 +72,20 @@ def test_quantizers_that_onnx_does_not_know_are_said_so():
     source = model([quant], {"x": (4,)}, constants=constants)
     checks = compare_with_source(source, read_model(source), {"x": np.zeros((2, 4))})
     assert all(c.vectors == 0 and "Quant (QONNX)" in c.detail for c in checks)
+
+
+def test_where_both_have_no_number_there_is_nothing_to_tell():
+    source = model([node("Log", "x", "h"), node("Relu", "h", "y")], {"x": ["N", 3]})
+    graph = read_model(source)
+    inputs = {graph.inputs[0].name: np.asarray([[1.0, 0.0, 2.0], [-1.0, 3.0, 0.5]])}
+    with np.errstate(invalid="ignore", divide="ignore"):
+        checks = compare_with_source(source, graph, inputs)
+    assert checks[0].vectors == 2
+    assert checks[0].worst < 1e-12
+    nodes = [dataclasses.replace(n, op=dataclasses.replace(n.op, name="exp"))
+             if n.op.kind == "function" else n for n in graph.nodes]  # fmt: skip
+    with (
+        np.errstate(invalid="ignore", divide="ignore"),
+        pytest.raises(VerificationError, match="differs from its source"),
+    ):
+        compare_with_source(source, graph.with_nodes(nodes), inputs)
