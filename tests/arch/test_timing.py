@@ -82,6 +82,20 @@ def test_paths_go_through_instances():
     assert path.terms["carry_bit"] == 9 + 10
 
 
+def test_copies_side_by_side_each_have_their_own_arrivals():
+    inner, (p, q) = start(2, 8, "inner")
+    inner.output("y", [p, inner.sub(p, q)])
+    m, (a, b, c) = start(3, 8)
+    early = m.wrap(m.add(a, b), Fixed(True, 8, 0))
+    found = m.instances_of(inner, np.asarray([[a, b], [early, c]]), "u")
+    m.output("y", [m.add(found[0, 1], found[0, 0]), m.add(found[1, 1], c)])
+    path = critical_path(m, MODEL, luts=0)
+    assert path.terms["carry"] == 3
+    m.outputs.clear()
+    m.output("y", [m.add(found[0, 1], found[0, 0]), m.add(found[1, 0], c)])
+    assert critical_path(m, MODEL, luts=0).terms["carry"] == 2
+
+
 def test_the_slowest_path_may_lie_inside_an_instance():
     inner, (p, q) = start(2, 8, "inner")
     held = inner.register((-512, 510, 0))

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -89,3 +92,16 @@ def test_where_both_have_no_number_there_is_nothing_to_tell():
         pytest.raises(VerificationError, match="differs from its source"),
     ):
         compare_with_source(source, graph.with_nodes(nodes), inputs)
+
+
+@pytest.mark.skipif(importlib.util.find_spec("keras") is None, reason="needs Keras")
+@pytest.mark.skipif(importlib.util.find_spec("hgq") is not None, reason="needs HGQ2 to be absent")
+def test_a_keras_file_of_a_package_that_is_not_installed():
+    path = Path(__file__).parents[1] / "data" / "keras" / "hgq_layers.keras"
+    graph = read_model(path)
+    inputs = {i.name: np.zeros((2, *i.shape)) for i in graph.inputs}
+    (check,) = compare_with_source(path, graph, inputs)
+    assert check.vectors == 0
+    assert re.fullmatch(
+        r"it cannot load the file: the package of class Q\w+ is not installed", check.detail
+    )

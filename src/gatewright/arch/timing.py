@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from itertools import chain
 
-from gatewright.hw import NONE, Kind, Module
+from gatewright.hw import NONE, Instance, Kind, Module
 from gatewright.passes.netlist import DelayModel, cell_delay, growth
 from gatewright.passes.netlist.bits import Bits
 
@@ -112,20 +111,29 @@ class _Search:
             self.known[key] = self._settle(m, inputs)
         return self.known[key]
 
+    def _settle_copies(self, instance: Instance, feeds: list[_Arrival]) -> _Settled:
+        """Settle the copies that stand side by side; their outputs follow each other."""
+        size = len(feeds) // instance.count
+        copies = [tuple(feeds[i * size : (i + 1) * size]) for i in range(instance.count)]
+        settled = [self.settle(instance.module, given) for given in copies]
+        slowest = max(settled, key=lambda s: s.worst.time)
+        outputs = [o for s in settled for o in s.outputs]
+        return _Settled(outputs, slowest.worst, slowest.where)
+
     def _settle(self, m: Module, inputs: tuple[_Arrival, ...]) -> _Settled:
         size, bits = len(m), self.bits.setdefault(id(m), Bits(m))
         time, before = [0.0] * size, [NONE] * size
         given: dict[int, _Arrival] = {}
-        used: dict[int, list[_Settled]] = {}
+        used: dict[int, _Settled] = {}
         for s, kind in enumerate(m.kind):
             if kind == Kind.INPUT:
                 given[s] = inputs[m.imm[s]]
             elif kind == Kind.INSTANCE:
                 number, index = m.imm[s] >> 32, m.imm[s] & 0xFFFFFFFF
                 if number not in used:
-                    used[number] = self._copies(m, number, before, given)
-                copy, output = divmod(index, len(used[number][0].outputs))
-                given[s] = used[number][copy].outputs[output]
+                    feeds = [self._trace(m, o, before, given) for o in m.instances[number].inputs]
+                    used[number] = self._settle_copies(m.instances[number], feeds)
+                given[s] = used[number].outputs[index]
             elif kind not in (Kind.REG, Kind.CONST):
                 # What cannot change settles at once.
                 last = max((o for o in m.operands(s) if not m.is_constant(o)),
@@ -138,22 +146,13 @@ class _Search:
                 time[s] = 0.0 if m.is_constant(s) else given[s].time
         return self._ends(m, time, before, given, used)
 
-    def _copies(
-        self, m: Module, number: int, before: list[int], given: dict[int, _Arrival]
-    ) -> list[_Settled]:
-        """Return what each copy of an instance does; those with equal arrivals do the same."""
-        instance = m.instances[number]
-        arrives = {o: self._trace(m, o, before, given) for o in dict.fromkeys(instance.inputs)}
-        rows = instance.feeds.tolist()
-        return [self.settle(instance.module, tuple(arrives[o] for o in row)) for row in rows]
-
     def _ends(
         self, m: Module, time: list[float], before: list[int], given: dict[int, _Arrival],
-        used: dict[int, list[_Settled]],
+        used: dict[int, _Settled],
     ) -> _Settled:  # fmt: skip
         """Return when the outputs settle, and the latest signal that a register takes in."""
         worst, where = START, m.name
-        for child in chain.from_iterable(used.values()):
+        for child in used.values():
             if child.worst.time > worst.time:
                 worst, where = child.worst, child.where
         taken = [o for s, kind in enumerate(m.kind) if kind == Kind.REG

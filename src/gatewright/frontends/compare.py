@@ -7,7 +7,11 @@ How far a framework's floats may be from the graph's meaning is bounded operatio
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable, Mapping, Sequence
+import os
+import re
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +27,9 @@ if TYPE_CHECKING:
 
 TINY = 1e-300
 """Below what float64 resolves."""
+
+BACKENDS = ("tensorflow", "torch", "jax")
+"""Of Keras 3, in the order in which they are looked for."""
 
 SAMPLES = 256
 """Samples that are compared at most."""
@@ -286,17 +293,44 @@ def _run_onnx(model: Any, graph: Graph, inputs: Mapping[str, Reals]) -> list[Rea
     )
 
 
+def _why_not_loaded(error: Exception) -> str:
+    """Return the gist of an error of Keras, which quotes whole configurations."""
+    unknown = re.search(r"Could not locate class '(\w+)'", str(error))
+    if unknown:
+        return f"the package of class {unknown[1]} is not installed"
+    return type(error).__name__
+
+
 def _run_keras_file(model: Any, graph: Graph, inputs: Mapping[str, Reals]) -> list[Reals]:
     """Load a Keras file in safe mode and run it."""
     if importlib.util.find_spec("keras") is None:
         raise _CannotRunError("it is not installed")
     try:
-        import keras
+        with _a_backend():
+            import keras
 
         loaded = keras.models.load_model(str(model), compile=False, safe_mode=True)
     except Exception as error:
-        raise _CannotRunError(f"it cannot load the file: {type(error).__name__}") from None
+        raise _CannotRunError(f"it cannot load the file: {_why_not_loaded(error)}") from None
     return _run_keras(loaded, graph, inputs)
+
+
+@contextmanager
+def _a_backend() -> Iterator[None]:
+    """Let Keras 3, when it is imported first, take a backend that is installed.
+
+    It would take TensorFlow where nothing is said, and fail without.
+    """
+    chosen = "KERAS_BACKEND" in os.environ or "keras" in sys.modules
+    known = (name for name in BACKENDS if importlib.util.find_spec(name) is not None)
+    backend = None if chosen else next(known, None)
+    if backend is not None:
+        os.environ["KERAS_BACKEND"] = backend
+    try:
+        yield
+    finally:
+        if backend is not None:
+            del os.environ["KERAS_BACKEND"]
 
 
 def _run_keras(model: Any, graph: Graph, inputs: Mapping[str, Reals]) -> list[Reals]:
