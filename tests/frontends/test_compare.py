@@ -77,6 +77,23 @@ def test_quantizers_that_onnx_does_not_know_are_said_so():
     assert all(c.vectors == 0 and "Quant (QONNX)" in c.detail for c in checks)
 
 
+def test_where_both_have_no_number_there_is_nothing_to_tell():
+    source = model([node("Log", "x", "h"), node("Relu", "h", "y")], {"x": ["N", 3]})
+    graph = read_model(source)
+    inputs = {graph.inputs[0].name: np.asarray([[1.0, 0.0, 2.0], [-1.0, 3.0, 0.5]])}
+    with np.errstate(invalid="ignore", divide="ignore"):
+        checks = compare_with_source(source, graph, inputs)
+    assert checks[0].vectors == 2
+    assert checks[0].worst < 1e-12
+    nodes = [dataclasses.replace(n, op=dataclasses.replace(n.op, name="exp"))
+             if n.op.kind == "function" else n for n in graph.nodes]  # fmt: skip
+    with (
+        np.errstate(invalid="ignore", divide="ignore"),
+        pytest.raises(VerificationError, match="differs from its source"),
+    ):
+        compare_with_source(source, graph.with_nodes(nodes), inputs)
+
+
 @pytest.mark.skipif(importlib.util.find_spec("keras") is None, reason="needs Keras")
 @pytest.mark.skipif(importlib.util.find_spec("hgq") is not None, reason="needs HGQ2 to be absent")
 def test_a_keras_file_of_a_package_that_is_not_installed():

@@ -110,10 +110,11 @@ def _compare(
                 supported=f"{np.shape(theirs)}, from {method}",
                 remedy="this is a defect of Gatewright: please report the model",
             )
-        distance = np.abs(ours - np.reshape(theirs, ours.shape).astype(np.float64))
-        if not (distance <= bound + TINY).all():
-            beyond = np.nan_to_num(distance - bound, nan=np.inf, posinf=np.inf)
-            index = np.unravel_index(int(np.argmax(beyond)), distance.shape)
+        distance = _distance(ours, np.reshape(theirs, ours.shape).astype(np.float64))
+        far = ~(distance <= bound + TINY)
+        if far.any():
+            over = np.where(far, distance - np.where(far, bound, 0.0), -np.inf)
+            index = np.unravel_index(int(np.argmax(over)), distance.shape)
             raise VerificationError(
                 "the imported model differs from its source",
                 place=graph.source,
@@ -122,9 +123,19 @@ def _compare(
                 supported=f"at most {bound[index]:.3g}, what rounding can explain",
                 remedy="this is a defect of Gatewright: please report the model",
             )
-        worst = max(worst, float(distance.max(initial=0)))
-        share = max(share, float((distance / np.maximum(bound, TINY)).max(initial=0)))
+        known = np.isfinite(distance)
+        worst = max(worst, float(distance.max(initial=0, where=known)))
+        part = np.where(known, distance, 0.0) / np.maximum(bound, TINY)
+        share = max(share, float(part.max(initial=0)))
     return SourceCheck(method, count, worst, share)
+
+
+def _distance(ours: Reals, theirs: Reals) -> Reals:
+    """Return how far answers are apart: nothing where both are infinite alike or no number."""
+    same = (ours == theirs) | (np.isnan(ours) & np.isnan(theirs))
+    with np.errstate(invalid="ignore"):
+        distance = np.abs(ours - theirs)
+    return np.where(same, 0.0, np.where(np.isnan(distance), np.inf, distance))
 
 
 def _runners(model: Any) -> list[tuple[str, Run, float]]:
