@@ -382,6 +382,19 @@ def _a_backend() -> Iterator[None]:
 
 
 def _run_keras(model: Any, graph: Graph, inputs: Mapping[str, Reals]) -> list[Reals]:
-    arrays = [inputs[i.name].astype(np.float32) for i in graph.inputs]
-    answers = model.predict(arrays if len(arrays) > 1 else arrays[0], verbose=0)
-    return list(answers) if isinstance(answers, list | tuple) else [answers]
+    """Run a live Keras model, whose inputs and outputs may be mappings by name."""
+    arrays = {i.name: inputs[i.name].astype(np.float32) for i in graph.inputs}
+    form = getattr(model, "_inputs_struct", None)
+    given: Any = list(arrays.values()) if len(arrays) > 1 else next(iter(arrays.values()))
+    try:
+        if isinstance(form, dict):
+            given = {key: arrays[tensor.name] for key, tensor in form.items()}
+        answers = model.predict(given, verbose=0)
+        if isinstance(answers, dict):
+            answers = [answers[output.name] for output in graph.outputs]
+    except (KeyError, AttributeError, TypeError, ValueError, RuntimeError) as error:
+        raise _CannotRunError(f"it cannot run the model: {type(error).__name__}") from None
+    found = list(answers) if isinstance(answers, list | tuple) else [answers]
+    if len(found) != len(graph.outputs):
+        raise _CannotRunError(f"it gives {len(found)} results for {len(graph.outputs)} outputs")
+    return found

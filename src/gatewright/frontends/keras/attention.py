@@ -83,6 +83,11 @@ def _attention(
     form = AttentionForm.of(len(query.shape) + 1, axes)
     causal, window = _flag(site, "use_causal_mask"), site.attributes["sliding_window"]
     mask = None
+    if window is not None and (type(window) is not int or window < 1):
+        raise site.unsupported(
+            "a sliding window is no count", "sliding_window", repr(window)[:80], "from 1, or null",
+            "correct the layer",
+        )  # fmt: skip
     if causal or window is not None:
         if len(query.shape) != 2 or len(axes) != 1:
             raise site.unsupported(

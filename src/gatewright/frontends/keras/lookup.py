@@ -9,6 +9,7 @@ from gatewright.frontends.keras.attributes import REQUIRED, Table
 from gatewright.frontends.keras.dense import LORA
 from gatewright.frontends.keras.handler import Handler, Site, Value
 from gatewright.frontends.recipes.reductions import one_hot, positions
+from gatewright.frontends.recipes.windows import check_elements
 from gatewright.ops import Embedding, Gather, ReduceMax, Reshape, Sum
 
 
@@ -53,6 +54,7 @@ def _repeat(site: Site) -> Value:
     n, x = _count(site, "n"), site.input
     if len(x.shape) != 1:
         raise ModelError("a RepeatVector takes features alone", place=site.place, found=x.shape)
+    check_elements((n, *x.shape))
     row = site.emit(Reshape((1, *x.shape)), x, suffix="row")
     return site.emit(Gather.of(np.zeros(n, np.int64), 0), row)
 

@@ -233,7 +233,9 @@ class ConfigReader:
             rows = [entry[3] if len(entry) > 3 else None for entry in entries]
         for row in rows:
             for key, value in row.items() if isinstance(row, Mapping) else ():
-                if value is not None and not (key == "training" and value is False):
+                # A call of a model of several inputs holds a mask for each: no mask at all.
+                blank = isinstance(value, list) and value and not any(v is not None for v in value)
+                if value is not None and not blank and not (key == "training" and value is False):
                     options[str(key)] = self._argument(value, layer, refs)
         return Call(tuple(refs), tuple(arguments), options)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from gatewright.base import ModelError
 from gatewright.frontends.keras.activations import LAYERS, activate, chain
 from gatewright.frontends.keras.attributes import REQUIRED, Table
 from gatewright.frontends.keras.handler import Handler, Site, Value
@@ -38,6 +39,8 @@ def _prelu(site: Site) -> Value:
 
 
 def _softmax(site: Site) -> Value:
+    if not site.inputs:
+        raise ModelError("a Softmax layer takes one tensor", place=site.place, found="none")
     axis, value = site.attributes["axis"], site.inputs[0]
     rank, mask = len(value.shape), site.options.get("mask")
     many = axis if isinstance(axis, list | tuple) else [axis]

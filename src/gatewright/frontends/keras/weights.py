@@ -15,6 +15,9 @@ UNUSED = ("i_decay_speed", "cost_beta", "cost_ebops")
 """Variables of HGQ2 that act in training only; the first is often infinite."""
 
 
+PYTHON_NAMES = {"GroupQueryAttention": "GroupedQueryAttention"}
+"""Classes that Keras exports under another name than their own, which groups are named by."""
+
 OLD_ROOT = "_layer_checkpoint_dependencies"
 """What Keras 2.12 and 2.13 wrote in place of `layers`."""
 
@@ -161,11 +164,7 @@ def check_finite(names: tuple[str, ...], arrays: list[Array], place: Place) -> l
     return arrays
 
 
-OTHER_NAMES = {"GroupQueryAttention": "GroupedQueryAttention"}
-"""Classes that Keras exports under another name; groups follow the class's own."""
-
-
 def group_name(class_name: str) -> str:
     """Return the group that `.keras` files use for a class: its name in snake case."""
-    name = re.sub(r"\W+", "", OTHER_NAMES.get(class_name, class_name))
+    name = re.sub(r"\W+", "", PYTHON_NAMES.get(class_name, class_name))
     return re.sub(r"(?<=.)(?=[A-Z][a-z])|(?<=[a-z])(?=[A-Z])", "_", name).lower()

@@ -187,6 +187,8 @@ def unsqueeze(call: Call) -> Operand:
     x = call.value(0, "data")
     rank = x.rank + len(axes)
     new = {call.sample_axis(a, rank) for a in axes}
+    if len(new) != len(axes):
+        raise call.unsupported("an Unsqueeze names an axis twice", found=axes)
     lengths = iter(x.shape)
     return _reshaped(call, x, tuple(1 if a in new else next(lengths) for a in range(rank - 1)))
 

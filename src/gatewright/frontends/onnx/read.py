@@ -158,18 +158,14 @@ def _read_node(
     _refuse_further_outputs(source, node, place, len(result))
 
 
-KEEPS_INTEGERS = frozenset(
-    ["Abs", "Add", "Clip", "Concat", "CumSum", "Dropout", "Expand", "Flatten", "Identity", "Max",
-     "Min", "Mul", "Neg", "ReduceMax", "ReduceMin", "ReduceSum", "Relu", "Reshape", "Sign", "Slice",
-     "Split", "Squeeze", "Sub", "Sum", "Tile", "Transpose", "Trilu", "Unsqueeze"]
-)  # fmt: skip
-"""Operators that give integers where they get integers."""
+OWN_TYPE = frozenset(["Cast", "CastLike", "DequantizeLinear", "Gather", "OneHot", "Where"])
+"""Operators that may give real numbers where they get integers; their handlers know."""
 
 
 def _typed(call: Call, result: Sequence[Operand]) -> Sequence[Operand]:
     """Mark the results of operators on integers as integers: a division would mean another."""
     computed = [o for o in call.operands if isinstance(o, Value)]
-    if call.node.op_type not in KEEPS_INTEGERS or not computed:
+    if call.node.op_type in OWN_TYPE or call.node.domain not in ("", "ai.onnx") or not computed:
         return result
     if not all(value.integer for value in computed):
         return result

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from math import prod
 
 import numpy as np
 
-from gatewright.frontends.onnx.call import Call
+from gatewright.frontends.onnx.call import MAX_ELEMENTS, Call
 from gatewright.frontends.onnx.elementwise import check_ranks
 from gatewright.frontends.onnx.linear import moved
 from gatewright.frontends.onnx.operand import BATCH, Const, Operand, Value
@@ -47,6 +48,11 @@ def reduce(how: str) -> Callable[[Call], Operand]:
         x = call.value(0, "data")
         if axes is None and nothing:
             return x
+        if x.integer and how == "mean":
+            raise call.unsupported(
+                f"{call.node.op_type} of integers cuts fractions off", supported="real numbers",
+                remedy="cast to float before it",
+            )  # fmt: skip
         given = tuple(range(x.rank)) if axes is None else axes
         if call.builder.fixed_batch and keep:
             given = tuple(a for a in given if call.axis(a, x.rank) != 0)
@@ -115,7 +121,20 @@ def constant_of_shape(call: Call) -> Const:
 def span(call: Call) -> Const:
     """Return the numbers from start to limit."""
     start, limit, step = (call.const(i, n).array for i, n in enumerate(("start", "limit", "delta")))
-    return Const(np.arange(start.item(), limit.item(), step.item(), dtype=start.dtype))
+    if start.size != 1 or limit.size != 1 or step.size != 1 or not step.item():
+        raise call.unsupported("a Range is malformed", found=(start, limit, step))
+    first, last, each = start.item(), limit.item(), step.item()
+    _check_size(call, (max(int((last - first) / each), 0),))
+    return Const(np.arange(first, last, each, dtype=start.dtype))
+
+
+def _check_size(call: Call, lengths: Sequence[int]) -> None:
+    """Refuse lengths that are negative, or too many numbers, before memory is asked for them."""
+    if min(lengths, default=0) < 0 or prod(lengths) > MAX_ELEMENTS:
+        raise call.unsupported(
+            f"{call.node.op_type} gives a tensor that is impossible, or too large",
+            found=f"shape {tuple(lengths)}", supported=f"up to {MAX_ELEMENTS} numbers",
+        )  # fmt: skip
 
 
 def expand(call: Call) -> Operand:
@@ -124,6 +143,7 @@ def expand(call: Call) -> Operand:
     if isinstance(x, Const):
         if BATCH in target:
             raise call.unsupported("a constant is repeated along the batch", found="Expand")
+        _check_size(call, target)
         return moved(x, lambda a: np.broadcast_to(a, np.broadcast_shapes(a.shape, target)).copy())
     x = call.value(0, "input")
     lengths = (1,) * (x.rank - len(target)) + target
@@ -140,6 +160,8 @@ def tile(call: Call) -> Operand:
     """Repeat a tensor along its axes."""
     x, repeats = call.operand(0, "input"), call.whole_numbers(1, "repeats")
     if isinstance(x, Const):
+        _check_size(call, repeats)
+        _check_size(call, (prod(x.shape), prod(repeats)))
         return moved(x, lambda a: np.tile(a, repeats))
     x = call.value(0, "input")
     if len(repeats) != x.rank or repeats[0] != 1 or min(repeats) < 1:
@@ -150,6 +172,8 @@ def tile(call: Call) -> Operand:
 
 
 def _repeated(call: Call, x: Value, repeats: Sequence[int]) -> Value:
+    _check_size(call, repeats)
+    _check_size(call, (prod(x.shape), prod(repeats)))
     for axis, times in enumerate(repeats):
         if times != 1:
             places = np.tile(np.arange(x.shape[axis]), times)
@@ -169,6 +193,8 @@ def split(call: Call) -> list[Operand]:
         count = call.attributes.integer("num_outputs", count)
     at = call.axis(axis, rank) if isinstance(x, Const) else call.sample_axis(axis, rank)
     n = x.shape[at] if isinstance(x, Const) else call.value(0, "input").shape[at]
+    if not 0 < count <= n:
+        raise call.unsupported("a Split makes empty parts", found=f"{n} into {count}")
     each = -(-n // count)
     if sizes is None and call.opset < 18 and n % count:
         raise call.unsupported("a Split makes unequal parts", found=f"{n} into {count}")

@@ -111,8 +111,11 @@ def where(call: Call) -> Operand:
         return Const(np.where(*arrays))
     condition, a, b = values(call, "condition", "X", "Y")
     found = call.emit(Where(), condition, a, b)
-    both = [o for o in call.operands[1:] if isinstance(o, Value)]
-    return whole(found) if both and all(v.integer for v in both) else found
+    integer = (
+        o.integer if isinstance(o, Value) else isinstance(o, Const) and o.array.dtype.kind in "iub"
+        for o in call.operands[1:]
+    )  # fmt: skip
+    return whole(found) if all(integer) else found
 
 
 def unary(op: Op) -> Callable[[Call], Operand]:
@@ -147,7 +150,8 @@ def sort_top(call: Call) -> list[Operand]:
     if call.opset >= 11:
         call.attributes.flag("sorted", True)
     x = call.value(0, "X")
-    k = call.attributes.integer("k", 0) if call.opset < 10 else call.whole_numbers(1, "K")[0]
+    given = (call.attributes.integer("k", 0),) if call.opset < 10 else call.whole_numbers(1, "K")
+    k = given[0] if len(given) == 1 else 0
     at = call.sample_axis(axis, x.rank)
     if not 0 < k <= x.shape[at]:
         raise call.unsupported(
@@ -171,9 +175,9 @@ def one_hot_vectors(call: Call) -> Operand:
         raise call.unsupported("a OneHot is malformed", found=f"depth {depth}, {pair.shape}")
     found = one_hot(call, x, depth, call.sample_axis(axis, x.rank + 1), wraps=call.opset >= 11)
     off, on = (float(v) for v in pair)
-    if (off, on) == (0.0, 1.0):
-        return found
-    return call.emit(Affine(np.asarray(on - off), np.asarray(off)), found, suffix="values")
+    if (off, on) != (0.0, 1.0):
+        found = call.emit(Affine(np.asarray(on - off), np.asarray(off)), found, suffix="values")
+    return replace(found, integer=call.const(2, "values").array.dtype.kind in "iub")
 
 
 def gather(call: Call) -> Operand:
@@ -212,12 +216,19 @@ def _rows(call: Call, data: Const, x: Value, axis: int) -> Value:
     table = data.reals().reshape(data.shape[0], -1)
     found = _looked_up(call, table, x)
     shape = (*x.shape, *data.shape[1:])
-    return call.emit(Reshape(shape), found) if shape != found.shape else found
+    found = call.emit(Reshape(shape), found) if shape != found.shape else found
+    return replace(found, integer=data.scale is None and data.array.dtype.kind in "iub")
 
 
 def _looked_up(call: Call, table: np.ndarray, x: Value) -> Value:
-    """Look rows up from 0 on; negative numbers, which count from the end, are not rows here."""
-    return call.emit(Embedding(table), positions(call, x, len(table)), suffix="rows")
+    """Look rows up; negative numbers count from the end, since opset 11."""
+    if call.opset < 11:
+        return call.emit(Embedding(table), positions(call, x, len(table)), suffix="rows")
+    # From -n to n - 1: rows of two tables, one behind the other.
+    places = positions(call, x, len(table), True)
+    up = Affine(np.asarray(1.0), np.asarray(float(len(table))))
+    places = call.emit(up, places, suffix="from_end")
+    return call.emit(Embedding(np.concatenate([table, table])), places, suffix="rows")
 
 
 def _computed(call: Call, x: Value, places: Value, axis: int) -> Value:

@@ -165,6 +165,7 @@ def transposed_convolution(
                 "a transposed convolution's padding leaves nothing of its result",
                 found=f"{cuts[axis]} taken off {whole}",
             )
+        check_elements((whole + (k - 1) * d,))
         check_elements((whole - sum(cuts[axis]), *x.shape[:axis], *x.shape[axis + 1 :]))
         at = np.arange(cuts[axis][0] - (k - 1) * d, whole - cuts[axis][1])
         inside = (at % s == 0) & (at >= 0) & (at < n * s)

@@ -167,6 +167,9 @@ def adaptive_pool(call: Emitter[T], x: T, sizes: Sequence[int], kind: str) -> T:
             found=f"{tuple(sizes)} windows on an input of shape {x.shape}",
             supported="a number from 1 for each spatial axis",
         )
+    check_elements((*sizes, x.shape[-1]))
+    for n, m in zip(spatial, sizes, strict=True):
+        check_elements((m, n // m + 2))  # of positions
     average = kind != "max"
     if average:
         x = call.emit(Pad((0,) * (rank + 1), (*(1,) * rank, 0)), x, suffix="zero")

@@ -8,6 +8,7 @@ import numpy as np
 
 from gatewright.base import ModelError
 from gatewright.frontends.recipes.emitter import Emitter, Tensor
+from gatewright.frontends.recipes.windows import check_elements
 from gatewright.num import Overflow, Rounding
 from gatewright.ops import (
     Absolute,
@@ -115,6 +116,7 @@ def positions(to: Emitter[T], x: T, count: int, negative: bool = False) -> T:
 
 def one_hot(to: Emitter[T], x: T, depth: int, axis: int, wraps: bool = False) -> T:
     """Return vectors of 0 with a 1 at the position, along a new axis; zeros where there is none."""
+    check_elements((*x.shape, depth))
     whole = Quantize.to(True, depth.bit_length() + 2, 0, Rounding.TRN_ZERO, Overflow.SAT)
     found = to.emit(OneHot(depth, wraps), to.emit(whole, x, suffix="whole"))
     rank = len(found.shape)

@@ -137,6 +137,7 @@ def positions(
         scale: new by old length where it is given; else that of the lengths.
         kind: type of the arithmetic.
     """
+    check_elements((size, length))  # of the matrix that is made of them
     i: Reals = np.arange(size).astype(kind)
     factor = kind(size / length if scale is None else scale)
     half = kind(0.5)

@@ -84,7 +84,12 @@ class Axis:
 
     @property
     def taps(self) -> Ints:
-        """Return the position of each element of each window (count, kernel); < 0 is padding."""
+        """Return the position of each element of each window (count, kernel); < 0 is padding.
+
+        Raises:
+            UnsupportedError: there are more than a circuit can hold.
+        """
+        check_elements((self.count, self.kernel))
         starts = np.arange(self.count)[:, None] * self.stride - self.before
         return np.asarray(starts + np.arange(self.kernel) * self.dilation, np.int64)
 

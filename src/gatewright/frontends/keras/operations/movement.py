@@ -10,18 +10,20 @@ import numpy as np
 
 from gatewright.base import ModelError
 from gatewright.frontends.keras.attributes import REQUIRED, Table
-from gatewright.frontends.keras.handler import Handler, Site, Value
+from gatewright.frontends.keras.handler import MOST_ELEMENTS, Handler, Site, Value
 from gatewright.frontends.keras.operations.operands import (
     argument,
     array,
     as_values,
     axes_of,
     axis_of,
+    for_sample,
+    integers,
     like,
     tensor,
 )
 from gatewright.frontends.recipes.reductions import positions
-from gatewright.ir import Op
+from gatewright.ir import Op, Reals
 from gatewright.ops import Concatenate, Gather, Reshape, Slice, Take, Transpose
 
 
@@ -72,7 +74,8 @@ def _kind(part: Any) -> str:
 
 
 def _ends(part: Mapping[str, Any]) -> list[Any]:
-    settings = part.get("config") or {}
+    settings = part.get("config")
+    settings = settings if isinstance(settings, Mapping) else {"start": settings or None}
     return [settings.get(name) for name in ("start", "stop", "step")]
 
 
@@ -100,7 +103,13 @@ def _no_key(site: Site, key: object, supported: str) -> Exception:
 
 
 def _reshape(site: Site) -> Value:
-    x, wanted = tensor(site), list(site.attributes["newshape"])
+    x, given = tensor(site), site.attributes["newshape"]
+    wanted = list(given) if isinstance(given, list | tuple) else [given]
+    if not all(v is None or (isinstance(v, int) and abs(v) < 1 << 40) for v in wanted):
+        raise site.unsupported(
+            "a reshape's lengths are no whole numbers", "newshape", repr(given)[:100],
+            "whole numbers", "correct the call",
+        )  # fmt: skip
     total, rest = math.prod(x.shape), wanted[1:]
     known = math.prod(n for n in rest if n != -1)
     first_is_batch = wanted[:1] in ([-1], [None]) and (-1 not in rest or wanted[0] is None)
@@ -119,7 +128,8 @@ def _reshape(site: Site) -> Value:
 def _transpose(site: Site) -> Value:
     x, axes = tensor(site), site.attributes["axes"]
     rank = len(x.shape) + 1
-    order = list(range(rank))[::-1] if axes is None else [a % rank for a in axes]
+    given = list(range(rank))[::-1] if axes is None else integers(site, "axes")
+    order = [a % rank if -rank <= a < rank else -1 for a in given]
     if sorted(order) != list(range(rank)) or order[0] != 0:
         raise site.unsupported(
             "a transposition moves the batch", "axes", axes, "permutations that keep axis 0",
@@ -158,7 +168,12 @@ def _tensors(site: Site, name: str) -> list[Value]:
     found = list(given) if isinstance(given, list) else [given]
     if not any(isinstance(v, Value) for v in found):
         raise site.unsupported("no tensor is joined", name, repr(given)[:100], "tensors", "")
-    return as_values(site, [v if isinstance(v, Value) else array(site, v, name)[0] for v in found])
+    parts: list[Value | Reals] = []
+    rank = max(len(v.shape) for v in found if isinstance(v, Value))
+    for v in found:
+        known = v if isinstance(v, Value) else for_sample(site, array(site, v, name), rank, name)
+        parts.append(known)
+    return as_values(site, parts)
 
 
 def _concatenate(site: Site) -> Value:
@@ -181,14 +196,27 @@ def _gathered(site: Site, places: Callable[[int], Sequence[int]], axis: int) -> 
 
 def _repeat(site: Site) -> Value:
     axis = axis_of(site, len(tensor(site).shape))
-    repeats = site.attributes["repeats"]
+    repeats = integers(site, "repeats")
+    n = tensor(site).shape[axis]
+    if len(repeats) not in (1, n) or min(repeats) < 0 or max(repeats) > MOST_ELEMENTS:
+        raise site.unsupported(
+            "a repetition does not fit its tensor", "repeats", repr(repeats)[:100],
+            f"a count, or {n}", "correct the call",
+        )  # fmt: skip
     return _gathered(site, lambda n: np.repeat(np.arange(n), repeats).tolist(), axis)
 
 
 def _tile(site: Site) -> Value:
     value = tensor(site)
-    given = site.attributes["repeats"]
-    repeats = list(given) if isinstance(given, list | tuple) else [given]
+    repeats = given = integers(site, "repeats")
+    if min(repeats, default=1) < 1 or max(repeats, default=1) > MOST_ELEMENTS:
+        raise site.unsupported(
+            "a repetition is no count",
+            "repeats",
+            given,
+            f"1 to {MOST_ELEMENTS}",
+            "correct the call",
+        )
     repeats = [1] * (len(value.shape) + 1 - len(repeats)) + repeats
     if len(repeats) != len(value.shape) + 1 or repeats[0] != 1:
         raise site.unsupported(
@@ -210,7 +238,7 @@ def _flip(site: Site) -> Value:
 
 def _roll(site: Site) -> Value:
     axis, shift = axis_of(site, len(tensor(site).shape)), site.attributes["shift"]
-    if not isinstance(shift, int):
+    if not isinstance(shift, int) or abs(shift) > 1 << 40:
         raise site.unsupported("a shift is no number", "shift", shift, "an integer", "shift twice")
     return _gathered(site, lambda n: np.roll(np.arange(n), shift).tolist(), axis)
 
@@ -223,7 +251,10 @@ def _split(site: Site) -> list[Value]:
     if isinstance(cuts, int) and (cuts < 1 or n % cuts):
         raise ModelError("a tensor cannot be cut into equal parts", place=site.place,
                          found=f"{n} into {cuts}")  # fmt: skip
-    parts = np.split(np.arange(n), cuts)
+    if isinstance(cuts, int):
+        parts = np.split(np.arange(n), cuts)
+    else:
+        parts = np.split(np.arange(n), integers(site, "indices_or_sections"))
     if not all(len(part) for part in parts):
         raise ModelError("a part of a tensor is empty", place=site.place, found=cuts)
     return [move(site, Gather.of(part, axis), x) for part in parts]

@@ -124,6 +124,22 @@ def as_values(site: Site, operands: list[Value | Reals]) -> list[Value]:
     return [v if isinstance(v, Value) else constant(site, first, v) for v in operands]
 
 
+def integers(site: Site, name: str) -> list[int]:
+    """Return an attribute that is a whole number, or a list of them, as a list.
+
+    Raises:
+        UnsupportedError: it is something else.
+    """
+    given = site.attributes[name]
+    listed = list(given) if isinstance(given, list | tuple) else [given]
+    if not all(isinstance(v, int) and not isinstance(v, bool) for v in listed):
+        raise site.unsupported(
+            "an argument is no whole number, nor a list of them", name, repr(given)[:100],
+            "whole numbers", "correct the call",
+        )  # fmt: skip
+    return listed
+
+
 def axis_of(site: Site, rank: int, name: str = "axis", value: Any = ...) -> int:
     """Return an axis of the sample; `rank` counts the sample's axes.
 

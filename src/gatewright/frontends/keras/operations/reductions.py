@@ -73,6 +73,11 @@ def _top_k(site: Site) -> list[Value]:
 def _one_hot(site: Site) -> Value:
     x, depth = tensor(site), site.attributes["num_classes"]
     axis = axis_of(site, len(x.shape) + 1)
+    if type(depth) is not int or depth < 1:
+        raise site.unsupported(
+            "a number of classes is no count", "num_classes", repr(depth)[:80], "from 1",
+            "correct the call",
+        )  # fmt: skip
     return one_hot(site, x, depth, axis)
 
 
