@@ -5,7 +5,7 @@
     python scripts/train_networks.py residual  # jets as sequences, a 1-D residual CNN
 
 Each takes a minute or two, and writes `tests/data/models/NAME.npz`: the state dict as plain arrays,
-64 samples of the test part with their classes, the score. The result depends on the seed and, in
+256 samples of the test part with their classes, the score. The result depends on the seed and, in
 the last digits, on the version of PyTorch.
 """
 
@@ -25,7 +25,7 @@ sys.path.insert(0, str(ROOT))
 from tests.models.torch_networks import ResidualTagger, VisionTransformer  # noqa: E402
 
 SHARED = ROOT.parent / "shared" / "data"
-KEPT = 64
+KEPT = 256
 
 Arrays = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -13,6 +14,9 @@ SHARED = TESTS.parents[1] / "shared"
 
 # Circuits, models and the like that several tests of a folder use stand beside them.
 sys.path += [str(TESTS), *(str(f) for f in sorted(TESTS.iterdir()) if f.is_dir())]
+
+# Keras takes TensorFlow where nothing is said; the tests run it on PyTorch.
+os.environ.setdefault("KERAS_BACKEND", "torch")
 
 # Derandomized: a test that passes on one machine passes on the next, and xdist runs agree.
 settings.register_profile("steady", derandomize=True, deadline=None, print_blob=True)

@@ -53,6 +53,23 @@ def test_wide_tables_take_select_levels():
     assert critical_path(m, narrow, luts=0).terms["mux"] == 5
 
 
+def test_copies_of_an_instance_have_arrivals_of_their_own():
+    inner, (p, q) = start(2, 10, "inner")
+    inner.output("y", [inner.add(p, q), p])
+    m, (a, b, c, d) = start(4, 7)
+    late = m.add(m.add(c, d), c)
+    feeds = np.asarray([[a, b], [late, a], [a, b], [a, late]])
+    m.output("y", m.instances_of(inner, feeds).ravel().tolist())
+    alone, (e, f, g, h) = start(4, 7)
+    outer = alone.add(alone.add(g, h), g)
+    found = [alone.instance(inner, {"x": each}, f"u{i}")["y"] for i, each in
+             enumerate([[e, f], [outer, e], [e, f], [e, outer]])]  # fmt: skip
+    alone.output("y", [s for each in found for s in each])
+    path = critical_path(m, MODEL, luts=0)
+    assert path == critical_path(alone, MODEL, luts=0)
+    assert path.terms["carry"] == 3
+
+
 def test_paths_go_through_instances():
     inner, (p, q) = start(2, 8, "inner")
     inner.output("y", [inner.add(p, q), p])
@@ -63,6 +80,20 @@ def test_paths_go_through_instances():
     path = critical_path(m, MODEL, luts=0)
     assert path.terms["carry"] == 2
     assert path.terms["carry_bit"] == 9 + 10
+
+
+def test_copies_side_by_side_each_have_their_own_arrivals():
+    inner, (p, q) = start(2, 8, "inner")
+    inner.output("y", [p, inner.sub(p, q)])
+    m, (a, b, c) = start(3, 8)
+    early = m.wrap(m.add(a, b), Fixed(True, 8, 0))
+    found = m.instances_of(inner, np.asarray([[a, b], [early, c]]), "u")
+    m.output("y", [m.add(found[0, 1], found[0, 0]), m.add(found[1, 1], c)])
+    path = critical_path(m, MODEL, luts=0)
+    assert path.terms["carry"] == 3
+    m.outputs.clear()
+    m.output("y", [m.add(found[0, 1], found[0, 0]), m.add(found[1, 0], c)])
+    assert critical_path(m, MODEL, luts=0).terms["carry"] == 2
 
 
 def test_the_slowest_path_may_lie_inside_an_instance():

@@ -224,10 +224,7 @@ def test_rows_and_a_sum_over_them_are_proven(period):
     )  # fmt: skip
     graph = Graph("sets", (Input("x", (6, 3), kind),), nodes, (Output("y", "o"),))
     module, sources = emitted(graph, period)
-    rows = [f for f, text in sources.items() if len(re.findall(r"^module ", text, re.M)) == 1]
-    kernel = next(
-        f[:-2] for f in rows if len(re.findall(rf"^  {f[:-2]} ", sources["phi.v"], re.M)) == 6
-    )
+    (kernel,) = re.findall(r"for \(i = 0; i < 6; i = i \+ 1\).*\n +(\w+) ", sources["phi.v"])
     found = prove(graph, module, sources, {})
     assert [p.status for p in found] == ["proven"] * 4, [p.detail for p in found]
     assert found[0].cones == 30

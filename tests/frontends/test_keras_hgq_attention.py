@@ -80,3 +80,16 @@ def test_refusals(tmp_path, layer, key, value, text):
         read_keras(changed(tmp_path, layer, key, value))
     assert text in str(error.value)
     assert f"layer '{layer}'" in str(error.value)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", MODELS)
+def test_particle_transformer_in_simulated_rtl(name, shared_data):
+    """Compile fully parallel; netlist, emulator and RTL agree with the model on every vector."""
+    import gatewright as gw
+
+    inputs, _ = answers(f"{name}_answers")
+    x = inputs["input_layer"].astype(np.float32)
+    design = gw.compile(shared_data / "models" / MODELS[name], calibration=x)
+    assert design.interval == 1
+    assert {check.status for check in design.verify().checks} == {"exact"}

@@ -287,9 +287,10 @@ THREE = {name: np.ones(3, F) for name in "gbmv"}
 TALL = np.ones((4, 2), F)
 
 OTHER = {
-    "two activations": (model([node("MatMul", "x x", "y")], {"x": (4,)}), "two activations"),
-    "elu": (single("Elu", [4], alpha=0.5), "another alpha"),
-    "selu": (single("Selu", [4], alpha=1.5), "other constants"),
+    "two activations": (
+        model([node("MatMul", "x x", "y")], {"x": (4,)}),
+        "joins the batch with another axis",
+    ),
     "cast": (single("Cast", [4], to=TensorProto.INT8), "a Cast changes numbers"),
     "half": (single("Cast", [4], to=TensorProto.FLOAT16), "a Cast changes numbers"),
     "division by zero": (single("Div", [4], {"c": np.zeros(4, F)}), "division by zero"),
@@ -297,7 +298,7 @@ OTHER = {
     "softmax": (single("Softmax", [3, 4, 2], opset=11, axis=2), "joins axes with the batch"),
     "matrix": (single("MatMul", [4], {"w": np.ones((3, 2), F)}), "does not fit its input"),
     "bias": (single("Gemm", [4], {"w": TALL, "b": np.ones(3, F)}), "does not fit its matrix"),
-    "normalisation": (single("BatchNormalization", [4], THREE), "does not fit its input"),
+    "normalisation": (single("BatchNormalization", [4], THREE), "do not fit its input"),
     "training": (single("BatchNormalization", [4], ONES, training_mode=1), "training"),
     "computed shape": (model([node("Reshape", "x x", "y")], {"x": (4,)}), "a computed input 1"),
     "constants": (

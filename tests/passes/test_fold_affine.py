@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gatewright.ir import Graph, Input, Node, Output, run_real
-from gatewright.ops import Affine, Dense, Relu
+from gatewright.ops import Affine, Dense, DivideConstant, GroupedDense, Relu, Reshape
 from gatewright.passes.graph.fold_affine import fold_affine
 
 
@@ -116,3 +116,28 @@ def test_identity_is_dropped_also_at_the_output():
     assert kinds(folded) == ["relu"]
     assert folded.outputs[0].value == "n0"
     assert kinds(fold_affine(chain(one))) == []
+
+
+def test_a_normalisation_behind_groups_folds_into_their_matrices():
+    rng = np.random.default_rng(9)
+    groups = GroupedDense.of(rng.normal(size=(2, 3, 2)), rng.normal(size=(2, 2)))
+    flat = Reshape((5, 4))
+    graph = chain(groups, flat, affine(rng, 4), affine(rng), shape=(5, 2, 3))
+    folded = fold_affine(graph)
+    assert kinds(folded) == ["grouped_dense", "reshape"]
+    assert folded.nodes[-1].name == "n3"
+    check_same(graph, folded)
+    for other in (
+        chain(groups, flat, affine(rng, 5, 1), shape=(5, 2, 3)),  # changes along the positions
+        chain(groups, Reshape((10, 2)), affine(rng, 2), shape=(5, 2, 3)),  # joins nothing
+        chain(groups, flat, affine(rng, 4), shape=(5, 2, 3), outputs=("n1",)),  # read elsewhere
+    ):
+        assert kinds(fold_affine(other)) == kinds(other)
+
+
+def test_a_quotient_becomes_a_factor_and_folds():
+    rng = np.random.default_rng(10)
+    graph = chain(dense(rng, 3, 4), DivideConstant.of(3))
+    folded = fold_affine(graph)
+    assert kinds(folded) == ["dense"]
+    check_same(graph, folded)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from netlists import Netlist
@@ -10,6 +12,8 @@ from gatewright.base import OptionError
 from gatewright.hw import Kind, Module, Simulator, Table, check
 from gatewright.num import Fixed, Intervals
 from gatewright.passes.netlist import Clock, DelayModel, cell_delay, modules, pipeline
+from gatewright.passes.netlist.pipeline import least_latency
+from gatewright.passes.netlist.split_products import split_products
 
 # Fixed constants: what a recalibration of a device changes is not tested here.
 MODEL = DelayModel(0.30, 0.46, 0.008, 0.12, 0.20, "for tests")
@@ -235,16 +239,48 @@ def test_valid_is_reset_and_data_are_not():
 
 
 @pytest.mark.parametrize(
-    ("make", "what", "needs"),
+    ("low", "high"),
     [
-        (lambda m, a, b: m.add(a, b), "add of 41 bits", 0.46 + 0.008 * 41 + 0.2),
-        (lambda m, a, b: m.mul(a, b), "mul of 60 bits", 5 * (0.46 + 0.008 * 30) + 0.2),
+        ([0, 0], [2**16 - 1, 2**9 - 1]),
+        ([-(2**15), -(2**8)], [2**15 - 1, 2**8 - 1]),
+        ([-(2**15), 0], [2**15 - 1, 2**3 - 1]),
+        ([-3, -(2**20)], [100, 5]),
     ],
 )
-def test_a_clock_that_no_cell_meets_wrong(make, what, needs):
+@pytest.mark.parametrize("square", [False, True])
+def test_a_product_longer_than_the_period_is_cut(low, high, square):
+    inner = Module("product")
+    a, b = inner.input("x", Intervals.of(low, high, [3, -1]))
+    inner.output("y", [inner.mul(a, a if square else b), inner.mul(inner.shift(a, 2), b)])
+    m = Module("top")
+    (valid,) = m.input("valid_in", Intervals.of([0], [1], 0))
+    first = m.instance(inner, {"x": m.input("x", Intervals.of(low, high, [3, -1]))}, "u")["y"]
+    m.output("valid_out", [valid])
+    m.output("y", first)
+    whole = behaves_the_same(m, 20.0)
+    assert whole.latency == 0
+    for period in (2.0, 1.1):
+        built = behaves_the_same(m, period)
+        fits(built, period)
+        assert [built.range(s) for s in built.outputs["y"]] == [m.range(s) for s in first]
+        assert least_latency(m, Clock(period, MODEL)) == built.latency
+    assert built.latency > 0  # at the last, shortest period
+
+
+def test_a_product_for_a_dsp_block_stays_whole():
+    m = Module("block")
+    a, b = m.input("x", Intervals.of([0, 0], [2**17 - 1, 2**17 - 1], 0))
+    m.output("y", [m.mul(a, b, blocks=1)])
+    clock = Clock(1.3, replace(MODEL, dsp=1.0))
+    assert split_products(m, clock) is m
+    assert list(pipeline(m, clock).kind).count(Kind.MUL) == 1
+
+
+def test_a_clock_that_no_cell_meets_wrong():
+    what, needs = "add of 41 bits", 0.46 + 0.008 * 41 + 0.2
     m = Module("fast", origin="layer 'dense'")
     a, b = m.input("x", Intervals.of([0, 0], [2**40 - 1, 2**20 - 1], 0))
-    m.output("y", [make(m, a, b)])
+    m.output("y", [m.add(a, b)])
     with pytest.raises(OptionError) as error:
         pipeline(m, Clock(needs - 0.001, MODEL))
     assert str(error.value) == (
@@ -255,6 +291,22 @@ def test_a_clock_that_no_cell_meets_wrong(make, what, needs):
         "  remedy:    choose a slower clock, or narrower numbers in this layer"
     )
     assert pipeline(m, Clock(needs, MODEL)).latency == 0
+
+
+def test_a_clock_that_the_size_of_the_design_forbids_wrong():
+    m = Module("large", origin="layer 'lstm'")
+    (a,) = m.input("x", Intervals.of([0], [127], 0))
+    m.output("y", [m.table(a, Table.of("t", np.arange(128)))])
+    with pytest.raises(OptionError) as error:
+        pipeline(m, Clock(5.0, replace(MODEL, register=4.7)))
+    assert str(error.value) == (
+        "the clock is too fast for this circuit\n"
+        "  at:        layer 'lstm'\n"
+        "  found:     200 MHz; table of 7 bits needs 5.12 ns, 4.70 ns of them for a register and "
+        "the nets of a design this large\n"
+        "  supported: up to 195 MHz (estimated)\n"
+        "  remedy:    choose a slower clock, or a smaller design: coarser formats, a reuse factor"
+    )
 
 
 def test_a_loop_that_no_register_may_cut_wrong():

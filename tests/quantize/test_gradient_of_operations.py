@@ -7,10 +7,10 @@ import pytest
 from test_every_operation import MADE_LATER, case_of, drawn, real_op
 
 from gatewright.ir import Op
-from gatewright.ops import OPERATIONS, Compare, Quantize, Sign
+from gatewright.ops import OPERATIONS, Argmax, Compare, Quantize, Sign
 from gatewright.quantize.gradient import _differences
 
-STEPS = (*MADE_LATER, Compare, Quantize, Sign)
+STEPS = (*MADE_LATER, Argmax, Compare, Quantize, Sign)
 """Their gradients pass through steps."""
 
 OWN = [k for k in OPERATIONS if k.pullback is not Op.pullback and k not in STEPS]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from gatewright.hw import NONE, Kind, Module
+from gatewright.hw import NONE, Instance, Kind, Module
 from gatewright.passes.netlist import DelayModel, cell_delay, growth
 from gatewright.passes.netlist.bits import Bits
 
@@ -111,6 +111,15 @@ class _Search:
             self.known[key] = self._settle(m, inputs)
         return self.known[key]
 
+    def _settle_copies(self, instance: Instance, feeds: list[_Arrival]) -> _Settled:
+        """Settle the copies that stand side by side; their outputs follow each other."""
+        size = len(feeds) // instance.count
+        copies = [tuple(feeds[i * size : (i + 1) * size]) for i in range(instance.count)]
+        settled = [self.settle(instance.module, given) for given in copies]
+        slowest = max(settled, key=lambda s: s.worst.time)
+        outputs = [o for s in settled for o in s.outputs]
+        return _Settled(outputs, slowest.worst, slowest.where)
+
     def _settle(self, m: Module, inputs: tuple[_Arrival, ...]) -> _Settled:
         size, bits = len(m), self.bits.setdefault(id(m), Bits(m))
         time, before = [0.0] * size, [NONE] * size
@@ -123,7 +132,7 @@ class _Search:
                 number, index = m.imm[s] >> 32, m.imm[s] & 0xFFFFFFFF
                 if number not in used:
                     feeds = [self._trace(m, o, before, given) for o in m.instances[number].inputs]
-                    used[number] = self.settle(m.instances[number].module, tuple(feeds))
+                    used[number] = self._settle_copies(m.instances[number], feeds)
                 given[s] = used[number].outputs[index]
             elif kind not in (Kind.REG, Kind.CONST):
                 # What cannot change settles at once.

@@ -1,7 +1,8 @@
 """Ports that are passed on whole: a vector goes from one port to the next and is not taken apart.
 
 An element of an input port, or of an instance's output, has a place: bits of that port's vector.
-Elements of a port that are neighbouring places, bit for bit, are written as those bits.
+Elements of a port that are neighbouring places, bit for bit, are written as those bits. The copies
+of an instance have their outputs side by side in one vector.
 """
 
 from __future__ import annotations
@@ -9,14 +10,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+
+from gatewright.emit.loops import Loop, Places, find_loop
 from gatewright.emit.nets import Nets
 from gatewright.hw import Kind, Module
+from gatewright.hw.bulk import instance_rows, values
+from gatewright.num import Ints
 
 INSTANCE = int(Kind.INSTANCE)
 Key = tuple[int, str]
 """The vector of a port: the instance's number (-1 for the module's own inputs) and the port."""
 Feed = tuple[int, int, int]
 """What an element of a port takes: a signal, bits of it to drop, bits to take."""
+Elements = tuple[Ints, Ints, Ints]
+"""The same of many elements, as arrays."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +38,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Element:
-    """An output element of a module: its port, place, width and sign there."""
+    """An output element of an instance: its port, place in the port's vector, width and sign."""
 
     port: str
     low: int
@@ -38,27 +46,69 @@ class Element:
     signed: bool
 
 
-def layout(child: Module) -> list[Element]:
-    """Return the output elements of a module, port after port."""
-    elements = []
-    for port, signals in child.outputs.items():
-        low = 0
-        for s in signals:
-            elements.append(Element(port, low, child.width(s), child.lo[s] < 0))
-            low += child.width(s)
-    return elements
+@dataclass(frozen=True, eq=False)
+class Outputs:
+    """The output elements of a module, port after port.
+
+    Attributes:
+        ports: their names.
+        port: number of each element's port.
+        low: its lowest bit there.
+        width, signed: its own.
+        size: bits of each port.
+    """
+
+    ports: list[str]
+    port: Ints
+    low: Ints
+    width: Ints
+    signed: np.ndarray
+    size: Ints
+
+    @classmethod
+    def of(cls, child: Module) -> Outputs:
+        """Lay out the outputs of a module."""
+        kinds = child.intervals(child.output_signals)
+        counts = [len(signals) for signals in child.outputs.values()]
+        port = np.repeat(np.arange(len(counts)), counts)
+        width = kinds.width
+        size = np.bincount(port, width, len(counts)).astype(np.int64)
+        low = np.cumsum(width) - width - (np.cumsum(size) - size)[port]
+        return cls(list(child.outputs), port, low, width, kinds.signed, size)
 
 
-def instance_feeds(m: Module, number: int) -> dict[str, list[Feed]]:
-    """Return what feeds each input port of an instance; elements without bits take nothing."""
+@dataclass(frozen=True, eq=False)
+class PortFeeds:
+    """What feeds an input port of an instance; elements without bits take nothing.
+
+    Attributes:
+        signals: (copies, elements).
+        drop: bits of each to drop, likewise.
+        width: bits of the element, (elements,).
+    """
+
+    signals: Ints
+    drop: Ints
+    width: Ints
+
+    @property
+    def flat(self) -> Elements:
+        """All elements, copy after copy."""
+        width = np.broadcast_to(self.width, self.signals.shape)
+        return self.signals.ravel(), self.drop.ravel(), width.ravel()
+
+
+def instance_feeds(m: Module, number: int) -> dict[str, PortFeeds]:
+    """Return what feeds each input port of an instance."""
     instance, at, feeds = m.instances[number], 0, {}
-    child = instance.module
+    child, outers = instance.module, instance.feeds
+    frac = values(m.frac)
     for port, signals in child.inputs.items():
-        outers = instance.inputs[at : at + len(signals)]
+        kinds = child.intervals(signals)
+        taken = kinds.width > 0
+        outer = outers[:, at : at + len(signals)][:, taken]
         at += len(signals)
-        pairs = zip(outers, signals, strict=True)
-        triples = ((o, m.frac[o] - child.frac[i], child.width(i)) for o, i in pairs)
-        feeds[port] = [triple for triple in triples if triple[2]]
+        feeds[port] = PortFeeds(outer, frac[outer] - kinds.frac[taken], kinds.width[taken])
     return feeds
 
 
@@ -71,85 +121,118 @@ class Buses:
         nets: its nets.
         live: mask of the rows that an output depends on.
         layouts: output elements of each module that it uses, by `id`.
-        place: vector and lowest bit of a row that is an element of one.
+        keys: the vectors that elements lie in.
+        place: for each row the number of its vector in `keys`, or -1, and its lowest bit there.
         needed: mask of the rows that are read one by one.
+        loops: how the copies of an instance are written, by its number.
         vector: net of each vector that is declared.
     """
 
     module: Module
     nets: Nets
     live: bytearray
-    layouts: dict[int, list[Element]] = field(default_factory=dict)
-    place: dict[int, tuple[Key, int]] = field(default_factory=dict)
+    layouts: dict[int, Outputs] = field(default_factory=dict)
+    keys: list[Key] = field(default_factory=list)
+    place: Places = field(init=False)
     needed: bytearray = field(init=False)
+    loops: dict[int, Loop] = field(default_factory=dict)
     vector: dict[Key, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        m = self.module
+        m, width = self.module, np.asarray(self.nets.width, np.int64)
+        self.place = Places.none(width, values(m.lo) < 0)
         for port, signals in m.inputs.items():
-            low = 0
-            for s in signals:
-                self.place[s] = ((-1, port), low)
-                low += self.nets.width[s]
-        for instance in m.instances:
-            if id(instance.module) not in self.layouts:
-                self.layouts[id(instance.module)] = layout(instance.module)
-        instances = [s for s, kind in enumerate(m.kind) if kind == INSTANCE and self.live[s]]
-        for s in instances:
-            number, element = self.element(s)
-            if element.width == self.nets.width[s]:
-                self.place[s] = ((number, element.port), element.low)
+            rows = np.asarray(signals, np.int64)
+            own = width[rows]
+            self._put(rows, len(self.keys), np.cumsum(own) - own)
+            self.keys.append((-1, port))
+        live = np.frombuffer(self.live, np.uint8) if self.live else np.zeros(0, np.uint8)
         self.needed = bytearray(len(m))
-        self._mark(sorted({m.imm[s] >> 32 for s in instances}))
+        used = []
+        for number, rows in enumerate(instance_rows(m)):
+            alive = rows[live[rows] != 0]
+            if alive.size:
+                self._enter(number, alive)
+                used.append(number)
+        self._mark(used)
+
+    def _put(self, rows: Ints, key: Ints | int, low: Ints) -> None:
+        self.place.key[rows], self.place.low[rows] = key, low
+
+    def outputs(self, number: int) -> Outputs:
+        """Return the output elements of an instance's module."""
+        child = self.module.instances[number].module
+        if id(child) not in self.layouts:
+            self.layouts[id(child)] = Outputs.of(child)
+        return self.layouts[id(child)]
+
+    def _enter(self, number: int, rows: Ints) -> None:
+        """Note the places of an instance's outputs that are as wide as their rows."""
+        outputs = self.outputs(number)
+        copy, index = np.divmod(values(self.module.imm)[rows] & 0xFFFFFFFF, len(outputs.port))
+        port = outputs.port[index]
+        low = outputs.low[index] + copy * outputs.size[port]
+        whole = outputs.width[index] == self.place.width[rows]
+        self._put(rows[whole], len(self.keys) + port[whole], low[whole])
+        self.keys += [(number, name) for name in outputs.ports]
 
     def element(self, s: int) -> tuple[int, Element]:
         """Return the instance's number and the output element that a row stands for."""
         number, index = self.module.imm[s] >> 32, self.module.imm[s] & 0xFFFFFFFF
-        return number, self.layouts[id(self.module.instances[number].module)][index]
+        outputs = self.outputs(number)
+        copy, i = divmod(index, len(outputs.port))
+        port = int(outputs.port[i])
+        low = int(outputs.low[i] + copy * outputs.size[port])
+        return number, Element(
+            outputs.ports[port], low, int(outputs.width[i]), bool(outputs.signed[i])
+        )
 
     def _mark(self, instances: Iterable[int]) -> None:
         """Find the rows that are read one by one."""
-        m, needed, live = self.module, self.needed, self.live
-        for s, (a, b, c) in enumerate(zip(m.a, m.b, m.c, strict=True)):
-            if live[s]:
-                for operand in (a, b, c):
-                    if operand >= 0:
-                        needed[operand] = 1
+        m = self.module
+        if not len(m):
+            return
+        needed, live = np.frombuffer(self.needed, np.uint8), np.frombuffer(self.live, np.uint8)
+        for column in (m.a, m.b, m.c):
+            read = values(column)[live != 0]
+            needed[read[read >= 0]] = 1
         ports = [self.output_feeds(signals) for signals in m.outputs.values()]
         for number in instances:
-            ports += instance_feeds(m, number).values()
-        for feeds in ports:
-            for piece in self.pieces(feeds):
+            feeds = instance_feeds(m, number)
+            if m.instances[number].count > 1:
+                loop = self.loops[number] = find_loop(self.place, feeds)
+                feeds = {port: each for port, each in feeds.items() if port not in loop.strips}
+            ports += [each.flat for each in feeds.values()]
+        for each in ports:
+            for piece in self.pieces(each):
                 if not isinstance(piece, Run):
                     needed[piece[0]] = 1
 
-    def output_feeds(self, signals: Sequence[int]) -> list[Feed]:
+    def output_feeds(self, signals: Sequence[int]) -> Elements:
         """Return what feeds an output port of the module."""
-        width = self.nets.width
-        return [(s, 0, width[s]) for s in signals if width[s]]
+        rows = np.asarray(signals, np.int64)
+        width = self.place.width[rows]
+        return rows[width > 0], np.zeros(int((width > 0).sum()), np.int64), width[width > 0]
 
-    def pieces(self, feeds: Sequence[Feed]) -> list[Feed | Run]:
+    def pieces(self, feeds: Elements) -> list[Feed | Run]:
         """Split a port into runs of two or more elements that lie in one vector, and the rest."""
-        pieces: list[Feed | Run] = []
-        at = 0
-        while at < len(feeds):
-            run, count = self._run(feeds, at)
-            pieces.append(run if count > 1 else feeds[at])
-            at += count
-        return pieces
+        s, drop, width = feeds
+        if not s.size:
+            return []
+        key, low = self.place.key[s], self.place.low[s]
+        whole = (drop == 0) & (width == self.place.width[s]) & (key >= 0)
+        joins = whole[1:] & whole[:-1] & (key[1:] == key[:-1]) & (low[1:] == (low + width)[:-1])
+        first = np.flatnonzero(np.concatenate([[True], ~joins]))
+        ends = np.append(first[1:], len(s))
+        total = np.concatenate([[0], np.cumsum(width)])
+        return [
+            Run(self.keys[key[i]], int(low[i]), int(total[j] - total[i]))
+            if j - i > 1
+            else (int(s[i]), int(drop[i]), int(width[i]))
+            for i, j in zip(first.tolist(), ends.tolist(), strict=True)
+        ]
 
-    def _run(self, feeds: Sequence[Feed], at: int) -> tuple[Run, int]:
-        """Return the longest run from an element on, and its number of elements, at least 1."""
-        key, first = self.place.get(feeds[at][0], ((-2, ""), 0))
-        low, count = first, 0
-        while at + count < len(feeds):
-            s, drop, width = feeds[at + count]
-            if drop or width != self.nets.width[s] or self.place.get(s) != (key, low):
-                break
-            low, count = low + width, count + 1
-        return Run(key, first, low - first), max(count, 1)
-
-    def parts(self, feeds: Sequence[Feed]) -> list[str]:
+    def parts(self, feeds: Elements) -> list[str]:
         """Return the expressions that make up a port, lowest first."""
         return [
             self.nets.part(self.vector[piece.key], piece.low, piece.width)

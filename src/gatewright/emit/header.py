@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import groupby
 from textwrap import wrap
+
+import numpy as np
 
 from gatewright._version import __version__
 from gatewright.hw import Module
@@ -45,7 +46,7 @@ def header_lines(module: Module, name: str) -> list[str]:
     rows = [("direction", "port", "bits", "elements")]
     for direction, ports in (("input", module.inputs), ("output", module.outputs)):
         for port, signals in ports.items():
-            bits = sum(module.width(s) for s in signals)
+            bits = int(module.intervals(signals).width.sum())
             rows.append((direction, port, str(bits), elements_text(module, signals)))
     widths = [max(len(row[i]) for row in rows) for i in range(3)]
     for row in rows:
@@ -56,15 +57,18 @@ def header_lines(module: Module, name: str) -> list[str]:
 
 def elements_text(module: Module, signals: Sequence[int]) -> str:
     """Return the formats of a port's elements, runs of one format together."""
-    kinds = [(module.lo[s] < 0, module.width(s), module.frac[s]) for s in signals]
+    if not signals:
+        return "none"
+    types = module.intervals(signals)
+    kinds = np.stack([types.signed, types.width, types.frac], axis=1).astype(np.int64)
+    breaks = np.flatnonzero((kinds[1:] != kinds[:-1]).any(1)) + 1
     runs, start = [], 0
-    for (signed, width, frac), group in groupby(kinds):
-        end = start + sum(1 for _ in group)
+    for end, (signed, width, frac) in zip(
+        [*breaks.tolist(), len(kinds)], kinds[[0, *breaks]].tolist(), strict=True
+    ):
         text = f"{'' if signed else 'u'}fixed<{width},{width - frac}>" if width else "zero"
         runs.append((start, end, text))
         start = end
-    if not runs:
-        return "none"
     if len(runs) == 1:
         return f"{start} x {runs[0][2]}"
     return ", ".join(

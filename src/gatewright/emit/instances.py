@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from gatewright.base import identifier
 from gatewright.emit.buses import instance_feeds
+from gatewright.emit.loops import Loop, Strip
 from gatewright.emit.nets import literal, vector
 from gatewright.emit.ports import concatenation
 from gatewright.emit.scope import Scope
@@ -17,6 +19,7 @@ class Instances:
 
     scope: Scope
     written: dict[int, str] = field(default_factory=dict)
+    genvars: list[str] = field(default_factory=list)
 
     def row(self, s: int) -> None:
         """Write an INSTANCE row: its instance before its first row, then the element's wire."""
@@ -37,12 +40,12 @@ class Instances:
 
     def _element_name(self, number: int, s: int) -> str:
         """Return the name of an output element: like the port's vector, with the index behind."""
-        m, index = self.scope.module, self.scope.module.imm[s] & 0xFFFFFFFF
-        for port, signals in m.instances[number].module.outputs.items():
-            if index < len(signals):
-                return f"{port}_of_{self.written[number]}_{index}"
-            index -= len(signals)
-        raise AssertionError("an instance output has no port")
+        outputs = self.scope.buses.outputs(number)
+        index = self.scope.module.imm[s] & 0xFFFFFFFF
+        copy, i = divmod(index, len(outputs.port))
+        port = int(outputs.port[i])
+        i += copy * int((outputs.port == port).sum()) - int((outputs.port < port).sum())
+        return f"{outputs.ports[port]}_of_{self.written[number]}_{i}"
 
     def _write(self, number: int) -> str:
         """Write an instance; return its name."""
@@ -54,17 +57,87 @@ class Instances:
         scope.clock_pins.update(("clk", "rst") if pins else ())
         if scope.lines and scope.lines[-1]:
             scope.lines.append("")
+        if instance.count > 1:
+            return self._write_loop(number, own, pins)
         pins += self._inputs(number, own)
-        for port, signals in child.outputs.items():
-            width = sum(child.width(s) for s in signals)
-            if width:
-                name = scope.namer.name(f"{port}_of_{own}")
-                scope.buses.vector[number, port] = scope.vector(name, width)
-                scope.lines.append(f"  wire {vector(width)}{name};")
-                pins.append(f".{port}({name})")
+        for port, name, _ in self._outputs(number, own):
+            pins.append(f".{port}({name})")
         body = ",\n".join(f"    {pin}" for pin in pins)
         scope.lines += [f"  {scope.design.name[id(child)]} {own} (", body, "  );"]
         return own
+
+    def _outputs(self, number: int, own: str) -> list[tuple[str, str, int]]:
+        """Declare the vectors of the outputs; return port, vector and the bits of one copy."""
+        scope, instance, found = self.scope, self.scope.module.instances[number], []
+        outputs = scope.buses.outputs(number)
+        for port, size in zip(outputs.ports, outputs.size.tolist(), strict=True):
+            if size:
+                width = size * instance.count
+                name = scope.namer.name(f"{port}_of_{own}")
+                scope.buses.vector[number, port] = scope.vector(name, width)
+                scope.lines.append(f"  wire {vector(width)}{name};")
+                found.append((port, name, size))
+        return found
+
+    def _write_loop(self, number: int, own: str, pins: list[str]) -> str:
+        """Write copies of an instance in loops; return its name."""
+        scope, child = self.scope, self.scope.module.instances[number].module
+        loop = scope.buses.loops[number]
+        index = self._indices(len(loop.counts))
+        for port, feeds in instance_feeds(scope.module, number).items():
+            if not int(feeds.width.sum()):
+                continue  # known in every copy: the module has no such port
+            if port in loop.strips:
+                pins.append(f".{port}({self._strips(loop, loop.strips[port], index)})")
+            else:
+                name, size = scope.namer.name(f"{port}_to_{own}"), int(feeds.width.sum())
+                parts = scope.buses.parts(feeds.flat)
+                wide = vector(size * len(feeds.signals))
+                scope.lines += concatenation(f"  wire {wide}{name} = ", parts, ";")
+                pins.append(f".{port}({name}[{_sum(index, loop.side_by_side(size), 0)} +: {size}])")
+        for port, name, size in self._outputs(number, own):
+            pins.append(f".{port}({name}[{_sum(index, loop.side_by_side(size), 0)} +: {size}])")
+        margin = "  "
+        for i, count in zip(index, loop.counts, strict=True):
+            label = scope.namer.name(f"{own}_{i}")
+            scope.lines.append(
+                f"{margin}for ({i} = 0; {i} < {count}; {i} = {i} + 1) begin : {label}"
+            )
+            margin += "  "
+        body = ",\n".join(f"{margin}  {pin}" for pin in pins)
+        scope.lines += [f"{margin}{scope.design.name[id(child)]} {own} (", body, f"{margin});"]
+        for _ in index:
+            margin = margin[:-2]
+            scope.lines.append(f"{margin}end")
+        return own
+
+    def _indices(self, depth: int) -> list[str]:
+        """Return the variables of nested loops; all loops of a module share them."""
+        while len(self.genvars) < depth:
+            wanted = "ijkl"[len(self.genvars)]
+            self.genvars.append(self.scope.namer.name(wanted))
+            self.scope.lines.append(f"  genvar {self.genvars[-1]};")
+        return self.genvars[:depth]
+
+    def _strips(self, loop: Loop, strips: list[Strip], index: list[str]) -> str:
+        """Return the bits that a port takes in a copy, lowest last as Verilog has them."""
+        scope, pieces = self.scope, []
+        for strip in strips:
+            net = scope.buses.vector[scope.buses.keys[strip.key]]
+            scope.nets.read(net, loop.positions(strip), strip.width)
+            name = scope.nets.name[scope.nets.root[net]]
+            at = _sum(index, strip.steps, strip.low)
+            if strip.width == scope.nets.width[net] and not strip.above:
+                pieces.append(str(name))  # the whole vector, or a net that is none
+            elif strip.above:
+                sign = f"{name}[{_sum(index, strip.steps, strip.low + strip.width - 1)}]"
+                text = f"{{{strip.above}{{{sign}}}}}" if strip.signed else f"{strip.above}'d0"
+                pieces.append(f"{text}, {name}[{at} +: {strip.width}]")
+            else:
+                pieces.append(f"{name}[{at} +: {strip.width}]")
+        if len(pieces) == 1 and not strips[0].above:
+            return pieces[0]
+        return f"{{{', '.join(pieces[::-1])}}}"
 
     def _name(self, wanted: str) -> str:
         """Return an identifier that starts with `u_` and is no port of any module."""
@@ -79,12 +152,22 @@ class Instances:
         """Connect the input ports, each signal brought to the grid and width of its element."""
         scope, pins = self.scope, []
         for port, feeds in instance_feeds(scope.module, number).items():
-            parts = scope.buses.parts(feeds)
+            parts = scope.buses.parts(feeds.flat)
             if len(parts) == 1:
                 pins.append(f".{port}({parts[0]})")
             elif parts:
                 name = scope.namer.name(f"{port}_to_{own}")
-                width = sum(width for _, _, width in feeds)
+                width = int(feeds.width.sum())
                 scope.lines += concatenation(f"  wire {vector(width)}{name} = ", parts, ";")
                 pins.append(f".{port}({name})")
         return pins
+
+
+def _sum(index: Sequence[str], steps: Sequence[int], low: int) -> str:
+    """Return a bit's number: steps times loop variables, and where the first copy has it."""
+    terms = [
+        i if step == 1 else f"{step}*{i}" for i, step in zip(index, steps, strict=True) if step > 0
+    ]
+    terms += [str(low)] if low or not terms else []
+    below = [f"{-step}*{i}" for i, step in zip(index, steps, strict=True) if step < 0]
+    return " - ".join([" + ".join(terms), *below])

@@ -8,7 +8,11 @@ has exactly the width of its wire and no tool has to extend anything by its own 
 
 from __future__ import annotations
 
+import numpy as np
+
 from gatewright.hw import Kind, Module
+from gatewright.hw.bulk import values
+from gatewright.num import Intervals, Ints
 
 ALL = -1
 """Mask of the bits read where every bit is."""
@@ -48,14 +52,11 @@ class Nets:
 
     def __init__(self, module: Module) -> None:
         const = int(Kind.CONST)
-        self.width = [
-            hi.bit_length() if lo >= 0 else max(hi, -lo - 1).bit_length() + 1
-            for lo, hi in zip(module.lo, module.hi, strict=True)
-        ]
-        self.signed = [lo < 0 for lo in module.lo]
-        self.value = [
-            imm if kind == const else 0 for kind, imm in zip(module.kind, module.imm, strict=True)
-        ]
+        lo, kind = values(module.lo), values(module.kind)
+        kinds = Intervals(lo, values(module.hi), values(module.frac))
+        self.width: list[int] = kinds.width.tolist()
+        self.signed: list[bool] = kinds.signed.tolist()
+        self.value: list[int] = np.where(kind == const, values(module.imm), 0).tolist()
         self.name: list[str | None] = [None] * len(module)
         self.root = list(range(len(module)))
         self.used = [0] * len(module)
@@ -100,6 +101,13 @@ class Nets:
         if low < 0:
             pieces.append(f"{min(-low, width)}'d0")
         return pieces[0] if len(pieces) == 1 else f"{{{', '.join(pieces)}}}"
+
+    def read(self, s: int, low: Ints, width: int) -> None:
+        """Note that `width` bits of a net are read from each of some positions on."""
+        s = self.root[s]
+        bits = np.zeros(self.width[s], np.bool_)
+        bits[low[:, None] + np.arange(width)] = True
+        self.used[s] |= int.from_bytes(np.packbits(bits, bitorder="little").tobytes(), "little")
 
     def _above(self, s: int, name: str, count: int) -> str:
         """Return `count` bits from above the top of a net."""

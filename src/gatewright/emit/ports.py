@@ -14,7 +14,7 @@ def port_list(scope: Scope) -> list[str]:
     rows = ["input  wire clk", "input  wire rst"] if scope.clock else []
     for direction, ports in (("input ", scope.module.inputs), ("output", scope.module.outputs)):
         for port, signals in ports.items():
-            width = sum(nets.width[s] for s in signals)
+            width = int(scope.buses.place.width[signals].sum()) if signals else 0
             signed = len(signals) == 1 and nets.signed[signals[0]]
             if width:
                 rows.append(f"{direction} wire {vector(width, signed)}{port}")
@@ -25,21 +25,22 @@ def write_inputs(scope: Scope) -> None:
     """Unpack the input ports: a wire for each element that is read."""
     nets, needed, lines = scope.nets, scope.buses.needed, scope.lines
     for port, signals in scope.module.inputs.items():
-        width = sum(nets.width[s] for s in signals)
+        width = int(scope.buses.place.width[signals].sum()) if signals else 0
         if not width:
             continue
         if len(signals) == 1:
             nets.name[signals[0]] = port
+            scope.buses.vector[-1, port] = signals[0]
             continue
         whole = scope.buses.vector[-1, port] = scope.vector(port, width)
-        low = 0
         for i, s in enumerate(signals):
+            if not needed[s]:
+                continue
             own = nets.width[s]
-            if own and needed[s]:
+            if own:
                 name = nets.name[s] = scope.namer.name(f"{port}_{i}")
-                text = nets.part(whole, low, own)
+                text = nets.part(whole, int(scope.buses.place.low[s]), own)
                 lines.append(f"  wire {vector(own, nets.signed[s])}{name} = {text};")
-            low += own
         if lines and lines[-1]:
             lines.append("")
 
@@ -67,7 +68,8 @@ def concatenation(left: str, parts: list[str], right: str) -> list[str]:
 def write_unused(scope: Scope) -> None:
     """Name the bits that nothing reads in one place, so that lint still finds any other."""
     nets, m = scope.nets, scope.module
-    rows = [s for s in range(len(m)) if nets.used[s] != -1 and nets.name[s] is not None]
+    named = (s for s, name in enumerate(nets.name[: len(m)]) if name is not None)
+    rows = [s for s in named if nets.used[s] != -1]
     single = [s for signals in m.inputs.values() if len(signals) == 1 for s in signals]
     idle = [] if not scope.clock else [pin for pin in ("clk", "rst") if pin not in scope.clock_pins]
     bits = [b for s in sorted({*rows, *single}) + scope.vectors for b in nets.unused(s)]

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from gatewright.base import VerificationError
 from gatewright.emit.cells import truth
 from gatewright.emit.header import safe
 from gatewright.emit.nets import literal, vector
 from gatewright.emit.scope import REG, Scope
 from gatewright.hw import NO_RESET, NONE
+from gatewright.hw.bulk import values
 
 
 def declare_registers(scope: Scope) -> list[int]:
     """Declare the live registers; return their rows."""
     m, nets, live = scope.module, scope.nets, scope.live
-    rows = [s for s, kind in enumerate(m.kind) if kind == REG and live[s] and nets.width[s]]
+    registers = np.flatnonzero(values(m.kind) == REG).tolist()
+    rows = [s for s in registers if live[s] and nets.width[s]]
     for s in rows:
         if m.a[s] == NONE:
             raise VerificationError(

@@ -6,12 +6,15 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from gatewright.base import Namer, OptionError
 from gatewright.base.names import RESERVED
 from gatewright.emit.buses import Buses
 from gatewright.emit.header import safe
 from gatewright.emit.nets import Nets
 from gatewright.hw import Kind, Module
+from gatewright.hw.bulk import distinct, is_structure, values
 
 CONST, INPUT, REG = int(Kind.CONST), int(Kind.INPUT), int(Kind.REG)
 SHIFT, INSTANCE = int(Kind.SHIFT), int(Kind.INSTANCE)
@@ -83,14 +86,18 @@ class Scope:
 
 def live_rows(m: Module) -> bytearray:
     """Return a mask of the rows that an output depends on, through registers and instances."""
+    if is_structure(m, REG):
+        return _live_rows_of_structure(m)
     live, called = bytearray(len(m)), bytearray(len(m.instances))
     a, b, c, kind = m.a, m.b, m.c, m.kind
-    todo = m.output_signals
+    todo = list(dict.fromkeys(m.output_signals))
     while todo:
         s = todo.pop()
         if s < 0 or live[s]:  # NONE is negative
             continue
         live[s] = 1
+        if kind[s] == INPUT:
+            continue
         if kind[s] == INSTANCE:
             number = m.imm[s] >> 32
             if not called[number]:  # once, not for each of its outputs
@@ -99,6 +106,23 @@ def live_rows(m: Module) -> bytearray:
         else:
             todo += (a[s], b[s], c[s])
     return live
+
+
+def _live_rows_of_structure(m: Module) -> bytearray:
+    """Return the live rows of a module that only connects others, perhaps through registers."""
+    live, called = np.zeros(len(m), np.bool_), set[int]()
+    kind, imm, a, b = values(m.kind), values(m.imm), values(m.a), values(m.b)
+    todo = distinct(np.asarray(m.output_signals, np.int64), len(m))
+    while todo.size:
+        live[todo] = True
+        registers = todo[kind[todo] == REG]
+        found = [a[registers], b[registers][b[registers] >= 0]]
+        for number in set((imm[todo[kind[todo] == INSTANCE]] >> 32).tolist()) - called:
+            called.add(number)
+            found.append(values(m.instances[number].inputs))
+        reached = distinct(np.concatenate(found), len(m))
+        todo = reached[~live[reached]]
+    return bytearray(live.tobytes())
 
 
 def check_ports(m: Module) -> list[str]:
@@ -140,8 +164,11 @@ def name_rows(scope: Scope) -> None:
                 name[s] = namer.name(f"{port}_{i}")
     root, signed, a = nets.root, nets.signed, m.a
     free = not any(KEPT.fullmatch(port) for port in (*m.inputs, *m.outputs, scope.design.top))
-    for s, kind in enumerate(kinds):
-        if not live[s] or name[s] is not None or not width[s] or kind in elsewhere:
+    alive = np.frombuffer(live, np.uint8) != 0 if live else np.zeros(0, np.bool_)
+    rows = np.flatnonzero(alive & ~np.isin(values(kinds), elsewhere)).tolist()
+    for s in rows:
+        kind = kinds[s]
+        if name[s] is not None or not width[s]:
             continue
         if kind == SHIFT and width[s] == width[a[s]] and signed[s] == signed[a[s]]:
             root[s] = root[a[s]]

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from gatewright.base import identifier
 from gatewright.emit.header import safe
 from gatewright.emit.nets import Nets, literal, vector
 from gatewright.emit.scope import Scope
 from gatewright.hw import Kind, Table
+from gatewright.hw.bulk import values
 
 TABLE = int(Kind.TABLE)
 COLUMNS = 96
@@ -162,8 +165,8 @@ class Tables:
         m, nets, live = self.scope.module, self.scope.nets, self.scope.live
         used: dict[int, set[int]] = {}
         reach: dict[int, int] = {}
-        for s, kind in enumerate(m.kind):
-            if kind == TABLE and live[s] and nets.width[s]:
+        for s in np.flatnonzero(values(m.kind) == TABLE).tolist():
+            if live[s] and nets.width[s]:
                 number, column = divmod(m.imm[s], 1 << 20)
                 used.setdefault(number, set()).add(column)
                 reach[number] = max(reach.get(number, 0), nets.width[m.a[s]])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from gatewright.base import Namer
 from gatewright.emit.cells import RULES, place_of
 from gatewright.emit.header import header_lines
@@ -9,9 +11,10 @@ from gatewright.emit.instances import Instances
 from gatewright.emit.nets import vector
 from gatewright.emit.ports import port_list, write_inputs, write_outputs, write_unused
 from gatewright.emit.registers import declare_registers, write_registers
-from gatewright.emit.scope import INSTANCE, REG, Design, Scope, name_rows
+from gatewright.emit.scope import CONST, INPUT, INSTANCE, REG, Design, Scope, name_rows
 from gatewright.emit.tables import Tables
 from gatewright.hw import Kind, Module
+from gatewright.hw.bulk import instance_rows, values
 
 SILENT = frozenset({int(Kind.INPUT), REG})
 ADD, MUL, TABLE = int(Kind.ADD), int(Kind.MUL), int(Kind.TABLE)
@@ -93,7 +96,7 @@ def clocked_modules(modules: list[Module]) -> dict[int, bool]:
     for m in modules:
         for instance in m.instances:
             users.setdefault(id(instance.module), []).append(id(m))
-        if REG in m.kind:
+        if m.holds(Kind.REG):
             todo.append(id(m))
     while todo:
         key = todo.pop()
@@ -119,14 +122,26 @@ def module_text(scope: Scope) -> str:
     return "\n".join(lines)
 
 
+def rows_to_write(scope: Scope) -> list[int]:
+    """Return the live rows that get text: of an instance the first, and those read one by one."""
+    m = scope.module
+    if not len(m):
+        return []
+    kind, live = values(m.kind), np.frombuffer(scope.live, np.uint8) != 0
+    needed = np.frombuffer(scope.buses.needed, np.uint8) != 0
+    wanted = live & (kind != INPUT) & (kind != CONST) & ((kind != INSTANCE) | needed)
+    for rows in instance_rows(m):
+        wanted[rows[live[rows]][:1]] = True
+    return list(np.flatnonzero(wanted).tolist())
+
+
 def write_cells(scope: Scope, tables: Tables) -> None:
     """Write the cells without state, and the instances, in the module's order."""
-    m, nets, live, lines = scope.module, scope.nets, scope.live, scope.lines
+    m, nets, lines = scope.module, scope.nets, scope.lines
     name, width, signed = nets.name, nets.width, nets.signed
     instances = Instances(scope)
-    for s, kind in enumerate(m.kind):
-        if not live[s]:
-            continue
+    for s in rows_to_write(scope):
+        kind = m.kind[s]
         if kind == INSTANCE:
             instances.row(s)
             continue

@@ -43,7 +43,7 @@ def _of(module: Module, known: dict[int, str]) -> str:
         parts += [str(table.words.shape), table.words.tobytes(), table.frac.tobytes()]
     parts.append("instances")
     for instance in module.instances:
-        parts += [known[id(instance.module)], array("q", instance.inputs).tobytes()]
+        parts += [known[id(instance.module)], str(instance.count), instance.inputs.tobytes()]
     for ports in (module.inputs, module.outputs):
         parts.append("ports")
         for name, signals in ports.items():

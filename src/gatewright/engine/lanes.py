@@ -126,7 +126,7 @@ def _choose(
 ) -> list[int]:
     """Return the lane of each signal, readers first."""
     need = [0] * len(module)
-    fed = (s for instance in module.instances for s in instance.inputs)
+    fed = (s for instance in module.instances for s in dict.fromkeys(instance.inputs))
     for s in (*module.output_signals, *fed):
         need[root[s]] = ALL
     lane = [0] * len(module)

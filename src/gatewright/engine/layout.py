@@ -90,7 +90,7 @@ class Plan:
         parts: the functions, in order.
         slots: place in the frame of each signal that outlives its function.
         feeds: place in the frame of the inputs of each run's instance, by the run's part number.
-        results: place in the frame of each instance's outputs.
+        results: place in the frame of each instance's outputs, its copies one after the other.
         children: plans of the modules it uses, by identity.
         frame: bytes of the frame.
         depth: bytes of the frame and of those behind it.
@@ -150,7 +150,8 @@ class Plan:
                 self.feeds[position] = frame.take(extent(child.inputs), position)
                 for number in part.instances:
                     end = max(ends.get(number, position), position)
-                    self.results[number] = frame.take(extent(child.outputs), end)
+                    count = self.module.instances[number].count
+                    self.results[number] = frame.take(count * extent(child.outputs), end)
             else:
                 for unit in part.units:
                     if unit in part.live:
@@ -173,8 +174,11 @@ class Plan:
             return Place("in", offset, port.lane, signed)
         if kind == Kind.INSTANCE:
             number, index = divmod(imm, 1 << 32)
-            port, offset = self.child(number).output_places[index]
-            return Place("frame", self.results[number] + offset, port.lane, signed)
+            child = self.child(number)
+            copy, output = divmod(index, len(child.output_places))
+            port, offset = child.output_places[output]
+            offset += self.results[number] + copy * extent(child.outputs)
+            return Place("frame", offset, port.lane, signed)
         return Place("frame", self.slots[root], self.lanes.lane[root], signed)
 
 

@@ -141,8 +141,8 @@ def _count(plans: dict[int, Plan], top: Plan) -> int:
         counts[key] = 0
         for part in plan.parts:
             if isinstance(part, Run):
-                inside = counts[id(plan.module.instances[part.instances[0]].module)]
-                counts[key] += len(part.instances) * inside
+                uses = [plan.module.instances[number] for number in part.instances]
+                counts[key] += sum(use.count for use in uses) * counts[id(uses[0].module)]
             else:
                 counts[key] += len(part.units)
     return counts[id(top.module)]

@@ -6,15 +6,18 @@ instance together and calls its module. Where they lie together already, they st
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from gatewright.engine.layout import Place, Plan
+import numpy as np
+
+from gatewright.engine.layout import Place, Plan, extent
 from gatewright.engine.schedule import Run
 from gatewright.engine.tables import Tables
 from gatewright.engine.text import Text
 from gatewright.engine.writer import Shared
 from gatewright.hw import Kind
+from gatewright.num import Ints
 
 PARAMETERS = "ptr noalias %in, ptr noalias %out, ptr noalias %frame, ptr noalias %tab"
 ARGUMENTS = "ptr %in, ptr %out, ptr %frame, ptr %tab"
@@ -59,14 +62,62 @@ def _move(plan: Plan, tables: Tables, s: int, lane: int, frac: int, to: int) -> 
     return Move(plan.place(root), lane, shift, to)
 
 
-def feeding(plan: Plan, tables: Tables, number: int) -> list[Move]:
-    """Return how the inputs of an instance get to where its module reads them."""
-    instance, child = plan.module.instances[number], plan.child(number)
+@dataclass(frozen=True, eq=False)
+class Feeds:
+    """How the inputs of all copies in a run get to where their module reads them.
+
+    Attributes:
+        kinds: what movers do.
+        kind: which of `kinds` brings each input, (copies, inputs).
+        base, offset: where it lies, likewise.
+        to: where it goes, (inputs,).
+    """
+
+    kinds: list[MoveKind]
+    kind: Ints
+    base: Ints
+    offset: Ints
+    to: Ints
+
+    @property
+    def starts(self) -> Ints | None:
+        """Buffer and offset, (copies, 2), at which the inputs of each lie in order already."""
+        if not self.to.size or any(a != b or up for a, b, up, _ in self.kinds):
+            return None
+        first = self.offset - self.to
+        if (first != first[:, :1]).any() or (self.base != self.base[:, :1]).any():
+            return None
+        return np.stack([self.base[:, 0], first[:, 0]], axis=1)
+
+
+def feeding(plan: Plan, tables: Tables, numbers: Sequence[int]) -> Feeds:
+    """Return how the inputs of some instances of one module get to where it reads them."""
+    instances, child = [plan.module.instances[n] for n in numbers], plan.child(numbers[0])
+    outer = np.concatenate([instance.feeds for instance in instances])
     inner = [s for port in child.inputs for s in port.signals]
-    return [
-        _move(plan, tables, s, port.lane, instance.module.frac[i], to)
-        for s, i, (port, to) in zip(instance.inputs, inner, child.input_places, strict=True)
-    ]
+    ways = [(p.lane, child.module.frac[s]) for s, (p, _) in zip(inner, child.input_places,
+                                                               strict=True)]  # fmt: skip
+    kinds: dict[MoveKind, int] = {}
+    found = np.zeros((3, *outer.shape), np.int64)
+    for lane, frac in dict.fromkeys(ways):
+        columns = [i for i, way in enumerate(ways) if way == (lane, frac)]
+        signals, inverse = np.unique(outer[:, columns], return_inverse=True)
+        moves = [_move(plan, tables, s, lane, frac, 0) for s in signals.tolist()]
+        each = [(kinds.setdefault(m.kind, len(kinds)), BASES.index(m.place.base), m.place.offset)
+                for m in moves]  # fmt: skip
+        shape = (len(outer), len(columns))
+        for part, number in zip(found, np.asarray(each, np.int64).T, strict=True):
+            part[:, columns] = number[inverse.reshape(shape)]
+    to = np.asarray([to for _, to in child.input_places], np.int64)
+    return _sorted_kinds(Feeds(list(kinds), found[0], found[1], found[2], to))
+
+
+def _sorted_kinds(feeds: Feeds) -> Feeds:
+    """Return the same with the kinds in order, however they were met."""
+    kinds = sorted(feeds.kinds)
+    new = np.asarray([kinds.index(kind) for kind in feeds.kinds], np.int64)
+    kind = new[feeds.kind] if new.size else feeds.kind
+    return Feeds(kinds, kind, feeds.base, feeds.offset, feeds.to)
 
 
 def copies(plan: Plan, tables: Tables) -> list[Move]:
@@ -80,35 +131,30 @@ def copies(plan: Plan, tables: Tables) -> list[Move]:
     ]
 
 
-def _start(moves: list[Move]) -> tuple[int, int] | None:
-    """Return the buffer's number and the offset at which all lie in order already."""
-    starts = {(m.place.base, m.place.offset - m.to) for m in moves}
-    if len(starts) != 1 or not all(m.is_plain for m in moves):
-        return None
-    base, offset = next(iter(starts))
-    return BASES.index(base), offset
-
-
 def write_run(plan: Plan, shared: Shared, position: int) -> tuple[list[str], set[str]]:
     """Return the body of a run's function, and what it calls."""
     part = plan.parts[position]
     assert isinstance(part, Run)
     child, tables = plan.child(part.instances[0]), shared.tables
-    all_moves = [feeding(plan, tables, number) for number in part.instances]
-    results = [plan.results[number] for number in part.instances]
-    starts = [_start(moves) for moves in all_moves]
+    feeds, results = feeding(plan, tables, part.instances), _results(plan, part)
     callee = f"@m{child.number}"
     calls = {f"declare void {callee}(ptr, ptr, ptr, ptr)"}
-    rows: list[tuple[int, ...]] = []
-    if all(start is not None for start in starts):
-        found = [start for start in starts if start is not None]
-        rows += [(*start, result) for start, result in zip(found, results, strict=True)]
-        inside = _direct()
+    starts = feeds.starts
+    if starts is not None:
+        rows, inside = np.column_stack([starts, results]), _direct()
     else:
-        rows, inside = _gathered(shared, plan.feeds[position], all_moves, results, calls)
-    table = tables.integers([number for row in rows for number in row], 64)
-    columns = len(rows[0])
+        rows, inside = _gathered(shared, plan.feeds[position], feeds, results, calls)
+    table = tables.integers(rows.ravel().tolist(), 64)
+    columns = rows.shape[1]
     return _loop(table, columns, len(rows), inside, callee, plan.frame), calls
+
+
+def _results(plan: Plan, part: Run) -> Ints:
+    """Return where in the frame the outputs of each copy go."""
+    size = extent(plan.child(part.instances[0]).outputs)
+    copies = (np.arange(plan.module.instances[number].count) for number in part.instances)
+    places = [plan.results[n] + size * c for n, c in zip(part.instances, copies, strict=True)]
+    return np.concatenate(places).astype(np.int64)
 
 
 def _direct() -> list[str]:
@@ -124,17 +170,18 @@ def _direct() -> list[str]:
 
 
 def _gathered(
-    shared: Shared, feed: int, moves: list[list[Move]], results: list[int], calls: set[str]
-) -> tuple[list[tuple[int, ...]], list[str]]:
-    """Return a row for each instance (start and count of each kind's moves, result), and code."""
-    kinds = sorted({m.kind for each in moves for m in each})
-    rows: list[tuple[int, ...]] = []
-    for each, result in zip(moves, results, strict=True):
-        row: list[int] = []
-        for kind in kinds:
-            of_kind = [m for m in each if m.kind == kind]
-            row += [_rows(shared.tables, of_kind), len(of_kind)]
-        rows.append((*row, result))
+    shared: Shared, feed: int, feeds: Feeds, results: Ints, calls: set[str]
+) -> tuple[Ints, list[str]]:
+    """Return a row for each copy (start and count of each kind's moves, result), and code."""
+    kinds = feeds.kinds
+    moves = np.stack([feeds.base, feeds.offset, np.broadcast_to(feeds.to, feeds.base.shape)], -1)
+    rows = np.zeros((len(results), 2 * len(kinds) + 1), np.int64)
+    rows[:, -1] = results
+    for number in range(len(kinds)):
+        mine = feeds.kind == number
+        rows[:, 2 * number + 1] = mine.sum(1)
+        for row, own, chosen in zip(rows, moves, mine, strict=True):
+            row[2 * number] = _at(shared.tables, own[chosen])
     lines = [f"  %feed = getelementptr i8, ptr %frame, i64 {feed}"]
     for i, kind in enumerate(kinds):
         lines += [
@@ -152,7 +199,12 @@ def _gathered(
 def _rows(tables: Tables, moves: Iterable[Move]) -> int:
     """Return where the addresses of some moves lie, in order of where they go."""
     rows = [(BASES.index(m.place.base), m.place.offset, m.to) for m in moves]
-    return tables.integers([number for row in rows for number in row], 32) if rows else 0
+    return _at(tables, np.asarray(rows, np.int64))
+
+
+def _at(tables: Tables, rows: Ints) -> int:
+    """Return where rows of numbers lie that a mover reads."""
+    return tables.integers(rows.ravel().tolist(), 32) if rows.size else 0
 
 
 def _bases() -> list[str]:

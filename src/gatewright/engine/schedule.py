@@ -42,7 +42,7 @@ Part = Chunk | Run
 
 def feeds(lanes: Lanes, number: int) -> list[int]:
     """Return the signals that feed an instance, with shifts looked through."""
-    return [lanes.root[o] for o in lanes.module.instances[number].inputs]
+    return [lanes.root[o] for o in dict.fromkeys(lanes.module.instances[number].inputs)]
 
 
 def is_cell(kind: int) -> bool:

@@ -109,7 +109,7 @@ class Design:
     @property
     def is_folded(self) -> bool:
         """Whether multipliers are reused over several cycles."""
-        return any(Kind.REG in m.kind for m in modules(self.netlist))
+        return any(m.holds(Kind.REG) for m in modules(self.netlist))
 
     @cached_property
     def slowest_path(self) -> SlowPath:

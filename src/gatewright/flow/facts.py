@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -109,18 +110,29 @@ def _synthesis(design: Design) -> dict[str, Any] | None:
 
 
 def start_cycles(top: Module) -> dict[str, tuple[int, int]]:
-    """Return for each instanced module the cycle its first input arrives and that of its output."""
+    """Return for each instanced module the cycle its first input arrives and that of its output.
+
+    Of a module that is used several times, the first cycle of all and the last.
+    """
     time = [0] * len(top)
     found: dict[str, tuple[int, int]] = {}
+    arrives: dict[int, int] = {}
     for s, kind in enumerate(top.kind):
-        operands = [o for o in top.operands(s) if not top.is_constant(o) and o < s]
-        latest = max((time[o] for o in operands), default=0)
+        number = top.imm[s] >> 32 if kind == Kind.INSTANCE else NONE
+        if number not in arrives:
+            operands = [o for o in top.operands(s) if not top.is_constant(o) and o < s]
+            latest = max((time[o] for o in operands), default=0)
+            if number != NONE:
+                arrives[number] = latest
+        else:
+            latest = arrives[number]
         if kind == Kind.REG:
             time[s] = (time[top.a[s]] if top.a[s] not in (NONE,) and top.a[s] < s else 0) + 1
         elif kind == Kind.INSTANCE:
             child = top.instances[top.imm[s] >> 32].module
             time[s] = latest + child.latency
-            found.setdefault(child.name, (latest, time[s]))
+            first, last = found.get(child.name, (latest, time[s]))
+            found[child.name] = min(first, latest), max(last, time[s])
         else:
             time[s] = latest
     return found
@@ -132,24 +144,26 @@ def _layers(design: Design) -> list[dict[str, Any]]:
     spans = start_cycles(design.module)
     groups = group_nodes(design.graph, design.planned.plans)
     operations = {g.layer: [node.op.kind for node in g.nodes] for g in groups if not g.is_wiring}
+    uses = Counter(i.module for i in design.module.instances)
     synthesised = design.synthesis
     rows = []
-    for module in dict.fromkeys(i.module for i in design.module.instances):
-        estimate = total_resources(module)
+    for module, times in uses.items():
+        estimate = total_resources(module) * times
         begin, end = spans.get(module.name, (0, 0))
         row: dict[str, Any] = {
             "layer": module.origin, "module": module.name, "note": module.note,
             "operations": operations.get(module.origin, []),
             "begin": begin, "end": end, "latency": module.latency, "interval": module.interval,
+            "instances": times,
             "estimate": {"lut": round(estimate.lut), "ff": estimate.ff, "dsp": estimate.dsp},
         }  # fmt: skip
         if synthesised and module.name in synthesised.modules:
             counts = synthesised.inclusive(module.name)
             row["synthesised"] = {
-                "lut": counts.lut_sites,
-                "ff": counts.ff,
-                "dsp": counts.dsp,
-                "bram": counts.bram,
+                "lut": counts.lut_sites * times,
+                "ff": counts.ff * times,
+                "dsp": counts.dsp * times,
+                "bram": counts.bram * times,
             }
         rows.append(row)
     glue, _ = own[design.module.name]

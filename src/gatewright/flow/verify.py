@@ -167,7 +167,7 @@ def check_netlist(netlist: Module, inputs: Codes, wanted: Codes) -> Check:
     start = time.perf_counter()
     count = len(next(iter(wanted.values())))
     method = "interpreter of cells, before registers"
-    if any(Kind.REG in m.kind for m in modules(netlist)):
+    if any(m.holds(Kind.REG) for m in modules(netlist)):
         return _timed(_check_state_machine(netlist, inputs, wanted), start)
     got: dict[str, list[Ints]] = {port: [] for port in wanted}
     for first in range(0, count, 4096):

@@ -7,7 +7,10 @@ How far a framework's floats may be from the graph's meaning is bounded operatio
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable, Mapping, Sequence
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +26,9 @@ if TYPE_CHECKING:
 
 TINY = 1e-300
 """Below what float64 resolves."""
+
+BACKENDS = ("tensorflow", "torch", "jax")
+"""Of Keras 3, in the order in which they are looked for."""
 
 SAMPLES = 256
 """Samples that are compared at most."""
@@ -119,9 +125,12 @@ def _runners(model: Any) -> list[tuple[str, Run, float]]:
     if suffix in (".keras", ".h5", ".hdf5"):
         return [("Keras (float32)", _run_keras_file, FLOAT32)]
     if suffix == ".pt2" or is_torch(model):
+        from gatewright.frontends.torch.run import roundings
+
+        more = roundings(model)
         return [
-            ("PyTorch, ATen operations (float64)", _run_torch("run_float64"), FLOAT64),
-            ("PyTorch (float32)", _run_torch("run_module"), FLOAT32),
+            ("PyTorch, ATen operations (float64)", _run_torch("run_float64"), more * FLOAT64),
+            ("PyTorch (float32)", _run_torch("run_module"), more * FLOAT32),
         ]
     if hasattr(model, "predict") and hasattr(model, "get_config"):
         return [("Keras (float32)", _run_keras, FLOAT32)]
@@ -147,7 +156,7 @@ def _run_torch(way: str) -> Run:
             answers: list[Reals] = getattr(torch_run, way)(
                 model, [inputs[i.name] for i in graph.inputs]
             )
-        except (RuntimeError, TypeError, ValueError, NotImplementedError) as error:
+        except (AssertionError, NotImplementedError, RuntimeError, TypeError, ValueError) as error:
             raise _CannotRunError(f"it cannot run the model: {type(error).__name__}") from None
         return answers
 
@@ -271,17 +280,42 @@ def _run_onnx(model: Any, graph: Graph, inputs: Mapping[str, Reals]) -> list[Rea
     )
 
 
+def _first_sentence(error: Exception) -> str:
+    """Return what an error of another package says first: "Could not locate class 'QDense'"."""
+    first = str(error).partition("\n")[0].partition(". ")[0].strip()
+    return first if 0 < len(first) <= 120 else type(error).__name__
+
+
 def _run_keras_file(model: Any, graph: Graph, inputs: Mapping[str, Reals]) -> list[Reals]:
     """Load a Keras file in safe mode and run it."""
     if importlib.util.find_spec("keras") is None:
         raise _CannotRunError("it is not installed")
     try:
-        import keras
+        with _a_backend():
+            import keras
 
         loaded = keras.models.load_model(str(model), compile=False, safe_mode=True)
     except Exception as error:
-        raise _CannotRunError(f"it cannot load the file: {type(error).__name__}") from None
+        raise _CannotRunError(f"it cannot load the file: {_first_sentence(error)}") from None
     return _run_keras(loaded, graph, inputs)
+
+
+@contextmanager
+def _a_backend() -> Iterator[None]:
+    """Let Keras 3, when it is imported first, take a backend that is installed.
+
+    It would take TensorFlow where nothing is said, and fail without.
+    """
+    chosen = "KERAS_BACKEND" in os.environ or "keras" in sys.modules
+    known = (name for name in BACKENDS if importlib.util.find_spec(name) is not None)
+    backend = None if chosen else next(known, None)
+    if backend is not None:
+        os.environ["KERAS_BACKEND"] = backend
+    try:
+        yield
+    finally:
+        if backend is not None:
+            del os.environ["KERAS_BACKEND"]
 
 
 def _run_keras(model: Any, graph: Graph, inputs: Mapping[str, Reals]) -> list[Reals]:

@@ -57,7 +57,7 @@ class Bus:
     @property
     def flat(self) -> list[int]:
         """The signals in C order."""
-        return [int(s) for s in self.signals.ravel()]
+        return list(self.signals.ravel().tolist())
 
     def with_signals(self, signals: NDArray[np.int64] | list[int], shape: tuple[int, ...]) -> Bus:
         """Return a bus of other signals in the same beats."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from gatewright.base import Diagnostics, VerificationError
 from gatewright.hw.cells import NO_RESET, NONE, Kind
 from gatewright.hw.module import Module
@@ -48,6 +50,8 @@ def _fail(module: Module, s: int, what: str) -> VerificationError:
 def _check_one(m: Module) -> None:
     columns = (m.kind, m.a, m.b, m.c, m.imm, m.lo, m.hi, m.frac)
     assert len({len(column) for column in columns}) == 1, "columns differ in length"
+    # The range of rows that each instance reads, looked up once and not for each of its outputs.
+    latest = [(min(i.inputs, default=0), max(i.inputs, default=0)) for i in m.instances]
     for s, kind in enumerate(m.kind):
         if m.lo[s] > m.hi[s]:
             raise _fail(m, s, "its range is empty")
@@ -58,12 +62,12 @@ def _check_one(m: Module) -> None:
         if len(present) != ARITY[Kind(kind)]:
             raise _fail(m, s, f"it has {len(present)} operands")
         if kind == Kind.INSTANCE:
-            _check_instance(m, s)
+            _check_instance(m, s, latest)
         elif kind == Kind.TABLE:
             number, column = divmod(m.imm[s], 1 << 20)
             if number >= len(m.tables) or column >= m.tables[number].words.shape[1]:
                 raise _fail(m, s, "its table does not exist")
-        if any(not 0 <= o < s for o in m.operands(s)):
+        if any(not 0 <= o < s for o in present):
             raise _fail(m, s, "an operand comes later than its reader")
     for name, port in (*m.inputs.items(), *m.outputs.items()):
         if any(not 0 <= s < len(m) for s in port):
@@ -79,7 +83,7 @@ def _check_register(m: Module, s: int, present: list[int]) -> None:
         raise _fail(m, s, "a register resets to a value outside its range")
 
 
-def _check_instance(m: Module, s: int) -> None:
+def _check_instance(m: Module, s: int, reads: Sequence[tuple[int, int]]) -> None:
     number, output = m.imm[s] >> 32, m.imm[s] & 0xFFFFFFFF
     if number >= len(m.instances):
         raise _fail(m, s, "its instance does not exist")
@@ -87,5 +91,9 @@ def _check_instance(m: Module, s: int) -> None:
     inputs, outputs = (
         sum(map(len, p.values())) for p in (instance.module.inputs, instance.module.outputs)
     )
-    if len(instance.inputs) != inputs or output >= outputs:
+    count = instance.count
+    if len(instance.inputs) != count * inputs or output >= count * outputs:
         raise _fail(m, s, "an instance does not fit the ports of its module")
+    first, last = reads[number]
+    if instance.inputs and not 0 <= first <= last < s:
+        raise _fail(m, s, "an operand comes later than its reader")

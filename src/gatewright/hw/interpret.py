@@ -34,7 +34,10 @@ class Simulator:
     children: list[Simulator] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.children = [Simulator(i.module, self.batch, self.check) for i in self.module.instances]
+        # The copies of an instance are so many more copies of the circuit.
+        self.children = [
+            Simulator(i.module, i.count * self.batch, self.check) for i in self.module.instances
+        ]
         self._is_clocked = [i.module.is_sequential for i in self.module.instances]
         for s, kind in enumerate(self.module.kind):
             if kind == Kind.REG:
@@ -108,20 +111,22 @@ class Simulator:
     def _child_inputs(self, number: int, values: list[Ints]) -> dict[str, Ints]:
         """Bring the signals that feed an instance onto the grids of its ports."""
         instance = self.module.instances[number]
-        feeds = iter(instance.inputs)
-        child, result = instance.module, {}
+        child, frac, result = instance.module, self.module.frac, {}
+        feeds, batch = iter(instance.feeds.T.tolist()), self.batch * instance.count
         for port, signals in child.inputs.items():
-            columns = []
-            for inner in signals:
-                outer = next(feeds)
-                columns.append(_to_grid(values[outer], self.module.frac[outer], child.frac[inner]))
-            result[port] = np.stack(columns, axis=1) if columns else _empty(self.batch)
+            columns = [
+                np.concatenate([_to_grid(values[o], frac[o], child.frac[inner]) for o in outers])
+                for inner, outers in zip(signals, feeds, strict=False)
+            ]
+            result[port] = np.stack(columns, axis=1) if columns else _empty(batch)
         return result
 
     def _child_outputs(self, number: int, values: list[Ints]) -> list[Ints]:
-        """Return the outputs of an instance in this cycle, all ports after each other."""
+        """Return the outputs of an instance in this cycle, copy after copy, port after port."""
         outputs = self.children[number].peek(self._child_inputs(number, values))
-        return [column for port in outputs.values() for column in port.T]
+        columns = [column for port in outputs.values() for column in port.T]
+        copies = range(self.module.instances[number].count)
+        return [c[i * self.batch : (i + 1) * self.batch] for i in copies for c in columns]
 
     def _clock(self, values: list[Ints]) -> None:
         """Take the clock edge."""

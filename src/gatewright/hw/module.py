@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from itertools import chain
+
+import numpy as np
 
 from gatewright.base import FormatError
+from gatewright.hw.bulk import Column, Ints, append, as_column, column, fit, values
 from gatewright.hw.cells import NO_RESET, NONE, Kind, Table
 from gatewright.num import MAX_WIDTH, Fixed, Intervals
 
@@ -22,22 +24,24 @@ Range = tuple[int, int, int]
 """Smallest integer, largest integer, binary point."""
 
 
-Column: TypeAlias = "array[int]"
-"""A number for each row, eight bytes each. Of NumPy's views on one none may live while it grows."""
-
-
-def column() -> Column:
-    """Return a column without rows."""
-    return array("q")
-
-
 @dataclass(frozen=True, eq=False)
 class Instance:
-    """One use of a module: the signals that feed its inputs, port by port."""
+    """Uses of one module side by side, which all begin in the same cycle; mostly one use.
+
+    Attributes:
+        inputs: the signals that feed them, copy after copy, each port by port.
+        count: how many copies. Their outputs are numbered copy after copy, too.
+    """
 
     module: Module
     name: str
-    inputs: tuple[int, ...]
+    inputs: Column
+    count: int = 1
+
+    @property
+    def feeds(self) -> Ints:
+        """The signals that feed each copy, (copies, inputs of the module)."""
+        return values(self.inputs).reshape(self.count, -1)
 
 
 @dataclass(eq=False)
@@ -94,13 +98,11 @@ class Module:
         lo, hi = self.lo[s], self.hi[s]
         return max(hi, -lo - 1).bit_length() + 1 if lo < 0 else hi.bit_length()
 
-    def intervals(self, signals: Sequence[int]) -> Intervals:
-        """Return the ranges of some signals."""
-        return Intervals.of(
-            [self.lo[s] for s in signals],
-            [self.hi[s] for s in signals],
-            [self.frac[s] for s in signals],
-        )
+    def intervals(self, signals: Sequence[int] | Ints) -> Intervals:
+        """Return the ranges of some signals, in their shape."""
+        rows = np.asarray(signals, np.int64)
+        lo, hi, frac = (values(column)[rows] for column in (self.lo, self.hi, self.frac))
+        return Intervals(lo, hi, frac)
 
     def operands(self, s: int) -> list[int]:
         """Return the rows that a cell reads; an instance output reads all of its inputs."""
@@ -108,20 +110,24 @@ class Module:
             return list(self.instances[self.imm[s] >> 32].inputs)
         return [o for o in (self.a[s], self.b[s], self.c[s]) if o != NONE]
 
+    def holds(self, kind: int) -> bool:
+        """Whether any cell is of a kind."""
+        return bool((values(self.kind) == int(kind)).any())
+
     @property
     def is_sequential(self) -> bool:
         """Whether the module or anything in it holds state."""
-        return Kind.REG in self.kind or any(i.module.is_sequential for i in self.instances)
+        return self.holds(Kind.REG) or any(i.module.is_sequential for i in self.instances)
 
     @property
     def output_signals(self) -> list[int]:
         """All output signals, port after port."""
-        return [s for port in self.outputs.values() for s in port]
+        return list(chain.from_iterable(self.outputs.values()))
 
     @property
     def input_signals(self) -> list[int]:
         """All input signals, port after port."""
-        return [s for port in self.inputs.values() for s in port]
+        return list(chain.from_iterable(self.inputs.values()))
 
     # ---- rows
 
@@ -195,11 +201,11 @@ class Module:
         """Add an input port; return a signal per element."""
         assert name not in self.inputs, f"port {name} is there already"
         base = sum(map(len, self.inputs.values()))
-        triples = zip(types.lo.ravel(), types.hi.ravel(), types.frac.ravel(), strict=True)
-        signals = [
-            self.row(Kind.INPUT, (int(lo), int(hi), int(f)), imm=base + i)
-            for i, (lo, hi, f) in enumerate(triples)
-        ]
+        lo, hi, frac = types.lo.ravel(), types.hi.ravel(), types.frac.ravel()
+        for i in np.flatnonzero((lo < -HALF) | (hi >= HALF)):
+            self._check_width(Kind.INPUT, int(lo[i]), int(hi[i]))
+        imm = np.arange(base, base + lo.size, dtype=np.int64)
+        signals: list[int] = append(self, Kind.INPUT, (lo, hi, frac), imm).tolist()
         self.inputs[name] = signals
         return signals
 
@@ -437,25 +443,34 @@ class Module:
         coarser one.
         """
         assert list(inputs) == list(module.inputs), "ports of an instance do not match its module"
-        flat = [s for port in inputs.values() for s in port]
-        inner_signals = module.input_signals
-        assert len(flat) == len(inner_signals), "a port has another number of elements"
-        for outer, inner in zip(flat, inner_signals, strict=True):
-            (olo, ohi, _), (ilo, ihi, _) = _common(self.range(outer), module.range(inner))
-            assert ilo <= olo <= ohi <= ihi, "a signal does not fit the port it feeds"
-            on_grid = self.frac[outer] <= module.frac[inner] or self.is_constant(outer)
-            assert on_grid, "a signal is off the grid of the port it feeds"
-        number = len(self.instances)
-        self.instances.append(Instance(module, name or f"u_{module.name}", tuple(flat)))
-        result: dict[str, list[int]] = {}
-        index = 0
-        for port, signals in module.outputs.items():
-            result[port] = []
-            for s in signals:
-                imm = (number << 32) + index
-                result[port].append(self.row(Kind.INSTANCE, module.range(s), imm=imm))
-                index += 1
-        return result
+        flat = np.asarray([[s for port in inputs.values() for s in port]], np.int64)
+        found = iter(self.instances_of(module, flat, name)[0].tolist())
+        return {port: [next(found) for _ in signals] for port, signals in module.outputs.items()}
+
+    def instances_of(self, module: Module, feeds: Ints, name: str = "") -> Ints:
+        """Use a module many times, side by side, as one record.
+
+        Args:
+            module: what is used.
+            feeds: signals for its inputs, (copies, inputs), as for `instance`.
+            name: of the instance.
+
+        Returns:
+            The output signals, (copies, outputs).
+        """
+        inner, outer = module.intervals(module.input_signals), self.intervals(feeds)
+        assert feeds.shape[1:] == inner.shape, "a port has another number of elements"
+        ranges = (outer.lo, outer.hi, outer.frac), (inner.lo, inner.hi, inner.frac)
+        inside, on_grid = fit(*ranges)
+        assert inside.all(), "a signal does not fit the port it feeds"
+        assert on_grid.all(), "a signal is off the grid of the port it feeds"
+        number, count = len(self.instances), len(feeds)
+        name = name or f"u_{module.name}"
+        self.instances.append(Instance(module, name, as_column(feeds), count))
+        kinds = module.intervals(module.output_signals)
+        imm = (number << 32) + np.arange(count * kinds.size, dtype=np.int64)
+        lo, hi, frac = (np.tile(v, count) for v in (kinds.lo, kinds.hi, kinds.frac))
+        return append(self, Kind.INSTANCE, (lo, hi, frac), imm).reshape(count, kinds.size)
 
     def label(self, s: int, name: str) -> None:
         """Give a signal a name that the emitted text will show."""

@@ -106,6 +106,17 @@ class Intervals:
         """Apply a function that only moves elements (reshape, transpose, take) to all three."""
         return Intervals(move(self.lo), move(self.hi), move(self.frac))
 
+    def alike(self) -> tuple[Ints, Ints]:
+        """Find equal rows: the first of each kind, and for each row the number of its kind."""
+        rows = np.concatenate([v.reshape(len(v), -1) for v in (self.lo, self.hi, self.frac)], 1)
+        size, data = rows.shape[1] * rows.itemsize, rows.tobytes()
+        known: dict[bytes, int] = {}
+        which = [
+            known.setdefault(data[i * size : (i + 1) * size], len(known)) for i in range(len(rows))
+        ]
+        kinds = np.asarray(which, np.int64)
+        return np.unique(kinds, return_index=True)[1], kinds
+
     def aligned(self, frac: ArrayLike) -> tuple[Ints, Ints]:
         """Return `lo` and `hi` in units of `2**-frac`, a grid at least as fine."""
         shift = self.frac - np.asarray(frac, np.int64)

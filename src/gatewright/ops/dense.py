@@ -91,6 +91,13 @@ class Dense(Op):
         """Return the exact range of each sum, on the finest grid that its own products need."""
         kind = x[0]
         self._check(kind.shape)
+        rows = kind.map(lambda v: v.reshape(-1, v.shape[-1]))
+        first, which = rows.alike()
+        found = self._infer_rows(rows.map(lambda v: v[first]))
+        return found.map(lambda v: v[which].reshape(*kind.shape[:-1], -1))
+
+    def _infer_rows(self, kind: Intervals) -> Intervals:
+        """Return the types of some rows, all on one grid where they are added up."""
         weight, weight_frac, bias, bias_frac = self._integers
         moving = (kind.lo != 0) | (kind.hi != 0)
         point = int(np.max(kind.frac, initial=-(2**40), where=moving)) if moving.any() else 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -10,9 +11,10 @@ import numpy as np
 from gatewright.base import Namer
 from gatewright.hw import NONE, VALID_IN, VALID_OUT, Bus, Module
 from gatewright.ir import PARALLEL, Graph, Node, Plan, infer, located
-from gatewright.num import Intervals
+from gatewright.num import Intervals, Ints
 from gatewright.ops import Quantize
-from gatewright.passes.rows import Job, Rows, Segment, segments
+from gatewright.passes.row_kinds import Key, Segment, segments
+from gatewright.passes.rows import Job, Rows
 
 Progress = Callable[[str, int, int], None]
 """Called with what is worked on, how much is done, how much there is."""
@@ -20,11 +22,16 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True, eq=False)
 class Group:
-    """Neighbouring operations of one layer, to become one module."""
+    """Neighbouring operations of one layer, to become one module.
+
+    Attributes:
+        part: which of the layer's repeated parts they are; see `Node.part`.
+    """
 
     layer: str
     nodes: tuple[Node, ...]
     plan: Plan
+    part: str = ""
 
     @property
     def is_wiring(self) -> bool:
@@ -33,24 +40,45 @@ class Group:
 
 
 def group_nodes(graph: Graph, plans: Mapping[str, Plan]) -> list[Group]:
-    """Split the nodes, in order, into runs of one layer; a folded operation stands alone.
+    """Split the nodes, in order, into runs of one layer and part; a folded operation stands alone.
 
     A run of neighbours in an order of computation is convex: no path leaves it and comes back.
     A quantizer in front of a layer joins the layer before where it is the only reader of what it
     quantizes, so that the registers between the two hold the narrow numbers.
     """
     readers = graph.readers()
-    runs: list[tuple[str, Plan, dict[str, Node]]] = []
+    runs: list[tuple[tuple[str, str], Plan, dict[str, Node]]] = []
     for node in graph.nodes:
         plan = plans.get(node.name, PARALLEL)
-        layer = node.layer or node.name
+        layer = (node.layer or node.name, node.part)
         if runs and plan.is_parallel and runs[-1][1].is_parallel:
             last, _, members = runs[-1]
-            if last == layer or _narrows(node, members, readers):
+            other_part = last[0] == layer[0] and last[1] != layer[1]
+            if last == layer or (not other_part and _narrows(node, members, readers)):
                 members[node.name] = node
                 continue
         runs.append((layer, plan, {node.name: node}))
-    return [Group(layer, tuple(members.values()), plan) for layer, plan, members in runs]
+    groups: list[Group] = []
+    for (name, part), plan, members in runs:
+        ahead = _wiring_ahead(members) if part else []
+        if ahead:
+            groups.append(Group(name, tuple(ahead), plan, part))
+        rest = [node for node in members.values() if node not in ahead]
+        if rest:
+            groups.append(Group(name, tuple(rest), plan, part))
+    return groups
+
+
+def _wiring_ahead(members: Mapping[str, Node]) -> list[Node]:
+    """Return the operations of a part that only pick what it reads: they differ from part to part.
+
+    Outside of its module they leave the parts of a layer equal, such as the steps of a sequence.
+    """
+    ahead: dict[str, Node] = {}
+    for node in members.values():
+        if node.op.wiring and all(n in ahead or n not in members for n in node.inputs):
+            ahead[node.name] = node
+    return list(ahead.values())
 
 
 def _narrows(node: Node, members: Mapping[str, Node], readers: Mapping[str, list[Node]]) -> bool:
@@ -116,11 +144,12 @@ class _Lowering:
     ) -> None:
         self.graph, self.types, self.plans, self.progress = graph, types, plans, progress
         self.namer = Namer()
-        self.rows = Rows(graph, self.namer)
+        self.rows = Rows(graph, self.namer, types)
         self.top = Module(
             self.namer.name(graph.name, "model"), graph.source, note=f"model {graph.name}"
         )
         self.values: dict[str, Bus] = {}
+        self.modules: dict[Key, _Built] = {}
         self.readers = graph.readers()
         self.outputs = {o.value for o in graph.outputs}
 
@@ -131,7 +160,7 @@ class _Lowering:
         for i in self.graph.inputs:
             assert i.type is not None
             signals = _constants_as_such(top, top.input(ports.name(i.name, "x"), i.type))
-            self.values[i.name] = Bus(np.asarray(signals, np.int64).reshape(i.shape), valid)
+            self.values[i.name] = Bus(signals.reshape(i.shape), valid)
         groups = group_nodes(self.graph, self.plans)
         for number, group in enumerate(groups):
             if self.progress:
@@ -156,32 +185,65 @@ class _Lowering:
                 self.values[node.name] = node.op.lower(self.top, *buses, plan=group.plan)
 
     def _module(self, group: Group) -> None:
-        """Build a group as a module of its own and instance it."""
-        kinds = " + ".join(dict.fromkeys(node.op.kind for node in group.nodes))
-        module = Module(
-            self.namer.name(group.layer, "layer"),
-            group.layer,
-            note=f"{kinds}, {self._shape(group)}",
-        )
+        """Instance a group's module, which is built unless an equal group has one already."""
         own = {node.name for node in group.nodes}
-        outside = dict.fromkeys(n for node in group.nodes for n in node.inputs if n not in own)
-        feeds: dict[str, list[int]] = {}
+        outside = list(
+            dict.fromkeys(n for node in group.nodes for n in node.inputs if n not in own)
+        )
+        ports = [_Port.of(self.top, self.values[name]) for name in outside]
+        results = results_of(group.nodes, self.readers, self.outputs)
+        name = self.namer.name(group.layer, "layer")
+        key = self._key(group, outside, results, ports)
+        if key not in self.modules:
+            self.modules[key] = self._built(name, group, dict(zip(outside, ports, strict=True)))
+        built = self.modules[key]
+        feeds = {_numbered("x", count): port.feeds for count, port in enumerate(ports)}
+        valid = max(self.values[name].valid for name in outside)
+        if not group.plan.is_parallel:
+            feeds = {VALID_IN: [valid], **feeds}
+        found = self.top.instance(built.module, feeds, instance_name(name))
+        if VALID_OUT in found:
+            (valid,) = found[VALID_OUT]
+        for count, (node, shape) in enumerate(zip(results, built.shapes, strict=True)):
+            signals = _constants_as_such(self.top, found[_numbered("y", count)])
+            self.values[node.name] = Bus(signals.reshape(shape), valid)
+
+    def _key(
+        self, group: Group, outside: Sequence[str], results: Sequence[Node], ports: Sequence[_Port]
+    ) -> Key:
+        """Return all that a group's module is made of, and the layer that it is reported as.
+
+        A layer's parts share modules; layers of two names do not, so that each has its figures.
+        """
+        numbers = {name: i for i, name in enumerate([*outside, *(n.name for n in group.nodes)])}
+        return (
+            group.layer,
+            group.plan,
+            tuple(self.plans.get(node.name, PARALLEL) for node in group.nodes),
+            tuple(self.rows.state(node.op) for node in group.nodes),
+            tuple(tuple(numbers[name] for name in node.inputs) for node in group.nodes),
+            tuple(numbers[node.name] for node in results),
+            tuple(port.key for port in ports),
+        )
+
+    def _built(self, name: str, group: Group, ports: Mapping[str, _Port]) -> _Built:
+        """Build a group as a module of its own."""
+        kinds = " + ".join(dict.fromkeys(node.op.kind for node in group.nodes))
+        module = Module(name, group.layer, note=f"{kinds}, {self._shape(group)}")
         valid = NONE
         if not group.plan.is_parallel:
             (valid,) = module.input(VALID_IN, Intervals.of([0], [1], 0))
-            feeds[VALID_IN] = [max(self.values[name].valid for name in outside)]
-        inner: dict[str, Bus] = {}
-        for count, name in enumerate(outside):
-            port = "x" if count == 0 else f"x{count + 1}"
-            inner[name] = self._port(module, port, self.values[name], feeds, valid)
+        inner = {
+            value: port.add(module, _numbered("x", count), valid)
+            for count, (value, port) in enumerate(ports.items())
+        }
         self._fill(module, group, inner)
         results = results_of(group.nodes, self.readers, self.outputs)
         if not group.plan.is_parallel:
             module.output(VALID_OUT, [inner[results[-1].name].valid])
         for count, node in enumerate(results):
-            module.output("y" if count == 0 else f"y{count + 1}", inner[node.name].flat)
-        found = self.top.instance(module, feeds)
-        self._collect(found, results, inner, list(outside))
+            module.output(_numbered("y", count), inner[node.name].flat)
+        return _Built(module, [inner[node.name].shape for node in results])
 
     def _shape(self, group: Group) -> str:
         """Return how a group is built, for the header of its module."""
@@ -204,37 +266,76 @@ class _Lowering:
                 buses = [inner[name] for name in node.inputs]
                 inner[node.name] = node.op.lower(module, *buses, plan=plan)
 
-    def _port(
-        self, module: Module, port: str, bus: Bus, feeds: dict[str, list[int]], valid: int
-    ) -> Bus:
-        """Add a port for a bus of the top module; what is constant needs no wire."""
-        flat = bus.flat
-        live = [s for s in dict.fromkeys(flat) if not self.top.is_constant(s)]
-        inner = dict(zip(live, module.input(port, self.top.intervals(live)), strict=True))
-        feeds[port] = live
-        for s in flat:
-            if self.top.is_constant(s):
-                inner[s] = module.constant(self.top.lo[s], self.top.frac[s])
-        signals = np.asarray([inner[s] for s in flat], np.int64).reshape(bus.shape)
-        return Bus(signals, valid, bus.layout)
 
-    def _collect(
-        self,
-        found: dict[str, list[int]],
-        results: list[Node],
-        inner: Mapping[str, Bus],
-        outside: list[str],
-    ) -> None:
-        """Make the instance's outputs known in the top module."""
-        valid = max(self.values[name].valid for name in outside)
-        if VALID_OUT in found:
-            (valid,) = found[VALID_OUT]
-        for count, node in enumerate(results):
-            signals = _constants_as_such(self.top, found["y" if count == 0 else f"y{count + 1}"])
-            shape = inner[node.name].shape
-            self.values[node.name] = Bus(np.asarray(signals, np.int64).reshape(shape), valid)
+@dataclass(frozen=True, eq=False)
+class _Built:
+    """A module of the top, and the shapes of its results."""
+
+    module: Module
+    shapes: list[tuple[int, ...]]
 
 
-def _constants_as_such(m: Module, signals: list[int]) -> list[int]:
+@dataclass(frozen=True, eq=False)
+class _Port:
+    """How a bus of the top goes into a module: each signal once; a constant needs no wire.
+
+    Attributes:
+        bus: in the top.
+        feeds: its signals that are not constant, in order of where they come first.
+        kinds: types of its distinct signals, lowest number first.
+        moving, still: which of these are fed, and which are constants, in the same order.
+        number: of the distinct signal at each element.
+    """
+
+    bus: Bus
+    feeds: list[int]
+    kinds: Intervals
+    moving: Ints
+    still: Ints
+    number: Ints
+
+    @classmethod
+    def of(cls, top: Module, bus: Bus) -> _Port:
+        """Sort out the signals of a bus."""
+        outer, first, number = np.unique(bus.signals, return_index=True, return_inverse=True)
+        order, kinds = np.argsort(first, kind="stable"), top.intervals(outer)
+        fed = (kinds.lo != kinds.hi)[order]
+        moving = order[fed]
+        return cls(bus, outer[moving].tolist(), kinds, moving, order[~fed], number.reshape(-1))
+
+    @property
+    def key(self) -> Key:
+        """What the module inside depends on."""
+        rank = np.empty(len(self.kinds.lo), np.int64)
+        order = np.concatenate([self.moving, self.still])
+        rank[order] = np.arange(len(order))
+        digest = hashlib.blake2b(digest_size=20)
+        for part in (self.kinds.lo, self.kinds.hi, self.kinds.frac):
+            digest.update(part[order].tobytes())
+        digest.update(rank[self.number].tobytes())
+        return self.bus.shape, self.bus.layout, len(self.feeds), digest.digest()
+
+    def add(self, module: Module, name: str, valid: int) -> Bus:
+        """Add the port to a module; return the bus inside."""
+        inner = np.empty(len(self.kinds.lo), np.int64)
+        inner[self.moving] = module.input(name, self.kinds.map(lambda v: v[self.moving]))
+        for i in self.still.tolist():
+            inner[i] = module.constant(int(self.kinds.lo[i]), int(self.kinds.frac[i]))
+        return Bus(inner[self.number].reshape(self.bus.shape), valid, self.bus.layout)
+
+
+def instance_name(module: str) -> str:
+    """Return how the instance of a group is called whose module is, or would be, called so."""
+    return f"u_{module}"
+
+
+def _numbered(stem: str, count: int) -> str:
+    return stem if count == 0 else f"{stem}{count + 1}"
+
+
+def _constants_as_such(m: Module, signals: list[int]) -> np.ndarray:
     """Replace signals that can only have one value by constants."""
-    return [m.constant(m.lo[s], m.frac[s]) if m.is_constant(s) else s for s in signals]
+    result, kinds = np.asarray(signals, np.int64), m.intervals(signals)
+    for i in np.flatnonzero(kinds.lo == kinds.hi).tolist():
+        result[i] = m.constant(int(kinds.lo[i]), int(kinds.frac[i]))
+    return result

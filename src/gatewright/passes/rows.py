@@ -7,12 +7,8 @@ is solved, optimised, pipelined, printed and counted once.
 
 from __future__ import annotations
 
-import hashlib
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, is_dataclass
-from functools import cached_property
-from typing import Any
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -20,59 +16,20 @@ from gatewright.base import Namer
 from gatewright.hw import Bus, Kind, Module
 from gatewright.ir import Graph, Node, Op, Plan, located
 from gatewright.num import Intervals
+from gatewright.passes.row_kinds import (
+    Key,
+    RowKind,
+    Segment,
+    kinds_of_rows,
+    operands,
+    ops_at_rows,
+    state_key,
+)
 
 LEAST_CELLS = 8
 """Cells of logic below which a row is not worth a module."""
 
 WIRING = (Kind.CONST, Kind.INPUT, Kind.SHIFT, Kind.WRAP, Kind.SLICE, Kind.CONCAT)
-Key = tuple[object, ...]
-Operand = tuple[str, bool]
-"""A value, and whether each row needs its last two axes whole; see `Op.whole_operands`."""
-
-
-@dataclass(frozen=True, eq=False)
-class Segment:
-    """Neighbouring operations of a layer that compute each row apart; or one that does not.
-
-    Attributes:
-        nodes: the operations, in order.
-        leading: shape of the rows' positions; () for an operation that is lowered whole.
-    """
-
-    nodes: tuple[Node, ...]
-    leading: tuple[int, ...] = ()
-
-    @cached_property
-    def outside(self) -> list[Operand]:
-        """Values that come from outside, each once, and whether a row needs the whole matrix."""
-        own = {node.name for node in self.nodes}
-        every = (use for node in self.nodes for use in operands(node))
-        return list(dict.fromkeys(use for use in every if use[0] not in own))
-
-
-def operands(node: Node) -> list[Operand]:
-    """Return what an operation reads, in order."""
-    return [(name, k in node.op.whole_operands) for k, name in enumerate(node.inputs)]
-
-
-def segments(nodes: Sequence[Node], types: Mapping[str, Intervals]) -> list[Segment]:
-    """Split a layer's operations, in order, into runs over the same rows."""
-    runs: list[tuple[tuple[int, ...], list[Node]]] = []
-    for node in nodes:
-        shape = types[node.name].shape
-        leading = shape[:-1]
-        apart = int(np.prod(leading)) > 1 and node.op.at_row((0,) * len(leading)) is not None
-        if apart and runs and runs[-1][0] == leading and not _needs_whole(node, runs[-1][1]):
-            runs[-1][1].append(node)
-        else:
-            runs.append((leading if apart else (), [node]))
-    return [Segment(tuple(members), leading) for leading, members in runs]
-
-
-def _needs_whole(node: Node, run: Sequence[Node]) -> bool:
-    """Say whether a row of an operation needs all rows of what a run computes."""
-    own = {member.name for member in run}
-    return any(whole and name in own for name, whole in operands(node))
 
 
 @dataclass(eq=False)
@@ -116,42 +73,59 @@ class Rows:
     Attributes:
         graph: for the places of errors.
         namer: gives out the names of modules.
+        types: of every value.
     """
 
     graph: Graph
     namer: Namer
+    types: Mapping[str, Intervals]
     _kernels: dict[Key, Kernel] = field(default_factory=dict)
     _states: dict[int, tuple[Op, Key]] = field(default_factory=dict)
 
     def lower(self, job: Job, values: Mapping[str, Bus]) -> dict[str, Bus]:
         """Build a segment from the values outside; return its results by name."""
-        segment = job.segment
+        segment, module = job.segment, job.module
         inputs = [_rows_of(values[name], segment.leading, w) for name, w in segment.outside]
-        types = [_types_of(job.module, rows) for rows in inputs]
-        ops = [[_at(n, index) for n in segment.nodes] for index in np.ndindex(segment.leading)]
-        form = _form(segment, job.results)
-        keys: list[Key] = [
-            (form, job.plans, *map(self._state, row_ops), *(_type_key(t, p) for t in types))
-            for p, row_ops in enumerate(ops)
-        ]
-        uses = Counter(keys)
-        found: list[list[np.ndarray]] = []
-        for p, (key, row_ops) in enumerate(zip(keys, ops, strict=True)):
-            row = [rows[p] for rows in inputs]
-            if uses[key] > 1 and key not in self._kernels:
-                self._kernels[key] = self._kernel(job, row_ops, [_row(t, p) for t in types])
-            kernel = self._kernels.get(key)
-            if kernel is None or not kernel.worth:
-                found.append(self._inline(job, job.module, row_ops, row))
-            else:
-                found.append(_use(job.module, kernel, row))
+        types = [module.intervals(rows) for rows in inputs]
+        ops = [ops_at_rows(node, segment.leading) for node in segment.nodes]
+        kinds = kinds_of_rows(types, [self._numbers(each) for each in ops])
+        repeated = 2 * len(kinds) <= len(inputs[0])
+        results = _Results(module, [self.types[node.name] for node in job.results])
+        for kind in kinds:
+            first = kind.rows[0]
+            row_ops = [each[first if len(each) > 1 else 0] for each in ops]
+            kernel = self._kernel_of(job, row_ops, [_row(t, first) for t in types],
+                                     repeated or len(kind.rows) > 1)  # fmt: skip
+            if kernel is not None and kernel.worth:
+                for alike in kind.apart:  # each of their own, so that each is a regular pattern
+                    used = _use(module, kernel, [rows[alike.rows] for rows in inputs])
+                    results.put(alike, used)
+                continue
+            for p in kind.rows.tolist():
+                row = [rows[p] for rows in inputs]
+                found = self._inline(job, module, row_ops, row)
+                results.put(RowKind(np.asarray([p])), [signals[None] for signals in found])
         valid = max(values[name].valid for name, _ in segment.outside)
-        return {
-            node.name: Bus(_joined([row[k] for row in found], segment.leading), valid)
-            for k, node in enumerate(job.results)
-        }
+        return results.buses(job, valid)
 
-    def _state(self, op: Op) -> Key:
+    def _kernel_of(
+        self, job: Job, ops: Sequence[Op], types: Sequence[Intervals], repeats: bool
+    ) -> Kernel | None:
+        """Return the kernel of a row, if there is one or, where it repeats, ought to be."""
+        key: Key = (
+            _form(job.segment, job.results), job.plans, *map(self.state, ops),
+            *map(_type_key, types),
+        )  # fmt: skip
+        if repeats and key not in self._kernels:
+            self._kernels[key] = self._kernel(job, ops, types)
+        return self._kernels.get(key)
+
+    def _numbers(self, ops: Sequence[Op]) -> np.ndarray:
+        """Return a number for each of some operations, equal ones the same."""
+        known: dict[Key, int] = {}
+        return np.asarray([known.setdefault(self.state(op), len(known)) for op in ops], np.int64)
+
+    def state(self, op: Op) -> Key:
         """Return everything an operation is made of, to compare by."""
         if id(op) not in self._states:
             self._states[id(op)] = op, state_key(op)  # the operation is kept: its id stays its own
@@ -186,12 +160,6 @@ class Rows:
         return Kernel(new, live, [s.shape for s in found], worth)
 
 
-def _at(node: Node, index: tuple[int, ...]) -> Op:
-    op = node.op.at_row(index)
-    assert op is not None, f"{node.name} computes no row apart"
-    return op
-
-
 def _port(m: Module, name: str, kind: Intervals) -> tuple[list[int], np.ndarray]:
     """Add a port for the elements that are not constant; return those, and all signals."""
     lo, hi, frac = kind.lo.ravel(), kind.hi.ravel(), kind.frac.ravel()
@@ -217,19 +185,12 @@ def _rows_of(bus: Bus, leading: tuple[int, ...], whole: bool) -> np.ndarray:
     return np.broadcast_to(signals, (*leading, *last)).reshape(-1, *last)
 
 
-def _types_of(m: Module, rows: np.ndarray) -> Intervals:
-    """Return the ranges of signals, in their shape."""
-    flat = m.intervals(rows.ravel().tolist())
-    return Intervals(*(v.reshape(rows.shape) for v in (flat.lo, flat.hi, flat.frac)))
-
-
 def _row(kind: Intervals, position: int) -> Intervals:
     return kind.map(lambda v: v[position])
 
 
-def _type_key(kind: Intervals, position: int) -> Key:
-    parts = (kind.lo[position], kind.hi[position], kind.frac[position])
-    return tuple(part.tobytes() for part in parts)
+def _type_key(kind: Intervals) -> Key:
+    return kind.shape, *(part.tobytes() for part in (kind.lo, kind.hi, kind.frac))
 
 
 def _form(segment: Segment, results: Sequence[Node]) -> Key:
@@ -242,31 +203,46 @@ def _form(segment: Segment, results: Sequence[Node]) -> Key:
     )
 
 
-def _use(module: Module, kernel: Kernel, row: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """Instance a kernel on the signals of a row."""
-    feeds = {
-        port: signals.ravel()[live].tolist()
-        for port, live, signals in zip(kernel.module.inputs, kernel.live, row, strict=True)
-    }
-    found = module.instance(kernel.module, feeds)
-    return [
-        np.asarray(signals, np.int64).reshape(shape)
-        for signals, shape in zip(found.values(), kernel.shapes, strict=True)
-    ]
+def _use(module: Module, kernel: Kernel, rows: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Instance a kernel on the signals of some rows, side by side; the first axis is the row."""
+    count = len(rows[0])
+    feeds = [signals.reshape(count, -1)[:, live] for signals, live in zip(
+        rows, kernel.live, strict=True)]  # fmt: skip
+    found = module.instances_of(kernel.module, np.concatenate(feeds, axis=1))
+    ends = np.cumsum([int(np.prod(shape)) for shape in kernel.shapes])[:-1]
+    parts = np.split(found, ends, axis=1)
+    return [p.reshape(count, *shape) for p, shape in zip(parts, kernel.shapes, strict=True)]
 
 
-def _joined(rows: Sequence[np.ndarray], leading: tuple[int, ...]) -> np.ndarray:
-    return np.stack(rows).reshape(*leading, *rows[0].shape)
+@dataclass(eq=False)
+class _Results:
+    """The signals of a segment's results, as its rows are built.
 
+    Attributes:
+        module: that holds the signals.
+        types: of each result, over all rows.
+    """
 
-def state_key(value: Any) -> Key:
-    """Return an operation's class and constants as something to compare and hash."""
-    if isinstance(value, np.ndarray):
-        digest = hashlib.blake2b(np.ascontiguousarray(value).tobytes(), digest_size=20).digest()
-        return value.dtype.str, value.shape, digest
-    if is_dataclass(value) and not isinstance(value, type):
-        state = ((f.name, state_key(getattr(value, f.name))) for f in fields(value))
-        return (type(value).__qualname__, *state)
-    if isinstance(value, tuple):
-        return tuple(state_key(part) for part in value)
-    return (type(value).__name__, value)
+    module: Module
+    types: Sequence[Intervals]
+    signals: list[np.ndarray] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.signals = [np.empty(t.shape, np.int64) for t in self.types]
+
+    def put(self, kind: RowKind, found: Sequence[np.ndarray]) -> None:
+        """Take the results of some rows; where those feed constants, with the range they have."""
+        for all_signals, types, part in zip(self.signals, self.types, found, strict=True):
+            flat = all_signals.reshape(-1, *part.shape[1:])
+            flat[kind.rows] = part
+            for p in kind.fed.tolist():
+                row = flat[p].reshape(-1)
+                own = slice(p * row.size, (p + 1) * row.size)
+                formats = Intervals(*(v.ravel()[own] for v in (types.lo, types.hi, types.frac)))
+                for i, fmt in enumerate(formats.formats()):
+                    row[i] = self.module.wrap(int(row[i]), fmt)
+
+    def buses(self, job: Job, valid: int) -> dict[str, Bus]:
+        """Return the results by name."""
+        names = [node.name for node in job.results]
+        return {name: Bus(s, valid) for name, s in zip(names, self.signals, strict=True)}

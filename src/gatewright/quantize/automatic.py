@@ -9,11 +9,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 from threadpoolctl import threadpool_limits
 
-from gatewright.base import DataError, Place, VerificationError
+from gatewright.base import VerificationError
 from gatewright.ir import Graph, Reals, describe, evaluate, infer
 from gatewright.num import FixedArray, Intervals
 from gatewright.ops import Affine, Constant, Dense, LeakyRelu, ScaledQuantize
 from gatewright.passes.graph.fold_affine import fold_affine
+from gatewright.quantize.checks import check_indices, check_rules
 from gatewright.quantize.cost import layer_costs
 from gatewright.quantize.data import Calibration, Part, constant_elements, outliers, prepare
 from gatewright.quantize.formats import Formats
@@ -173,38 +174,6 @@ def _quantize(
         data=tuple(used),
         notes=tuple(notes),
     )
-
-
-def check_rules(structure: Structure, formats: Formats) -> None:
-    """Refuse rules that meet nothing that is to be quantized."""
-    nodes = {node.name: node for node in structure.graph.nodes}
-    weighted = [nodes[n] for n in nodes if n in structure.weighted]
-    sited = [nodes[n] for n, site in structure.sites.items() if site.role not in ("input", "index")]
-    biased = [node for node in weighted if isinstance(node.op, Dense | Affine)]
-    formats.check_used(
-        {
-            "weight": [name for node in weighted for name in (node.layer, node.name)],
-            "bias": [name for node in biased for name in (node.layer, node.name)],
-            "activation": [name for node in sited for name in (node.layer, node.name)],
-            "input": [n for n, site in structure.sites.items() if site.role == "input"],
-        }
-    )
-
-
-def check_indices(structure: Structure, data: Calibration) -> None:
-    """Refuse fractions where positions or classes are expected."""
-    for name, site in structure.sites.items():
-        if site.role != "index":
-            continue
-        for part in (data.fit, data.choice, data.report):
-            x = part.inputs[name]
-            if (x != np.rint(x)).any():
-                raise DataError(
-                    "an input of positions or classes holds fractions",
-                    place=Place(structure.graph.source, name, "calibration"),
-                    found=float(x[x != np.rint(x)][0]),
-                    supported=f"whole numbers from {site.limits[0]} to {site.limits[1]}",
-                )
 
 
 def _judges(graph: Graph, data: Calibration) -> tuple[Judge, Judge]:

@@ -15,13 +15,14 @@ import numpy as np
 from gatewright.ir import Node, Op, Reals
 from gatewright.num import Fixed, dyadic
 from gatewright.quantize.activations import SiteFormat
-from gatewright.quantize.build import OPEN, UNKNOWN_WIDTH, Build, Look, with_matrix
+from gatewright.quantize.build import Build, Look
 from gatewright.quantize.constants import Situation
 from gatewright.quantize.digits import digits_of, on_grid
 from gatewright.quantize.formats import Formats
 from gatewright.quantize.learn import has_matrix
 from gatewright.quantize.load import MOST_ROWS
 from gatewright.quantize.material import Built, Material, Prices
+from gatewright.quantize.matrices import OPEN, UNKNOWN_WIDTH, with_matrix
 from gatewright.quantize.structure import Site, Structure
 from gatewright.quantize.tie_groups import tie_groups
 
@@ -60,6 +61,10 @@ class TiedBuild(Build):
         self.tie = {name: tie for tie, members in self.groups.items() for name in members}
         self.ops: dict[str, Op] = {}
         self.chosen: dict[str, SiteFormat] = {}
+
+    def _is_tied(self, name: str) -> bool:
+        """Say whether a node is one of several that are one operation."""
+        return name in self.tie
 
     # ---- constants
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
-from torch_models import check, kinds, samples, torch
+from torch_models import check, kinds, torch
 
 F = torch.nn.functional
 NUMBERS = st.floats(-3, 3, width=16).filter(lambda v: abs(v) > 0.1)
@@ -12,7 +12,7 @@ POSITIVE = st.floats(0.125, 3, width=16)
 SHAPES = st.lists(st.integers(1, 4), min_size=1, max_size=3).map(tuple)
 
 
-@settings(max_examples=4, phases=[Phase.generate])
+@settings(max_examples=3, phases=[Phase.generate])
 @given(SHAPES, NUMBERS, POSITIVE, st.floats(17, 30))
 def test_activations(shape, a, p, threshold):
     def forward(x):
@@ -28,7 +28,7 @@ def test_activations(shape, a, p, threshold):
     check(forward, shape)
 
 
-@settings(max_examples=4, phases=[Phase.generate])
+@settings(max_examples=3, phases=[Phase.generate])
 @given(SHAPES.filter(lambda s: s[-1] > 1), st.data())
 def test_softmax_and_its_like(shape, data):
     dim = data.draw(st.integers(1, len(shape)))
@@ -40,7 +40,7 @@ def test_softmax_and_its_like(shape, data):
     check(forward, shape)
 
 
-@settings(max_examples=4, phases=[Phase.generate])
+@settings(max_examples=3, phases=[Phase.generate])
 @given(SHAPES, NUMBERS, NUMBERS, st.sampled_from([2, 3, 0.5, -1, 1]))
 def test_arithmetic(shape, a, b, power):
     c = torch.linspace(-2, 2, shape[-1]) + 0.3
@@ -63,7 +63,7 @@ def test_arithmetic(shape, a, b, power):
 def test_ranks_that_broadcast_move_the_batch():
     constant = torch.randn(3, 1, 4)
     graph = check(lambda x: (x + constant).sum(0), (4,))
-    assert graph.outputs[0].name == "output"
+    assert graph.outputs[0].name == "y"
 
 
 def test_in_place_operators_are_made_functional():
@@ -88,5 +88,4 @@ def test_constants_are_computed_as_pytorch_computes_them():
 
 @pytest.mark.parametrize("value", [0.0, 1.0])
 def test_dtypes_that_change_nothing(value):
-    graph = check(lambda x: (x.double() + value).float(), (4,))
-    assert samples(graph)["args_0"].shape == (5, 4)
+    check(lambda x: (x.double() + value).float(), (4,))

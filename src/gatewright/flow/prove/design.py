@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -22,7 +23,7 @@ from gatewright.flow.prove.words import Reader
 from gatewright.hw import Module, Packing
 from gatewright.ir import Graph, Plan, infer
 from gatewright.num import Intervals
-from gatewright.passes.lower import Group, group_nodes, live, results_of
+from gatewright.passes.lower import Group, group_nodes, instance_name, live, results_of
 from gatewright.tools.yosys_netlist import NetCell, NetModule, read_netlist
 
 Progress = Callable[[str, int, int], None]
@@ -84,6 +85,8 @@ class _Prover:
         namer.name(graph.name, "model")
         live_groups = [g for g in self.groups if not g.is_wiring]
         self.todo = {namer.name(g.layer, "layer"): g for g in live_groups}
+        # Equal groups are instances of one module; then the instance's name tells which it is.
+        self.shared = {m.name for m, n in Counter(children).items() if n > 1}
         start = time.perf_counter()
         self.top = ModuleReader(self.reader, self.netlist[top], {})
         try:
@@ -153,7 +156,8 @@ class _Prover:
         self.top.clocks()
         if top.loop is not None:
             raise Gap(f"a loop through state ({top.loop.source})")
-        there = {self.children[c.kind].name for c in top.cells if c.kind in self.children}
+        cells = [c for c in top.cells if c.kind in self.children]
+        there = {self._name(c, self.children[c.kind]) for c in cells}
         self.absent = [group for name, group in self.todo.items() if name not in there]
         pending = list(self.groups)
         for cell in top.cells:
@@ -161,7 +165,7 @@ class _Prover:
             if child is None:
                 self.top.cell(cell)
                 continue
-            group = self.todo.pop(child.name, None)
+            group = self.todo.pop(self._name(cell, child), None)
             if group is None or group.layer != child.origin:
                 raise Gap(
                     f"instance {cell.name} belongs to no layer of the model, or a second time"
@@ -170,6 +174,12 @@ class _Prover:
             self._layer(cell, child, group)
             pending = [g for g in pending if g is not group]
         self._wire(pending)
+
+    def _name(self, cell: NetCell, child: Module) -> str:
+        """Return what the module of a group is, or would be, called whose instance this is."""
+        if child.name not in self.shared:
+            return child.name
+        return cell.name.removeprefix(instance_name(""))
 
     def _wire(self, pending: list[Group]) -> None:
         """Go on through groups that have no module of their own and whose inputs are known.

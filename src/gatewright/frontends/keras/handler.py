@@ -207,3 +207,24 @@ class Site:
         return UnsupportedError(
             what, place=self.at(attribute), found=found, supported=supported, remedy=remedy
         )
+
+
+@dataclass(frozen=True, eq=False)
+class TiedSite(Site):
+    """One use of a layer that is used several times: its operations share their constants.
+
+    Attributes:
+        use: what to call it (a step, a call), the part of the layer that its operations are.
+        count: how many operations there are yet; a handler emits the same ones in every use.
+    """
+
+    use: str = ""
+    count: list[int] = field(default_factory=lambda: [0])
+
+    def emit(
+        self, op: Op, *inputs: Value, suffix: str = "", part: str = "", tie: str = ""
+    ) -> Value:
+        """Append an operation, tied to the same of the other uses."""
+        self.count[0] += 1
+        tie = tie or f"operation {self.count[0]}"
+        return super().emit(op, *inputs, suffix=suffix, part=f"{self.use} {part}".strip(), tie=tie)

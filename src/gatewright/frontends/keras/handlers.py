@@ -5,6 +5,7 @@ from __future__ import annotations
 from gatewright.base import Place, UnsupportedError
 from gatewright.frontends.custom import refuse_known
 from gatewright.frontends.keras import (
+    attention,
     convolution,
     dense,
     hgq_attention,
@@ -23,6 +24,7 @@ from gatewright.frontends.keras import (
     qkeras_windows,
     rectifiers,
     recurrent,
+    recurrent_refused,
     resizing,
     shapes,
     statistics,
@@ -35,6 +37,7 @@ from gatewright.frontends.keras.operations import OPERATIONS
 from gatewright.frontends.keras.own import own_handler
 
 HANDLERS: tuple[Handler, ...] = (
+    *attention.HANDLERS,
     *convolution.HANDLERS,
     *dense.HANDLERS,
     *lookup.HANDLERS,
@@ -45,6 +48,7 @@ HANDLERS: tuple[Handler, ...] = (
     *rectifiers.HANDLERS,
     *resizing.HANDLERS,
     *recurrent.HANDLERS,
+    *recurrent_refused.HANDLERS,
     *shapes.HANDLERS,
     *statistics.HANDLERS,
     *wrappers.HANDLERS,

@@ -34,13 +34,13 @@ QUANTIZERS = ("iq", "kq", "bq", "oq")
 
 
 def _multi_head(site: Site) -> Value:
-    query, value, key = _operands(site)
+    query, value, key = attention_operands(site)
     return _attention(site, query, key, value)
 
 
 def _linformer(site: Site) -> Value:
-    query, value, key = _operands(site)
-    axes = _attention_axes(site, value)
+    query, value, key = attention_operands(site)
+    axes = attention_axes(site, value)
     sizes = site.attributes["lin_kv_proj_dim"]
     sizes = [sizes] if isinstance(sizes, int) else sizes
     if not isinstance(sizes, list) or len(sizes) != len(axes):
@@ -72,7 +72,7 @@ def _along(
     return _run(probe, there)
 
 
-def _operands(site: Site) -> tuple[Value, Value, Value]:
+def attention_operands(site: Site) -> tuple[Value, Value, Value]:
     """Return query, value and key of the call, absent ones as Keras completes them."""
     named = dict(zip(("query", "value", "key"), site.arguments, strict=False))
     named |= {name: v for name, v in site.options.items() if name in ("query", "value", "key")}
@@ -90,7 +90,7 @@ def _operands(site: Site) -> tuple[Value, Value, Value]:
     return query, value, key
 
 
-def _attention_axes(site: Site, value: Value) -> tuple[int, ...]:
+def attention_axes(site: Site, value: Value) -> tuple[int, ...]:
     """Return the axes attended over, counted from 0 without the batch."""
     axes, rank = site.attributes["attention_axes"], len(value.shape)
     if axes is None:
@@ -109,7 +109,7 @@ def _attention(site: Site, query: Value, key: Value, value: Value) -> Value:
     attributes = site.attributes
     heads, key_dim = attributes["num_heads"], attributes["key_dim"]
     value_dim = attributes["value_dim"] or key_dim
-    axes = _attention_axes(site, query)
+    axes = attention_axes(site, query)
     bias = bool(attributes["use_bias"])
     projected = Projected(
         _project(site, "query", query, (heads, key_dim), bias),

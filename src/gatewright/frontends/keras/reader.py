@@ -9,7 +9,7 @@ from typing import Any
 
 from gatewright.base import Diagnostics, GatewrightError, ModelError, Namer, Place, UnsupportedError
 from gatewright.frontends.keras.file import open_model
-from gatewright.frontends.keras.handler import Builder, Handler, Site, Value
+from gatewright.frontends.keras.handler import Builder, Handler, Site, TiedSite, Value
 from gatewright.frontends.keras.handlers import INPUT, LIBRARIES, find_handler, library
 from gatewright.frontends.keras.model import MODELS, Call, ConfigReader, Layer, Model, Ref, Slot
 from gatewright.frontends.keras.wrappers import WRAPPERS, inner_layers
@@ -72,6 +72,7 @@ class Reading:
         self.builder = builder
         self.quantizers: set[str] = set()
         self._handlers = builder.handlers
+        self._used: dict[Names, int] = {}
         self._nested: dict[Names, Model] = {}
 
     def place(self, layer: Layer, attribute: str = "") -> Place:
@@ -213,6 +214,13 @@ class Reading:
         arguments = tuple(_filled(value, inputs) for value in call.arguments)
         options = {key: _filled(value, inputs) for key, value in call.options.items()}
         site = Site(self.builder, layer, values, tuple(inputs), arguments, options)
+        if len(layer.calls) > 1 or len(layer.address.names) > 1:
+            use = self._used.get(layer.address.names, 0)
+            self._used[layer.address.names] = use + 1
+            use_name = f"call {use}" if use else ""
+            site = TiedSite(
+                self.builder, layer, values, tuple(inputs), arguments, options, use_name
+            )
         try:
             found = handler.build(site)
         except GatewrightError as error:

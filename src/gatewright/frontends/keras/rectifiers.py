@@ -8,6 +8,7 @@ from gatewright.frontends.keras.activations import LAYERS, activate, chain
 from gatewright.frontends.keras.attributes import REQUIRED, Table
 from gatewright.frontends.keras.handler import Handler, Site, Value
 from gatewright.frontends.recipes.activations import softmax
+from gatewright.frontends.recipes.attention import masked_softmax
 from gatewright.ops import LeakyRelu
 
 
@@ -37,19 +38,28 @@ def _prelu(site: Site) -> Value:
 
 
 def _softmax(site: Site) -> Value:
-    axis, rank = site.attributes["axis"], len(site.input.shape)
-    if isinstance(axis, list) and len(axis) == 1:
-        axis = axis[0]
-    if not isinstance(axis, int) or axis == 0 or not -rank <= axis <= rank:
+    axis, value = site.attributes["axis"], site.inputs[0]
+    rank, mask = len(value.shape), site.options.get("mask")
+    many = axis if isinstance(axis, list | tuple) else [axis]
+    if not many or not all(isinstance(a, int) and a and -rank <= a <= rank for a in many):
         raise site.unsupported(
             "a softmax over these axes is not handled",
             "axis",
             axis,
-            "one axis other than the batch",
-            "reshape so that the softmax runs along one axis",
+            "axes other than the batch",
+            "reshape so that the softmax runs along other axes",
         )
-    axis = axis - 1 if axis > 0 else rank + axis
-    return softmax(site, site.input, axis)
+    axes = tuple(sorted({(a if a < 0 else a - 1) % rank for a in many}))
+    if not isinstance(mask, Value):
+        return (
+            softmax(site, value, axes[0]) if len(axes) == 1 else masked_softmax(site, value, axes)
+        )
+    if len(mask.shape) != rank:
+        raise site.unsupported(
+            "the mask of a softmax does not fit", "mask", f"shape {mask.shape} for {value.shape}",
+            "a mask of as many axes", "give the mask the axes that it lacks",
+        )  # fmt: skip
+    return masked_softmax(site, value, axes, mask)
 
 
 PRELU = Table(
@@ -59,6 +69,6 @@ PRELU = Table(
 HANDLERS = (
     Handler("Activation", "keras", Table({"activation": REQUIRED}), _activation),
     Handler("PReLU", "keras", PRELU, _prelu),
-    Handler("Softmax", "keras", Table({"axis": -1}), _softmax),
+    Handler("Softmax", "keras", Table({"axis": -1}), _softmax, options=frozenset({"mask"})),
     *(Handler(kind, "keras", table, _chain) for kind, (table, _) in LAYERS.items()),
 )

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from gatewright.base import ModelError, Place, UnsupportedError
 from gatewright.frontends.keras.attributes import REQUIRED, Table
-from gatewright.frontends.keras.handler import Handler, Site, Value
+from gatewright.frontends.keras.handler import Handler, Site, TiedSite, Value
 from gatewright.frontends.keras.model import MODELS, Call, Layer, family_of
 from gatewright.frontends.keras.recurrent import TRAINING, split_inputs
 from gatewright.frontends.recipes.recurrent import MERGES, merge, sequence
-from gatewright.ir import Op
 from gatewright.ops import Gather
 
 BIDIRECTIONAL = ("Bidirectional", "QBidirectional")
@@ -138,24 +137,6 @@ def _run(site: Site, layer: Layer, x: Value, states: Sequence[Value]) -> list[Va
     return [result] if isinstance(result, Value) else list(result)
 
 
-@dataclass(frozen=True, eq=False)
-class StepSite(Site):
-    """One step of a layer that is applied to every step: its operations share their constants."""
-
-    step: int = 0
-    count: list[int] | None = None
-
-    def emit(
-        self, op: Op, *inputs: Value, suffix: str = "", part: str = "", tie: str = ""
-    ) -> Value:
-        """Append an operation, tied to the same of the other steps."""
-        assert self.count is not None
-        self.count[0] += 1
-        tie = tie or f"operation {self.count[0]}"
-        part = f"step {self.step} {part}".strip()
-        return super().emit(op, *inputs, suffix=suffix, part=part, tie=tie)
-
-
 def _time_distributed(site: Site) -> Value:
     """Apply a layer to every step: at once where it treats rows alike, else one after another."""
     (layer,) = inner_layers(site.layer, site.builder.source)
@@ -174,7 +155,7 @@ def _time_distributed(site: Site) -> Value:
     outputs = []
     for step in range(x.shape[0]):
         row = site.emit(Gather.of(step, 0), x, suffix="input", part=f"step {step}")
-        inner = StepSite(site.builder, layer, values, (row,), (row,), {}, step, [0])
+        inner = TiedSite(site.builder, layer, values, (row,), (row,), {}, f"step {step}")
         outputs.append(_only(site, handler.build(inner)))
     return sequence(site, outputs)
 

@@ -6,9 +6,11 @@ import numpy as np
 
 from gatewright.frontends.onnx.call import Call
 from gatewright.frontends.onnx.operand import Array, Const, Operand, Value
+from gatewright.frontends.recipes.einsum import Equation, contract, parse_equation, without_batch
+from gatewright.frontends.recipes.einsum import einsum as sum_of_products
 from gatewright.ir import Reals
 from gatewright.num import dyadic
-from gatewright.ops import Affine, Dense, Transpose
+from gatewright.ops import Affine, Dense, Matmul, Transpose
 
 
 def gemm(call: Call) -> Operand:
@@ -40,10 +42,52 @@ def matmul(call: Call) -> Operand:
         swap = (*range(len(x.shape) - 2), len(x.shape) - 1, len(x.shape) - 2)
         product = _dense(call, call.emit(Transpose(swap), x), matrix, 1.0, None)
         return call.emit(Transpose(swap), product)
+    right = call.operand(1, "B")
+    if isinstance(right, Value):
+        return _product(call, call.value(0, "A"), right)
     x, matrix = call.value(0, "A"), _matrix(call, call.const(1, "B"))
     if x.rank < 2:
         raise call.unsupported("MatMul needs a sample with an axis", found=x.shape)
     return _dense(call, x, matrix, 1.0, None)
+
+
+def _product(call: Call, left: Value, right: Value) -> Value:
+    """Return the product of two activations; leading axes broadcast, the batch with the batch.
+
+    Of tensors of fewer axes ONNX aligns the last ones, so the batch would meet another axis.
+    """
+    if left.rank != right.rank or left.rank < 3:
+        raise call.unsupported(
+            "a matrix product of two computed tensors joins the batch with another axis",
+            found=f"(batch, {left.shape}) @ (batch, {right.shape})",
+            supported="tensors of equal rank, 3 or more",
+        )
+    return call.emit(Matmul(), left, right)
+
+
+def einsum(call: Call) -> Operand:
+    """Return a sum of products; a constant may stand at any place of one equation of two."""
+    text = call.attributes.text("equation", "")
+    operands: list[Const | Value] = []
+    for i in range(len(call.operands)):
+        own = call.operand(i, f"input {i}")
+        operands.append(own if isinstance(own, Const) else call.value(i, f"input {i}"))
+    known = [isinstance(o, Const) for o in operands]
+    ranks = [len(o.shape) if isinstance(o, Const) else o.rank for o in operands]
+    form = parse_equation(text, ranks)
+    form = None if form is None else without_batch(form, [not k for k in known])
+    if form is None or sum(known) > 1 or (any(known) and len(known) != 2):
+        raise call.unsupported(
+            "an einsum equation is not handled", found=f"{text!r} of ranks {ranks}",
+            supported="the batch as first axis of every computed input and of the result, and in "
+            "no other place; at most one constant, beside one computed input",
+        )  # fmt: skip
+    values = [o for o in operands if not isinstance(o, Const)]
+    for constant, axes in zip(operands, form.operands, strict=True):
+        if isinstance(constant, Const):
+            (other,) = (a for a, k in zip(form.operands, known, strict=True) if not k)
+            return contract(call, Equation((other, axes), form.result), values[0], constant.reals())
+    return sum_of_products(call, form, *values)
 
 
 def _matrix(call: Call, const: Const) -> Const:

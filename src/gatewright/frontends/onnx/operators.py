@@ -58,6 +58,7 @@ STANDARD: dict[str, Handler] = {
     "Dropout": movement.dropout,
     "DynamicQuantizeLinear": integers.dynamic,
     "Elu": activations.elu,
+    "Einsum": linear.einsum,
     "Equal": selection.compare("equal"),
     "Erf": activations.function("erf"),
     "Exp": activations.function("exp"),

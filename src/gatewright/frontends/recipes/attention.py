@@ -10,8 +10,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic
 
-from gatewright.frontends.recipes.einsum import Equation, einsum
+import numpy as np
+from numpy.typing import NDArray
+
+from gatewright.frontends.recipes.einsum import Equation, einsum, move, reshape
 from gatewright.frontends.recipes.emitter import Emitter, T
+from gatewright.ops import Constant, Gather, Softmax
+
+Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -70,3 +76,52 @@ def attend(
     """
     scores = normalise(einsum(at, form.scores, parts.key, parts.query))
     return einsum(at, form.combine, scores, parts.value), scores
+
+
+def masked_softmax(
+    at: Emitter[T], value: T, axes: tuple[int, ...], mask: Mask | T | None = None
+) -> T:
+    """Append a softmax along any axes together.
+
+    Args:
+        at: where to append.
+        value: the logits.
+        axes: counted from 0 without the batch.
+        mask: what counts; truth values known (of a shape that broadcasts against `value`) or
+            computed (of `value`'s rank); None: everything. Masked elements give exactly 0.
+    """
+    rank = len(value.shape)
+    letters = "".join(chr(ord("a") + i) for i in range(rank))
+    inner = "".join(letters[a] for a in axes)
+    turned = "".join(c for c in letters if c not in inner) + inner
+    shape = tuple(value.shape[letters.index(c)] for c in turned)
+    flat = (*shape[: rank - len(axes)], int(np.prod(shape[rank - len(axes) :])))
+    x = reshape(at, move(at, value, letters, turned), flat)
+    if mask is None:
+        y = at.emit(Softmax(), x)
+    else:
+        if isinstance(mask, np.ndarray):
+            whole = np.broadcast_to(mask, value.shape)
+            known = whole.transpose([letters.index(c) for c in turned]).reshape(flat)
+            keep = at.emit(Constant(known.astype(np.float64)), x, suffix="mask")
+        else:
+            keep = reshape(at, move(at, mask, letters, turned), flat)
+        y = at.emit(Softmax(), x, keep)
+    return move(at, reshape(at, y, shape), turned, letters)
+
+
+def repeat_heads(at: Emitter[T], value: T, times: int, axis: int) -> T:
+    """Append the repetition of each head that several query heads share: wiring."""
+    if times == 1:
+        return value
+    heads = np.repeat(np.arange(value.shape[axis]), times)
+    return at.emit(Gather.of(heads, axis), value, suffix="repeat")
+
+
+def band_mask(queries: int, keys: int, causal: bool, window: int | None = None) -> Mask | None:
+    """Return what each query attends to: nothing later, nothing `window` or more away."""
+    if not causal and window is None:
+        return None
+    distance = np.arange(queries)[:, None] - np.arange(keys)[None, :]
+    mask = distance >= 0 if causal else np.ones_like(distance, bool)
+    return mask if window is None else mask & (np.abs(distance) < window)

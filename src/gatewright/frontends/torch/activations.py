@@ -204,11 +204,23 @@ def log_softmax(call: Call) -> Operand:
     return call.emit(Subtract(), below, apply(call, "log", total, suffix="log"))
 
 
+def masked_softmax(call: Call, x: Value, axis: int = -1, suffix: str = "") -> Value:
+    """Normalise exponentials along the last axis, with 0 for what a mask hides."""
+    if axis not in (-1, len(x.shape) - 1):
+        raise call.unsupported(
+            "a masked softmax runs along an inner axis", supported="the last axis"
+        )
+    operands = (x,) if x.mask is None else (x, x.mask)
+    return call.emit(Softmax(), *operands, suffix=suffix)
+
+
 def softmax(call: Call) -> Operand:
     """Normalise exponentials along an axis."""
-    x, dim = call.value("self"), call.integer("dim")
+    x, dim = call.maybe_masked("self"), call.integer("dim")
     call.ignore("dtype", "half_to_float")
     axis, last = call.sample_axis(dim, x), len(x.shape) - 1
+    if x.mask is not None:
+        return masked_softmax(call, x, axis)
     swap = list(range(len(x.shape)))
     swap[axis], swap[last] = last, axis
     turned = call.transpose(x, tuple(swap), "turned")

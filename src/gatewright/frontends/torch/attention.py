@@ -16,10 +16,17 @@ from gatewright.frontends.recipes.einsum import (
 )
 from gatewright.frontends.recipes.einsum import matmul as product_of
 from gatewright.frontends.torch import linear
+from gatewright.frontends.torch.activations import masked_softmax
 from gatewright.frontends.torch.call import Call
-from gatewright.frontends.torch.elementwise import check_batches, joined, scaled
+from gatewright.frontends.torch.elementwise import (
+    check_batches,
+    hidden,
+    joined,
+    scaled,
+    shifted_mask,
+)
 from gatewright.frontends.torch.operand import Const, Operand, Value
-from gatewright.ops import Add, Affine, Softmax, Transpose, Where
+from gatewright.ops import Add, Transpose
 
 
 def matmul(call: Call) -> Operand:
@@ -52,10 +59,8 @@ def baddbmm(call: Call) -> Operand:
     offset = call.operand("self")
     if isinstance(offset, Value):
         return joined(call, Add(), product, scaled(call, offset, beta))
-    numbers = beta * call.sample(call.reals("self"), product)
-    if not numbers.any():
-        return product
-    return joined(call, Add(), product, call.constant(numbers, product))
+    numbers = beta * call.sample(call.const("self").reals(), product)
+    return shifted_mask(call, product, numbers)
 
 
 def einsum_(call: Call) -> Operand:
@@ -101,59 +106,25 @@ def scaled_dot_product_attention(call: Call) -> Operand:
     turned = replace(call.emit(Transpose(tuple(axes)), key, suffix="keys"), batch=key.batch)
     factor = 1.0 / math.sqrt(query.shape[-1]) if scale is None else scale
     scores = multiplied(call, scaled(call, query, factor, "query"), turned)
-    scores = _masked(call, scores)
-    weights = call.emit(Softmax(), scores, suffix="weights")
+    weights = masked_softmax(call, _masked(call, scores), suffix="weights")
     return multiplied(call, weights, value)
 
 
 def _masked(call: Call, scores: Value) -> Value:
     """Return scores with a mask: numbers to add, or truth values of what may be looked at."""
-    rows, columns = scores.shape[-2:]
     mask = call.operand("attn_mask")
     if call.flag("is_causal"):
-        allowed = np.tril(np.ones((rows, columns)))
-        return _allowed(call, scores, allowed)
+        return hidden(call, scores, np.tril(np.ones(scores.shape[-2:])))
     if mask is None:
         return scores
     if isinstance(mask, Value):
         if mask.kind == "bool":
-            far = call.constant(np.asarray(LOWEST), scores, "far")
-            check_batches(call, scores, mask)
-            masked = call.emit(Where(), mask, scores, far, suffix="masked")
-            return replace(masked, batch=scores.batch)
-        return joined(call, Add(), scores, mask, suffix="masked")
+            return hidden(call, scores, mask)
+        return joined(call, Add(), scores, call.value("attn_mask"), suffix="masked")
     numbers = call.sample(mask.reals(), scores, "the mask")
     if not mask.tensor.is_floating_point():
-        return _allowed(call, scores, numbers)
-    if np.isneginf(numbers).any():
-        allowed = np.isfinite(numbers).astype(np.float64)
-        scores = _shifted(call, scores, np.where(allowed == 1, numbers, 0.0))
-        return _allowed(call, scores, allowed)
-    return _shifted(call, scores, call.finite(numbers, "the mask"))
-
-
-LOWEST = -1024.0
-"""A score whose exponential is 0 in float64 beside any that training leaves; see `_allowed`."""
-
-
-def _shifted(call: Call, scores: Value, numbers: np.ndarray) -> Value:
-    if not numbers.any():
-        return scores
-    return call.emit(Affine(np.asarray(1.0), numbers), scores, suffix="shifted")
-
-
-def _allowed(call: Call, scores: Value, allowed: np.ndarray) -> Value:
-    """Put what must not be looked at so low that a softmax gives it 0."""
-    if (allowed != 0).all():
-        return scores
-    if not np.broadcast_to(allowed, scores.shape[-allowed.ndim :]).any(axis=-1).all():
-        raise call.unsupported(
-            "attention may look at nothing in some row",
-            supported="masks that leave at least one key to every query",
-        )
-    keep = call.constant(allowed, scores, "mask")
-    far = call.constant(np.asarray(LOWEST), scores, "far")
-    return replace(call.emit(Where(), keep, scores, far, suffix="masked"), batch=scores.batch)
+        return hidden(call, scores, numbers)
+    return shifted_mask(call, scores, numbers)
 
 
 HANDLERS: dict[str, Callable[[Call], Operand]] = {

@@ -1,8 +1,7 @@
 """The length of the batch in an exported program: a symbol, or the number it was exported with.
 
 Shapes are computed with whole numbers throughout. Where the batch is a symbol a prime stands for it
-that divides no other length of the program, so that every length is a multiple of it exactly where
-the batch is part of it.
+that divides no other length of the program.
 """
 
 from __future__ import annotations

@@ -27,16 +27,16 @@ class Builder:
         source: the model, for messages.
         batch: the number that stands for the batch's length while shapes are computed.
         first: an input of the graph, for constants to follow.
-        shared: modules that are called more than once.
+        roundings: how many times coarser than its arithmetic PyTorch computes some constants.
     """
 
     source: str
     names: Namer
     batch: int
     first: Value
-    shared: frozenset[str] = frozenset()
     nodes: list[Node] = field(default_factory=list)
-    counts: dict[str, int] = field(default_factory=dict)
+    roundings: float = 1.0
+    counts: dict[tuple[str, str], int] = field(default_factory=dict)
 
     def emit(
         self, op: Op, inputs: tuple[Value, ...], name: str, where: Where, part: str, tie: str
@@ -65,13 +65,14 @@ class Builder:
         return Value(node.name, result.shape[1:])
 
     def _tie(self, where: Where, tie: str) -> str:
-        """Return what ties the node to its like in other calls of the same module."""
-        if where.module not in self.shared:
+        """Return what ties the node to its like in other calls."""
+        if not where.tie:
             return f"{where.layer}/{tie}" if tie else ""
         if tie:
-            return f"{where.module}/{tie}"
-        count = self.counts[where.layer] = self.counts.get(where.layer, 0) + 1
-        return f"{where.module}/{count}"
+            return f"{where.tie}/{tie}"
+        key = where.layer, where.tie
+        count = self.counts[key] = self.counts.get(key, 0) + 1
+        return f"{where.tie}/{count}"
 
     def _check_size(self, op: Op, inputs: tuple[Value, ...], place: Place) -> None:
         """Refuse a result too large to be meant, before memory is asked for it."""
@@ -95,12 +96,12 @@ class Where:
 
     Attributes:
         layer: module and call, or module and operation.
-        module: path of the layer's module, "" for operations of the user's own `forward`.
+        tie: what the node has in common with others that are the same operation, or "".
         place: for messages; with the user's line of code where the program tells it.
     """
 
     layer: str
-    module: str
+    tie: str
     place: Place
 
 
@@ -150,6 +151,11 @@ class Call:
         """Return an argument that is computed from the input."""
         found = self.operand(name)
         if isinstance(found, Value):
+            if found.mask is not None:
+                raise self.unsupported(
+                    f"minus infinity reaches {self.operator}",
+                    supported="a softmax right behind the mask",
+                )
             return found
         if isinstance(found, Codes):
             raise self.unsupported(
@@ -162,6 +168,11 @@ class Call:
             found=_kind_of(found),
             supported="a value computed from the model's input",
         )
+
+    def maybe_masked(self, name: str) -> Value:
+        """Return a computed argument, some of whose elements may be minus infinity."""
+        found = self.operand(name)
+        return found if isinstance(found, Value) and found.mask is not None else self.value(name)
 
     def plain(self, name: str) -> Value:
         """Return a computed argument whose batch is the first axis, and only the batch."""

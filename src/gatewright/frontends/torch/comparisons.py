@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from gatewright.frontends.torch.call import Call
-from gatewright.frontends.torch.elementwise import check_batches
+from gatewright.frontends.torch.elementwise import check_batches, hidden
 from gatewright.frontends.torch.operand import Const, Operand, Value
 from gatewright.ops import Absolute, Compare, Logical, Sign, Where
 
@@ -84,7 +84,14 @@ def where(call: Call) -> Operand:
 
 def masked_fill(call: Call) -> Operand:
     """Return `value` where the mask holds, `self` elsewhere."""
-    return broadcast(call, Where, *(call.operand(n) for n in ("mask", "value", "self")))
+    mask, value = call.operand("mask"), call.operand("value")
+    number = value.reals() if isinstance(value, Const) else value
+    if not isinstance(value, Value) and np.all(np.isneginf(number)):
+        x = call.value("self")
+        if isinstance(mask, Value):
+            return hidden(call, x, broadcast(call, lambda: Logical("not"), mask))
+        return hidden(call, x, 1.0 - call.sample(mask.reals(), x, "the mask"))
+    return broadcast(call, Where, mask, value, call.value("self"))
 
 
 def absolute(call: Call) -> Operand:

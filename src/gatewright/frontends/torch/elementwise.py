@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from gatewright.frontends.torch.call import Call
-from gatewright.frontends.torch.operand import Const, Operand, Value
+from gatewright.frontends.torch.operand import Const, Operand, Value, contains_value
 from gatewright.ir import Op, Reals
 from gatewright.ops import (
     Add,
@@ -70,6 +70,21 @@ def numbers(call: Call, name: str, x: Value) -> Reals:
     return call.sample(call.reals(name), x, f"the argument {name}")
 
 
+def hidden(call: Call, x: Value, keep: Reals | Value) -> Value:
+    """Return `x` with minus infinity where `keep` is 0, for a softmax to come."""
+    if not isinstance(keep, Value):
+        if (keep != 0).all():
+            return x
+        if not np.broadcast_to(keep, np.broadcast_shapes(keep.shape, x.shape)).any(axis=-1).all():
+            raise call.unsupported(
+                "a mask hides a whole row from a softmax",
+                supported="masks that leave at least one element to every row",
+            )
+        return replace(x, mask=call.constant(np.asarray(keep, np.float64), x, "mask"))
+    check_batches(call, x, keep)
+    return replace(x, mask=keep)
+
+
 def scaled(call: Call, x: Value, factor: float, suffix: str = "scaled") -> Value:
     """Return `x * factor`."""
     if factor == 1:
@@ -84,15 +99,27 @@ def _alpha(call: Call) -> float:
 def add(call: Call) -> Operand:
     """Return `self + alpha * other`."""
     alpha = _alpha(call)
-    if isinstance(call.operand("self"), Value):
+    if contains_value(call.operand("self")):
         x = call.value("self")
-        if isinstance(call.operand("other"), Value):
+        if contains_value(call.operand("other")):
             return joined(call, Add(), x, scaled(call, call.value("other"), alpha))
-        offset = alpha * numbers(call, "other", x)
+        offset = alpha * call.sample(call.const("other").reals(), x, "the argument other")
+        if np.isneginf(offset).any():  # an additive mask of attention
+            return shifted_mask(call, x, offset)
+        offset = call.finite(offset, "other")
         return with_constant(call, x, offset, Affine(np.asarray(1.0), offset), Add)
     x = scaled(call, call.value("other"), alpha)
     offset = numbers(call, "self", x)
     return with_constant(call, x, offset, Affine(np.asarray(1.0), offset), Add)
+
+
+def shifted_mask(call: Call, x: Value, offset: Reals) -> Value:
+    """Return `x + offset` where some of the offsets are minus infinity."""
+    keep = ~np.isneginf(offset)
+    finite = call.finite(np.where(keep, offset, 0.0), "a mask")
+    if finite.any():
+        x = with_constant(call, x, finite, Affine(np.asarray(1.0), finite), Add)
+    return hidden(call, x, keep.astype(np.float64))
 
 
 def subtract(call: Call) -> Operand:
@@ -107,9 +134,9 @@ def reversed_subtract(call: Call) -> Operand:
 
 def _difference(call: Call, left: str, right: str) -> Operand:
     alpha = _alpha(call)
-    if isinstance(call.operand(left), Value):
+    if contains_value(call.operand(left)):
         x = call.value(left)
-        if isinstance(call.operand(right), Value):
+        if contains_value(call.operand(right)):
             return joined(call, Subtract(), x, scaled(call, call.value(right), alpha))
         offset = -alpha * numbers(call, right, x)
         return with_constant(call, x, offset, Affine(np.asarray(1.0), offset), Add)
@@ -124,10 +151,10 @@ def _difference(call: Call, left: str, right: str) -> Operand:
 def multiply(call: Call) -> Operand:
     """Return `self * other`."""
     names = ("self", "other")
-    if not isinstance(call.operand("self"), Value):
+    if not contains_value(call.operand("self")):
         names = ("other", "self")
     x = call.value(names[0])
-    if isinstance(call.operand(names[1]), Value):
+    if contains_value(call.operand(names[1])):
         return joined(call, Multiply(), x, call.value(names[1]))
     scale = numbers(call, names[1], x)
     return with_constant(call, x, scale, Affine(scale, np.asarray(0.0)), Multiply)
@@ -135,9 +162,9 @@ def multiply(call: Call) -> Operand:
 
 def divide(call: Call) -> Operand:
     """Return `self / other`; by a constant, a product with the reciprocal in float64."""
-    if isinstance(call.operand("other"), Value):
+    if contains_value(call.operand("other")):
         y = call.value("other")
-        if isinstance(call.operand("self"), Value):
+        if contains_value(call.operand("self")):
             return joined(call, Divide(), call.value("self"), y)
         top = numbers(call, "self", y)
         if top.size == 1 and top.ndim <= len(y.shape):
@@ -169,10 +196,10 @@ def _extreme(op: type[Op], limit: Callable[[float], Op]) -> Callable[[Call], Ope
 
     def handler(call: Call) -> Operand:
         names = ("self", "other")
-        if not isinstance(call.operand("self"), Value):
+        if not contains_value(call.operand("self")):
             names = ("other", "self")
         x = call.value(names[0])
-        if isinstance(call.operand(names[1]), Value):
+        if contains_value(call.operand(names[1])):
             return joined(call, op(), x, call.value(names[1]))
         return _limited(call, x, numbers(call, names[1], x), op, limit)
 

@@ -77,17 +77,19 @@ def _without(call: Call, x: Value, axis: int) -> Value:
 
 
 def _matrix(call: Call, const: Const) -> Const:
-    """Return a matrix; a vector becomes a column, leading axes of length 1 are dropped."""
+    """Return a matrix; a vector becomes a column, leading axes along which it repeats go."""
     shape = const.shape
     if len(shape) == 1:
         return moved(const, lambda t: t.reshape(-1, 1))
-    if any(n != 1 for n in shape[:-2]):
+    same = moved(const, lambda t: t.reshape(-1, *shape[-2:]))
+    numbers = same.reals()
+    if (numbers != numbers[:1]).any():
         raise call.unsupported(
             "a constant of a product is no matrix",
             found=f"shape {shape}",
             supported="(n, m), the same matrix everywhere",
         )
-    return moved(const, lambda t: t.reshape(shape[-2:]))
+    return moved(same, lambda t: t[0])
 
 
 def moved(const: Const, move: Callable[[torch.Tensor], torch.Tensor]) -> Const:

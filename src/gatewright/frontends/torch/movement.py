@@ -7,6 +7,7 @@ from dataclasses import replace
 from math import prod
 
 import numpy as np
+import torch
 
 from gatewright.frontends.torch.call import Call
 from gatewright.frontends.torch.operand import Codes, Const, Operand, Value
@@ -287,6 +288,17 @@ def pad(call: Call) -> Operand:
     return call.emit(Pad(tuple(before), tuple(after), value), x)
 
 
+def filled(value: float | None) -> Callable[[Call], Operand]:
+    """Return a handler of a constant that takes nothing but the shape of another tensor."""
+
+    def handler(call: Call) -> Operand:
+        number = call.number("fill_value") if value is None else value
+        call.ignore(*call.given)
+        return Const(torch.full(call.shapes[0], number))
+
+    return handler
+
+
 ANY = (
     "as_strided",
     "channel_shuffle",
@@ -330,11 +342,16 @@ HANDLERS: dict[str, Callable[[Call], Operand]] = {
     "expand": expand,
     "expand_as": expand,
     "flatten": reshaped,
+    "full_like": filled(None),
     "lift_fresh_copy": identity,
     "mT": turned_matrix,
     "native_dropout": dropout,
+    "new_full": filled(None),
+    "new_ones": filled(1.0),
+    "new_zeros": filled(0.0),
     "numpy_T": turned_matrix,
     "pad": pad,
+    "ones_like": filled(1.0),
     "permute": permute,
     "reshape": reshaped,
     "select.int": select,
@@ -352,6 +369,7 @@ HANDLERS: dict[str, Callable[[Call], Operand]] = {
     "unsqueeze": reshaped,
     "view": reshaped,
     "view_as": reshaped,
+    "zeros_like": filled(0.0),
     **{name: moved_by_torch("self") for name in ANY},
     "copy": moved_by_torch("self", "src"),
     "gather": moved_by_torch("self"),

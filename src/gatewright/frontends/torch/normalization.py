@@ -100,7 +100,10 @@ def _of_groups(call: Call, x: Value, groups: int) -> Value:
 
 HANDLERS: dict[str, Callable[[Call], Operand]] = {
     "_native_batch_norm_legit_no_training": batch_norm,
+    "_native_batch_norm_legit": batch_norm,
+    "_native_batch_norm_legit_functional": batch_norm,
     "batch_norm": batch_norm,
+    "native_batch_norm": batch_norm,
     "group_norm": group_norm,
     "instance_norm": instance_norm,
     "layer_norm": layer_norm,

@@ -26,6 +26,7 @@ class Value:
         batch: PyTorch's axis that holds the batch; None for a module that works on single samples.
         joined: the batch's axis also holds an outer and an inner one, which `shape` has apart.
         kind: what PyTorch's type is: "float", "integer" or "bool".
+        mask: where it is 0 the element is minus infinity, which only a softmax can take.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Value:
     batch: int | None = 0
     joined: bool = False
     kind: str = "float"
+    mask: Value | None = None
 
     @property
     def rank(self) -> int:

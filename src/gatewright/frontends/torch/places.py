@@ -11,6 +11,7 @@ import torch
 
 from gatewright.base import Place
 from gatewright.frontends.torch.call import Where
+from gatewright.frontends.torch.own import OWN
 
 TORCH = str(Path(torch.__file__).parent)
 LIBRARIES = (TORCH, sysconfig.get_paths()["stdlib"], str(Path(__file__).parents[2]))
@@ -27,7 +28,7 @@ def users_line(trace: str) -> str:
     return f"{Path(own[-1][0]).name}:{own[-1][1]}" if own else ""
 
 
-def where(node: Any, source: str) -> Where:
+def where(node: Any, source: str, tie: str = "") -> Where:
     """Return the layer that a node belongs to.
 
     A module of `torch.nn` is a layer; what a module of the user computes itself is a layer for each
@@ -37,24 +38,26 @@ def where(node: Any, source: str) -> Where:
     line = users_line(node.meta.get("stack_trace") or "")
     at = f"{source}, {line}" if line else source
     if not stack:
-        return Where(node.name, "", Place(at, node.name))
+        return Where(node.name, tie, Place(at, node.name))
     key, (path, _) = stack[-1]
     path = clean(str(path))
     if path and kind_of(node):
         call = re.search(r"@(\d+)$", str(key))
         layer = f"{path}@{call[1]}" if call else path
-        return Where(layer, path, Place(at, layer))
+        return Where(layer, tie, Place(at, layer))
     layer = f"{path}.{node.name}" if path else node.name
-    return Where(layer, "", Place(at, layer))
+    return Where(layer, tie, Place(at, layer))
 
 
 def kind_of(node: Any) -> str:
-    """Return the class of the `torch.nn` layer that a node belongs to, "" for the user's own."""
+    """Return the class of the layer of `torch.nn`, or with a handler, that a node belongs to."""
     stack = list((node.meta.get("nn_module_stack") or {}).values())
     if not stack:
         return ""
     kind = stack[-1][1]
     name = kind if isinstance(kind, str) else f"{kind.__module__}.{kind.__qualname__}"
+    if str(node.target) == OWN:
+        return name
     layer = name.startswith("torch.nn.") and not name.startswith(CONTAINERS)
     return name.rpartition(".")[2] if layer else ""
 
@@ -65,11 +68,34 @@ def clean(path: str) -> str:
     return re.sub(r"\[['\"]?([^'\"\]]+)['\"]?\]", r".\1", path).replace("_modules.", "").strip(".")
 
 
-def shared_modules(nodes: list[Any]) -> frozenset[str]:
-    """Return the paths of the modules that are called more than once."""
-    found = set()
+def ties(nodes: list[Any], stored: dict[str, int]) -> dict[str, str]:
+    """Return, for nodes that are one operation used several times, what ties them.
+
+    Those are the operators that read the same parameters, and all of a module that is called
+    several times.
+
+    Args:
+        nodes: of the program.
+        stored: where the data of each parameter lie, by the name of its placeholder.
+    """
+    repeated = {
+        clean(str(path))
+        for node in nodes
+        for key, (path, _) in (node.meta.get("nn_module_stack") or {}).items()
+        if re.search(r"@\d+$", str(key)) and kind_of(node)
+    }
+    readers: dict[tuple[Any, ...], list[Any]] = {}
     for node in nodes:
-        for key, (path, _) in (node.meta.get("nn_module_stack") or {}).items():
-            if re.search(r"@\d+$", str(key)):
-                found.add(clean(str(path)))
-    return frozenset(found)
+        own = tuple(stored[i.name] for i in node.all_input_nodes if i.name in stored)
+        if node.op == "call_function" and own:
+            readers.setdefault((str(node.target), *own), []).append(node)
+    found = {}
+    for same in readers.values():
+        if len(same) > 1:
+            found.update({node.name: same[0].name for node in same})
+    for node in nodes:
+        stack = list((node.meta.get("nn_module_stack") or {}).values())
+        path = clean(str(stack[-1][0])) if stack else ""
+        if path in repeated and kind_of(node):
+            found.setdefault(node.name, path)
+    return found

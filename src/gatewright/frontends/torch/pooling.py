@@ -76,6 +76,8 @@ def upsample(kind: str) -> Callable[[Call], Operand]:
                     resize.nearest(length, size, "asymmetric", "floor", scale), length
                 )
             else:
+                # PyTorch computes positions, up to the length, in the precision of the data.
+                call.builder.roundings = max(call.builder.roundings, 1.0 + 2 * length)
                 rule = "align_corners" if corners else "half_pixel"
                 if kind == "linear":
                     matrix = resize.linear(length, size, rule, scale)

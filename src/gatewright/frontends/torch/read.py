@@ -13,6 +13,7 @@ from torch.export.graph_signature import InputKind, OutputKind
 from torch.utils import _pytree as pytree
 
 from gatewright.base import Diagnostics, GatewrightError, ModelError, Namer, Place, UnsupportedError
+from gatewright.frontends.custom import known
 from gatewright.frontends.torch.archive import load_program
 from gatewright.frontends.torch.batch import batch_of, concrete
 from gatewright.frontends.torch.call import MAX_ELEMENTS, Builder, Call
@@ -20,7 +21,8 @@ from gatewright.frontends.torch.decompose import decompose
 from gatewright.frontends.torch.fold import MOVES, can_fold, fold
 from gatewright.frontends.torch.operand import Codes, Const, Operand, Value, contains_value
 from gatewright.frontends.torch.operators import HARMLESS, handler_of, supported
-from gatewright.frontends.torch.places import shared_modules, where
+from gatewright.frontends.torch.own import build_own, own_handler
+from gatewright.frontends.torch.places import ties, where
 from gatewright.frontends.torch.trace import Traced, trace
 from gatewright.ir import Graph, Input, Output
 
@@ -101,15 +103,16 @@ class _Reader:
         self.diagnostics = Diagnostics()
         self.operands: dict[str, Operand] = {}
         self.failed: set[str] = set()
+        self.ties: dict[str, str] = {}
 
     def graph(self) -> Graph:
         """Return the graph, or raise every error that was met."""
         inputs = self._inputs()
         self.diagnostics.raise_if_any()
         names = Namer(value.name for value in inputs)
-        self.builder = Builder(
-            self.source, names, self.batch.length, inputs[0], shared_modules(self.nodes)
-        )
+        self.builder = Builder(self.source, names, self.batch.length, inputs[0])
+        stored = {k: c.tensor.data_ptr() for k, c in self.operands.items() if isinstance(c, Const)}
+        self.ties = ties(self.nodes, stored)
         for node in self.nodes:
             if node.op == "call_function":
                 with self.diagnostics.gather():
@@ -121,6 +124,7 @@ class _Reader:
         with self.diagnostics.gather():
             outputs = self._outputs()
         self.diagnostics.raise_if_any()
+        self.traced.roundings = self.builder.roundings
         name = type(self.traced.module).__name__ if self.traced.module else "model"
         return Graph(
             name if name not in ("Sequential", "Module") else "model",
@@ -144,7 +148,7 @@ class _Reader:
                     self.operands[name] = value
                     if isinstance(value, Value):
                         inputs.append(value)
-                else:
+                elif spec.kind is not InputKind.TOKEN:
                     self.operands[name] = Const(self._stored(spec))
         if not inputs and not self.diagnostics.errors:
             raise ModelError("the model has no input", place=self.source)
@@ -242,19 +246,24 @@ class _Reader:
             return None
         if name in ("aten.sym_size.int", "aten.size.int") and isinstance(args[0], Value):
             return args[0].full_shape(self.batch.length)[args[1]]
-        at = where(node, self.source)
+        at = where(node, self.source, self.ties.get(node.name, ""))
         given = bind(target, args, kwargs)
         self._check_type(node)
         call = Call(self.builder, name, given, at, target, self._shapes(node), _wanted(node))
         if not contains_value([args, list(kwargs.values())]) and can_fold(call, target):
             return fold(call, target, args, kwargs)
-        handler = handler_of(name)
+        handler, custom = handler_of(name), own_handler(name, given)
+        if handler is None and custom is not None:
+            return build_own(call, custom)
+        if custom is not None:
+            raise known(name, at.place)
         if handler is None:
             raise call.unsupported(
                 "an operation of PyTorch is not handled",
                 found=name,
                 supported=", ".join(supported()),
-                remedy="express the layer by supported operations, or ask for it to be supported",
+                remedy="express the layer by supported operations, give a handler for a layer of "
+                "your own (guide: your own layers), or ask for it to be supported",
             )
         reads_codes = name.startswith("quantized_decomposed") or name.rpartition(".")[0] in MOVES
         if any(isinstance(a, Codes) for a in args) and not reads_codes:
@@ -344,7 +353,8 @@ class _Reader:
 
     def _facts(self) -> dict[str, str]:
         facts = {"framework": "PyTorch", "producer": f"PyTorch {torch.__version__}"}
-        if self.traced.batched and not self.batch.symbolic:
+        fixed = self.traced.module is None or self.batch.length == 1
+        if self.traced.batched and not self.batch.symbolic and fixed:
             facts["batch"] = f"exported for batches of {self.batch.length}"
         if not self.traced.batched:
             facts["batch"] = "the module takes single samples"
@@ -380,11 +390,11 @@ def _output_names(program: Any, kinds: list[Any]) -> list[str]:
     """Return the names of a module's results: keys of a dictionary, otherwise by their place."""
     count = sum(kind is OutputKind.USER_OUTPUT for kind in kinds)
     if count == 1:
-        return ["output"]
+        return ["y"]
     tree = pytree.tree_unflatten(list(range(count)), program.call_spec.out_spec)
     if isinstance(tree, dict) and all(isinstance(v, int) for v in tree.values()):
         return [str(k) for k, _ in sorted(tree.items(), key=lambda pair: pair[1])]
-    return [f"output_{i}" for i in range(count)]
+    return [f"y_{i}" for i in range(count)]
 
 
 def name_of(target: Any) -> str:

@@ -69,6 +69,11 @@ def run_float64(model: Any, inputs: Sequence[Reals]) -> list[Reals]:
     return _run(traced, answer, inputs, wide=True)
 
 
+def roundings(model: Any) -> float:
+    """Return how many times coarser than its arithmetic PyTorch computes some constants."""
+    return remembered(model).roundings
+
+
 def _quantizes(target: str) -> bool:
     return target.startswith(("onnx_symbolic", "quantized_decomposed")) or "fake_quant" in target
 

@@ -15,10 +15,17 @@ import torch
 
 from gatewright.base import DataError, GatewrightError, UnsupportedError
 from gatewright.frontends.torch.brevitas import quantizers_told
+from gatewright.frontends.torch.own import OwnModule, kept_whole
 from gatewright.frontends.torch.places import users_line
 
-LARGEST_BATCH = 1 << 20
-"""What the exported program is allowed to believe of the batch's length."""
+BATCHES = (61, 67, 71, 73, 79, 83, 89, 97, 101, 103, 107, 109, 113)
+"""Lengths of the batch that a module is exported with; a prime that it has nowhere else.
+
+A symbol in place of a number would say as much, and takes ten times as long to export."""
+
+
+Example = tuple[tuple[int, ...], str]
+"""Shape of one sample of an input, and what kind of numbers it holds."""
 
 
 @dataclass(eq=False)
@@ -31,6 +38,9 @@ class Traced:
         source: what the user calls it, for messages.
         batched: the first axis of every input is the batch; otherwise the module takes one sample.
         outputs: the axis of each output that holds the batch; known once the program is read.
+        roundings: how many times coarser than its arithmetic PyTorch computes some constants;
+            known once the program is read.
+        own: modules that a user's handler builds, which the program calls.
     """
 
     program: torch.export.ExportedProgram
@@ -38,6 +48,8 @@ class Traced:
     source: str
     batched: bool = True
     outputs: list[int | None] = field(default_factory=list)
+    roundings: float = 1.0
+    own: list[OwnModule] = field(default_factory=list)
 
 
 def trace(module: torch.nn.Module, inputs: Any, *, batched: bool = True) -> Traced:
@@ -59,19 +71,19 @@ def trace(module: torch.nn.Module, inputs: Any, *, batched: bool = True) -> Trac
     names = _arguments(module)
     dtype = next((p.dtype for p in module.parameters() if p.is_floating_point()), torch.float32)
     given = _examples(names, inputs, batched, source)
-    with evaluating(module):
+    with evaluating(module), kept_whole(module) as own:
         integer = any(kind == "integer" for _, kind in given)
         try:
-            program = _export(module, _tensors(given, 2, dtype, batched), batched, source)
+            program = _export(module, given, dtype, batched, source)
         except GatewrightError as error:
             if not integer:
                 raise
             try:  # whole numbers as data, for a module that computes on real ones
                 given = [(shape, "float") for shape, _ in given]
-                program = _export(module, _tensors(given, 2, dtype, batched), batched, source)
+                program = _export(module, given, dtype, batched, source)
             except GatewrightError:
                 raise error from None
-    return Traced(program, module, source, batched)
+    return Traced(program, module, source, batched, own=own)
 
 
 @contextmanager
@@ -87,30 +99,29 @@ def evaluating(module: torch.nn.Module) -> Iterator[None]:
 
 
 def _export(
-    module: torch.nn.Module, tensors: list[torch.Tensor], batched: bool, source: str
+    module: torch.nn.Module, given: list[Example], dtype: torch.dtype, batched: bool, source: str
 ) -> torch.export.ExportedProgram:
-    """Export with a batch of unknown length; of 1, where the module only works for known ones."""
+    """Export with a batch of some length; of 1, where the module takes no other."""
     if not batched:
-        return _export_once(module, tensors, None, source)
-    batch = torch.export.Dim("batch", min=1, max=LARGEST_BATCH)
-    dynamic: Any = tuple({0: batch} for _ in tensors)
-    if _takes_any_number(module):
-        dynamic = (dynamic,)
+        return _export_once(module, _tensors(given, None, dtype), source)
+    lengths = {n for shape, _ in given for n in shape}
+    lengths |= {n for tensor in module.parameters() for n in tensor.shape}
+    batch = next((p for p in BATCHES if all(n % p for n in lengths)), BATCHES[0])
     try:
-        return _export_once(module, tensors, dynamic, source)
+        return _export_once(module, _tensors(given, batch, dtype), source)
     except GatewrightError as error:
         try:
-            return _export_once(module, [t[:1] for t in tensors], None, source)
+            return _export_once(module, _tensors(given, 1, dtype), source)
         except GatewrightError:
             raise error from None
 
 
 def _export_once(
-    module: torch.nn.Module, tensors: list[torch.Tensor], dynamic: Any, source: str
+    module: torch.nn.Module, tensors: list[torch.Tensor], source: str
 ) -> torch.export.ExportedProgram:
     with quiet(), torch.no_grad(), quantizers_told(module, tensors):
         try:
-            return torch.export.export(module, tuple(tensors), dynamic_shapes=dynamic, strict=False)
+            return torch.export.export(module, tuple(tensors), strict=False)
         except Exception as error:  # its errors share no base class
             line = users_line("".join(_frames(error)))
             raise UnsupportedError(
@@ -136,12 +147,6 @@ def quiet() -> Iterator[None]:
             logging.disable(off)
 
 
-def _takes_any_number(module: torch.nn.Module) -> bool:
-    """Say whether `forward` gathers its arguments in one (`*inputs`)."""
-    parameters = inspect.signature(module.forward).parameters.values()
-    return any(p.kind is inspect.Parameter.VAR_POSITIONAL for p in parameters)
-
-
 def _frames(error: BaseException) -> list[str]:
     import traceback
 
@@ -160,9 +165,7 @@ def _arguments(module: torch.nn.Module) -> list[str]:
     return [p.name for p in parameters if p.kind in kinds]
 
 
-def _examples(
-    names: list[str], inputs: Any, batched: bool, source: str
-) -> list[tuple[tuple[int, ...], str]]:
+def _examples(names: list[str], inputs: Any, batched: bool, source: str) -> list[Example]:
     """Return shape (of one sample) and kind of each input."""
     if inputs is None:
         raise DataError(
@@ -190,7 +193,7 @@ def _is_shape(given: Any) -> bool:
     return isinstance(given, Sequence) and all(isinstance(n, int | np.integer) for n in given)
 
 
-def _example(given: Any, batched: bool, source: str) -> tuple[tuple[int, ...], str]:
+def _example(given: Any, batched: bool, source: str) -> Example:
     if isinstance(given, list | tuple) and _is_shape(given):
         shape = tuple(int(n) for n in given)
         kind = "float"
@@ -214,13 +217,10 @@ def _example(given: Any, batched: bool, source: str) -> tuple[tuple[int, ...], s
     return shape, kind
 
 
-def _tensors(
-    given: list[tuple[tuple[int, ...], str]], batch: int, dtype: torch.dtype, batched: bool
-) -> list[torch.Tensor]:
+def _tensors(given: list[Example], batch: int | None, dtype: torch.dtype) -> list[torch.Tensor]:
     """Return examples: the export runs on their shapes, never on their values."""
-    result = []
-    for shape, kind in given:
-        size = (batch, *shape) if batched else shape
-        whole = kind == "integer"
-        result.append(torch.zeros(size, dtype=torch.int64 if whole else dtype))
-    return result
+    front = () if batch is None else (batch,)
+    return [
+        torch.zeros((*front, *shape), dtype=torch.int64 if kind == "integer" else dtype)
+        for shape, kind in given
+    ]

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from gatewright.ir import Graph, Node
-from gatewright.ops import Affine, Dense, DivideConstant
+from gatewright.ops import Affine, Dense, DivideConstant, GroupedDense, Reshape
 
 
 def fold_affine(graph: Graph) -> Graph:
@@ -59,6 +59,33 @@ def _fold_one(graph: Graph) -> Graph | None:
             gone = {one.first.name for one in every}
             kept = [joined.get(n.name) or n for n in graph.nodes if n.name not in gone]
             return graph.with_nodes(kept)
+    return _fold_grouped(graph, pairs)
+
+
+def _fold_grouped(graph: Graph, pairs: list[_Pair]) -> Graph | None:
+    """Fold an affine behind the reshape that joins the groups of a grouped dense layer."""
+    joins = {pair.second.name: pair.first for pair in pairs}
+    for pair in pairs:
+        reshape, affine = pair.first, pair.second
+        source = joins.get(reshape.name)
+        if source is None or source.tie or reshape.tie or affine.tie:
+            continue
+        op, move, last = source.op, reshape.op, affine.op
+        if not (
+            isinstance(op, GroupedDense) and isinstance(move, Reshape) and isinstance(last, Affine)
+        ):
+            continue
+        groups, _, outs = op.weight.shape
+        constants = _along_last(last, groups * outs)
+        if move.shape[-1] != groups * outs or constants is None:
+            continue
+        scale, offset = (c.reshape(groups, outs) for c in constants)
+        grouped = GroupedDense(op.weight * scale[:, None], op.bias * scale + offset)
+        new = {
+            source.name: replace(source, op=grouped),
+            affine.name: replace(reshape, name=affine.name, layer=source.layer),
+        }
+        return graph.with_nodes(new.get(n.name, n) for n in graph.nodes if n is not reshape)
     return None
 
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from gatewright.hw import ADDED, NO_RESET, NONE, Kind, Module
+from gatewright.hw.bulk import is_structure, values
 from gatewright.passes.netlist.bits import Bits
 from gatewright.passes.netlist.delay import is_complement, is_sign_test
 
@@ -48,6 +51,8 @@ class Resources:
 
 def own_resources(m: Module) -> Resources:
     """Return what a module's own cells take, its instances aside."""
+    if is_structure(m):
+        return Resources()
     lut, ff, srl, dsp = 0.0, 0, 0, 0
     known = Bits(m)
     for s, kind in enumerate(m.kind):
@@ -66,26 +71,22 @@ def register_runs(m: Module) -> list[list[int]]:
 
     A register with a reset or an enable is a run of its own: a shift register has no reset.
     """
-    if Kind.REG not in m.kind:
+    if not m.holds(Kind.REG):
         return []
-    readers = [0] * len(m)
-    for s in range(len(m)):
-        for o in m.operands(s) if m.kind[s] != Kind.INSTANCE else ():
-            readers[o] += 1
-    for o in (*m.output_signals, *(o for i in m.instances for o in i.inputs)):
-        readers[o] += 1
-    plain = [
-        k == Kind.REG and m.imm[s] == NO_RESET and m.b[s] == NONE for s, k in enumerate(m.kind)
-    ]
-    follower: dict[int, int] = {}
-    for s in range(len(m)):
-        a = m.a[s]
-        if plain[s] and plain[a] and readers[a] == 1 and m.range(s) == m.range(a):
-            follower[a] = s
+    columns = [values(m.a), values(m.b), values(m.c), np.asarray(m.output_signals, np.int64)]
+    read = np.concatenate([*columns, *(values(i.inputs) for i in m.instances)])
+    readers = np.bincount(read[read >= 0], minlength=len(m))
+    registers = np.flatnonzero(values(m.kind) == REG)
+    plain = (values(m.imm) == NO_RESET) & (values(m.b) == NONE) & (values(m.kind) == REG)
+    a = values(m.a)[registers]
+    alike = plain[registers] & plain[a] & (readers[a] == 1)
+    for column in (m.lo, m.hi, m.frac):
+        alike &= values(column)[registers] == values(column)[a]
+    follower = dict(zip(a[alike].tolist(), registers[alike].tolist(), strict=True))
     inner = set(follower.values())
     runs = []
-    for s, kind in enumerate(m.kind):
-        if kind == Kind.REG and s not in inner:
+    for s in registers.tolist():
+        if s not in inner:
             run = [s]
             while run[-1] in follower:
                 run.append(follower[run[-1]])
@@ -163,7 +164,9 @@ def counted(top: Module) -> list[tuple[Module, int]]:
         count = counts[id(module)]
         found.append((module, count))
         for instance in module.instances:
-            counts[id(instance.module)] = counts.get(id(instance.module), 0) + count
+            counts[id(instance.module)] = (
+                counts.get(id(instance.module), 0) + count * instance.count
+            )
     return found
 
 

@@ -103,13 +103,16 @@ def cell_delay(m: Module, s: int, model: DelayModel, known: Bits | None = None) 
         levels = math.ceil(math.log2(m.imm[s]))
         return model.dsp + levels * (model.carry + model.carry_bit * m.width(s))
     if kind == Kind.MUL:
-        # Rows of a multiplier are joined by a tree of adders.
-        a, b = m.width(m.a[s]), m.width(m.b[s])
-        levels = max(1, math.ceil(math.log2(max(min(a, b), 2))))
-        return levels * (model.carry + model.carry_bit * (a + b) / 2)
+        return product_delay(m.width(m.a[s]), m.width(m.b[s]), model)
     if is_complement(m, s):
         return 0.0
     return model.lut
+
+
+def product_delay(a: int, b: int, model: DelayModel) -> float:
+    """Return the delay of a product of a and b bits in LUTs: a tree of adders joins its rows."""
+    levels = max(1, math.ceil(math.log2(max(min(a, b), 2))))
+    return levels * (model.carry + model.carry_bit * (a + b) / 2)
 
 
 def is_sign_test(m: Module, s: int) -> bool:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from gatewright.hw import Kind, Module
+from gatewright.hw.bulk import is_structure, values
 
-REG = int(Kind.REG)
+CONST, REG = int(Kind.CONST), int(Kind.REG)
 STANDING = frozenset((REG, int(Kind.INPUT), int(Kind.INSTANCE)))
 """Cells that are there whoever reads them."""
 
@@ -15,6 +16,8 @@ def live_cells(m: Module) -> list[bool]:
     What can only have one value is written as a constant wherever it is read, and so its cell is
     not live, nor what stands before it for its sake.
     """
+    if is_structure(m):
+        return list((values(m.kind) != CONST).tolist())
     live = [kind in STANDING for kind in m.kind] + [False]  # the last for NONE
     for s in (*m.output_signals, *(o for instance in m.instances for o in instance.inputs)):
         live[s] = True

@@ -13,7 +13,7 @@ def in_order(m: Module) -> Iterable[Sequence[int]]:
     What a register reads comes before it, too, unless it is on a loop with it. Strongly connected
     components by Tarjan's method (1972), without recursion; they come out in the wanted order.
     """
-    if Kind.REG not in m.kind:
+    if not m.holds(Kind.REG):
         return zip(range(len(m)))  # one-tuples
     return [sorted(members) for members in _components(m)]
 

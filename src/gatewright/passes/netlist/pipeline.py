@@ -5,9 +5,9 @@ inputs. A cell reads operands of one label only; where an operand is earlier, re
 between, shared by all who read it. Adding the same number of registers to every path into a cell
 changes nothing but the latency (a cut set; Leiserson and Saxe 1991).
 
-`schedule` finds the earliest labels and with them the least latency, `retime` moves them to where
-registers are fewest at that latency (or at a longer one that was asked for), `rebuild` writes the
-circuit with its registers.
+`split_products` cuts products that no single period can hold, `schedule` finds the earliest labels
+and with them the least latency, `retime` moves them to where registers are fewest at that latency
+(or at a longer one that was asked for), `rebuild` writes the circuit with its registers.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from gatewright.passes.netlist.delay import Clock
 from gatewright.passes.netlist.rebuild import Rebuild
 from gatewright.passes.netlist.retime import WORK, retime
 from gatewright.passes.netlist.schedule import Schedule, Scheduler
+from gatewright.passes.netlist.split_products import split_products
 
 __all__ = ["MOST_CYCLES", "Clock", "least_latency", "pipeline"]
 
@@ -39,6 +40,7 @@ def pipeline(top: Module, clock: Clock, latency: int | None = None, effort: int 
         OptionError: a single cell or a loop takes longer than the period allows; or the circuit
             needs more cycles than `latency`.
     """
+    top = split_products(top, clock)
     schedule = Scheduler(clock).run(top, [0.0] * len(top.input_signals))
     if latency is not None:
         _pad(schedule, clock, latency)
@@ -49,6 +51,7 @@ def pipeline(top: Module, clock: Clock, latency: int | None = None, effort: int 
 
 def least_latency(top: Module, clock: Clock) -> int:
     """Return the fewest cycles from input to output that a clock allows."""
+    top = split_products(top, clock)
     return Scheduler(clock).run(top, [0.0] * len(top.input_signals)).latency
 
 

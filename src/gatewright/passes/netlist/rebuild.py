@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from gatewright.hw import NO_RESET, NONE, Kind, Module
+import numpy as np
+
+from gatewright.hw import NO_RESET, NONE, VALID_IN, VALID_OUT, Kind, Module
+from gatewright.hw.bulk import instance_rows, is_structure, values, with_children
 from gatewright.passes.netlist.schedule import Schedule
 
 REG, INPUT, INSTANCE = int(Kind.REG), int(Kind.INPUT), int(Kind.INSTANCE)
@@ -36,6 +39,8 @@ class Rebuild:
     def run(self) -> Module:
         """Copy ports, cells and registers in order."""
         m, new = self.m, self.new
+        if self._is_in_step():
+            return self._copied()
         for port, signals in m.inputs.items():
             fresh = new.input(port, m.intervals(signals))
             for s, signal in zip(signals, fresh, strict=True):
@@ -60,6 +65,43 @@ class Rebuild:
         for port, signals in m.outputs.items():
             new.output(port, [self.at(s, self.depth) for s in signals])
         return new
+
+    def _copied(self) -> Module:
+        """Copy a module that only connects others; what leaves early waits at the outputs."""
+        m, pairs = self.m, zip(self.m.instances, self.children, strict=True)
+        new = self.new = with_children(m, {id(i.module): c for i, c in pairs if c is not None})
+        self.control.update(m.inputs.get(VALID_IN, ()))
+        for instance, rows in zip(new.instances, instance_rows(m), strict=True):
+            if VALID_OUT in instance.module.outputs:
+                found = rows.reshape(instance.count, -1)
+                self.control.update(_valid_out(instance.module, found))
+        label = np.asarray(self.labels, np.int64)
+        single = values(m.lo) == values(m.hi)
+        for port, signals in m.outputs.items():
+            rows = np.asarray(signals, np.int64)
+            early = np.flatnonzero((label[rows] != self.depth) & ~single[rows])
+            for i in early.tolist():
+                s = signals[i]
+                self.signal[s] = s
+                new.outputs[port][i] = self.at(s, self.depth)
+        return new
+
+    def _is_in_step(self) -> bool:
+        """Whether a module only connects others, and no instance waits for a signal."""
+        m, children = self.m, [child for child in self.children if child is not None]
+        if not is_structure(m) or len(children) < len(m.instances):
+            return False
+        label, kind = np.asarray(self.labels, np.int64), values(m.kind)
+        single = values(m.lo) == values(m.hi)
+        if (single & (kind != CONST)).any():
+            return False
+        ends, rows = np.zeros(len(children), np.int64), np.flatnonzero(kind == INSTANCE)
+        ends[values(m.imm)[rows] >> 32] = label[rows]
+        for instance, child, end in zip(m.instances, children, ends.tolist(), strict=True):
+            feeds = values(instance.inputs)
+            if (label[feeds] != end - child.latency)[~single[feeds]].any():
+                return False
+        return True
 
     def _keep(self, old: int, fresh: int, control: bool) -> None:
         self.signal[old] = fresh
@@ -88,11 +130,11 @@ class Rebuild:
             old, child = self.m.instances[number], self.children[number]
             assert child is not None, "an instance was not placed"
             start = self.labels[s] - child.latency
-            feeds = iter([self.at(o, start) for o in old.inputs])
-            ports = {p: [next(feeds) for _ in signals] for p, signals in child.inputs.items()}
-            found = self.new.instance(child, ports, old.name)
-            self.control.update(found.get("valid_out", ()))
-            self.outputs[number] = [o for port in found.values() for o in port]
+            at = {o: self.at(o, start) for o in dict.fromkeys(old.inputs)}
+            feeds = np.asarray([at[o] for o in old.inputs], np.int64).reshape(old.count, -1)
+            found = self.new.instances_of(child, feeds, old.name)
+            self.control.update(_valid_out(child, found))
+            self.outputs[number] = found.ravel().tolist()
         self._keep(
             s, self.outputs[number][index], control=self.outputs[number][index] in self.control
         )
@@ -131,3 +173,13 @@ class Rebuild:
                 self.new.label(register, f"{self.new.names[chain[0]]}_r{len(chain)}")
             chain.append(register)
         return chain[label - own]
+
+
+def _valid_out(child: Module, found: np.ndarray) -> list[int]:
+    """Return the signals of an instance that say whether its answer is valid."""
+    first = 0
+    for port, signals in child.outputs.items():
+        if port == VALID_OUT:
+            return list(found[:, first : first + len(signals)].ravel().tolist())
+        first += len(signals)
+    return []

@@ -12,6 +12,7 @@ the number; `recode_constants` brings most of them into bits that are free.
 from __future__ import annotations
 
 from gatewright.hw import Module
+from gatewright.hw.bulk import is_structure, with_children
 from gatewright.passes.netlist.cost import modules, own_resources
 from gatewright.passes.netlist.recode_build import Build
 from gatewright.passes.netlist.recode_constants import distribute
@@ -30,6 +31,10 @@ def recode(top: Module) -> Module:
     """
     done: dict[int, Module] = {}
     for module in modules(top):
+        if is_structure(module):
+            fresh = any(done[id(i.module)] is not i.module for i in module.instances)
+            done[id(module)] = with_children(module, done) if fresh else module
+            continue
         done[id(module)] = _recoded(module, [done[id(i.module)] for i in module.instances])
     return done[id(top)]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from gatewright.hw import NO_RESET, NONE, Kind, Module, Range
 from gatewright.num import Fixed
 from gatewright.passes.netlist.recode_network import Network, Sum
@@ -78,10 +80,9 @@ class Build:
         number, index = self.m.imm[s] >> 32, self.m.imm[s] & 0xFFFFFFFF
         if number not in self.outputs:
             old, child = self.m.instances[number], self.children[number]
-            feeds = iter([self._at(o) for o in old.inputs])
-            ports = {p: [next(feeds) for _ in signals] for p, signals in child.inputs.items()}
-            found = self.new.instance(child, ports, old.name)
-            self.outputs[number] = [o for port in found.values() for o in port]
+            feeds = np.asarray([self._at(o) for o in old.inputs], np.int64)
+            found = self.new.instances_of(child, feeds.reshape(old.count, -1), old.name)
+            self.outputs[number] = found.ravel().tolist()
         self._keep(s, self.outputs[number][index])
 
     # ---- codes

@@ -13,14 +13,20 @@ settle as early as they were granted to. The inside of a box without state is a 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gatewright.hw import NONE, Kind, Module
+from gatewright.hw.bulk import distinct, instance_rows, is_structure, values
+from gatewright.num import Ints
 from gatewright.passes.netlist.schedule import Schedule
 
 INPUT, INSTANCE = int(Kind.INPUT), int(Kind.INSTANCE)
+
+Mask = NDArray[np.bool_]
 
 HELD = 1 << 60
 """Loss that no gain outweighs."""
@@ -56,9 +62,10 @@ class _Place:
     schedule: Schedule
     entry: int
     exit: int
-    node: list[int]
-    point: list[int]
+    node: list[int] | Ints
+    point: list[int] | Ints
     children: dict[int, _Place] = field(default_factory=dict)
+    outputs: list[int] = field(default_factory=list)
 
 
 def retime(schedule: Schedule, budget: float, work: int = WORK) -> Retimed:
@@ -86,12 +93,15 @@ def retime(schedule: Schedule, budget: float, work: int = WORK) -> Retimed:
 
 
 def _uses(top: Schedule) -> dict[int, int]:
-    """Count the instances of each module."""
+    """Count the instances of each module, all copies of them."""
     uses: dict[int, int] = {}
     todo, seen = [top], {id(top)}
     while todo:
-        for child in todo.pop().placed:
-            uses[id(child)] = uses.get(id(child), 0) + 1
+        schedule = todo.pop()
+        for child, instance in zip(schedule.children, schedule.module.instances, strict=True):
+            if child is None:
+                continue
+            uses[id(child)] = uses.get(id(child), 0) + instance.count
             if id(child) not in seen:
                 seen.add(id(child))
                 todo.append(child)
@@ -99,7 +109,7 @@ def _uses(top: Schedule) -> dict[int, int]:
 
 
 def _has_state(m: Module) -> bool:
-    return bool(m.latency) or Kind.REG in m.kind
+    return bool(m.latency) or m.holds(Kind.REG)
 
 
 def _is_box(schedule: Schedule, uses: dict[int, int]) -> bool:
@@ -140,7 +150,8 @@ class _Program:
         `free`: nothing follows its outputs in their cycle; else they settle as early as they did.
         """
         entry = self.variable(0, -HELD)
-        points = [self.point(entry, [], t) for t in schedule.granted]
+        shared = {t: self.point(entry, [], t) for t in dict.fromkeys(schedule.granted)}
+        points = [shared[t] for t in schedule.granted]
         deadlines = schedule.out_arrival
         place = self.module(schedule, entry, points, self.variable(schedule.depth, -HELD))
         if not free:
@@ -171,8 +182,12 @@ class _Program:
         if point != CONSTANT:
             self.point(var, [point], self.budget - settle)
 
-    def module(self, schedule: Schedule, entry: int, feeds: list[int], leave: int) -> _Place:
+    def module(
+        self, schedule: Schedule, entry: int, feeds: Sequence[int] | Ints, leave: int
+    ) -> _Place:
         """Add a module; `feeds` are the points of its input signals."""
+        if is_structure(schedule.module):
+            return self._structure(schedule, entry, feeds, leave)
         m, base = schedule.module, self.x[entry]
         nothing = [CONSTANT] * len(m)
         place = _Place(schedule, entry, leave, nothing, nothing.copy())
@@ -192,6 +207,66 @@ class _Program:
                 self._cell(place, s, base)
         self._cost(place)
         return place
+
+    def _structure(
+        self, schedule: Schedule, entry: int, feeds: Sequence[int] | Ints, leave: int
+    ) -> _Place:
+        """Add a module that only connects others, by arrays."""
+        m, kind, imm = schedule.module, values(schedule.module.kind), values(schedule.module.imm)
+        node, point = np.full((2, len(m)), CONSTANT, np.int64)
+        place = _Place(schedule, entry, leave, node, point)
+        moving = values(m.lo) != values(m.hi)
+        rows = np.flatnonzero((kind == INPUT) & moving)
+        node[rows], point[rows] = entry, np.asarray(feeds, np.int64)[imm[rows]]
+        outputs = instance_rows(m)
+        used = (n for n, own in enumerate(outputs) if own.size)
+        for number in sorted(used, key=lambda n: int(outputs[n][0])):
+            own = outputs[number]
+            self._instance(place, int(own[0]), self.x[entry])
+            child = place.children[number]
+            node[own] = child.exit
+            points = self._outs(child)
+            index = imm[own] & 0xFFFFFFFF
+            point[own] = np.where(moving[own], points[index % len(points)], CONSTANT)
+        self._cost_by_arrays(place, moving)
+        return place
+
+    def _outs(self, child: _Place) -> Ints:
+        """Return the points of an instance's outputs in the module around it."""
+        if not len(child.node):
+            return np.asarray(child.point, np.int64)
+        outputs = child.schedule.module.output_signals
+        inner = np.asarray(child.point, np.int64)[outputs]
+        unique, which = np.unique(inner, return_inverse=True)
+        # A constant output has no point, and nobody reads one.
+        points = [p if p == CONSTANT else self.point(child.exit, [p], 0.0) for p in unique.tolist()]
+        return np.asarray(points, np.int64)[which]
+
+    def _cost_by_arrays(self, place: _Place, moving: Mask) -> None:
+        """Charge each signal of a module that only connects others."""
+        m, node = place.schedule.module, np.asarray(place.node, np.int64)
+        leaving = np.asarray(m.output_signals, np.int64)
+        reads = [(child.entry, values(m.instances[number].inputs))
+                 for number, child in place.children.items()]  # fmt: skip
+        if len(m.output_signals):
+            reads.append((place.exit, leaving))
+        for source in np.unique(node[leaving[moving[leaving]]]).tolist():
+            self.arc(source, place.exit)
+        # Readers of each signal, as bits: signals of one node and the same readers go together.
+        read = np.zeros((len(m), -(-max(len(reads), 1) // 8)), np.uint8)
+        for bit, (_, signals) in enumerate(reads):
+            read[signals, bit // 8] |= 1 << bit % 8
+        rows = np.flatnonzero(moving & read.any(1))
+        kinds = np.concatenate(
+            [node[rows, None].view(np.uint8).reshape(len(rows), 8), read[rows]], 1
+        )
+        keys = kinds.view(f"V{kinds.shape[1]}").ravel() if rows.size else kinds[:, 0]
+        _, first, which = np.unique(keys, return_index=True, return_inverse=True)
+        widths = np.bincount(which, m.intervals(rows).width, len(first))
+        for s, width in zip(rows[first].tolist(), widths.tolist(), strict=True):
+            to = [reader for bit, (reader, _) in enumerate(reads)
+                  if read[s, bit // 8] >> bit % 8 & 1]  # fmt: skip
+            self._charge(int(node[s]), int(width), sorted(set(to)))
 
     def _cell(self, place: _Place, s: int, base: int) -> None:
         """Add a cell; one that is made again behind registers is its operand."""
@@ -214,30 +289,38 @@ class _Program:
         m, child = place.schedule.module, place.schedule.children[number]
         assert child is not None, "an instance was not placed"
         inputs = m.instances[number].inputs
-        live = [o for o in inputs if not m.is_constant(o)]
         end = base + place.schedule.label[s]
         entry, leave = self.variable(end - child.latency), self.variable(end)
-        for o in live:
-            self.arc(place.node[o], entry)
+        feeds = distinct(values(inputs), len(m))
+        feeds = feeds[values(m.lo)[feeds] != values(m.hi)[feeds]]
+        for node in distinct(_at(place.node, feeds), len(self.x)).tolist():
+            self.arc(node, entry)
         self.arc(entry, leave, child.latency if _is_box(child, self.uses) else 0)
         if _is_box(child, self.uses):
             self.arc(leave, entry, -child.latency)
-            for o, settle in zip(inputs, child.granted, strict=True):
-                self.deadline(entry, place.point[o], settle)
-            points = [self.point(leave, [], t) for t in child.out_arrival]
-            place.children[number] = _Place(child, entry, leave, [], points)
+            times, which = np.unique(child.granted, return_inverse=True)
+            points = _at(place.point, m.instances[number].feeds)
+            for at, settle in enumerate(times.tolist()):  # points from 0, where constants are
+                for point in distinct(points[:, which == at] + 1, len(self.var) + 1).tolist():
+                    self.deadline(entry, point - 1, settle)
+            shared = {t: self.point(leave, [], t) for t in dict.fromkeys(child.out_arrival)}
+            outs = [shared[t] for t in child.out_arrival]
+            place.children[number] = _Place(child, entry, leave, [], outs)
             return
-        feeds = [
-            self.point(entry, [] if m.is_constant(o) else [place.point[o]], 0.0) for o in inputs
-        ]
-        place.children[number] = self.module(child, entry, feeds, leave)
+        given = _at(place.point, values(inputs))
+        own = np.zeros(len(self.var) + 1, np.int64)  # the last for constants
+        for p in distinct(given + 1, len(own)).tolist():
+            own[p - 1] = self.point(entry, [p - 1] if p else [], 0.0)
+        place.children[number] = self.module(child, entry, own[given], leave)
 
     def _out(self, child: _Place, imm: int) -> int:
         """Return the point of an output of an instance in the module around it."""
         index = imm & 0xFFFFFFFF
-        if not child.node:
-            return child.point[index]
-        inner = child.point[child.schedule.module.output_signals[index]]
+        if not len(child.node):
+            return int(child.point[index % len(child.point)])
+        if not child.outputs:
+            child.outputs = child.schedule.module.output_signals
+        inner = int(child.point[child.outputs[index]])
         return self.point(child.exit, [inner], 0.0)
 
     def _cost(self, place: _Place) -> None:
@@ -252,13 +335,19 @@ class _Program:
         for number, child in place.children.items():
             for o in m.instances[number].inputs:
                 readers.setdefault(_source(moved, o), set()).add(child.entry)
-        for o in m.output_signals:
-            if not m.is_constant(o):
-                self.arc(place.node[o], place.exit)
-                readers.setdefault(_source(moved, o), set()).add(place.exit)
+        leaving = [o for o in m.output_signals if not m.is_constant(o)]
+        for node in dict.fromkeys(place.node[o] for o in leaving):
+            self.arc(node, place.exit)
+        for o in leaving:
+            readers.setdefault(_source(moved, o), set()).add(place.exit)
+        # Signals that come from one node and go to the same ones are charged together.
+        widths: dict[tuple[int, ...], int] = {}
         for s, found in readers.items():
             if not m.is_constant(s):
-                self._charge(place.node[s], m.width(s), sorted(found))
+                key = (place.node[s], *sorted(found))
+                widths[key] = widths.get(key, 0) + m.width(s)
+        for (node, *to), width in widths.items():
+            self._charge(node, width, to)
 
     def _charge(self, node: int, width: int, readers: list[int]) -> None:
         last = readers[0]
@@ -290,13 +379,16 @@ class _Program:
 
     def write(self, place: _Place) -> None:
         """Put the labels into the schedules."""
-        todo = [place]
+        todo, x = [place], np.asarray(self.x, np.int64)
         while todo:
             place = todo.pop()
-            if not place.node:
+            if not len(place.node):
                 continue
             schedule, base = place.schedule, self.x[place.entry]
-            schedule.label = [0 if n == CONSTANT else self.x[n] - base for n in place.node]
+            if isinstance(place.node, np.ndarray):
+                schedule.label = np.where(place.node == CONSTANT, 0, x[place.node] - base).tolist()
+            else:
+                schedule.label = [0 if n == CONSTANT else self.x[n] - base for n in place.node]
             schedule.depth = self.x[place.exit] - base
             todo.extend(place.children.values())
 
@@ -306,3 +398,11 @@ def _source(moved: list[int], s: int) -> int:
     while moved[s] != NONE:
         s = moved[s]
     return s
+
+
+def _at(column: Sequence[int] | Ints, rows: Ints) -> Ints:
+    """Return what stands at some rows."""
+    if isinstance(column, np.ndarray):
+        return np.asarray(column[rows], np.int64)
+    flat = [column[s] for s in rows.ravel().tolist()]
+    return np.asarray(flat, np.int64).reshape(rows.shape)

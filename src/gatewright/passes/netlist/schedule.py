@@ -13,12 +13,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
+import numpy as np
+from numpy.typing import NDArray
+
 from gatewright.base import OptionError
 from gatewright.hw import NONE, Instance, Kind, Module
+from gatewright.hw.bulk import instance_rows, is_structure, values
+from gatewright.num import Ints
 from gatewright.passes.netlist.bits import Bits, same_bits
+from gatewright.passes.netlist.cost import modules
 from gatewright.passes.netlist.delay import Clock, cell_delay
 from gatewright.passes.netlist.live import live_cells
 from gatewright.passes.netlist.loops import in_order
+
+Reals = NDArray[np.float64]
 
 CONST, INPUT = int(Kind.CONST), int(Kind.INPUT)
 REG, INSTANCE = int(Kind.REG), int(Kind.INSTANCE)
@@ -42,8 +50,8 @@ class Schedule:
 
     module: Module
     granted: list[float]
-    label: list[int]
-    arrival: list[float]
+    label: list[int] | Ints
+    arrival: list[float] | Reals
     delay: list[float]
     children: list[Schedule | None] = field(default_factory=list)
     uses: dict[int, list[Instance]] = field(default_factory=dict)
@@ -58,6 +66,8 @@ class Schedule:
     def moved(self) -> list[int]:
         """The operand that each cell is made again behind registers of, or NONE."""
         m = self.module
+        if is_structure(m):
+            return [NONE] * len(m)
         return [same_bits(m, s) if live else NONE for s, live in enumerate(self.live)]
 
     @property
@@ -74,10 +84,10 @@ class Schedule:
     def out_arrival(self) -> list[float]:
         """When each output settles in the cycle of the outputs."""
         m = self.module
-        return [
-            self.arrival[s] if self.label[s] == self.depth and not m.is_constant(s) else 0.0
-            for s in m.output_signals
-        ]
+        rows = np.asarray(m.output_signals, np.int64)
+        late = np.asarray(self.label, np.int64)[rows] == self.depth
+        late &= values(m.lo)[rows] != values(m.hi)[rows]
+        return list(np.where(late, np.asarray(self.arrival)[rows], 0.0).tolist())
 
 
 class Scheduler:
@@ -86,6 +96,8 @@ class Scheduler:
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
         self.done: dict[int, Schedule] = {}
+        self.parents: dict[int, int] = {}
+        self.top: Module | None = None
 
     def run(self, m: Module, granted: list[float]) -> Schedule:
         """Schedule a module whose inputs settle at `granted` in their cycle.
@@ -93,6 +105,10 @@ class Scheduler:
         Raises:
             OptionError: a single cell or a loop takes longer than the period allows.
         """
+        if not self.parents:
+            self.parents, self.top = _parents(m), m
+        if is_structure(m):
+            return self._structure(m, granted)
         size = len(m)
         known = Bits(m)
         delay = [cell_delay(m, s, self.clock.model, known) for s in range(size)]
@@ -120,6 +136,57 @@ class Scheduler:
         schedule.depth = max(outputs, default=0)
         return schedule
 
+    def _structure(self, m: Module, granted: list[float]) -> Schedule:
+        """Schedule a module that only connects others, by arrays."""
+        size, kind, imm = len(m), values(m.kind), values(m.imm)
+        label, arrival = np.zeros(size, np.int64), np.zeros(size)
+        schedule = Schedule(m, granted, label, arrival, [0.0] * size)
+        schedule.children = [None] * len(m.instances)
+        for instance in m.instances:
+            schedule.uses.setdefault(id(instance.module), []).append(instance)
+        inputs = np.flatnonzero(kind == INPUT)
+        arrival[inputs] = np.asarray(granted, np.float64)[imm[inputs]]
+        rows = instance_rows(m)
+        for number in sorted(
+            (n for n, own in enumerate(rows) if own.size), key=lambda n: rows[n][0]
+        ):
+            own = rows[number]
+            leaves, settle = self._place_instance(m, number, schedule)
+            label[own] = leaves
+            arrival[own] = np.asarray(settle)[imm[own] & 0xFFFFFFFF]
+        outputs = np.asarray(m.output_signals, np.int64)
+        moving = outputs[values(m.lo)[outputs] != values(m.hi)[outputs]]
+        schedule.depth = int(label[moving].max(initial=0))
+        if m is not self.top:  # a layer's latency is its own
+            self._fill(schedule, rows)
+        schedule.label, schedule.arrival = label.tolist(), arrival.tolist()
+        return schedule
+
+    def _fill(self, schedule: Schedule, rows: Sequence[Ints]) -> None:
+        """Let modules that end early, and whose outputs only leave, end with the latest.
+
+        Their answers would wait in registers behind them; so these are inside, where retiming puts
+        them at the narrowest place, and what goes on to the outputs are whole vectors.
+        """
+        m = schedule.module
+        label, arrival = np.asarray(schedule.label), np.asarray(schedule.arrival)
+        read = np.zeros(len(m), np.bool_)
+        for instance in m.instances:
+            read[values(instance.inputs)] = True
+        numbers: dict[int, list[int]] = {}
+        for number, child in enumerate(schedule.children):
+            if child is not None:
+                numbers.setdefault(id(child), []).append(number)
+        for uses in numbers.values():
+            child, own = schedule.children[uses[0]], np.concatenate([rows[n] for n in uses])
+            if child is None or self.parents[id(child.module)] > 1 or read[own].any():
+                continue
+            early = schedule.depth - int(label[own].max())
+            if early > 0 and not child.module.latency and not child.module.holds(Kind.REG):
+                child.depth += early
+                label[own] += early
+                arrival[own] = 0.0
+
     def _inputs(self, m: Module, operands: list[int], schedule: Schedule) -> tuple[int, float]:
         """Return the latest label of some operands and when the last of them settles in it."""
         label, settle = 0, 0.0
@@ -146,13 +213,19 @@ class Scheduler:
         if delay <= self.clock.budget:
             return
         kind, width = Kind(m.kind[s]).name.lower(), m.width(s)
-        least = delay + self.clock.model.register
+        around = self.clock.model.register
+        least = delay + around
+        found = f"{1e3 / self.clock.period:.0f} MHz; {kind} of {width} bits needs {least:.2f} ns"
+        remedy = "choose a slower clock, or narrower numbers in this layer"
+        if around > delay:  # no cell can help: nets are long in large designs
+            found += f", {around:.2f} ns of them for a register and the nets of a design this large"
+            remedy = "choose a slower clock, or a smaller design: coarser formats, a reuse factor"
         raise OptionError(
             "the clock is too fast for this circuit",
             place=m.origin or m.name,
-            found=f"{1e3 / self.clock.period:.0f} MHz; {kind} of {width} bits needs {least:.2f} ns",
+            found=found,
             supported=f"up to {1e3 / least:.0f} MHz (estimated)",
-            remedy="choose a slower clock, or narrower numbers in this layer",
+            remedy=remedy,
         )
 
     def _place_loop(self, m: Module, members: Sequence[int], schedule: Schedule) -> None:
@@ -199,11 +272,9 @@ class Scheduler:
         self, m: Module, number: int, schedule: Schedule
     ) -> tuple[int, list[float]]:
         instance = m.instances[number]
-        label, _ = self._inputs(m, list(instance.inputs), schedule)
-        settle = [
-            schedule.arrival[o] if schedule.label[o] == label and not m.is_constant(o) else 0.0
-            for o in instance.inputs
-        ]
+        labels, arrivals = _reads(schedule, instance)
+        label = int(labels.max(initial=0))
+        settle: list[float] = np.where(labels == label, arrivals, 0.0).max(0).tolist()
         key = id(instance.module)
         if key not in self.done:
             worst = self._worst_use(instance.module, settle, schedule)
@@ -211,7 +282,7 @@ class Scheduler:
         child = schedule.children[number] = self.done[key]
         if any(own > granted + 1e-9 for own, granted in zip(settle, child.granted, strict=True)):
             label += 1  # a register in front makes the module's assumption hold
-        return label + child.latency, child.out_arrival
+        return label + child.latency, child.out_arrival * instance.count
 
     def _worst_use(self, child: Module, settle: list[float], schedule: Schedule) -> list[float]:
         """Return the latest arrivals over the uses of a module that are fed in the first cycle.
@@ -219,8 +290,32 @@ class Scheduler:
         Uses that turn out to be fed later than that get a register in front.
         """
         worst = list(settle)
-        for other in schedule.uses[id(child)]:
-            if any(schedule.label[o] for o in other.inputs):
+        for other in schedule.uses[id(child)] if len(schedule.uses[id(child)]) > 1 else ():
+            labels, arrivals = _reads(schedule, other)
+            if labels.any():
                 continue
-            worst = [max(w, schedule.arrival[o]) for w, o in zip(worst, other.inputs, strict=True)]
+            worst = np.maximum(worst, arrivals.max(0)).tolist()
         return [min(w, self.clock.budget) for w in worst]
+
+
+def _reads(schedule: Schedule, instance: Instance) -> tuple[Ints, Reals]:
+    """Return label and arrival of what feeds each copy of an instance, constants at 0."""
+    m, feeds = schedule.module, instance.feeds
+    if isinstance(schedule.label, np.ndarray) and isinstance(schedule.arrival, np.ndarray):
+        moving = values(m.lo)[feeds] != values(m.hi)[feeds]
+        label, arrival = schedule.label[feeds], schedule.arrival[feeds]
+    else:
+        rows = instance.inputs
+        moving = np.asarray([m.lo[o] != m.hi[o] for o in rows], np.bool_).reshape(feeds.shape)
+        label = np.asarray([schedule.label[o] for o in rows], np.int64).reshape(feeds.shape)
+        arrival = np.asarray([schedule.arrival[o] for o in rows]).reshape(feeds.shape)
+    return np.where(moving, label, 0), np.where(moving, arrival, 0.0)
+
+
+def _parents(top: Module) -> dict[int, int]:
+    """Return for each module in how many others it is used, by `id`."""
+    parents: dict[int, int] = {}
+    for m in modules(top):
+        for key in {id(instance.module) for instance in m.instances}:
+            parents[key] = parents.get(key, 0) + 1
+    return parents

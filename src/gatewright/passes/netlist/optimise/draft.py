@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from gatewright.hw import NONE, Instance, Kind, Module
+from gatewright.hw.bulk import as_column
 from gatewright.hw.module import Range
 
 CONST, INPUT, SHIFT, WRAP = int(Kind.CONST), int(Kind.INPUT), int(Kind.SHIFT), int(Kind.WRAP)
@@ -215,12 +216,13 @@ class _Writer:
         draft, new, m = self.draft, self.new, self.draft.source
         number = len(new.instances)
         child = self.children.get(id(old.module), old.module)
-        inputs = tuple(self.place[draft.at(o)] for o in old.inputs)
-        new.instances.append(Instance(child, old.name, inputs))
+        inputs = as_column([self.place[draft.at(o)] for o in old.inputs])
+        new.instances.append(Instance(child, old.name, inputs, old.count))
         ranges = [child.range(s) for s in child.output_signals]
         for s in self.outputs_of.get(number, ()):
             index = m.imm[s] & 0xFFFFFFFF
-            self.place[s] = new.row(Kind.INSTANCE, ranges[index], imm=(number << 32) + index)
+            rng = ranges[index % len(ranges)]
+            self.place[s] = new.row(Kind.INSTANCE, rng, imm=(number << 32) + index)
 
     def _as_was(self, s: int) -> int:
         """Return an output on the grid that it had: whoever instances the module counts on it."""

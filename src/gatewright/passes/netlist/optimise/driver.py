@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from gatewright.hw import Kind, Module
+from gatewright.hw.bulk import is_structure, with_children
 from gatewright.passes.netlist.cost import modules
 from gatewright.passes.netlist.optimise.cones import cones
 from gatewright.passes.netlist.optimise.draft import Draft
@@ -47,8 +48,11 @@ def optimise(top: Module, passes: Sequence[Rewrite] = PASSES) -> Module:
 
 def _optimise_one(m: Module, done: dict[int, Module], passes: Sequence[Rewrite]) -> Module:
     """Rewrite one module whose children have been rewritten."""
-    if Kind.REG in m.kind:
+    if m.holds(Kind.REG):
         return m
+    if is_structure(m):
+        fresh = any(done[id(i.module)] is not i.module for i in m.instances)
+        return with_children(m, done) if fresh else m
     if any(done[id(i.module)] is not i.module for i in m.instances):
         m = Draft(m).finish(done)
     idle = 0
