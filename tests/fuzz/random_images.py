@@ -11,6 +11,7 @@ from gatewright.ops import (
     Add,
     Affine,
     Dense,
+    Function,
     GroupedDense,
     Multiply,
     Pad,
@@ -149,8 +150,12 @@ class Images:
 
     def elementwise(self, x: str) -> str:
         channels = self.types[x].shape[-1]
-        scaled = Affine(self.matrix(channels), self.matrix(channels))
-        return self.emit(self.of([Relu(), Relu(high=1.5), scaled]), self.narrow(x))
+        x = self.narrow(x)
+        ops = [Relu(), Relu(high=1.5), Affine(self.matrix(channels), self.matrix(channels))]
+        if int(self.types[x].width.max(initial=0)) <= 7:
+            fmt = Quantize.to_format(Fixed.parse("fixed<5,2>"), Rounding.RND, Overflow.SAT)
+            ops += [Function("tanh", fmt), Function("exp", fmt)]
+        return self.emit(self.of(ops), x)
 
     def repeated(self, x: str) -> str:
         """Apply one matrix several times, each a part of a layer."""

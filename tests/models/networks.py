@@ -63,12 +63,14 @@ class Network:
         title: what it is.
         framework: that trained it.
         load: reads it, given the folder of the shared data.
+        compiled: it is compiled here; without, only imported.
     """
 
     name: str
     title: str
     framework: str
     load: Callable[[Path], Material]
+    compiled: bool = True
 
 
 def script(name: str) -> ModuleType:
@@ -163,6 +165,12 @@ def _hgq2(file: str) -> Callable[[Path], Material]:
     return load
 
 
+def _resnet(data: Path) -> Material:
+    images = np.load(data / "mlperf_tiny_ic01.npz")
+    model = data / "models" / "mlperf_ic01_resnet8_ref.h5"
+    return Material(model, images["x"].astype(np.float64), images["y"].astype(np.int64))
+
+
 NETWORKS = (
     Network("vit", "vision transformer, 4 tokens, digits", "PyTorch", _trained("vit", 1000)),
     Network(
@@ -189,5 +197,6 @@ NETWORKS = (
         "mha", "particle transformer, multi-head attention, 8 constituents", "HGQ2",
         _hgq2("jets_hgq2_mha_8.keras"),
     ),
+    Network("resnet-8", "ResNet-8 of MLPerf Tiny, CIFAR-10", "Keras", _resnet, compiled=False),
 )  # fmt: skip
 """In the order of the table."""

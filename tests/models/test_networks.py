@@ -76,7 +76,7 @@ def test_answers_of_a_sigmoid_are_no_classes(last, told):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("network", NETWORKS, ids=lambda n: n.name)
+@pytest.mark.parametrize("network", [n for n in NETWORKS if n.compiled], ids=lambda n: n.name)
 def test_all_the_way(network, shared_data, tmp_path):
     material = network.load(shared_data)
     design = gw.compile(material.model, **material.options)
@@ -89,7 +89,7 @@ def test_all_the_way(network, shared_data, tmp_path):
     real = run_real(graph, given if isinstance(x, dict) else {graph.inputs[0].name: given})
     wanted = material.right(real[graph.outputs[0].value], material.y[rows])
     found = material.right(design.predict(given), material.y[rows])
-    assert found >= wanted - 0.01
+    assert found >= wanted - (0.01 if material.labelled else 0.02)
     assert "Bit-exact" in design.report(tmp_path / "report.html").read_text()
     loaded = gw.load(design.save(tmp_path / "design"))
     np.testing.assert_array_equal(loaded.predict(given), design.predict(given))

@@ -103,7 +103,8 @@ def _compare(
         ours, bound = values[output.value], bounds[output.value]
         distance = np.abs(ours - np.reshape(theirs, ours.shape).astype(np.float64))
         if not (distance <= bound + TINY).all():
-            index = np.unravel_index(int(np.nanargmax(distance - bound)), distance.shape)
+            beyond = np.nan_to_num(distance - bound, nan=np.inf, posinf=np.inf)
+            index = np.unravel_index(int(np.argmax(beyond)), distance.shape)
             raise VerificationError(
                 "the imported model differs from its source",
                 place=graph.source,

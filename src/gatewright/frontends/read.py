@@ -177,7 +177,9 @@ def list_layers(
     """Return every layer of a model, by name and class, whether or not it is handled.
 
     Args:
-        model, inputs, custom: as for `read_model`.
+        model: as for `read_model`.
+        inputs: as for `read_model`.
+        custom: as for `read_model`.
 
     Raises:
         GatewrightError: as `read_model`, but for layers that are not handled.

@@ -161,7 +161,11 @@ def check_finite(names: tuple[str, ...], arrays: list[Array], place: Place) -> l
     return arrays
 
 
+OTHER_NAMES = {"GroupQueryAttention": "GroupedQueryAttention"}
+"""Classes that Keras exports under another name; groups follow the class's own."""
+
+
 def group_name(class_name: str) -> str:
     """Return the group that `.keras` files use for a class: its name in snake case."""
-    name = re.sub(r"\W+", "", class_name)
+    name = re.sub(r"\W+", "", OTHER_NAMES.get(class_name, class_name))
     return re.sub(r"(?<=.)(?=[A-Z][a-z])|(?<=[a-z])(?=[A-Z])", "_", name).lower()

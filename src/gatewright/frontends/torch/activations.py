@@ -195,7 +195,8 @@ def softshrink(call: Call) -> Operand:
 def log_softmax(call: Call) -> Operand:
     """Return the logarithm of a softmax: `x - max - log(sum(exp(x - max)))`."""
     x, dim = call.value("self"), call.integer("dim")
-    call.ignore("dtype", "half_to_float")
+    call.ignore("half_to_float")
+    call.real_type(x)
     axis = call.sample_axis(dim, x)
     top = call.emit(ReduceMax((axis,), True), x, suffix="max")
     below = call.emit(Subtract(), x, top, suffix="below")
@@ -217,7 +218,8 @@ def masked_softmax(call: Call, x: Value, axis: int = -1, suffix: str = "") -> Va
 def softmax(call: Call) -> Operand:
     """Normalise exponentials along an axis."""
     x, dim = call.maybe_masked("self"), call.integer("dim")
-    call.ignore("dtype", "half_to_float")
+    call.ignore("half_to_float")
+    call.real_type(x)
     axis, last = call.sample_axis(dim, x), len(x.shape) - 1
     if x.mask is not None:
         return masked_softmax(call, x, axis)

@@ -19,6 +19,10 @@ MAX_ELEMENTS = 1 << 22
 """Most numbers in one sample of a tensor; in a parallel circuit each is a signal of its own."""
 
 
+NARROW = (torch.int8, torch.uint8, torch.int16)
+"""Types of whole numbers in which PyTorch's arithmetic soon wraps round."""
+
+
 @dataclass
 class Builder:
     """The graph under construction.
@@ -139,7 +143,23 @@ class Call:
     # ---- arguments
 
     def operand(self, name: str) -> Operand:
-        """Return an argument, whatever it is."""
+        """Return an argument, whatever it is.
+
+        Raises:
+            UnsupportedError: some of its elements are minus infinity, which a circuit cannot hold.
+        """
+        found = self.raw(name)
+        for part in found if isinstance(found, list | tuple) else [found]:
+            if isinstance(part, Value) and part.mask is not None:
+                raise self.unsupported(
+                    f"minus infinity reaches {self.operator}",
+                    supported="a softmax right behind the mask",
+                    remedy="mask right in front of the softmax, or with a finite number",
+                )
+        return found
+
+    def raw(self, name: str) -> Operand:
+        """Return an argument, some of whose elements may be minus infinity."""
         self.unread.discard(name)
         return self.given[name]
 
@@ -151,11 +171,6 @@ class Call:
         """Return an argument that is computed from the input."""
         found = self.operand(name)
         if isinstance(found, Value):
-            if found.mask is not None:
-                raise self.unsupported(
-                    f"minus infinity reaches {self.operator}",
-                    supported="a softmax right behind the mask",
-                )
             return found
         if isinstance(found, Codes):
             raise self.unsupported(
@@ -171,7 +186,7 @@ class Call:
 
     def maybe_masked(self, name: str) -> Value:
         """Return a computed argument, some of whose elements may be minus infinity."""
-        found = self.operand(name)
+        found = self.raw(name)
         return found if isinstance(found, Value) and found.mask is not None else self.value(name)
 
     def plain(self, name: str) -> Value:
@@ -294,6 +309,22 @@ class Call:
                 supported=" or ".join(map(repr, allowed)),
                 remedy=remedy,
             )
+
+    def real_type(self, x: Value, name: str = "dtype") -> torch.dtype | None:
+        """Return the type of numbers that `x` is converted to; real numbers must stay real.
+
+        Raises:
+            UnsupportedError: fractions would be dropped.
+        """
+        found = self.operand(name) if self.has(name) else None
+        if found is None or found.is_floating_point or x.kind != "float":
+            return found if isinstance(found, torch.dtype) else None
+        raise self.unsupported(
+            "a conversion to integers drops fractions",
+            found=str(found),
+            supported="conversions to float32 and float64",
+            remedy="quantize with a quantizer, which says how it rounds",
+        )
 
     def ignore(self, *names: str) -> None:
         """Pass over arguments that have no effect on the answer."""

@@ -18,8 +18,7 @@ from gatewright.ops import Affine
 
 def conv(call: Call) -> Operand:
     """Return a convolution (PyTorch's is a correlation)."""
-    x = call.plain("input")
-    spatial = len(x.shape) - 1
+    x, spatial = _images(call)
     strides, dilation = (_each(call, n, spatial) for n in ("stride", "dilation"))
     groups = call.integer("groups")
     if call.has("transposed") and call.flag("transposed"):
@@ -35,10 +34,22 @@ def conv(call: Call) -> Operand:
     return call.channels_first(_scaled(call, own, scale, bias))
 
 
+def _images(call: Call) -> tuple[Value, int]:
+    """Return the input as (channels, *spatial), and the number of its spatial axes."""
+    x, spatial = call.plain("input"), len(call.const("weight").shape) - 2
+    if len(x.shape) != spatial + 1 or spatial < 1:
+        raise call.unsupported(
+            f"{call.operator} has an input of another rank",
+            found=str(x),
+            supported=f"(batch, channels) and {spatial} lengths",
+            remedy="give the input an axis of channels",
+        )
+    return x, spatial
+
+
 def conv_transpose(call: Call) -> Operand:
     """Return a transposed convolution."""
-    x = call.plain("input")
-    spatial = len(x.shape) - 1
+    x, spatial = _images(call)
     strides, dilation = (_each(call, n, spatial) for n in ("stride", "dilation"))
     return _transposed(call, x, strides, dilation, call.integer("groups"))
 

@@ -16,6 +16,7 @@ from gatewright.ops import (
     Clip,
     Divide,
     Function,
+    Logical,
     Maximum,
     Minimum,
     Multiply,
@@ -102,15 +103,34 @@ def add(call: Call) -> Operand:
     if contains_value(call.operand("self")):
         x = call.value("self")
         if contains_value(call.operand("other")):
-            return joined(call, Add(), x, scaled(call, call.value("other"), alpha))
+            other = call.value("other")
+            if x.kind == other.kind == "bool":  # PyTorch's sum of two truth values is one
+                return joined(call, Logical("or"), x, other)
+            return joined(call, Add(), x, scaled(call, other, alpha))
+        refuse_truth(call, x, "other")
         offset = alpha * call.sample(call.const("other").reals(), x, "the argument other")
         if np.isneginf(offset).any():  # an additive mask of attention
             return shifted_mask(call, x, offset)
         offset = call.finite(offset, "other")
         return with_constant(call, x, offset, Affine(np.asarray(1.0), offset), Add)
+    refuse_truth(call, call.value("other"), "self")
     x = scaled(call, call.value("other"), alpha)
     offset = numbers(call, "self", x)
     return with_constant(call, x, offset, Affine(np.asarray(1.0), offset), Add)
+
+
+def refuse_truth(call: Call, x: Value, name: str) -> None:
+    """Refuse the sum of truth values and a constant one, which is an `or` in PyTorch."""
+    other = call.operand(name)
+    whole = isinstance(other, bool) or (
+        isinstance(other, Const) and str(other.tensor.dtype) == "torch.bool"
+    )
+    if x.kind == "bool" and whole:
+        raise call.unsupported(
+            "a constant truth value is added to computed ones",
+            supported="logical_or, or numbers",
+            remedy="use torch.logical_or, or turn them into numbers with .float()",
+        )
 
 
 def shifted_mask(call: Call, x: Value, offset: Reals) -> Value:

@@ -87,7 +87,7 @@ def gather(call: Call) -> Operand:
 def cumsum(call: Call) -> Operand:
     """Add up each element and those before it along an axis."""
     x = call.value("self")
-    call.ignore("dtype")
+    call.real_type(x)
     axis = call.sample_axis(call.integer("dim"), x)
     length = x.shape[axis]
     ones = torch.ones(length, length, dtype=torch.float64).triu()

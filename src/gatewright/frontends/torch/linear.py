@@ -19,11 +19,13 @@ from gatewright.ops import Affine, Dense
 def linear(call: Call) -> Operand:
     """Return `input @ weight.T + bias` along the last axis."""
     x, weight = call.value("input"), call.const("weight")
-    if len(weight.shape) == 1:
+    row = len(weight.shape) == 1
+    if row:
         weight = moved(weight, lambda t: t.reshape(1, -1))
     last = call.sample_axis(-1, x)
     bias = call.optional_reals("bias")
-    return dense(call, x, last, moved(weight, lambda t: t.t()), bias)
+    product = dense(call, x, last, moved(weight, lambda t: t.t()), bias)
+    return _without(call, product, -1) if row else product
 
 
 def addmm(call: Call) -> Operand:

@@ -9,10 +9,10 @@ from math import prod
 import numpy as np
 import torch
 
-from gatewright.frontends.torch.call import Call
+from gatewright.frontends.torch.call import NARROW, Call
 from gatewright.frontends.torch.operand import Codes, Const, Operand, Value
 from gatewright.frontends.torch.scatter import moved_by_torch
-from gatewright.ops import Concatenate, Gather, Pad, Slice
+from gatewright.ops import Compare, Concatenate, Gather, Pad, Slice
 
 Part = tuple[int | None, int | None, int | None]
 
@@ -29,19 +29,23 @@ def identity(call: Call) -> Operand:
         "copy",
         "implicit",
     )
-    return call.operand("self")
+    return call.raw("self")
 
 
 def convert(call: Call) -> Operand:
     """Return the operand where another type of numbers changes none of its values."""
     call.ignore("memory_format", "layout", "device", "pin_memory", "non_blocking", "copy")
-    x, dtype = call.value("self"), call.operand("dtype")
-    if dtype is not None and not dtype.is_floating_point and x.kind == "float":
+    x = call.value("self")
+    dtype = call.real_type(x)
+    if dtype is torch.bool and x.kind == "integer":
+        zero = call.constant(np.zeros((1,) * len(x.shape)), x, "zero")
+        return call.emit(Compare("not_equal"), x, zero)
+    if dtype in NARROW and x.kind == "integer":
         raise call.unsupported(
-            "a conversion to integers drops fractions",
+            "a conversion to short integers drops their upper bits",
             found=str(dtype),
-            supported="conversions to float32 and float64",
-            remedy="quantize with a quantizer, which says how it rounds",
+            supported="int64, int32, float32, float64, bool",
+            remedy="keep whole numbers in int64",
         )
     return x
 

@@ -64,13 +64,13 @@ KEPT: WeakValueDictionary[str, OwnModule] = WeakValueDictionary()
 """Modules that stand in some program, by the key in its calls of `gatewright::own`."""
 
 
-@torch.library.custom_op("gatewright::own", mutates_args=())
+@torch.library.custom_op("gatewright::own", mutates_args=())  # type: ignore[untyped-decorator]
 def own(inputs: Sequence[torch.Tensor], key: str) -> list[torch.Tensor]:
     """Call a module that stays whole."""
     return KEPT[key].run(inputs)
 
 
-@own.register_fake
+@own.register_fake  # type: ignore[untyped-decorator]
 def _shapes_of(inputs: Sequence[torch.Tensor], key: str) -> list[torch.Tensor]:
     """Return results without numbers: the module is run on zeros to know their shapes."""
     with _disable_current_modes():

@@ -86,7 +86,11 @@ def ties(nodes: list[Any], stored: dict[str, int]) -> dict[str, str]:
     }
     readers: dict[tuple[Any, ...], list[Any]] = {}
     for node in nodes:
-        own = tuple(stored[i.name] for i in node.all_input_nodes if i.name in stored)
+        own: tuple[Any, ...] = tuple(
+            stored[i.name] for i in node.all_input_nodes if i.name in stored
+        )
+        if str(node.target) == OWN:
+            own = (node.args[1],)  # the module's key
         if node.op == "call_function" and own:
             readers.setdefault((str(node.target), *own), []).append(node)
     found = {}

@@ -10,6 +10,39 @@ from gatewright.frontends.torch.call import Call
 from gatewright.frontends.torch.operand import Operand, Value
 
 
+def _images(call: Call, rank: int) -> tuple[Value, bool]:
+    """Return the input as (channels, *spatial), and whether it has no channels.
+
+    Without an axis of channels PyTorch takes the batch for one, which each keeps to itself.
+    """
+    x = call.plain("self")
+    if x.batch == 0 and len(x.shape) == rank:
+        return call.reshape(x, (1, *x.shape), "one_channel"), True
+    if len(x.shape) != rank + 1:
+        raise call.unsupported(
+            f"{call.operator} has an input of another rank",
+            found=str(x),
+            supported=f"(batch, channels) and {rank} lengths",
+        )
+    return x, False
+
+
+def _result(call: Call, own: Value, bare: bool) -> Value:
+    """Return a result with channels last as PyTorch has it."""
+    value = call.channels_first(own)
+    return call.reshape(value, value.shape[1:], "no_channel") if bare else value
+
+
+def _with_places(call: Call, result: Value) -> Operand:
+    """Return a pooling's result, beside the places of its elements, which are not handled."""
+    if call.used(1) and call.wanted is not None:
+        raise call.unsupported(
+            "the positions of a pooling's elements are used",
+            supported="the elements alone: return_indices=False",
+        )
+    return (result, None)
+
+
 def _axes(call: Call, x: Value) -> list[Axis]:
     spatial = len(x.shape) - 1
     kernel = _each(call.integers("kernel_size"), spatial)
@@ -29,33 +62,33 @@ def _each(numbers: tuple[int, ...], spatial: int) -> tuple[int, ...]:
 
 def max_pool(call: Call) -> Operand:
     """Return the largest element of each window."""
-    x = call.plain("self")
+    x, bare = _images(call, 1 if "pool1d" in call.operator else 2)
     own = pooling.max_pool(call, call.channels_last(x), _axes(call, x))
-    result = call.channels_first(own)
-    return (result, None) if "with_indices" in call.operator else result
+    result = _result(call, own, bare)
+    return _with_places(call, result) if "with_indices" in call.operator else result
 
 
 def average_pool(call: Call) -> Operand:
     """Return the mean of each window."""
-    x = call.plain("self")
+    x, bare = _images(call, 1 if "pool1d" in call.operator else 2)
     divisor = call.optional_number("divisor_override") if call.has("divisor_override") else None
     own = pooling.average_pool(
         call, call.channels_last(x), _axes(call, x), count_padding=call.flag("count_include_pad"),
         divisor=None if divisor is None else int(divisor),
     )  # fmt: skip
-    return call.channels_first(own)
+    return _result(call, own, bare)
 
 
 def adaptive(kind: str) -> Callable[[Call], Operand]:
     """Return a handler of a pooling to a given size."""
 
     def handler(call: Call) -> Operand:
-        x = call.plain("self")
+        rank = 1 if "pool1d" in call.operator else 2
+        x, bare = _images(call, rank)
         call.ignore("output_size")
-        sizes = call.shapes[0][1 if x.batch is None else 2 :]
-        own = pooling.adaptive_pool(call, call.channels_last(x), sizes, kind)
-        result = call.channels_first(own)
-        return (result, None) if kind == "max" else result
+        own = pooling.adaptive_pool(call, call.channels_last(x), call.shapes[0][-rank:], kind)
+        result = _result(call, own, bare)
+        return _with_places(call, result) if kind == "max" else result
 
     return handler
 

@@ -32,6 +32,10 @@ KINDS = {
 }  # fmt: skip
 """Types of numbers that a computed tensor may have."""
 
+SIZES = ("aten.sym_size.int", "aten.size.int")
+NUMBERS = ("number", "float", "Tensor", "Optional[number]", "Optional[float]", "Optional[Tensor]")
+"""Types of arguments that are computed with, unlike whole numbers and lists of them."""
+
 REMEMBERED: list[tuple[Any, Traced]] = []
 """The last model read, for the comparison that follows: an export takes seconds."""
 
@@ -57,8 +61,8 @@ def read_torch(model: Any, inputs: Any = None) -> Graph:
 
 def remembered(model: Any) -> Traced:
     """Return the model as it was read last; a file or a program can also be read again."""
-    for known, found in REMEMBERED:
-        if known is model:
+    for other, found in REMEMBERED:
+        if other is model:
             return found
     found = traced(model, None)
     _Reader(found).graph()
@@ -92,6 +96,7 @@ class _Reader:
 
     Attributes:
         operands: what each node of the program stands for; None where reading it failed.
+        lengths: nodes that are numbers computed from the length of the batch.
     """
 
     def __init__(self, traced: Traced) -> None:
@@ -103,6 +108,7 @@ class _Reader:
         self.diagnostics = Diagnostics()
         self.operands: dict[str, Operand] = {}
         self.failed: set[str] = set()
+        self.lengths: set[str] = set()
         self.ties: dict[str, str] = {}
 
     def graph(self) -> Graph:
@@ -224,6 +230,7 @@ class _Reader:
             self.failed.add(node.name)
             return  # the error that left an operand without meaning has been gathered
         try:
+            self._follow_length(node)
             self.operands[node.name] = self._checked(node, self._result(node, *arguments))
         except GatewrightError as error:
             self.failed.add(node.name)
@@ -244,7 +251,7 @@ class _Reader:
         name = name_of(target)
         if name in HARMLESS:
             return None
-        if name in ("aten.sym_size.int", "aten.size.int") and isinstance(args[0], Value):
+        if name in SIZES and isinstance(args[0], Value):
             return args[0].full_shape(self.batch.length)[args[1]]
         at = where(node, self.source, self.ties.get(node.name, ""))
         given = bind(target, args, kwargs)
@@ -275,6 +282,40 @@ class _Reader:
         result = handler(call)
         call.finish()
         return result
+
+    def _follow_length(self, node: Any) -> None:
+        """Let the length of the batch be part of shapes, but no number to compute with.
+
+        Raises:
+            UnsupportedError: an operator takes it as a number.
+        """
+        if name_of(node.target) in SIZES and self.batch.symbolic:
+            whole = self.operands[node.args[0].name]
+            if isinstance(whole, Value | Const) and (
+                concrete((node.meta["val"],), self.batch.length)[0] % self.batch.length == 0
+            ):
+                self.lengths.add(node.name)
+            return
+        if not any(n.name in self.lengths for n in node.all_input_nodes):
+            return
+        if not isinstance(node.target, torch._ops.OpOverload):
+            self.lengths.add(node.name)
+            return
+        given = bind(node.target, node.args, node.kwargs)
+        for argument in node.target._schema.arguments:
+            found = given[argument.name]
+            if (
+                isinstance(found, torch.fx.Node)
+                and found.name in self.lengths
+                and str(argument.type) in NUMBERS
+                and not str(node.target).startswith("aten.arange")
+            ):
+                raise UnsupportedError(
+                    "the module computes with the length of the batch",
+                    found=f"{node.target} takes it as its argument {argument.name}",
+                    supported="the length of the batch in shapes alone",
+                    remedy="write the number itself: a circuit sees one sample at a time",
+                )
 
     def _shapes(self, node: Any) -> tuple[tuple[int, ...], ...]:
         """Return the shapes that PyTorch gives the results."""
@@ -327,6 +368,14 @@ class _Reader:
             operand = self.operands.get(name)
             if name in self.failed:
                 continue
+            if isinstance(operand, Value) and operand.mask is not None:
+                raise UnsupportedError(
+                    "an output of the model holds minus infinity",
+                    place=Place(self.source, wanted),
+                    found="masked elements without a softmax behind",
+                    supported="finite numbers",
+                    remedy="mask with a finite number, or give out what the softmax makes of it",
+                )
             if not isinstance(operand, Value) or operand.joined:
                 raise UnsupportedError(
                     "an output of the model does not depend on its input as real numbers",

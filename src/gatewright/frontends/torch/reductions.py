@@ -50,14 +50,14 @@ def total(call: Call, x: Value, axes: tuple[int, ...], keep: bool, suffix: str =
 def sum_(call: Call) -> Operand:
     """Add up along axes."""
     x = call.value("self")
-    call.ignore("dtype")
+    call.real_type(x)
     return total(call, x, axes_of(call, x), call.has("keepdim") and call.flag("keepdim"))
 
 
 def mean(call: Call) -> Operand:
     """Return the mean along axes."""
     x = call.value("self")
-    call.ignore("dtype")
+    call.real_type(x)
     axes = axes_of(call, x)
     result = total(call, x, axes, call.has("keepdim") and call.flag("keepdim"), "sum")
     return scaled(call, result, 1.0 / count(call, x, axes), "")
@@ -179,7 +179,7 @@ def _correction(call: Call) -> float:
 def norm(call: Call) -> Operand:
     """Return the norm of order 1, 2 or infinity along axes."""
     x, order = call.value("self"), call.operand("ord")
-    call.ignore("dtype")
+    call.real_type(x)
     axes, keep = axes_of(call, x), call.flag("keepdim")
     if order == 2:
         squares = call.emit(Multiply(), x, x, suffix="squares")
@@ -212,7 +212,7 @@ def log_sum_exp(call: Call) -> Operand:
 def product(call: Call) -> Operand:
     """Multiply all elements along an axis, two and two."""
     x, dim = call.value("self"), call.integer("dim")
-    call.ignore("dtype")
+    call.real_type(x)
     axis, keep = call.sample_axis(dim, x), call.flag("keepdim")
     while x.shape[axis] > 1:
         length = x.shape[axis]

@@ -18,6 +18,9 @@ from gatewright.ir import Reals
 
 Answer = Callable[[list[torch.Tensor]], Any]
 
+OTHER_BATCH = 64
+"""Samples that a module itself takes at once, where it takes any number."""
+
 
 def run_module(model: Any, inputs: Sequence[Reals]) -> list[Reals]:
     """Return the outputs, batch first, of the model itself in its own precision.
@@ -37,7 +40,10 @@ def run_module(model: Any, inputs: Sequence[Reals]) -> list[Reals]:
 
         return _run(traced, answer, inputs, wide=False)
     with evaluating(module):
-        return _run(traced, lambda tensors: module(*tensors), inputs, wide=False)
+        try:  # another length than the export's shows a module that computes with it
+            return _run(traced, lambda tensors: module(*tensors), inputs, False, OTHER_BATCH)
+        except (AssertionError, IndexError, RuntimeError, ValueError):
+            return _run(traced, lambda tensors: module(*tensors), inputs, False)
 
 
 def run_float64(model: Any, inputs: Sequence[Reals]) -> list[Reals]:
@@ -110,11 +116,15 @@ def _widened(leaf: Any) -> Any:
     return torch.float64 if leaf is torch.float32 else leaf
 
 
-def _run(traced: Traced, answer: Answer, inputs: Sequence[Reals], wide: bool) -> list[Reals]:
-    """Run all samples in batches of the size that the program takes."""
+def _run(
+    traced: Traced, answer: Answer, inputs: Sequence[Reals], wide: bool, other: int | None = None
+) -> list[Reals]:
+    """Run all samples in batches of the size that the program takes, or of another."""
     batch = batch_of(traced.program, traced.batched, traced.source)
     count = len(inputs[0])
     size = count if batch.symbolic else batch.length
+    if other is not None and batch.batched:
+        size = other
     types = _input_types(traced)
     parts: list[list[np.ndarray]] = []
     with torch.no_grad(), warnings.catch_warnings():
