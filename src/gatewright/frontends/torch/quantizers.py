@@ -16,6 +16,7 @@ from gatewright.frontends.recipes.quantizers import short, uniform
 from gatewright.frontends.torch.call import Call
 from gatewright.frontends.torch.operand import Codes, Const, Operand, Value
 from gatewright.ir import Reals
+from gatewright.ops import Affine
 from gatewright.ops.scaled_quantize import Quotient
 
 Handler = Callable[[Call], Operand]
@@ -72,17 +73,18 @@ def _along(call: Call, numbers: Reals, axis: int | None, shape: tuple[int, ...])
     return numbers.reshape(-1, *(1,) * (len(shape) - at - 1))
 
 
-def _single(call: Call, scale: Reals) -> Reals:
-    """Return a scale as the float32 that PyTorch multiplies by."""
+def _single(scale: Reals) -> Reals:
+    """Return a scale as the float32 that PyTorch brings codes back with."""
+    return np.asarray(scale, np.float32).astype(np.float64)
+
+
+def _inverted(scale: Reals) -> bool:
+    """Say whether the reciprocal of a scale is that of its float32; a Python float's need not be.
+
+    `quantized_decomposed` takes it in float64 and rounds it then.
+    """
     single = np.asarray(scale, np.float32)
-    if (np.float32(1) / single != np.asarray(1.0 / scale, np.float32)).any():
-        raise call.unsupported(
-            "a quantizer's scale is no float32 number, and its reciprocal in float32 is another",
-            found=scale.reshape(-1)[:4],
-            supported="scales that float32 holds",
-            remedy="round the scales to float32 before exporting",
-        )
-    return single.astype(np.float64)
+    return bool((np.float32(1) / single == np.asarray(1.0 / scale, np.float32)).all())
 
 
 def _of_float32(call: Call, name: str) -> None:
@@ -133,7 +135,7 @@ def fake_quantize(call: Call) -> Operand:
         else call.value("self").full_shape(call.builder.batch)
     )
     scale, zero_point = _parameters(call, "scale", "zero_point", shape)
-    scale = _single(call, scale)
+    scale = _single(scale)
     if isinstance(found, Const):
         _plain(call, "self")
         return _as_called(call, _constant(call, np.rint(_run(call) / scale), scale))
@@ -164,7 +166,6 @@ def quantize(call: Call) -> Operand:
     _of_float32(call, name)
     low, high = _limits(call)
     scale, zero_point = _parameters(call, name, zero, x.full_shape(call.builder.batch))
-    scale = _single(call, scale)
     factors, offset = (_of_sample(call, x, v) for v in (scale, zero_point))
     return Codes(x, factors, offset, low, high)
 
@@ -191,7 +192,7 @@ def dequantize(call: Call) -> Operand:
         )
     x = found.value
     scale, zero_point = _parameters(call, name, zero, x.full_shape(call.builder.batch))
-    factors, offset = (_of_sample(call, x, v) for v in (_single(call, scale), zero_point))
+    factors, offset = (_of_sample(call, x, v) for v in (scale, zero_point))
     if (low, high) != (found.low, found.high) or not (
         np.array_equal(factors, found.scale) and np.array_equal(offset, found.zero_point)
     ):
@@ -201,9 +202,15 @@ def dequantize(call: Call) -> Operand:
             f"{offset}, codes {found.low} to {found.high} and {low} to {high}",
             supported="equal ones",
         )
-    return uniform(
-        call, x, factors, offset, low, high, shift_after=True, quotient=Quotient.RECIPROCAL
-    )
+    single = _single(factors)
+    if _inverted(factors):
+        return uniform(
+            call, x, single, offset, low, high, shift_after=True, quotient=Quotient.RECIPROCAL
+        )
+    inverse = np.asarray(1.0 / factors, np.float32).astype(np.float64)
+    product = call.emit(Affine(inverse, np.asarray(0.0)), x, suffix="product")
+    codes = uniform(call, product, np.asarray(1.0), offset, low, high, shift_after=True, unit=True)
+    return call.emit(Affine(single, np.asarray(0.0)), codes)
 
 
 def dynamic(call: Call) -> Operand:
