@@ -53,6 +53,23 @@ def test_wide_tables_take_select_levels():
     assert critical_path(m, narrow, luts=0).terms["mux"] == 5
 
 
+def test_copies_of_an_instance_have_arrivals_of_their_own():
+    inner, (p, q) = start(2, 10, "inner")
+    inner.output("y", [inner.add(p, q), p])
+    m, (a, b, c, d) = start(4, 7)
+    late = m.add(m.add(c, d), c)
+    feeds = np.asarray([[a, b], [late, a], [a, b], [a, late]])
+    m.output("y", m.instances_of(inner, feeds).ravel().tolist())
+    alone, (e, f, g, h) = start(4, 7)
+    outer = alone.add(alone.add(g, h), g)
+    found = [alone.instance(inner, {"x": each}, f"u{i}")["y"] for i, each in
+             enumerate([[e, f], [outer, e], [e, f], [e, outer]])]  # fmt: skip
+    alone.output("y", [s for each in found for s in each])
+    path = critical_path(m, MODEL, luts=0)
+    assert path == critical_path(alone, MODEL, luts=0)
+    assert path.terms["carry"] == 3
+
+
 def test_paths_go_through_instances():
     inner, (p, q) = start(2, 8, "inner")
     inner.output("y", [inner.add(p, q), p])

@@ -1,6 +1,7 @@
 """Looking at a model before it is compiled."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,6 +9,8 @@ from tests.cli.cli_models import build, node, quantized, run, write
 
 import gatewright as gw
 from gatewright.base import FileError
+
+DATA = Path(__file__).parents[1] / "data" / "keras"
 
 
 def unknown(tmp_path):
@@ -31,6 +34,24 @@ def test_every_layer_with_shape_format_and_operations(tmp_path):
     assert dense.shape
     assert "fixed<" in dense.formats
     assert all("fixed<" in view.formats for view in (*found.inputs, *found.outputs))
+
+
+def test_the_parts_of_a_layer_stand_below_it():
+    """Seven attention layers that quantize the same inputs differently: that is said, too."""
+    found = gw.inspect(DATA / "hgq_attention.keras")
+    names = [view.name for view in found.layers]
+    place = names.index("plain")
+    parts = found.layers[place + 1 : place + 6]
+    assert [view.name for view in parts] == [
+        f"plain/{part}" for part in ("query", "key", "value", "softmax", "attention_output")
+    ]
+    assert all(view.kind == "part of plain" for view in parts)
+    assert all("dense" in view.becomes for view in parts if view.name != "plain/softmax")
+    assert found.layers[place].shape == parts[-1].shape
+    assert not found.supported
+    assert {view.formats for view in (*found.layers, *found.outputs)} == {""}
+    problems = [*found.problems, *(p for view in found.layers for p in view.problems)]
+    assert {p["what"] for p in problems} == {"an input is not read through one quantizer"}
 
 
 def test_a_float_model_needs_calibration(tmp_path):

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -72,3 +75,33 @@ def test_quantizers_that_onnx_does_not_know_are_said_so():
     source = model([quant], {"x": (4,)}, constants=constants)
     checks = compare_with_source(source, read_model(source), {"x": np.zeros((2, 4))})
     assert all(c.vectors == 0 and "Quant (QONNX)" in c.detail for c in checks)
+
+
+def test_where_both_have_no_number_there_is_nothing_to_tell():
+    source = model([node("Log", "x", "h"), node("Relu", "h", "y")], {"x": ["N", 3]})
+    graph = read_model(source)
+    inputs = {graph.inputs[0].name: np.asarray([[1.0, 0.0, 2.0], [-1.0, 3.0, 0.5]])}
+    with np.errstate(invalid="ignore", divide="ignore"):
+        checks = compare_with_source(source, graph, inputs)
+    assert checks[0].vectors == 2
+    assert checks[0].worst < 1e-12
+    nodes = [dataclasses.replace(n, op=dataclasses.replace(n.op, name="exp"))
+             if n.op.kind == "function" else n for n in graph.nodes]  # fmt: skip
+    with (
+        np.errstate(invalid="ignore", divide="ignore"),
+        pytest.raises(VerificationError, match="differs from its source"),
+    ):
+        compare_with_source(source, graph.with_nodes(nodes), inputs)
+
+
+@pytest.mark.skipif(importlib.util.find_spec("keras") is None, reason="needs Keras")
+@pytest.mark.skipif(importlib.util.find_spec("hgq") is not None, reason="needs HGQ2 to be absent")
+def test_a_keras_file_of_a_package_that_is_not_installed():
+    path = Path(__file__).parents[1] / "data" / "keras" / "hgq_layers.keras"
+    graph = read_model(path)
+    inputs = {i.name: np.zeros((2, *i.shape)) for i in graph.inputs}
+    (check,) = compare_with_source(path, graph, inputs)
+    assert check.vectors == 0
+    assert re.fullmatch(
+        r"it cannot load the file: the package of class Q\w+ is not installed", check.detail
+    )

@@ -287,7 +287,10 @@ THREE = {name: np.ones(3, F) for name in "gbmv"}
 TALL = np.ones((4, 2), F)
 
 OTHER = {
-    "two activations": (model([node("MatMul", "x x", "y")], {"x": (4,)}), "two computed tensors"),
+    "two activations": (
+        model([node("MatMul", "x x", "y")], {"x": (4,)}),
+        "joins the batch with another axis",
+    ),
     "cast": (single("Cast", [4], to=TensorProto.INT8), "a Cast changes numbers"),
     "half": (single("Cast", [4], to=TensorProto.FLOAT16), "a Cast changes numbers"),
     "division by zero": (single("Div", [4], {"c": np.zeros(4, F)}), "division by zero"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -11,6 +12,7 @@ from gatewright.ir import Graph, Input, Node, Op, Output, Plan
 from gatewright.num import Intervals, Overflow, Rounding
 from gatewright.ops import (
     FUNCTIONS,
+    OPERATIONS,
     Add,
     Affine,
     Argmax,
@@ -19,6 +21,7 @@ from gatewright.ops import (
     Constant,
     Dense,
     Function,
+    Gather,
     LeakyRelu,
     Maximum,
     Minimum,
@@ -27,6 +30,7 @@ from gatewright.ops import (
     Relu,
     Requantize,
     Reshape,
+    ScaledQuantize,
     Slice,
     Softmax,
     SoftmaxFormats,
@@ -38,7 +42,7 @@ WIDEST = 16
 """Bits past which a value is quantized before it is used again."""
 TABLE_BITS = 8
 """Bits past which no function is taken by table."""
-MOST_ELEMENTS = 24
+MOST_ELEMENTS, MOST_CASE_ELEMENTS = 24, 48
 
 
 @dataclass
@@ -81,7 +85,7 @@ class Builder:
 
     def pick(self) -> str:
         """Draw a value, a late one rather than an early one."""
-        names = list(self.types)
+        names = [name for name, kind in self.types.items() if kind.shape]
         return names[max(self.some(0, len(names) - 1) for _ in range(2))]
 
     def narrow(self, name: str, bits: int = WIDEST) -> str:
@@ -188,6 +192,25 @@ class Builder:
             ops.append(Reshape((2, -1)))
         self.node(self.of(ops), name)
 
+    def case(self, op: type[Op]) -> None:
+        """Add a conformance case of an operation, fed with what there is."""
+        cases = importlib.import_module(f"tests.ops.cases.{op.__module__.split('.')[-1]}").CASES
+        case = self.of([c for c in cases if sum(t.size for t in c.inputs) <= MOST_CASE_ELEMENTS])
+        self.node(case.op, *(self.within(kind) for kind in case.inputs))
+
+    def within(self, kind: Intervals) -> str:
+        """Return a value of a type's shape and no wider than it, made of some other value."""
+        source = self.pick()
+        flat = self.node(Reshape((-1,)), source)
+        size = self.types[flat].size
+        value = self.node(Gather.of(self.rng.integers(0, size, kind.shape)), flat)
+        value = self.node(Quantize.to(kind.signed, kind.width, kind.frac), value)
+        for op, limit in ((Maximum(), kind.low_value), (Minimum(), kind.high_value)):
+            found = self.types[value]
+            if (found.low_value < kind.low_value).any() or (found.high_value > limit).any():
+                value = self.node(op, value, self.node(Constant(np.asarray(limit)), value))
+        return value
+
     def finish(self) -> str:
         """Add what ends a classifier."""
         name = self.narrow(self.pick(), 9)
@@ -207,6 +230,15 @@ def _broadcasts(a: tuple[int, ...], b: tuple[int, ...]) -> bool:
 STEPS = ["quantize", "dense", "dense", "unary", "unary", "function", "requantize", "binary",
          "binary", "concatenate", "move", "move"]  # fmt: skip
 
+OWN = (
+    Add, Affine, Argmax, Clip, Concatenate, Constant, Dense, Function, Gather, LeakyRelu, Maximum,
+    Minimum, Multiply, Quantize, Relu, Requantize, Reshape, ScaledQuantize, Slice, Softmax,
+    Subtract, Transpose,
+)  # fmt: skip
+"""Operations that the steps draw, or that have no circuit; the others come by their cases."""
+
+BY_CASE = tuple(op for op in OPERATIONS if op not in OWN)
+
 
 @dataclass(frozen=True, eq=False)
 class Sample:
@@ -224,13 +256,18 @@ def random_sample(seed: int) -> Sample:
     for _ in range(b.some(1, 2)):
         b.new_input()
     wanted = b.some(3, 9)
+    if seed % 2:  # every other model begins with two operations by their cases
+        for offset in (0, len(BY_CASE) // 2):
+            b.case(BY_CASE[(seed // 2 + offset) % len(BY_CASE)])
+        wanted += len(b.nodes)
     for _ in range(60):
         if len(b.nodes) >= wanted:
             break
         kept = len(b.nodes), dict(b.types)
         try:
             getattr(b, b.of(STEPS))()
-            too_large = max(t.size for t in b.types.values()) > MOST_ELEMENTS
+            new = [t.size for name, t in b.types.items() if name not in kept[1]]
+            too_large = max(new, default=0) > MOST_ELEMENTS
         except GatewrightError:
             too_large = True
         if too_large:

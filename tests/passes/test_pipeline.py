@@ -293,6 +293,22 @@ def test_a_clock_that_no_cell_meets_wrong():
     assert pipeline(m, Clock(needs, MODEL)).latency == 0
 
 
+def test_a_clock_that_the_size_of_the_design_forbids_wrong():
+    m = Module("large", origin="layer 'lstm'")
+    (a,) = m.input("x", Intervals.of([0], [127], 0))
+    m.output("y", [m.table(a, Table.of("t", np.arange(128)))])
+    with pytest.raises(OptionError) as error:
+        pipeline(m, Clock(5.0, replace(MODEL, register=4.7)))
+    assert str(error.value) == (
+        "the clock is too fast for this circuit\n"
+        "  at:        layer 'lstm'\n"
+        "  found:     200 MHz; table of 7 bits needs 5.12 ns, 4.70 ns of them for a register and "
+        "the nets of a design this large\n"
+        "  supported: up to 195 MHz (estimated)\n"
+        "  remedy:    choose a slower clock, or a smaller design: coarser formats, a reuse factor"
+    )
+
+
 def test_a_loop_that_no_register_may_cut_wrong():
     m = Module("loop", origin="layer 'fold'")
     (a,) = m.input("x", Intervals.of([0], [255], 0))

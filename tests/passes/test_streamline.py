@@ -1,5 +1,6 @@
 """Streamlined graphs give the source's numbers, exactly, ties included."""
 
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -12,8 +13,9 @@ from gatewright import ops
 from gatewright.base import DataError, ManyErrors, UnsupportedError
 from gatewright.ir import Graph, Input, Node, Output, evaluate, infer, run_real
 from gatewright.num import FixedArray, Intervals, Overflow, Rounding
-from gatewright.passes.graph import streamline
-from gatewright.passes.graph.steps import Rule, Staircase, find_steps
+from gatewright.ops.scaled_quantize import Quotient, quotients
+from gatewright.passes.graph import exactly, streamline
+from gatewright.passes.graph.steps import Rule, Staircase, exact_quotient, find_steps
 
 SCALES = [0.75, 1.5, 0.25, 3.0, float(np.float32(0.1)), float(np.float32(1 / 7)), 0.3125]
 # The short binary fractions make ties happen; the float32 ones are what files hold.
@@ -431,3 +433,54 @@ def test_keyword_network_gives_the_published_classes(shared_data):
     assert (classes == data["y"]).mean() == 0.826
     decoded = output.decode[0].real(scores.value)
     assert np.array_equal(decoded, run_real(graph, x)[graph.outputs[0].value])
+
+
+SINGLE = st.floats(width=32, allow_nan=False, allow_infinity=False)
+
+
+@given(st.integers(-(1 << 70), 1 << 70), st.integers(1, 1 << 60))
+def test_ratios_round_to_float32_as_numpy_rounds(n, d):
+    top, bottom = exactly.single(n, d)
+    got = Fraction(top, bottom)
+    near = np.float32(n / d)  # at most one step off, as float64 comes between
+    around = [np.nextafter(near, np.float32(side)) for side in (-np.inf, np.inf)]
+    best = min((near, *around), key=lambda v: (abs(Fraction(float(v)) - Fraction(n, d)), _odd(v)))
+    assert got == Fraction(float(best))
+
+
+def _odd(value):
+    return int(np.float32(value).view(np.int32)) & 1
+
+
+@settings(max_examples=60)
+@given(SINGLE, st.floats(2**-8, 2**8, width=32), st.booleans())
+def test_float32_quotients_are_exact_where_they_are_proven(x, scale, reciprocal):
+    quotient = Quotient.RECIPROCAL if reciprocal else Quotient.DIVIDED
+    n, d = exact_quotient(scale, quotient)(exactly.ratio(x))
+    got = float(quotients(np.asarray(x), np.asarray(scale), 0.0, quotient))
+    assert np.float64(n) / d == got if np.isfinite(got) else abs(Fraction(n, d)) >= 2**127
+
+
+@pytest.mark.parametrize("quotient", [Quotient.DIVIDED, Quotient.RECIPROCAL])
+def test_thresholds_keep_ties_that_only_float32_has(quotient):
+    """Half steps of a scale are ties in float32: division and reciprocal differ on many."""
+    scale = float(np.float32(0.0199))
+    source = replace(scaled(scale, -128, 127, 0, shift_after=True), quotient=quotient)
+    unit = scale / 2
+    graph = Graph(
+        "ties",
+        (Input("x", (), Intervals.of(-300, 300, 0)),),
+        (Node("a", ops.Affine(np.asarray(unit), np.asarray(0.0)), ("x",)),
+         Node("q", source, ("a",))),
+        (Output("y", "q"),),
+    )  # fmt: skip
+    q = np.arange(-300, 301)
+    turned = streamline(graph)
+    codes = evaluate(turned, {"x": FixedArray(q, np.asarray(0))})[turned.outputs[0].value].q
+    x = (q * unit).astype(np.float32)
+    by = x / np.float32(scale)
+    if quotient is Quotient.RECIPROCAL:
+        by = x * (np.float32(1) / np.float32(scale))
+    assert np.array_equal(codes.ravel(), np.clip(np.rint(by), -128, 127))
+    exact = np.clip(np.rint(q / 2), -128, 127)
+    assert (codes.ravel() != exact).any()

@@ -1,9 +1,10 @@
 """Users' functions, quotients, normalisations and pieces get their formats automatically."""
 
 import numpy as np
+import pytest
 
 from gatewright.ir import Graph, Input, Node, Output, evaluate, infer, run_real
-from gatewright.num import FixedArray
+from gatewright.num import Fixed, FixedArray
 from gatewright.ops import (
     Affine,
     Dense,
@@ -11,10 +12,13 @@ from gatewright.ops import (
     Function,
     Lookup,
     Normalize,
+    Quantize,
     Relu,
+    Softmax,
 )
 from gatewright.ops.piecewise import shrink
 from gatewright.quantize import quantize
+from gatewright.quantize.formats import Formats
 from gatewright.quantize.forward import encode, forward
 
 ONE = np.asarray(1.0)
@@ -69,3 +73,26 @@ def test_normalisations_and_pieces():
     )
     quantized = agrees(graph, rng.normal(size=(600, 2, 4)), 0.05)
     assert all(n.op.is_formatted for n in quantized.nodes if isinstance(n.op, Normalize))
+
+
+@pytest.mark.parametrize("op", [Normalize(epsilon=1e-3), Softmax()], ids=lambda op: op.kind)
+@pytest.mark.parametrize("text", ["fixed<4,2>", "ufixed<3,0>"])
+def test_what_a_normalisation_gives_has_the_format_that_the_user_fixed(op, text):
+    rng = np.random.default_rng(2)
+    nodes = (
+        Node("a", Dense.of(rng.normal(size=(5, 5)), rng.normal(size=5)), ("x",), "a"),
+        Node("n", op, ("a",), "norm"),
+        Node("s", Affine(rng.normal(size=5), rng.normal(size=5)), ("n",), "scale"),
+        Node("b", Dense.of(rng.normal(size=(5, 2))), ("s",), "b"),
+    )
+    graph = Graph("net", (Input("x", (5,)),), nodes, (Output("y", "b"),))
+    rules = Formats((("norm", "activation", text),))
+    found = quantize(graph, rng.normal(size=(300, 5)), tolerance=0.95, formats=rules).graph
+    types = infer(found)
+    (node,) = [n for n in found.nodes if n.layer == "norm" and isinstance(n.op, Quantize)]
+    fmt = Fixed.parse(text)
+    lo, hi = types[node.name].low_value, types[node.name].high_value
+    assert (lo >= np.ldexp(fmt.low, -fmt.frac)).all()
+    assert (hi <= np.ldexp(fmt.high, -fmt.frac)).all()
+    assert (types[node.name].frac <= fmt.frac).all()
+    assert all(node.name in n.inputs for n in found.nodes if n.name == "s")

@@ -128,6 +128,42 @@ endmodule
     return design("unreset", text, [("x", 32)], [("y", 32)])
 
 
+def chain_of_shared():
+    """Three stages with registers, each around a module without: both kinds are shared.
+
+    `kept` is never set: it starts at random, in each copy.
+    """
+    text = f"""module chain({HEAD}, input [63:0] x, output valid_out, output [103:0] y);
+  wire [255:0] at;
+  wire [23:0] kept;
+  reg [2:0] v;
+  assign at[63:0] = x;
+  assign y = {{kept, at[255:192] ^ at[191:128], at[7:0], at[199:192]}};
+  assign valid_out = v[2];
+  always @(posedge clk) v <= rst ? 3'd0 : {{v[1:0], valid_in}};
+  genvar i;
+  for (i = 0; i < 3; i = i + 1) begin : u
+    stage u_stage (.clk(clk), .a(at[64*i +: 64]), .y(at[64*i + 64 +: 64]), .kept(kept[8*i +: 8]));
+  end
+endmodule
+"""
+    stage = """module stage(input clk, input [63:0] a, output reg [63:0] y, output reg [7:0] kept);
+  wire [63:0] mixed;
+  mix low (.a(a[31:0]), .b(a[63:32]), .y(mixed[31:0]));
+  mix high (.a(a[63:32]), .b(mixed[31:0]), .y(mixed[63:32]));
+  always @(posedge clk) begin
+    y <= mixed;
+    if (mixed == 64'd3 && a == 64'd9) kept <= a[7:0];
+  end
+endmodule
+"""
+    mix = """module mix(input [31:0] a, input [31:0] b, output [31:0] y);
+  assign y = (a + {b[15:0], b[31:16]}) ^ {b[0], a[31:1]};
+endmodule
+"""
+    return design("chain", text, [("x", 64)], [("y", 104)], {"stage.v": stage, "mix.v": mix})
+
+
 BENCH = """`timescale 1ns/1ps
 module bench;
   reg clk = 0, rst = 1, valid_in = 0;

@@ -20,8 +20,9 @@ def test_digest_sees_every_part():
         RtlDesign("top", {"b.v": "y", "a.v": "x"}, (X,), (Y,)),
         RtlDesign("top", base.sources, (RtlPort("x", 64, True),), (Y,)),
         RtlDesign("top", base.sources, (), (Y,)),
+        RtlDesign("top", base.sources, (X,), (Y,), ("a",)),
     ]
-    assert len({base.digest(), *(other.digest() for other in others)}) == 6
+    assert len({base.digest(), *(other.digest() for other in others)}) == 7
 
 
 @pytest.mark.parametrize(
@@ -38,6 +39,8 @@ def test_digest_sees_every_part():
         (("top", {"a b.v": ""}, (X,), (Y,)), "not a plain relative file name"),
         (("top", {"-f.v": ""}, (X,), (Y,)), "not a plain relative file name"),
         (("top", {"t.hex": ""}, (X,), (Y,)), "no Verilog source"),
+        (("top", {"top.v": ""}, (X,), (Y,), ("a",)), "no file of its name"),
+        (("top", {"top.v": ""}, (X,), (Y,), ("top",)), "is the top"),
     ],
 )
 def test_impossible_designs_wrong(arguments, text):

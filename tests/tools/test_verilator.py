@@ -1,4 +1,5 @@
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -153,6 +154,24 @@ def test_no_samples_and_no_designs():
 def test_a_missing_reset_shows(batch):
     """A register without reset starts at random; zeros say that it holds nothing else."""
     assert set(batch["unreset"][1].words[:, 0]) - {0}
+
+
+def test_modules_translated_once_answer_as_copies_do():
+    flat = samples.chain_of_shared()
+    shared = replace(flat, shared=("mix", "stage"))
+    broken = {**flat.sources, "mix.v": flat.sources["mix.v"].replace("a + {", "a - {")}
+    given = stimulus(flat)
+    one, two, three = (
+        simulate([d], [given])[0] for d in (flat, shared, replace(shared, sources=broken))
+    )
+    moving = np.array([2**64 - 1, 2**16 - 1], np.uint64)  # less what starts at random
+    np.testing.assert_array_equal(one.words & moving, two.words & moving)
+    np.testing.assert_array_equal(one.output_cycle, two.output_cycle)
+    assert (one.words & moving != three.words & moving).any()
+    kept = set(np.unique(two.words[:, 1] >> np.uint64(16)).tolist())
+    assert len(kept) == 1  # held from the start
+    copies = next(iter(kept))
+    assert len({copies & 255, copies >> 8 & 255, copies >> 16 & 255}) > 1
 
 
 def no_build(*_arguments):

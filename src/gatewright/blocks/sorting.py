@@ -79,7 +79,8 @@ def _tag(m: Module, key: int, frac: int, span: tuple[int, int]) -> int:
     lo, hi, own = m.range(key)
     bits = max(span[1], 1).bit_length()
     if lo == hi:
-        return m.constant((lo << (frac - own)) & ((1 << bits) - 1))
+        shift = max(frac - own, 0)  # only a zero stands on a finer grid than the rows' own
+        return m.constant((lo << shift) & ((1 << bits) - 1))
     if span[0] == span[1]:
         return m.constant(span[0])
     return m.row(Kind.WRAP, (*span, 0), m.shift(key, frac), imm=2 * bits)

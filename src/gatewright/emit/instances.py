@@ -85,9 +85,11 @@ class Instances:
         loop = scope.buses.loops[number]
         index = self._indices(len(loop.counts))
         for port, feeds in instance_feeds(scope.module, number).items():
+            if not int(feeds.width.sum()):
+                continue  # known in every copy: the module has no such port
             if port in loop.strips:
                 pins.append(f".{port}({self._strips(loop, loop.strips[port], index)})")
-            elif feeds.width.size:
+            else:
                 name, size = scope.namer.name(f"{port}_to_{own}"), int(feeds.width.sum())
                 parts = scope.buses.parts(feeds.flat)
                 wide = vector(size * len(feeds.signals))

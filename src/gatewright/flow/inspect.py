@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -90,14 +90,14 @@ def inspect(
     Raises:
         GatewrightError: the model cannot be read at all: it is damaged, or no model.
     """
-    listed = [(layer.name, layer.kind) for layer in list_layers(model, inputs)]
+    listed = [(layer.name, layer.kind) for layer in list_layers(model, inputs, custom)]
     errors: list[GatewrightError] = []
     try:
         graph = read_model(model, custom, inputs)
     except GatewrightError as error:
         errors = list(error.errors) if isinstance(error, ManyErrors) else [error]
         names = {name for name, _ in listed}
-        if not any(e.place is not None and e.place.layer in names for e in errors):
+        if not any(e.place is not None and _owner(e.place.layer, names) for e in errors):
             raise
         layers, rest = _with_problems(listed, {}, errors)
         source = str(model) if isinstance(model, str | Path) else type(model).__name__
@@ -108,24 +108,26 @@ def inspect(
 def _of_graph(graph: Graph, listed: Sequence[tuple[str, str]]) -> Inspection:
     """Describe a model whose layers are all handled."""
     errors: list[GatewrightError] = []
-    final = host_input(streamline(graph))
+    final = streamline(graph)
     types: Mapping[str, Intervals] = {}
     try:
+        final = host_input(final)
         if final.is_fixed and not _has_open_formats(final):
             types = infer(final)
         else:
             refuse_unknown(graph.nodes, graph)
     except GatewrightError as error:
         errors += error.errors if isinstance(error, ManyErrors) else [error]
-    views = _views(graph, final, types)
+    unknown = "" if errors else REAL
+    views = _views(graph, final, types, unknown)
     layers, rest = _with_problems(listed, views, errors)
-    typed = {i.name: describe(i.type) if i.type is not None else REAL for i in final.inputs}
+    typed = {i.name: describe(i.type) if i.type is not None else unknown for i in final.inputs}
     shape_of = shapes(graph)
     inputs = tuple(
-        LayerView(i.name, "input", i.shape, typed.get(i.name, REAL), ()) for i in graph.inputs
+        LayerView(i.name, "input", i.shape, typed.get(i.name, unknown), ()) for i in graph.inputs
     )
     outputs = tuple(
-        LayerView(o.name, "output", shape_of[o.value], _format(final, types, o.name), ())
+        LayerView(o.name, "output", shape_of[o.value], _format(final, types, o.name, unknown), ())
         for o in graph.outputs
     )
     facts = graph.facts
@@ -141,23 +143,24 @@ def _has_open_formats(graph: Graph) -> bool:
     )
 
 
-def _format(graph: Graph, types: Mapping[str, Intervals], output: str) -> str:
+def _format(graph: Graph, types: Mapping[str, Intervals], output: str, unknown: str) -> str:
     value = next(o.value for o in graph.outputs if o.name == output)
-    return describe(types[value]) if value in types else REAL
+    return describe(types[value]) if value in types else unknown
 
 
 def _views(
-    graph: Graph, final: Graph, types: Mapping[str, Intervals]
+    graph: Graph, final: Graph, types: Mapping[str, Intervals], unknown: str
 ) -> dict[str, tuple[tuple[int, ...], str, tuple[str, ...]]]:
-    """Return shape, format and operations by layer."""
+    """Return shape, format and operations by layer, in the order in which layers end."""
     shape_of = shapes(graph)
     last = {node.layer or node.name: node.name for node in final.nodes}
     found = {}
     for layer, nodes in _by_layer(graph).items():
         value = last.get(layer)
-        formats = REAL if not types else describe(types[value]) if value else FOLDED
+        formats = unknown if not types else describe(types[value]) if value else FOLDED
         found[layer] = shape_of[nodes[-1].name], formats, _operations(nodes)
-    return found
+    places = {node.layer or node.name: number for number, node in enumerate(graph.nodes)}
+    return {layer: found[layer] for layer in sorted(found, key=places.__getitem__)}
 
 
 def _by_layer(graph: Graph) -> dict[str, list[Node]]:
@@ -182,13 +185,29 @@ def _with_problems(
     by_layer: dict[str, list[Mapping[str, str]]] = {}
     names, rest = {name for name, _ in listed}, []
     for error in errors:
-        layer = error.place.layer if error.place is not None else ""
-        if layer in names:
+        layer = _owner(error.place.layer if error.place is not None else "", names)
+        if layer:
             by_layer.setdefault(layer, []).append(error.facts())
         else:
             rest.append(error.facts())
+    parts: dict[str, list[str]] = {}
+    for name in views:
+        if name not in names:
+            parts.setdefault(_owner(name, names), []).append(name)
+    order = {name: number for number, name in enumerate(views)}
     layers = []
     for name, kind in listed:
+        own = parts.get(name, [])
         shape, formats, becomes = views.get(name, (None, "", ()))
+        if own and order[own[-1]] > order.get(name, -1):
+            shape, formats, _ = views[own[-1]]  # as of a projection behind attention
         layers.append(LayerView(name, kind, shape, formats, becomes, tuple(by_layer.get(name, ()))))
+        layers += [LayerView(part, f"part of {name}", *views[part]) for part in own]
     return tuple(layers), tuple(rest)
+
+
+def _owner(layer: str, names: Set[str]) -> str:
+    """Return the listed layer that a layer is or is a part of (`mha/query` of `mha`), or ""."""
+    while layer and layer not in names:
+        layer = layer.rpartition("/")[0]
+    return layer

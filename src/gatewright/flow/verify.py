@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 
 from gatewright.base import ToolError, VerificationError
+from gatewright.emit.verilog import module_names, used_modules
 from gatewright.engine import Engine
 from gatewright.hw import Kind, Module, Packing, Simulator
 from gatewright.hw import evaluate as interpret
 from gatewright.ir import Graph, evaluate
 from gatewright.num import FixedArray, Ints, Rounding, round_shift
-from gatewright.passes.netlist import Clock, DelayModel, modules, pipeline
+from gatewright.passes.netlist import Clock, DelayModel, counted, modules, pipeline
 from gatewright.tools.rtl import RtlDesign, RtlPort
 from gatewright.tools.verilator import Stimulus, simulate, versions
 
@@ -24,6 +25,10 @@ CONTROL = ("valid_in", "valid_out")
 NO_HURRY = Clock(math.inf, DelayModel(0.0, 0.0, 0.0, 0.0, 0.0, "no time passes"))
 INTERPRETER_BUDGET = 3_000_000
 """Cells times cycles that the interpreter is asked to work through for a design with state."""
+
+LEAST_SHARED, LEAST_SAVED = 4_000, 100_000
+"""Bytes of Verilog in a module, and in its copies but one, from which simulation shares it: calls
+through the border of a model cost time, a megabyte of C++ a copy costs more."""
 
 Codes = dict[str, Ints]
 """Integers by port, of shape (samples, elements)."""
@@ -230,6 +235,30 @@ def check_engine(engine: Engine | None, inputs: Codes, wanted: Codes) -> Check:
     return _timed(Check("emulator", "compiled netlist", count, status, note), start)
 
 
+def shared_modules(module: Module, sources: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the modules that a simulator does well to translate once, used ones before users.
+
+    Args:
+        module: the top.
+        sources: its files; a module without one of its name is not shared.
+    """
+    names = module_names(used_modules(module))
+    uses = {id(m): count for m, count in counted(module)}
+    found: list[str] = []
+    text: dict[int, int] = {}
+    for m in modules(module):
+        name = names[id(m)]
+        inner = sum(text[id(i.module)] * i.count for i in m.instances)
+        size = len(sources.get(f"{name}.v", "")) + inner
+        saved = size * (uses[id(m)] - 1)
+        is_shared = m is not module and size >= LEAST_SHARED and saved >= LEAST_SAVED
+        if is_shared and f"{name}.v" in sources:
+            found.append(name)
+            size = 0
+        text[id(m)] = size
+    return tuple(found)
+
+
 def rtl_design(module: Module, top: str, sources: Mapping[str, str]) -> RtlDesign:
     """Describe emitted Verilog to the simulator."""
     ins = [
@@ -245,6 +274,7 @@ def rtl_design(module: Module, top: str, sources: Mapping[str, str]) -> RtlDesig
         dict(sources),
         tuple(p for p in ins if p.width),
         tuple(p for p in outs if p.width),
+        shared_modules(module, sources),
     )
 
 

@@ -177,10 +177,15 @@ def refuse_known(name: str, place: Place) -> None:
         OptionError: there is one.
     """
     if custom_handler(name) is not None:
-        raise OptionError(
-            "a handler was given for a layer that is handled already",
-            place=place,
-            found=name,
-            supported="layers of your own",
-            remedy="give your layer's class another name, or leave the handler out",
-        )
+        raise known(name, place)
+
+
+def known(name: str, place: Place) -> OptionError:
+    """Return the error about a handler for a class that has one already."""
+    return OptionError(
+        "a handler was given for a layer that is handled already",
+        place=place,
+        found=name,
+        supported="layers of your own",
+        remedy="give your layer's class another name, or leave the handler out",
+    )

@@ -171,18 +171,22 @@ def read_model(
         return settle_layout(frontend.read(found, **frontend.of(inputs)))
 
 
-def list_layers(model: Any, inputs: Any = None) -> list[Listed]:
+def list_layers(
+    model: Any, inputs: Any = None, custom: Mapping[str, CustomHandler] | None = None
+) -> list[Listed]:
     """Return every layer of a model, by name and class, whether or not it is handled.
 
     Args:
         model: as for `read_model`.
         inputs: as for `read_model`.
+        custom: as for `read_model`.
 
     Raises:
         GatewrightError: as `read_model`, but for layers that are not handled.
     """
     frontend, found = _find(model)
-    return frontend.layers(found, **frontend.of(inputs))
+    with using(custom):
+        return frontend.layers(found, **frontend.of(inputs))
 
 
 def _find(model: Any) -> tuple[Frontend, Any]:

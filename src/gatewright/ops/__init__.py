@@ -10,9 +10,11 @@ from gatewright.ops.compare import Compare
 from gatewright.ops.concatenate import Concatenate
 from gatewright.ops.constant import Constant
 from gatewright.ops.dense import Dense
+from gatewright.ops.densify import Densify
 from gatewright.ops.divide import Divide
 from gatewright.ops.divide_constant import DivideConstant
 from gatewright.ops.embedding import Embedding
+from gatewright.ops.first_active import FirstActive
 from gatewright.ops.function import Function
 from gatewright.ops.functions import FUNCTIONS
 from gatewright.ops.gather import Gather
@@ -25,9 +27,11 @@ from gatewright.ops.maximum import Maximum
 from gatewright.ops.minimum import Minimum
 from gatewright.ops.multiply import Multiply
 from gatewright.ops.normalize import Normalize, NormalizeFormats
+from gatewright.ops.offset_weights import OffsetWeights
 from gatewright.ops.one_hot import OneHot
 from gatewright.ops.pad import Pad
 from gatewright.ops.piecewise import Piecewise
+from gatewright.ops.pool_cells import PoolCells
 from gatewright.ops.quantize import Quantize
 from gatewright.ops.reduce_max import ReduceMax
 from gatewright.ops.reduce_min import ReduceMin
@@ -57,9 +61,11 @@ OPERATIONS: tuple[type[Op], ...] = (
     Concatenate,
     Constant,
     Dense,
+    Densify,
     Divide,
     DivideConstant,
     Embedding,
+    FirstActive,
     Function,
     Gather,
     GroupedDense,
@@ -71,9 +77,11 @@ OPERATIONS: tuple[type[Op], ...] = (
     Minimum,
     Multiply,
     Normalize,
+    OffsetWeights,
     OneHot,
     Pad,
     Piecewise,
+    PoolCells,
     Quantize,
     ReduceMax,
     ReduceMin,
@@ -107,9 +115,11 @@ __all__ = [
     "Concatenate",
     "Constant",
     "Dense",
+    "Densify",
     "Divide",
     "DivideConstant",
     "Embedding",
+    "FirstActive",
     "Function",
     "Gather",
     "GroupedDense",
@@ -122,9 +132,11 @@ __all__ = [
     "Multiply",
     "Normalize",
     "NormalizeFormats",
+    "OffsetWeights",
     "OneHot",
     "Pad",
     "Piecewise",
+    "PoolCells",
     "Quantize",
     "ReduceMax",
     "ReduceMin",

@@ -43,5 +43,6 @@ def float_bounds(
                     supported="operations with a `float_bound`",
                     remedy="add one to its class; see docs/guides/add-an-operation.md",
                 )
-        bounds[node.name] = bound
+        # Where a function leaves its domain within the errors there is no bound.
+        bounds[node.name] = np.where(np.isnan(bound), np.inf, bound)
     return values, bounds

@@ -7,15 +7,42 @@ it, into an integer `Requantize`. Its real meaning is what a replay of the sourc
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
 from fractions import Fraction
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from gatewright.base import UnsupportedError
 from gatewright.hw import Bus, Module
 from gatewright.ir import Op, Plan, Pull, Reals
 from gatewright.num import FixedArray, Intervals, Rounding
 from gatewright.ops.quantize import round_real, step_bound, straight_through
+
+
+class Quotient(Enum):
+    """How a source computes `x / scale`, before it is rounded to an integer."""
+
+    EXACT = "exact"
+    """Without rounding."""
+    DIVIDED = "divided in float32"
+    """The number, the quotient and its sum with a zero point are rounded to float32 each (ONNX,
+    QONNX, Brevitas)."""
+    RECIPROCAL = "multiplied by the reciprocal in float32"
+    """The number, `1 / scale` and their product are rounded to float32 each (PyTorch)."""
+
+
+def quotients(x: Reals, scale: Reals, zero_point: ArrayLike, quotient: Quotient) -> Reals:
+    """Return `x / scale + zero_point` of real numbers, as a source computes it."""
+    if quotient is Quotient.EXACT:
+        return np.asarray(x / scale + np.asarray(zero_point, np.float64), np.float64)
+    with np.errstate(over="ignore"):  # what passes float32 is infinite, and clipped
+        single, divisor = np.asarray(x, np.float32), np.asarray(scale, np.float32)
+        if quotient is Quotient.DIVIDED:
+            result = single / divisor
+        else:
+            result = single * (np.float32(1) / divisor)
+        return np.asarray(result + np.asarray(zero_point, np.float32), np.float64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,9 +57,11 @@ class ScaledQuantize(Op):
         shift_after: True (ONNX QDQ): `clip(round(x / s) + zp)`. False (QONNX): the zero point is
             added first and the clip comes first, `round(clip(x / s + zp))`. With a fractional
             limit or zero point, or a tie, the two differ.
-        inverse: what x is multiplied with in place of a division by the scale (PyTorch's way, with
-            the reciprocal rounded to float32), broadcasts against the sample; None: the division.
         bipolar: code is +1 where `x >= 0`, else -1; scale applies, limits do not.
+        quotient: how the source computes `x / scale`. Ties often hang on it: 0.35 / 0.1 is 3.5 in
+            float32 only.
+        unit: the result is `code - zero_point`, without the scale (integers that an operator of
+            ONNX computes on).
     """
 
     scale: Reals
@@ -42,7 +71,8 @@ class ScaledQuantize(Op):
     rounding: Rounding = Rounding.RND_CONV
     shift_after: bool = False
     bipolar: bool = False
-    inverse: Reals | None = None
+    quotient: Quotient = Quotient.EXACT
+    unit: bool = False
     growth = "fixes"
 
     @property
@@ -50,29 +80,24 @@ class ScaledQuantize(Op):
         """It never falls."""
         return True
 
-    def _in_units(self, x: Reals) -> Reals:
-        return x / self.scale if self.inverse is None else x * self.inverse
-
     def codes(self, x: Reals) -> Reals:
         """Return the integer codes of real numbers, as floats."""
-        units = self._in_units(x)
         if self.bipolar:
-            return np.where(units + self.zero_point >= 0, 1.0, -1.0)
+            return np.where(x / self.scale + self.zero_point >= 0, 1.0, -1.0)
         if self.shift_after:
-            return np.clip(round_real(units, self.rounding) + self.zero_point, self.low, self.high)
-        return round_real(np.clip(units + self.zero_point, self.low, self.high), self.rounding)
+            steps = round_real(quotients(x, self.scale, 0.0, self.quotient), self.rounding)
+            return np.clip(steps + self.zero_point, self.low, self.high)
+        shifted = quotients(x, self.scale, self.zero_point, self.quotient)
+        return round_real(np.clip(shifted, self.low, self.high), self.rounding)
 
-    def code_of(
-        self, x: Fraction, scale: Fraction, zero_point: int, inverse: Fraction | None = None
-    ) -> int:
-        """Return the code of one exact number, in exact arithmetic."""
-        units = x / scale if inverse is None else x * inverse
+    def code_of(self, x: Fraction, scale: Fraction, zero_point: int) -> int:
+        """Return the code of one exact number, for the exact quotient."""
         if self.bipolar:
-            return 1 if units + zero_point >= 0 else -1
+            return 1 if x / scale + zero_point >= 0 else -1
         if self.shift_after:
-            code = round_fraction(units, self.rounding) + zero_point
+            code = round_fraction(x / scale, self.rounding) + zero_point
             return min(max(code, self.low), self.high)
-        limited = min(max(units + zero_point, Fraction(self.low)), Fraction(self.high))
+        limited = min(max(x / scale + zero_point, Fraction(self.low)), Fraction(self.high))
         return round_fraction(limited, self.rounding)
 
     @property
@@ -83,8 +108,13 @@ class ScaledQuantize(Op):
     def real(self, *x: Reals) -> Reals:
         """Quantize and bring back to real numbers, as the source does."""
         if self.bipolar:
-            return self.codes(x[0]) * self.scale
-        return (self.codes(x[0]) - self.zero_point) * self.scale
+            return self.codes(x[0]) * self.step
+        return (self.codes(x[0]) - self.zero_point) * self.step
+
+    @property
+    def step(self) -> Reals:
+        """What the result grows by from code to code."""
+        return np.asarray(1.0) if self.unit else np.asarray(self.scale)
 
     def infer(self, *x: Intervals) -> Intervals:
         """Refuse: the result has no fixed-point type."""
@@ -104,12 +134,13 @@ class ScaledQuantize(Op):
         raise AssertionError("infer refuses this operation")
 
     def float_bound(self, xs: list[Reals], es: list[Reals], y: Reals, u: float) -> Reals | None:
-        """Return the step that the operand's bound reaches, if any, and the product's rounding.
+        """Return the step that the operand's bound reaches, and the rounding of code times scale.
 
-        A framework rounds `x / scale` as well, which may carry it over a threshold.
+        A source that is run in float64 does not have the ties of its float32 quotient.
         """
-        step = step_bound(self, xs[0], es[0] + 2 * u * np.abs(xs[0]), y)
-        return np.asarray(step + 2 * u * np.abs(y))
+        exact = self.quotient is Quotient.EXACT
+        e = es[0] + (0.0 if exact else np.abs(xs[0]) * 2.0**-22)
+        return np.asarray(step_bound(self, xs[0], e, y) + u * np.abs(y))
 
     def luts(self, y: Intervals, *x: Intervals) -> float | None:
         """Count none: it is gone before a circuit is built."""

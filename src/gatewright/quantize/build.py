@@ -118,7 +118,9 @@ class Build(Matrices):
         site = self.structure.sites.get(node.name)
         if node.name in self.structure.weighted:
             node = replace(node, op=self._round_constants(node, inputs))
+        given = None
         if node.op.rounds == "bits" and not node.op.is_formatted:
+            given = self._given(node)
             types = (self.types[name] for name in inputs)
             node = replace(node, op=node.op.with_bits(self._bits(node), *types))
         if site is not None and site.role == "function":
@@ -127,6 +129,10 @@ class Build(Matrices):
         self._add(replace(node, inputs=inputs))
         if site is not None:
             self._quantize(self.nodes[node.name], site)
+        elif given is not None:
+            self._behind(
+                self.nodes[node.name], Quantize.to_format(given, Rounding.RND, Overflow.SAT)
+            )
 
     def _format(
         self, site: Site, x: Reals, bounds: tuple[Reals, Reals] | None, fixed: Fixed | None
@@ -198,7 +204,11 @@ class Build(Matrices):
         rounding = Rounding.RND
         if site.dense and self._take_half(node, site, chosen):
             rounding = Rounding.TRN
-        op = replace(quantizer(chosen, x.shape[1:], rounding), whole=self._is_tied(node.name))
+        op = quantizer(chosen, x.shape[1:], rounding)
+        self._behind(node, replace(op, whole=self._is_tied(node.name)))
+
+    def _behind(self, node: Node, op: Quantize) -> None:
+        """Add a quantizer behind a node."""
         name, tie = self._name(node.name + "_q"), node.tie and f"{node.tie}_q"
         self._add(replace(node, name=name, op=op, inputs=(node.name,), tie=tie))
         self.renamed[node.name] = name
@@ -238,6 +248,14 @@ class Build(Matrices):
         chosen = self._format(site, y, None, fixed)
         types = (self.types[name] for name in inputs if name in self.types)
         return node.op.with_format(quantizer(chosen, y.shape[1:], Rounding.RND), *types)
+
+    def _given(self, node: Node) -> Fixed | None:
+        """Return the user's format of a node, or of the layer whose answer it is."""
+        inside = any(
+            node.name in other.inputs and node.layer and other.layer == node.layer
+            for other in self.structure.graph.nodes
+        )
+        return self.formats.find("activation", node.name, "" if inside else node.layer)
 
     def _bits(self, node: Node) -> int:
         fixed = self.formats.find("activation", node.layer, node.name)

@@ -15,6 +15,7 @@ def check_rules(structure: Structure, formats: Formats) -> None:
     nodes = {node.name: node for node in structure.graph.nodes}
     weighted = [nodes[n] for n in nodes if n in structure.weighted]
     sited = [nodes[n] for n, site in structure.sites.items() if site.role not in ("input", "index")]
+    sited += [n for n in nodes.values() if n.op.rounds == "bits" and not n.op.is_formatted]
     biased = [node for node in weighted if {"bias", "offset"} & {*node.op.constants}]
     formats.check_used(
         {

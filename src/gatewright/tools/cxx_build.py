@@ -12,7 +12,7 @@ from gatewright.tools.compiler import compiler_version, extra_flags
 from gatewright.tools.process import Progress, ending, error_lines, in_parallel, run, steps
 from gatewright.tools.verilator_program import Verilator
 
-RUNTIME = ("verilated.cpp", "verilated_threads.cpp")
+RUNTIME = ("verilated.cpp", "verilated_dpi.cpp", "verilated_threads.cpp")
 TIMING = ("verilated_timing.cpp",)
 # Each model's sources begin with its own header "__pch.h", which objects to another model's.
 UNIT_LINE = '#undef VL_PCH_INCLUDED\n#include "{file}"\n'

@@ -115,6 +115,7 @@ int simulate(const char* stimulus, const char* response) {
     VerilatedContext context;
     context.randReset(2);  // registers start with random values: a missing reset shows
     context.randSeed(static_cast<int>(seed | 1));
+    Verilated::threadContextp(&context);  // what shared modules take, which are models themselves
     typename Binding::Model model{&context, "harness"};
     Bench<Binding> bench{model, {seed | 1}};
     bench.reset();

@@ -34,7 +34,9 @@ class RtlDesign:
 
     The control ports are always `clk`, `rst` (synchronous, active high), `valid_in` and
     `valid_out`. `sources` maps a file name to its text: `.v` and `.sv` files are compiled in the
-    order given, other files (headers, memory contents) only lie beside them.
+    order given, other files (headers, memory contents) only lie beside them. `shared` names modules
+    that are used so often that a simulator does well to translate each once, and not once a copy;
+    each is in the file of its name, and comes before those that use it.
 
     Raises `OptionError` for a name or width that no design can have.
     """
@@ -43,6 +45,7 @@ class RtlDesign:
     sources: dict[str, str]
     inputs: tuple[RtlPort, ...]
     outputs: tuple[RtlPort, ...]
+    shared: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         check_sources(self.sources)
@@ -50,6 +53,12 @@ class RtlDesign:
         for name in [self.top, *names]:
             if not _NAME.fullmatch(name):
                 raise OptionError("not a plain Verilog identifier", found=name)
+        missing = [name for name in self.shared if f"{name}.v" not in self.sources]
+        if missing or self.top in self.shared:
+            raise OptionError(
+                "a module to be shared has no file of its name, or is the top",
+                found=", ".join(missing) or self.top,
+            )
         if len(set(names)) != len(names):
             raise OptionError("two ports of a design have one name", found=", ".join(names))
         for port in self.inputs + self.outputs:
@@ -73,7 +82,7 @@ class RtlDesign:
     def digest(self) -> str:
         """Return a hash of everything that the design is."""
         ports = [f"{p.name}:{p.width}:{p.is_input}" for p in self.inputs + self.outputs]
-        return content_key(self.top, sources_digest(self.sources), *ports)
+        return content_key(self.top, sources_digest(self.sources), *ports, *self.shared)
 
 
 def check_sources(sources: dict[str, str]) -> None:

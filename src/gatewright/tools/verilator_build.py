@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 from importlib import resources
 from pathlib import Path
 
@@ -61,8 +63,12 @@ def build_program(
     (work / DRIVER).write_text(driver_text(), encoding="utf-8")
     step = steps(progress, "verilate", len(designs))
 
+    # The C names of shared modules are the user's: two designs may have the same.
+    sharing = len(designs) == 1
+
     def one(item: tuple[int, RtlDesign]) -> list[Path]:
-        files = verilate(item[1], item[0], work, compiler.verilator, compiler.timeout)
+        design = item[1] if sharing else replace(item[1], shared=())
+        files = verilate(design, item[0], work, compiler.verilator, compiler.timeout)
         step()
         return files
 
@@ -77,25 +83,46 @@ def build_program(
 def verilate(
     design: RtlDesign, index: int, work: Path, verilator: Verilator, timeout: float
 ) -> list[Path]:
-    """Turn a design into C++ below `work`; return the files to compile."""
+    """Turn a design into C++ below `work`; return the files to compile.
+
+    A shared module becomes a model of its own, with a wrapper that stands in for it in its users:
+    one copy of C++ for all its copies in the circuit.
+    """
     folder = work / f"design{index}"
     write_sources(design.sources, folder / "src")
     harness = _harness_name(design)
     (folder / "harness.v").write_text(_harness_text(design, harness), encoding="utf-8")
     (folder / "lint.vlt").write_text(LINT_ONLY_HARNESS, encoding="utf-8")
     prefix = f"Design{index}"
-    arguments = [*MODEL, "--prefix", prefix, "--top-module", harness, "--Mdir", "cc", "lint.vlt"]
-    arguments += ["harness.v", *(f"src/{name}" for name in verilog_files(design.sources))]
-    what = f"Verilator refuses the Verilog of {design.top!r}"
-    done = verilator.call(arguments, cwd=folder, timeout=timeout, what="Verilator")
-    if done.status != 0:
-        raise reject(done, what)
-    generated = sorted((folder / "cc").glob(f"{prefix}*.cpp"))
-    if not generated:
-        raise ToolError(f"{what}: it wrote no C++", found=done.text.strip()[:200])
+    call = partial(_verilate, design, folder, verilator=verilator, timeout=timeout)
+    own = [name for name in verilog_files(design.sources) if name[:-2] not in design.shared]
+    sources = [f"src/{name}" for name in own]
+    generated: list[Path] = []
+    (folder / "shared").mkdir()
+    for name in design.shared:
+        arguments = ["--lib-create", name, "--top-module", name, f"src/{name}.v", *sources]
+        generated += call(f"{prefix}_{name}", f"shared/{name}", arguments)
+        sources.append(f"shared/{name}/{name}.sv")
+    generated += call(prefix, "cc", ["--top-module", harness, "harness.v", *sources])
     binding = folder / "cc" / f"binding{index}.cpp"
     binding.write_text(_binding_text(design, index, prefix), encoding="utf-8")
     return [*generated, binding]
+
+
+def _verilate(
+    design: RtlDesign, folder: Path, prefix: str, target: str, arguments: Sequence[str],
+    *, verilator: Verilator, timeout: float,
+) -> list[Path]:  # fmt: skip
+    """Turn one top of a design into C++ in `target`, below `folder`; return the files."""
+    what = f"Verilator refuses the Verilog of {design.top!r}"
+    options = [*MODEL, "--prefix", prefix, "--Mdir", target, "lint.vlt"]
+    done = verilator.call([*options, *arguments], cwd=folder, timeout=timeout, what="Verilator")
+    if done.status != 0:
+        raise reject(done, what)
+    generated = sorted((folder / target).glob("*.cpp"))
+    if not generated:
+        raise ToolError(f"{what}: it wrote no C++", found=done.text.strip()[:200])
+    return generated
 
 
 def _harness_name(design: RtlDesign) -> str:

@@ -6,8 +6,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from keras_files import layer, sequential, start, write_keras
 
+from gatewright.base import GatewrightError
 from gatewright.frontends.keras import read_keras
+from gatewright.ir import run_real
 from gatewright.ops.rounding_error import float_bounds
 
 keras = pytest.importorskip("keras", reason="needs Keras (the extra 'keras')")
@@ -81,6 +84,11 @@ def test_layers_and_layers_as_activations(tmp_path):
 
 
 OPS = {
+    "arccosh": ((1.5, 4), {}), "arcsin": ((-0.9, 0.9), {}), "arctan": ((-4, 4), {}),
+    "arctanh": ((-0.9, 0.9), {}), "cosh": ((-2, 2), {}), "exp2": ((-3, 2), {}),
+    "log10": ((0.2, 4), {}), "log2": ((0.2, 4), {}), "log_sigmoid": ((-4, 4), {}),
+    "sinh": ((-2, 2), {}), "sparse_sigmoid": ((-4, 4), {}),
+    "tan": ((-1.2, 1.2), {}), "divide": ((-4, 4), {"x2": 3.0}),
     "arccos": ((-0.9, 0.9), {}), "arcsinh": ((-4, 4), {}), "celu": ((-4, 4), {"alpha": 0.5}),
     "cos": ((-4, 4), {}), "elu": ((-4, 4), {"alpha": 0.5}), "erf": ((-4, 4), {}),
     "expm1": ((-3, 2), {}), "gelu": ((-4, 4), {}), "glu": ((-4, 4), {}),
@@ -107,3 +115,37 @@ def test_powers_and_quotients(exponent, tmp_path):
     x = keras.Input((4,))
     y = keras.ops.power(x, exponent)
     compare(keras.Model(x, y / (x + 1.0)), numbers((4,), 0.3, 3), tmp_path)
+
+
+def test_layers_that_do_nothing_at_inference(tmp_path):
+    layers = keras.layers
+    names = (
+        layers.ActivityRegularization(0.1), layers.AlphaDropout(0.2), layers.GaussianDropout(0.2),
+        layers.GaussianNoise(0.2), layers.Identity(), layers.SpatialDropout1D(0.2),
+    )  # fmt: skip
+    compare(keras.Sequential([keras.Input((2, 3)), *names]), numbers((2, 3)), tmp_path)
+    for own, shape in ((layers.SpatialDropout2D(0.2), (2, 2, 3)),
+                         (layers.SpatialDropout3D(0.2), (2, 1, 2, 3))):  # fmt: skip
+        compare(keras.Sequential([keras.Input(shape), own]), numbers(shape), tmp_path)
+
+
+@pytest.mark.parametrize("name", ["segment_sum", "segment_max"])
+def test_segments_along_the_batch_are_refused(name, tmp_path):
+    x = keras.Input((3,), batch_size=4)
+    try:
+        y = getattr(keras.ops, name)(x, np.array([0, 0, 1, 2]), num_segments=3)
+    except (TypeError, ValueError):
+        pytest.skip("this Keras records no segments")
+    keras.Model(x, y).save(tmp_path / "model.keras")
+    with pytest.raises(GatewrightError) as error:
+        read_keras(tmp_path / "model.keras")
+    assert "segment" in str(error.value)
+
+
+def test_thresholded_relu_of_keras_2(tmp_path):
+    """Keras 3 has the layer no more; its documentation: x where x > theta, otherwise 0."""
+    path = write_keras(tmp_path, sequential(start(3), layer("ThresholdedReLU", "t", theta=0.75)))
+    graph = read_keras(path)
+    x = numbers((3,)).astype(np.float64)
+    found = run_real(graph, {graph.inputs[0].name: x})
+    np.testing.assert_array_equal(found[graph.outputs[0].name], np.where(x > 0.75, x, 0))

@@ -41,4 +41,4 @@ def test_it_is_imported_exactly(trained):
 def test_it_is_compiled_and_verified(trained):
     model, inputs, _ = trained
     design = gw.compile(model, calibration=inputs, tolerance=0.05)
-    assert design.verify().passed
+    assert design.verify().verified

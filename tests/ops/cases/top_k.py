@@ -1,3 +1,4 @@
+from gatewright.num import Intervals
 from gatewright.ops import TopK
 from tests.ops.cases.common import Case, mixed, uniform
 
@@ -15,5 +16,9 @@ CASES = [
     Case("top_k-mixed-both", TopK(3, "values", True, True), (mixed(3, 2, 5),)),
     Case("top_k-mixed-small-both", TopK(5, "values", False, True), (mixed(8, 5),)),
     Case("top_k-mixed-positions", TopK(4, "positions"), (mixed(5, 2, 4),)),
+    Case("top_k-zero-on-a-finer-grid", TopK(2, "positions", False),
+         (Intervals.of([0, 0, -4], [0, 0, 3], [9, 9, -2]),)),
+    Case("top_k-constants", TopK(3, "positions"),
+         (Intervals.of([0, 2, 2, 0], [0, 2, 2, 1], [9, 1, 1, 0]),)),
     Case("top_k-rows", TopK(2, "positions", False), (uniform("fixed<5,3>", 3, 4),)),
 ]  # fmt: skip

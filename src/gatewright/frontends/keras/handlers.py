@@ -27,6 +27,7 @@ from gatewright.frontends.keras import (
     recurrent_refused,
     resizing,
     shapes,
+    sparse_pixels,
     statistics,
     wrappers,
 )
@@ -50,6 +51,7 @@ HANDLERS: tuple[Handler, ...] = (
     *recurrent.HANDLERS,
     *recurrent_refused.HANDLERS,
     *shapes.HANDLERS,
+    *sparse_pixels.HANDLERS,
     *statistics.HANDLERS,
     *wrappers.HANDLERS,
     *hgq_attention.HANDLERS,
@@ -64,7 +66,8 @@ HANDLERS: tuple[Handler, ...] = (
 )
 
 BY_CLASS = {(handler.family, handler.kind): handler for handler in HANDLERS}
-LIBRARIES = {"keras": "Keras", "tf_keras": "Keras", "qkeras": "QKeras", "hgq": "HGQ2"}
+LIBRARIES = {"keras": "Keras", "tf_keras": "Keras", "qkeras": "QKeras", "hgq": "HGQ2",
+             "sparsepixels": "SparsePixels"}  # fmt: skip
 PYTHON = ("Lambda", "TFOpLambda", "SlicingOpLambda", "OpLambda", "FunctionalOpLambda")
 """Layers that hold Python code, or calls of TensorFlow functions."""
 

@@ -71,6 +71,8 @@ class Codes:
         value: what is quantized.
         scale, zero_point: broadcast against the sample.
         low, high: limits of the integers.
+        step: what one integer stands for, where that is not `scale` (results of operators on
+            integers, whose `value` counts in integers already).
     """
 
     value: Value
@@ -78,6 +80,7 @@ class Codes:
     zero_point: Reals
     low: int
     high: int
+    step: Reals | None = None
 
     @property
     def rank(self) -> int:

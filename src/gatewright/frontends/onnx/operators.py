@@ -7,10 +7,12 @@ from collections.abc import Callable, Sequence
 from gatewright.frontends.onnx import (
     activations,
     elementwise,
+    integers,
     linear,
     moved,
     movement,
     normalization,
+    qonnx,
     quantizers,
     recurrent,
     reductions,
@@ -45,6 +47,7 @@ STANDARD: dict[str, Handler] = {
     "Constant": movement.constant,
     "ConstantOfShape": reductions.constant_of_shape,
     "Conv": windows.conv,
+    "ConvInteger": integers.conv_integer,
     "ConvTranspose": windows.conv_transpose,
     "Cos": activations.function("cos"),
     "Cosh": activations.function("cosh"),
@@ -53,6 +56,7 @@ STANDARD: dict[str, Handler] = {
     "DequantizeLinear": quantizers.dequantize_linear,
     "Div": elementwise.divide,
     "Dropout": movement.dropout,
+    "DynamicQuantizeLinear": integers.dynamic,
     "Elu": activations.elu,
     "Einsum": linear.einsum,
     "Equal": selection.compare("equal"),
@@ -84,6 +88,7 @@ STANDARD: dict[str, Handler] = {
     "LogSoftmax": activations.log_softmax,
     "LpNormalization": normalization.lp_normalization,
     "MatMul": linear.matmul,
+    "MatMulInteger": integers.matmul_integer,
     "Max": elementwise.maximum,
     "MaxPool": windows.max_pool_,
     "Mean": reductions.variadic(mean=True),
@@ -98,6 +103,8 @@ STANDARD: dict[str, Handler] = {
     "PRelu": elementwise.prelu,
     "Pad": resizing.pad_,
     "Pow": activations.power,
+    "QLinearConv": integers.qlinear_conv,
+    "QLinearMatMul": integers.qlinear_matmul,
     "QuantizeLinear": quantizers.quantize_linear,
     "RMSNormalization": normalization.rms_normalization,
     "RNN": recurrent.rnn,
@@ -148,10 +155,25 @@ STANDARD: dict[str, Handler] = {
 
 QUANTIZED: dict[str, Handler] = {
     "BipolarQuant": quantizers.bipolar_quant,
+    "FloatQuant": qonnx.float_quant,
     "IntQuant": quantizers.quant,
+    "MultiThreshold": qonnx.multi_threshold,
     "Quant": quantizers.quant,
+    "Trunc": qonnx.trunc,
 }
 """QONNX operators."""
+
+MICROSOFT: dict[str, Handler] = {
+    "DequantizeLinear": quantizers.dequantize_linear,
+    "QGemm": integers.qgemm,
+    "QuantizeLinear": quantizers.quantize_linear,
+}
+"""Operators of onnxruntime's own domain, `com.microsoft`."""
+
+COMMUTING = frozenset(
+    ("Flatten", "Identity", "MaxPool", "Reshape", "Squeeze", "Transpose", "Unsqueeze")
+)
+"""Operators that give the same before a quantizer and behind it: they may take its codes."""
 
 QONNX_DOMAINS = ("", "qonnx.custom_op.general", "finn.custom_op.general", "onnx.brevitas")
 """Domains under which exporters have written QONNX operators; the oldest used none."""
@@ -170,7 +192,7 @@ def handler_of(domain: str, op_type: str, batch_moved: bool = False) -> Handler 
     domain = "" if domain == "ai.onnx" else domain
     if domain in QONNX_DOMAINS and op_type in QUANTIZED and not batch_moved:
         return QUANTIZED[op_type]
-    handler = STANDARD.get(op_type) if domain == "" else None
+    handler = {"": STANDARD, "com.microsoft": MICROSOFT}.get(domain, {}).get(op_type)
     if not batch_moved or op_type in moved.RECURRENT:
         return handler
     if handler is not None and op_type in moved.ELEMENTWISE:

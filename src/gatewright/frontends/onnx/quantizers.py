@@ -11,27 +11,21 @@ from __future__ import annotations
 import numpy as np
 
 from gatewright.frontends.onnx.call import Call
-from gatewright.frontends.onnx.linear import is_power_of_two
 from gatewright.frontends.onnx.operand import Codes, Const, Operand, Value
 from gatewright.frontends.onnx.tensors import INTEGERS, type_name
+from gatewright.frontends.recipes.quantizers import (
+    MAX_BITS,
+    ROUNDINGS,
+    bipolar,
+    code_limits,
+    constant_codes,
+    short,
+    uniform,
+)
 from gatewright.ir import Reals
-from gatewright.num import Fixed, Overflow, Rounding, dyadic
-from gatewright.ops import Clip, Quantize, ScaledQuantize
+from gatewright.num import Rounding
+from gatewright.ops import Affine
 from gatewright.ops.quantize import round_real
-
-MAX_BITS = 32
-
-ROUNDINGS = {
-    "ROUND": Rounding.RND_CONV,
-    "HALF_EVEN": Rounding.RND_CONV,
-    "CEIL": Rounding.CEIL,
-    "FLOOR": Rounding.TRN,
-    "UP": Rounding.AWAY,
-    "DOWN": Rounding.TRN_ZERO,
-    "HALF_UP": Rounding.RND_INF,
-    "HALF_DOWN": Rounding.RND_ZERO,
-}
-"""QONNX's names; its HALF_UP is half away from zero, its HALF_DOWN half toward zero."""
 
 
 def quant(call: Call) -> Operand:
@@ -47,14 +41,12 @@ def quant(call: Call) -> Operand:
     scale, zero_point = call.const(1, "scale"), call.const(2, "zero point")
     if signed and bits == 1:
         return _bipolar(call, scale, zero_point)
-    low = -(1 << (bits - 1)) + narrow if signed else 0
-    # Unsigned and narrow drops a code as well: qonnx's max_int answers 2**b - 2.
-    high = (1 << (bits - 1)) - 1 if signed else (1 << bits) - 1 - narrow
+    low, high = code_limits(bits, signed, narrow)
     x = call.operand(0, "X")
     if isinstance(x, Const):
         return _quantized_constant(call, x, scale, zero_point, low, high, ROUNDINGS[mode])
     x = call.value(0, "X")
-    return emit_quantizer(
+    return uniform(
         call, x, _scale(call, scale, x), _zero_point(call, zero_point, x), low, high,
         ROUNDINGS[mode], shift_after=False,
     )  # fmt: skip
@@ -83,10 +75,7 @@ def _bipolar(call: Call, scale: Const, zero_point: Const | None) -> Operand:
         codes = np.where(x.reals() >= 0, 1.0, -1.0)
         return Const(codes, _over(call, scale.reals(), codes.shape))
     x = call.value(0, "X")
-    factor = _scale(call, scale, x)
-    return call.emit(
-        ScaledQuantize(factor, np.asarray(0.0), -1, 1, Rounding.RND_CONV, bipolar=True), x
-    )
+    return bipolar(call, x, _scale(call, scale, x))
 
 
 def _positive(call: Call, scale: Reals) -> None:
@@ -113,14 +102,14 @@ def _scale(call: Call, scale: Const, x: Value) -> Reals:
     numbers = call.sample(scale.reals(), x.rank)
     _positive(call, numbers)
     _over(call, numbers, x.shape)
-    return _short(numbers)
+    return short(numbers)
 
 
 def _zero_point(call: Call, zero_point: Const, x: Value) -> Reals:
     numbers = call.sample(zero_point.reals(), x.rank)
     _whole(call, numbers)
     _over(call, numbers, x.shape)
-    return _short(numbers)
+    return short(numbers)
 
 
 def _whole(call: Call, zero_point: Reals) -> None:
@@ -133,21 +122,10 @@ def _whole(call: Call, zero_point: Reals) -> None:
         )
 
 
-def _short(numbers: Reals) -> Reals:
-    """Return one number where all are equal."""
-    if numbers.size and (numbers == numbers.flat[0]).all():
-        return np.asarray(numbers.flat[0], np.float64)
-    return numbers
-
-
 def _quantized_constant(
     call: Call, x: Const, scale: Const, zero_point: Const, low: int, high: int, mode: Rounding
 ) -> Const:
-    """Return a constant's codes less the zero point, computed in the file's own precision.
-
-    The division is done in the precision of tensor and scale (float32 in every executor), because
-    that, ties included, is what the training saw.
-    """
+    """Return a constant's codes less the zero point, and their scale."""
     if x.scale is not None:
         raise call.unsupported(
             "a Quant behind a Quant of a constant", remedy="quantize weights once"
@@ -156,49 +134,8 @@ def _quantized_constant(
     _positive(call, factors)
     _whole(call, offset)
     _over(call, factors, x.shape)
-    shifted = x.array / factors.astype(x.array.dtype) + offset.astype(x.array.dtype)
-    codes = round_real(np.clip(np.asarray(shifted, np.float64), low, high), mode) - offset
+    codes = constant_codes(x.array, factors, offset, low, high, mode)
     return Const(codes, _over(call, factors, codes.shape))
-
-
-def emit_quantizer(
-    call: Call,
-    x: Value,
-    scale: Reals,
-    zero_point: Reals,
-    low: int,
-    high: int,
-    rounding: Rounding,
-    *,
-    shift_after: bool,
-) -> Value:
-    """Emit the plain fixed-point quantizer where there is one, else `ScaledQuantize`.
-
-    With zero point 0, rounding and clipping to whole limits commute, so both orders are one.
-    """
-    if zero_point.any() or not is_power_of_two(scale):
-        return call.emit(
-            ScaledQuantize(scale, zero_point, low, high, rounding, shift_after=shift_after), x
-        )
-    fmt = Fixed.holding(low, high, 0)
-    symmetric = fmt.signed and low == -fmt.high
-    frac = dyadic(scale)[1]
-    limits = (-fmt.high if symmetric else fmt.low, fmt.high)
-    if limits != (low, high) and scale.ndim:
-        return call.emit(
-            ScaledQuantize(scale, zero_point, low, high, rounding, shift_after=shift_after), x
-        )
-    mode = Overflow.SAT_SYM if symmetric else Overflow.SAT
-    result = call.emit(Quantize.to(fmt.signed, fmt.width, frac, rounding, mode), x)
-    if limits == (low, high):
-        return result
-    return call.emit(
-        Clip(
-            None if low == limits[0] else low * float(scale),
-            None if high == limits[1] else high * float(scale),
-        ),
-        result,
-    )
 
 
 # ---- QDQ and QCDQ
@@ -255,15 +192,21 @@ def dequantize_linear(call: Call) -> Operand:
         )
     shape = (1, *x.value.shape)
     factors, offset = (_sample_part(call, _along(call, v, axis, shape)) for v in (scale, offset))
-    if not np.array_equal(factors, x.scale) or not np.array_equal(offset, x.zero_point):
+    own = x.scale if x.step is None else x.step
+    if not np.array_equal(factors, own) or not np.array_equal(offset, x.zero_point):
         raise call.unsupported(
             "a QuantizeLinear and its DequantizeLinear have different scales or zero points",
-            found=f"scales {x.scale} and {factors}, zero points {x.zero_point} and {offset}",
+            found=f"scales {own} and {factors}, zero points {x.zero_point} and {offset}",
             supported="equal ones",
         )
-    return emit_quantizer(
-        call, x.value, factors, offset, x.low, x.high, Rounding.RND_CONV, shift_after=True
+    if x.step is None:
+        return uniform(
+            call, x.value, factors, offset, x.low, x.high, Rounding.RND_CONV, shift_after=True
+        )
+    codes = uniform(
+        call, x.value, x.scale, offset, x.low, x.high, Rounding.RND_CONV, shift_after=True
     )
+    return call.emit(Affine(factors, np.asarray(0.0)), codes)
 
 
 _UINT8 = next(code for code in INTEGERS if type_name(code) == "UINT8")

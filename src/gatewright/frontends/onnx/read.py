@@ -17,7 +17,7 @@ from gatewright.frontends.onnx.fold import FOLDS, fold
 from gatewright.frontends.onnx.load import Source, load
 from gatewright.frontends.onnx.moved import ELEMENTWISE, HANDLERS, RECURRENT, has_moved
 from gatewright.frontends.onnx.operand import Codes, Const, Operand, Value
-from gatewright.frontends.onnx.operators import QUANTIZED, STANDARD, Handler, handler_of
+from gatewright.frontends.onnx.operators import COMMUTING, QUANTIZED, STANDARD, Handler, handler_of
 from gatewright.frontends.onnx.own import build_own, own_handler
 from gatewright.frontends.onnx.tensors import FLOATS, read_tensor, type_name
 from gatewright.ir import Graph, Input, Output
@@ -183,8 +183,26 @@ def _result(source: Source, call: Call) -> Sequence[Operand]:
     own = own_handler(node.domain, node.op_type)
     if own is not None and handler_of(node.domain, node.op_type) is None:
         return build_own(call, own)
-    found = _handler(node, call.place, has_moved(call.operands))(call)
+    handler = _handler(node, call.place, has_moved(call.operands))
+    first = call.operands[0] if call.operands else None
+    if isinstance(first, Codes) and node.op_type in COMMUTING and node.domain in ("", "ai.onnx"):
+        return [_behind(call, first, handler)]
+    found = handler(call)
     return [found] if isinstance(found, Value | Const | Codes) else found
+
+
+def _behind(call: Call, codes: Codes, handler: Handler) -> Codes:
+    """Apply an operator in front of the quantizer that gave its operand: the codes are the same."""
+    if codes.scale.ndim or codes.zero_point.ndim:
+        raise call.unsupported(
+            f"{call.node.op_type} of integers whose scale or zero point differs per channel",
+            supported="one scale and zero point",
+            remedy="put it in front of the QuantizeLinear, or behind the DequantizeLinear",
+        )
+    found = handler(replace(call, operands=[codes.value, *call.operands[1:]]))
+    value = found if isinstance(found, Value) else next(iter(found))  # type: ignore[arg-type]
+    assert isinstance(value, Value)
+    return replace(codes, value=value)
 
 
 def _handler(node: NodeProto, place: Place, batch_moved: bool = False) -> Handler:

@@ -40,16 +40,14 @@ MOVES = frozenset(
 )
 """Operators that move elements: they treat codes and scales alike."""
 
-READ_BY_HANDLERS = frozenset(("quantized_decomposed", "torchao"))
+READ_BY_HANDLERS = frozenset(("onnx_symbolic", "quantized_decomposed", "torchao"))
 """Namespaces whose operators make codes of constants; handlers keep them apart from scales."""
 
 
 def can_fold(call: Call, target: Any) -> bool:
     """Say whether PyTorch is to compute an operator on constants."""
     names = call.operator.split(".")
-    return names[0] not in READ_BY_HANDLERS and not names[1 if len(names) > 1 else 0].startswith(
-        "fake_quantize"
-    )
+    return names[0] not in READ_BY_HANDLERS and "fake_quant" not in call.operator
 
 
 def fold(call: Call, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Operand:

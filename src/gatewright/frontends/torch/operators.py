@@ -15,6 +15,7 @@ from gatewright.frontends.torch import (
     movement,
     normalization,
     pooling,
+    qonnx,
     quantizers,
     recurrent,
     reductions,
@@ -35,6 +36,7 @@ FAMILIES: tuple[Mapping[str, Handler], ...] = (
     indexing.HANDLERS,  # behind `movement`: the same with places that are computed
     normalization.HANDLERS,
     pooling.HANDLERS,
+    qonnx.HANDLERS,
     quantizers.HANDLERS,
     recurrent.HANDLERS,
     reductions.HANDLERS,

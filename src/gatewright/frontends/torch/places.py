@@ -11,6 +11,7 @@ import torch
 
 from gatewright.base import Place
 from gatewright.frontends.torch.call import Where
+from gatewright.frontends.torch.own import OWN
 
 TORCH = str(Path(torch.__file__).parent)
 LIBRARIES = (TORCH, sysconfig.get_paths()["stdlib"], str(Path(__file__).parents[2]))
@@ -49,12 +50,14 @@ def where(node: Any, source: str, tie: str = "") -> Where:
 
 
 def kind_of(node: Any) -> str:
-    """Return the class of the `torch.nn` layer that a node belongs to, "" for the user's own."""
+    """Return the class of the layer of `torch.nn`, or with a handler, that a node belongs to."""
     stack = list((node.meta.get("nn_module_stack") or {}).values())
     if not stack:
         return ""
     kind = stack[-1][1]
     name = kind if isinstance(kind, str) else f"{kind.__module__}.{kind.__qualname__}"
+    if str(node.target) == OWN:
+        return name
     layer = name.startswith("torch.nn.") and not name.startswith(CONTAINERS)
     return name.rpartition(".")[2] if layer else ""
 
@@ -83,7 +86,11 @@ def ties(nodes: list[Any], stored: dict[str, int]) -> dict[str, str]:
     }
     readers: dict[tuple[Any, ...], list[Any]] = {}
     for node in nodes:
-        own = tuple(stored[i.name] for i in node.all_input_nodes if i.name in stored)
+        own: tuple[Any, ...] = tuple(
+            stored[i.name] for i in node.all_input_nodes if i.name in stored
+        )
+        if str(node.target) == OWN:
+            own = (node.args[1],)  # the module's key
         if node.op == "call_function" and own:
             readers.setdefault((str(node.target), *own), []).append(node)
     found = {}

@@ -13,13 +13,15 @@ from torch.export.graph_signature import InputKind, OutputKind
 from torch.utils import _pytree as pytree
 
 from gatewright.base import Diagnostics, GatewrightError, ModelError, Namer, Place, UnsupportedError
+from gatewright.frontends.custom import known
 from gatewright.frontends.torch.archive import load_program
 from gatewright.frontends.torch.batch import batch_of, concrete
 from gatewright.frontends.torch.call import MAX_ELEMENTS, Builder, Call
 from gatewright.frontends.torch.decompose import decompose
-from gatewright.frontends.torch.fold import can_fold, fold
+from gatewright.frontends.torch.fold import MOVES, can_fold, fold
 from gatewright.frontends.torch.operand import Codes, Const, Operand, Value, contains_value
 from gatewright.frontends.torch.operators import HARMLESS, handler_of, supported
+from gatewright.frontends.torch.own import build_own, own_handler
 from gatewright.frontends.torch.places import ties, where
 from gatewright.frontends.torch.trace import Traced, trace
 from gatewright.ir import Graph, Input, Output
@@ -59,8 +61,8 @@ def read_torch(model: Any, inputs: Any = None) -> Graph:
 
 def remembered(model: Any) -> Traced:
     """Return the model as it was read last; a file or a program can also be read again."""
-    for known, found in REMEMBERED:
-        if known is model:
+    for other, found in REMEMBERED:
+        if other is model:
             return found
     found = traced(model, None)
     _Reader(found).graph()
@@ -257,13 +259,25 @@ class _Reader:
         call = Call(self.builder, name, given, at, target, self._shapes(node), _wanted(node))
         if not contains_value([args, list(kwargs.values())]) and can_fold(call, target):
             return fold(call, target, args, kwargs)
-        handler = handler_of(name)
+        handler, custom = handler_of(name), own_handler(name, given)
+        if handler is None and custom is not None:
+            return build_own(call, custom)
+        if custom is not None:
+            raise known(name, at.place)
         if handler is None:
             raise call.unsupported(
                 "an operation of PyTorch is not handled",
                 found=name,
                 supported=", ".join(supported()),
-                remedy="express the layer by supported operations, or ask for it to be supported",
+                remedy="express the layer by supported operations, give a handler for a layer of "
+                "your own (guide: your own layers), or ask for it to be supported",
+            )
+        reads_codes = name.startswith("quantized_decomposed") or name.rpartition(".")[0] in MOVES
+        if any(isinstance(a, Codes) for a in args) and not reads_codes:
+            raise call.unsupported(
+                f"{name} computes on quantized integers",
+                supported="quantize and dequantize next to each other, then other operators",
+                remedy="dequantize in front of it; convert_pt2e(fold_quantize=True) leaves pairs",
             )
         result = handler(call)
         call.finish()

@@ -56,6 +56,8 @@ def run_float64(model: Any, inputs: Sequence[Reals]) -> list[Reals]:
     """
     traced = remembered(model)
     program = traced.program
+    if any(_quantizes(str(n.target)) for n in program.graph.nodes):
+        raise NotImplementedError("quantizers mean what they compute in float32")
     stored = [
         program.state_dict[s.target]
         if s.target in program.state_dict
@@ -76,6 +78,10 @@ def run_float64(model: Any, inputs: Sequence[Reals]) -> list[Reals]:
 def roundings(model: Any) -> float:
     """Return how many times coarser than its arithmetic PyTorch computes some constants."""
     return remembered(model).roundings
+
+
+def _quantizes(target: str) -> bool:
+    return target.startswith(("onnx_symbolic", "quantized_decomposed")) or "fake_quant" in target
 
 
 class _Marked:
@@ -135,6 +141,8 @@ def _run(
 
 def _batch_first(traced: Traced, answers: Any) -> list[np.ndarray]:
     """Return the results of one call as arrays with the batch in front."""
+    if hasattr(answers, "value") and hasattr(answers, "scale"):  # a quantized tensor of Brevitas
+        answers = answers.value
     tensors = [t for t in pytree.tree_leaves(answers) if isinstance(t, torch.Tensor)]
     if len(tensors) != len(traced.outputs):
         raise RuntimeError(f"{len(tensors)} results instead of {len(traced.outputs)}")

@@ -14,6 +14,8 @@ import numpy as np
 import torch
 
 from gatewright.base import DataError, GatewrightError, UnsupportedError
+from gatewright.frontends.torch.brevitas import quantizers_told
+from gatewright.frontends.torch.own import OwnModule, kept_whole
 from gatewright.frontends.torch.places import users_line
 
 BATCHES = (61, 67, 71, 73, 79, 83, 89, 97, 101, 103, 107, 109, 113)
@@ -38,6 +40,7 @@ class Traced:
         outputs: the axis of each output that holds the batch; known once the program is read.
         roundings: how many times coarser than its arithmetic PyTorch computes some constants;
             known once the program is read.
+        own: modules that a user's handler builds, which the program calls.
     """
 
     program: torch.export.ExportedProgram
@@ -46,6 +49,7 @@ class Traced:
     batched: bool = True
     outputs: list[int | None] = field(default_factory=list)
     roundings: float = 1.0
+    own: list[OwnModule] = field(default_factory=list)
 
 
 def trace(module: torch.nn.Module, inputs: Any, *, batched: bool = True) -> Traced:
@@ -67,7 +71,7 @@ def trace(module: torch.nn.Module, inputs: Any, *, batched: bool = True) -> Trac
     names = _arguments(module)
     dtype = next((p.dtype for p in module.parameters() if p.is_floating_point()), torch.float32)
     given = _examples(names, inputs, batched, source)
-    with evaluating(module):
+    with evaluating(module), kept_whole(module) as own:
         integer = any(kind == "integer" for _, kind in given)
         try:
             program = _export(module, given, dtype, batched, source)
@@ -79,7 +83,7 @@ def trace(module: torch.nn.Module, inputs: Any, *, batched: bool = True) -> Trac
                 program = _export(module, given, dtype, batched, source)
             except GatewrightError:
                 raise error from None
-    return Traced(program, module, source, batched)
+    return Traced(program, module, source, batched, own=own)
 
 
 @contextmanager
@@ -115,7 +119,7 @@ def _export(
 def _export_once(
     module: torch.nn.Module, tensors: list[torch.Tensor], source: str
 ) -> torch.export.ExportedProgram:
-    with quiet(), torch.no_grad():
+    with quiet(), torch.no_grad(), quantizers_told(module, tensors):
         try:
             return torch.export.export(module, tuple(tensors), strict=False)
         except Exception as error:  # its errors share no base class

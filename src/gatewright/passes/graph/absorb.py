@@ -40,7 +40,7 @@ def requantize(weaver: Weaver, value: Scaled, op: Quantizer) -> Scaled:
     else:
         code = _thresholds(weaver, value, op)
     if isinstance(op, ScaledQuantize):
-        scale = exact(op.scale)
+        scale = exact(op.step)
         offset = exact(0.0) if _common_zero_point(op) is not None else -exact(op.zero_point) * scale
     else:
         scale, offset = exact(np.ldexp(1.0, -np.asarray(op.frac).astype(np.int32))), exact(0.0)

@@ -30,6 +30,18 @@ def round_ratio(n: int, d: int, mode: Rounding) -> int:
     return floor + _ROUND_UP[mode](2 * rest - d, n > 0, floor)
 
 
+def single(n: int, d: int) -> Ratio:
+    """Round n / d (d > 0) to float32, ties to even; what passes its range stays beyond it."""
+    size = abs(n)
+    if not size:
+        return 0, 1
+    exponent = size.bit_length() - d.bit_length()
+    exponent -= (size << max(-exponent, 0)) < (d << max(exponent, 0))
+    unit = max(exponent - 23, -149)
+    steps = round_ratio(n << max(-unit, 0), d << max(unit, 0), Rounding.RND_CONV)
+    return steps << max(unit, 0), 1 << max(-unit, 0)
+
+
 _ROUND_UP: dict[Rounding, Callable[[int, bool, int], bool]] = {
     Rounding.TRN: lambda past, positive, floor: False,
     Rounding.TRN_ZERO: lambda past, positive, floor: not positive,

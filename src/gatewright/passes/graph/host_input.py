@@ -53,8 +53,8 @@ def host_input(graph: Graph) -> Graph:
                     renamed[node.name] = node.inputs[0]
                 op = path.quantizer.op
                 if isinstance(op, ScaledQuantize):
-                    offset = np.asarray(-op.zero_point * op.scale + 0.0)
-                    scales[path.quantizer.name] = Affine(np.asarray(op.scale), offset)
+                    offset = np.asarray(-op.zero_point * op.step + 0.0)
+                    scales[path.quantizer.name] = Affine(op.step, offset)
                 else:
                     renamed[path.quantizer.name] = path.quantizer.inputs[0]
     diagnostics.raise_if_any()
@@ -177,7 +177,7 @@ def _encoded(i: Input, path: _Path) -> Input:
     # code, and rounding to the nearest integer on it.
     low, high = op.code_limits
     fmt = Fixed.holding(low, high, 0)
-    back = Affine(1.0 / np.asarray(op.scale), np.asarray(op.zero_point, np.float64))
+    back = Affine(1.0 / op.step, np.asarray(op.zero_point, np.float64))
     codes = Quantize.to_format(fmt, Rounding.RND, Overflow.SAT)
     kind = Intervals.of(np.full(i.shape, low), np.full(i.shape, high), 0)
     return replace(i, type=kind, encode=(*i.encode, *before, op, back, codes))

@@ -10,7 +10,7 @@ import numpy as np
 
 from gatewright.base import UnsupportedError
 from gatewright.ir import Op
-from gatewright.ops import DivideConstant, GroupedDense, Pad, ReduceMax, ReduceMin, Sum
+from gatewright.ops import Densify, DivideConstant, GroupedDense, Pad, ReduceMax, ReduceMin, Sum
 from gatewright.passes.graph.scaled import Exact, Scaled, all_equal, exact, is_float, short
 from gatewright.passes.graph.weave import Weaver
 
@@ -123,6 +123,31 @@ def border(weaver: Weaver, op: Op, inputs: list[Scaled]) -> Scaled:
     return Scaled(code, weaver.types[code], widened(value.scale), widened(value.offset))
 
 
+def placed(weaver: Weaver, op: Op, inputs: list[Scaled]) -> Scaled:
+    """Put the codes of pixels where they belong; what has no pixel is the code 0."""
+    assert isinstance(op, Densify)
+    x, at = inputs
+    at = weaver.settled(at, "a coordinate")
+    if not at.plain:
+        raise UnsupportedError(
+            "a coordinate is no whole number",
+            found=f"integers times {float(at.scale.flat[0]):.8g}",
+            supported="coordinates as the choice of active pixels gives them",
+        )
+    if x.plain:
+        return Scaled.of_plain(name := weaver.emit(op, x.plain, at.plain), weaver.types[name])
+    value = weaver.uniform(weaver.centred(weaver.settled(x, "an image")), "an image")
+    if not all_equal(value.offset, 0):
+        raise UnsupportedError(
+            "pixels with an offset are put into an image of zeros",
+            found=f"offset {float(value.offset.flat[0]):.8g}",
+            supported="numbers with the code 0 for 0",
+            remedy="put a quantizer without a zero point in front of this layer",
+        )
+    code = weaver.emit(op, value.code, at.plain)
+    return Scaled(code, weaver.types[code], value.scale, value.offset)
+
+
 def quotient(weaver: Weaver, op: Op, inputs: list[Scaled]) -> Scaled:
     """Divide the scale, exactly; a quotient by powers of two stays plain."""
     assert isinstance(op, DivideConstant)
@@ -147,6 +172,7 @@ WINDOW_RULES: tuple[tuple[Any, Callable[[Weaver, Op, list[Scaled]], Scaled]], ..
     (Sum, total),
     ((ReduceMax, ReduceMin), extreme),
     (Pad, border),
+    (Densify, placed),
     (DivideConstant, quotient),
 )
 """The rules of this file, for the list in `rules`."""

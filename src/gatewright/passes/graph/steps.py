@@ -19,7 +19,8 @@ from gatewright.ir import Op, Reals
 from gatewright.num import Ints, Overflow, Rounding, limits
 from gatewright.ops import Quantize, ScaledQuantize
 from gatewright.ops.quantize import round_real
-from gatewright.passes.graph.exactly import Ratio, apply_exactly, ratio, round_ratio
+from gatewright.ops.scaled_quantize import Quotient, quotients
+from gatewright.passes.graph.exactly import Ratio, apply_exactly, ratio, round_ratio, single
 
 MAX_LEVELS = 1 << 16
 MAX_THRESHOLDS = 1 << 22
@@ -34,7 +35,7 @@ class Rule:
         zero_point, low, high: of the code.
         shift_after: the zero point is added after rounding, the clip is last (else the clip is
             first, `round(clip(x / scale + zp))`).
-        inverse: a factor in place of the division by the scale; None: the division.
+        quotient: how the source computes `x / scale`.
     """
 
     scale: Reals
@@ -44,7 +45,7 @@ class Rule:
     rounding: Rounding
     shift_after: bool
     bipolar: bool = False
-    inverse: Reals | None = None
+    quotient: Quotient = Quotient.EXACT
 
     @classmethod
     def of(cls, op: ScaledQuantize | Quantize, channel: Callable[[Any], Any]) -> Rule:
@@ -57,9 +58,8 @@ class Rule:
             zero_point = np.asarray(channel(op.zero_point)).astype(np.int64)
             low, high = (np.full_like(zero_point, limit) for limit in op.code_limits)
             scale = np.asarray(channel(op.scale), np.float64)
-            inverse = None if op.inverse is None else np.asarray(channel(op.inverse), np.float64)
             return cls(
-                scale, zero_point, low, high, op.rounding, op.shift_after, op.bipolar, inverse
+                scale, zero_point, low, high, op.rounding, op.shift_after, op.bipolar, op.quotient
             )
         if op.overflow not in (Overflow.SAT, Overflow.SAT_SYM):
             raise UnsupportedError(
@@ -79,12 +79,13 @@ class Rule:
 
     def codes(self, x: Reals) -> Reals:
         """Return codes of numbers of shape (..., channels), in float64."""
-        scaled = x / self.scale if self.inverse is None else x * self.inverse
         if self.bipolar:
-            return np.where(scaled + self.zero_point >= 0, 1.0, -1.0)
+            return np.where(x / self.scale + self.zero_point >= 0, 1.0, -1.0)
         if self.shift_after:
-            return np.clip(round_real(scaled, self.rounding) + self.zero_point, self.low, self.high)
-        return round_real(np.clip(scaled + self.zero_point, self.low, self.high), self.rounding)
+            steps = round_real(quotients(x, self.scale, 0.0, self.quotient), self.rounding)
+            return np.clip(steps + self.zero_point, self.low, self.high)
+        shifted = quotients(x, self.scale, self.zero_point, self.quotient)
+        return round_real(np.clip(shifted, self.low, self.high), self.rounding)
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,26 +117,41 @@ def exact_code(stairs: Staircase, channel: int) -> Callable[[int], int]:
     d = scale.denominator * offset.denominator
     a, b = scale.numerator * offset.denominator, offset.numerator * scale.denominator
     pending = [apply_exactly(op, channel) for op in stairs.pending]
-    divisor, unit = ratio(rule.scale[channel])
-    if rule.inverse is not None:
-        unit, divisor = ratio(rule.inverse[channel])
+    divide = exact_quotient(rule.scale[channel], rule.quotient)
     zero_point, low, high = (int(v[channel]) for v in (rule.zero_point, rule.low, rule.high))
 
     def code(q: int) -> int:
         x: Ratio = (a * q + b, d)
         for function in pending:
             x = function(x)
-        n, m = x[0] * unit, x[1] * divisor
+        n, m = divide(x)
         if rule.bipolar:
             return 1 if n + zero_point * m >= 0 else -1
         if rule.shift_after:
             return min(max(round_ratio(n, m, rule.rounding) + zero_point, low), high)
         n += zero_point * m
+        if zero_point and rule.quotient is not Quotient.EXACT:
+            n, m = single(n, m)
         if n <= low * m:
             return low
         return high if n >= high * m else round_ratio(n, m, rule.rounding)
 
     return code
+
+
+def exact_quotient(scale: float, quotient: Quotient) -> Callable[[Ratio], Ratio]:
+    """Return the function that divides by a scale as the source does, in exact arithmetic."""
+    divisor, unit = ratio(scale)
+    if quotient is Quotient.EXACT:
+        return lambda x: (x[0] * unit, x[1] * divisor)
+    if quotient is Quotient.RECIPROCAL:
+        unit, divisor = single(unit, divisor)
+
+    def divide(x: Ratio) -> Ratio:
+        n, d = single(*x)
+        return single(n * unit, d * divisor)
+
+    return divide
 
 
 @dataclass(frozen=True, eq=False)

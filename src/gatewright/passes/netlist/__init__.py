@@ -4,6 +4,7 @@ from gatewright.passes.netlist.bits import Bits
 from gatewright.passes.netlist.cost import (
     Resources,
     cell_luts,
+    counted,
     modules,
     resources,
     total_resources,
@@ -21,6 +22,7 @@ __all__ = [
     "Resources",
     "cell_delay",
     "cell_luts",
+    "counted",
     "growth",
     "into_blocks",
     "least_latency",

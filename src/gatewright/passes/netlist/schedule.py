@@ -213,13 +213,19 @@ class Scheduler:
         if delay <= self.clock.budget:
             return
         kind, width = Kind(m.kind[s]).name.lower(), m.width(s)
-        least = delay + self.clock.model.register
+        around = self.clock.model.register
+        least = delay + around
+        found = f"{1e3 / self.clock.period:.0f} MHz; {kind} of {width} bits needs {least:.2f} ns"
+        remedy = "choose a slower clock, or narrower numbers in this layer"
+        if around > delay:  # no cell can help: nets are long in large designs
+            found += f", {around:.2f} ns of them for a register and the nets of a design this large"
+            remedy = "choose a slower clock, or a smaller design: coarser formats, a reuse factor"
         raise OptionError(
             "the clock is too fast for this circuit",
             place=m.origin or m.name,
-            found=f"{1e3 / self.clock.period:.0f} MHz; {kind} of {width} bits needs {least:.2f} ns",
+            found=found,
             supported=f"up to {1e3 / least:.0f} MHz (estimated)",
-            remedy="choose a slower clock, or narrower numbers in this layer",
+            remedy=remedy,
         )
 
     def _place_loop(self, m: Module, members: Sequence[int], schedule: Schedule) -> None:
