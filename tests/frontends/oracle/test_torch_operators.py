@@ -51,6 +51,19 @@ MOVES = {
     ),
 }  # fmt: skip
 
+INDEX = torch.tensor([0, 2])
+
+
+def put(x):
+    y = x.clone()
+    y[:, INDEX] = 0.5
+    return y
+
+
+MOVES["copies"] = lambda x: (
+    torch.unfold_copy(x, 1, 2, 1), torch.diagonal_copy(x, 0, 1, 2), put(x),
+)  # fmt: skip
+
 IMAGES = {
     "borders": lambda x: (
         F.pad(x, (1, 1, 1, 0), mode="reflect"), F.pad(x, (0, 1, 1, 1), mode="replicate"),
