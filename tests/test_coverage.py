@@ -17,11 +17,10 @@ REFUSED = {
     *(("Keras", kind) for kind in (
         "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D", "Masking", "SegmentMax", "SegmentSum",
     )),
-    *(("PyTorch", kind) for kind in ("conv3d", "conv_transpose3d")),
 }  # fmt: skip
 """Handlers that say why a layer is refused, and what to use instead."""
 
-MISSING = {("PyTorch", "as_strided")}
+MISSING = {("PyTorch", kind) for kind in ("as_strided", "conv3d", "conv_transpose3d")}
 """Without a comparison as yet."""
 
 LATER = {("PyTorch", kind) for kind in ("diagonal_copy", "index_put", "unfold_copy")}
