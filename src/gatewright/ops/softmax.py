@@ -239,8 +239,8 @@ class Softmax(Op):
         spread = np.ptp(x, axis=-1)[..., None]
         worst = 2 * e.max(axis=-1, keepdims=True) + 16 * u * (1 + spread) + x.shape[-1] * u
         bound = 2 * y * worst + u
-        if len(xs) > 1:  # where a mask is in doubt, so is the row
-            doubt = np.broadcast_to(pad_reals(es[1], y.ndim - 1) > 0, y.shape)
+        if len(xs) > 1:  # where a mask is in doubt, so is the row; 1 within rounding is no doubt
+            doubt = np.broadcast_to(pad_reals(es[1], y.ndim - 1) >= 0.5, y.shape)
             bound = np.where(doubt.any(axis=-1, keepdims=True), 1.0, bound)
         return np.asarray(bound)
 
