@@ -22,7 +22,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "coverage.md"
 NEEDED = ("keras", "torch", "onnx", "onnxruntime")
-ORDER = ("Keras", "QKeras", "HGQ2", "PyTorch", "ONNX", "QONNX")
+ORDER = ("Keras", "QKeras", "HGQ2", "SparsePixels", "PyTorch", "ONNX", "QONNX")
 QUICK = "--without-slow"
 Row = dict[str, Any]
 

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-FAMILIES = {"keras": "Keras", "qkeras": "QKeras", "hgq": "HGQ2"}
+FAMILIES = {"keras": "Keras", "qkeras": "QKeras", "hgq": "HGQ2", "sparsepixels": "SparsePixels"}
 ABOUT_ERRORS = ("_errors.py", "_safety.py")
 
 

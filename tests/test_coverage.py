@@ -17,17 +17,29 @@ REFUSED = {
     *(("Keras", kind) for kind in (
         "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D", "Masking", "SegmentMax", "SegmentSum",
     )),
+    ("ONNX", "DynamicQuantizeLinear"),
+    *(("PyTorch", kind) for kind in (
+        "_fused_moving_avg_obs_fq_helper", "_fused_moving_avg_obs_fq_helper_functional",
+        "fused_moving_avg_obs_fake_quant",
+    )),
+    *(("PyTorch", f"quantized_decomposed.{kind}") for kind in (
+        "choose_qparams.tensor", "choose_qparams_per_token.default",
+        "choose_qparams_per_token_asymmetric.default", "choose_qparams_symmetric.tensor",
+        "dequantize_per_channel_group.default", "dequantize_per_tensor.tensor2",
+        "dequantize_per_token.default", "quantize_per_channel_group.default",
+        "quantize_per_tensor.tensor2", "quantize_per_token.default",
+    )),
 }  # fmt: skip
 """Handlers that say why a layer is refused, and what to use instead."""
 
 MISSING = {("PyTorch", kind) for kind in ("as_strided", "conv3d", "conv_transpose3d")}
 """Without a comparison as yet."""
 
-LATER = {("PyTorch", kind) for kind in ("diagonal_copy", "index_put", "unfold_copy")}
-"""Compared by tests younger than the page; its next run lists them."""
-
 ON_WEIGHTS = {("PyTorch", "quantized_decomposed.quantize_per_channel.default")}
 """Of weights alone in every quantizer at hand, which PyTorch computes at import."""
+
+BREVITAS = {("PyTorch", "onnx_symbolic._symbolic.default")}
+"""Compared where Brevitas is installed (test_brevitas.py), which does not live with the others."""
 
 OTHER_NAMES = {("Keras", "GroupedQueryAttention"), ("Keras", "Mish")}
 """Names under which no Keras release at hand saves what is compared under another name."""
@@ -53,7 +65,7 @@ SPLIT_UP = {
 Programs saved by other releases, or after other decompositions, can hold them.
 """
 
-NOT_COMPARED = REFUSED | MISSING | LATER | OTHER_NAMES | ON_WEIGHTS | SPLIT_UP
+NOT_COMPARED = REFUSED | MISSING | OTHER_NAMES | BREVITAS | ON_WEIGHTS | SPLIT_UP
 
 
 def listed() -> set[tuple[str, str]]:
