@@ -134,3 +134,20 @@ def test_tied_pairs_that_cannot_all_fold_stay():
     reader = Node("more", Affine(np.asarray(3.0), np.asarray(0.0)), ("d1",), "l")
     graph = graph.with_nodes((*graph.nodes, reader))
     assert [node.name for node in fold_affine(graph).nodes] == ["d0", "a0", "d1", "a1", "more"]
+
+
+def test_a_shared_layer_on_tensors_of_several_lengths():
+    op = Affine(np.asarray([0.3, 1.7, -0.9]), np.asarray([0.1, 0.2, -0.7]))
+    inputs = (Input("a", (4, 3)), Input("b", (2, 3)))
+    nodes = tuple(
+        Node(f"y_{i.name}", op, (i.name,), "shared", f"call {i.name}", "shared/scale")
+        for i in inputs
+    )
+    outputs = tuple(Output(f"out_{node.name}", node.name) for node in nodes)
+    graph = Graph("shared", inputs, nodes, outputs)
+    rng = np.random.default_rng(3)
+    data = {i.name: rng.normal(size=(300, *i.shape)) for i in inputs}
+    found = quantize(graph, data).graph
+    scales = [node.op.scale for node in found.nodes if isinstance(node.op, Affine)]
+    assert len(scales) == 2
+    np.testing.assert_array_equal(*scales)

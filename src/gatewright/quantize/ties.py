@@ -139,8 +139,15 @@ class TiedBuild(Build):
         digit = own.digit
         if not np.any(own.x):  # a state that begins at zero has no width
             digit = np.maximum(digit, own.lut * UNKNOWN_WIDTH)
-        others = [name for name in self.groups[tie] if name != node.name]
         given, whole = self.material.given, self.material.whole
+        # A shared layer may be used on tensors of several lengths; those like the first count.
+        others = [
+            name
+            for name in self.groups[tie]
+            if name != node.name
+            and given[name].shape[1:] == own.x.shape[1:]
+            and whole[name].shape[1:] == own.sensitivity.shape[1:]
+        ]
         count = max(len(own.x) // len(self.groups[tie]), 1)
         x = np.concatenate([own.x[:count], *(given[name][:count] for name in others)])
         s = np.concatenate([own.sensitivity[:count], *(whole[name][:count] for name in others)])
