@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from gatewright.base import UnsupportedError
 from gatewright.ir import Op, Reals
 from gatewright.num import Fixed, Rounding
-from gatewright.ops import Affine, Constant, Embedding, LeakyRelu
+from gatewright.ops import Affine, Constant, Embedding, LeakyRelu, OffsetWeights
 from gatewright.quantize.activations import choose_format, quantizer
 from gatewright.quantize.digits import cheapest, on_grid
 
@@ -89,12 +89,29 @@ def round_table(op: Embedding, at: Situation) -> Embedding:
     return Embedding(quantizer(chosen, (features,), Rounding.RND).real(op.table))
 
 
+def round_offsets(op: OffsetWeights, at: Situation) -> OffsetWeights:
+    """Round the kernel of a sparse convolution to a format for each filter."""
+    kernel = op.kernel.reshape(-1, op.kernel.shape[-1])
+    if at.weight is not None:
+        fixed = at.weight
+        return replace(op, kernel=on_grid(op.kernel, fixed.frac, fixed.low, fixed.high))
+    rows, filters = kernel.shape
+    # Each weight of the kernel stands at about as many places of the result as any other.
+    felt = at.sensitivity.reshape(len(at.x), -1, filters).sum(1).mean(0) / rows
+    pixels = at.x.shape[1]
+    price = np.full(filters, at.lut * pixels**2 * rows)
+    ends = kernel.min(0), kernel.max(0)
+    chosen = choose_format(kernel, np.tile(felt, (rows, 1)), price, np.inf, ends, None)
+    rounded = quantizer(chosen, (filters,), Rounding.RND).real(kernel)
+    return replace(op, kernel=rounded.reshape(op.kernel.shape))
+
+
 def refuse(op: Op) -> Op:
     """Say that an operation's constants have no rule."""
     raise UnsupportedError(
         "an operation has constants that cannot be rounded automatically",
         found=op.kind,
-        supported="dense, grouped_dense, affine, constant, embedding, leaky_relu",
+        supported="dense, grouped_dense, affine, constant, embedding, leaky_relu, offset_weights",
         remedy="give this layer number formats in the model (quantization-aware training)",
     )
 

@@ -9,13 +9,21 @@ import numpy as np
 
 from gatewright.ir import Input, Node, Op, Reals
 from gatewright.num import Intervals, Ints
-from gatewright.ops import Affine, Constant, Embedding, LeakyRelu, ScaledQuantize
+from gatewright.ops import (
+    Affine,
+    Constant,
+    Embedding,
+    LeakyRelu,
+    OffsetWeights,
+    ScaledQuantize,
+)
 from gatewright.quantize.activations import SiteFormat
 from gatewright.quantize.constants import (
     Situation,
     refuse,
     round_affine,
     round_constant,
+    round_offsets,
     round_slope,
     round_table,
 )
@@ -96,6 +104,8 @@ class Matrices:
             return round_slope(op, at)
         if isinstance(op, Embedding):
             return round_table(op, at)
+        if isinstance(op, OffsetWeights):
+            return round_offsets(op, at)
         return round_constant(op, at) if isinstance(op, Constant) else refuse(op)
 
     def _situation(self, node: Node, source: str) -> Situation:
