@@ -91,6 +91,24 @@ def test_a_quantized_model_keeps_its_own_formats(tmp_path):
     np.testing.assert_array_equal(model.predict(x), gw.compile(path).predict(x))
 
 
+def test_a_quantized_layer_takes_no_other_format(tmp_path):
+    path = write(tmp_path / "small.onnx", quantized())
+    config = hls4ml.config_from_onnx_model(path, granularity="name")
+    own = next(name for name in config["LayerName"] if "Quant" in name)
+    config["LayerName"][own]["Precision"]["result"] = "fixed<8,3>"
+    with pytest.raises(OptionError, match="the model quantizes this layer"):
+        hls4ml.convert_from_onnx_model(path, str(tmp_path / "prj"), hls_config=config)
+
+
+def test_a_default_holds_for_results_too(path, tmp_path):
+    config = hls4ml.config_from_onnx_model(path, default_precision="fixed<12,5>")
+    x = samples()[:40]
+    model = hls4ml.convert_from_onnx_model(path, str(tmp_path), hls_config=config)
+    _, trace = model.trace(x)
+    fc1 = trn(trn(x, 12, 5) @ trn(W1, 12, 5) + trn(B1, 12, 5), 12, 5)
+    np.testing.assert_array_equal(trace["fc1"], fc1)
+
+
 def test_reuse_folds(path, tmp_path):
     config = hls4ml.config_from_onnx_model(path, default_reuse_factor=5)
     config["Model"]["Strategy"] = "Resource"
@@ -118,6 +136,12 @@ def change(config, *keys, to):
         (["LayerName", "fc9"], {}, "names no part of the model: ['LayerName']['fc9']"),
         (["LayerType", "Dense"], {}, "names no part of the model"),
         (["LayerName", "fc1"], {"Precision": {"weights": "auto"}}, "['Precision']['weights']"),
+        (
+            ["LayerName", "relu1"],
+            {"Precision": {"weight": "fixed<8,3>"}},
+            "['Precision']['weight']",
+        ),
+        (["LayerName", "fc1"], {"exp_table_t": "fixed<18,8>"}, "['Precision']['exp_table']"),
         (["LayerName", "fc1"], {"table_size": 1024}, "['LayerName']['fc1']['table_size']"),
         (["LayerName", "fc1"], {"ReuseFactor": 2}, "layers ask for different reuse factors"),
         (["LayerName", "fc1"], {"Precision": {"weight": "fixed<8,0>"}}, "does not fit its"),

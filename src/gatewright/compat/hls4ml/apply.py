@@ -13,15 +13,10 @@ from gatewright.compat.hls4ml.parts import WEIGHTED, Part
 from gatewright.compat.hls4ml.precision import Precision
 from gatewright.ir import Graph, Input, Node, Op, Reals, shapes
 from gatewright.num import Intervals
-from gatewright.ops import Constant, Function, LeakyRelu, Quantize, Relu, Softmax, SoftmaxFormats
+from gatewright.ops import Function, Quantize, Relu, Softmax, SoftmaxFormats
 
-FIELDS: dict[str, dict[str, str]] = {
-    "affine": {"scale": "weight", "offset": "bias"},
-    "dense": {"weight": "weight", "bias": "bias"},
-    "embedding": {"table": "weight"},
-    "grouped_dense": {"weight": "weight", "bias": "bias"},
-}
-"""Arrays of an operation, with the role of each."""
+BIASES = frozenset({"bias", "offset"})
+"""Constants of an operation that take the precision `bias`; the others take `weight`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,9 +35,9 @@ class Applied:
 def apply(graph: Graph, parts: Iterable[Part], config: Config) -> Applied:
     """Quantize inputs, constants and results as a configuration asks.
 
-    Parts with quantizers of their own are left as they are. A result whose precision is `auto`
-    keeps all its bits, unless a table is addressed with it; that, and a constant or an input whose
-    precision is `auto`, takes the model's default.
+    Parts with quantizers of their own are left as they are. What no precision is given for has the
+    default. A result whose precision is `auto` keeps all its bits, unless a table is addressed with
+    it; that, and a constant or an input whose precision is `auto`, takes the default.
 
     Raises:
         OptionError: a weight does not fit its format.
@@ -121,7 +116,8 @@ class _Applying:
         weighted = isinstance(node.op, WEIGHTED)
         if weighted and wanted.get("accum") is not None:
             self._quantize(node, "accum", wanted["accum"])
-        result = wanted.get("result")
+        # As in hls4ml: what no precision is given for has the default, `auto` keeps all bits.
+        result = wanted["result"] if "result" in wanted else self._default(part)
         if result is None and node.name in self.addresses:
             result = self._default(part)
         if node.name == part.nodes[-1].name and result is not None:
@@ -153,16 +149,11 @@ class _Applying:
         """Round an operation's constants to their formats."""
         wanted = self.config.of(part).precision
         default = self._default(part)
-        fields = FIELDS.get(op.kind, {})
         changes = {}
-        for name, role in fields.items():
+        for name in op.constants:
+            role = "bias" if name in BIASES else "weight"
             key = "scale" if op.kind == "affine" and wanted.get("scale") else role
-            precision = wanted.get(key) or default
-            changes[name] = _rounded(getattr(op, name), precision, part, role)
-        if isinstance(op, Constant):
-            changes["values"] = _rounded(op.values, default, part, "constant")
-        if isinstance(op, LeakyRelu):
-            changes["slope"] = _rounded(op.slope, default, part, "slope")
+            changes[name] = _rounded(getattr(op, name), wanted.get(key) or default, part, role)
         if isinstance(op, Relu) and op.high is not None:
             return replace(op, high=float(_rounded(np.asarray(op.high), default, part, "limit")))
         return replace(op, **changes) if changes else op  # type: ignore[type-var]

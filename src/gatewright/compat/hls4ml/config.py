@@ -209,8 +209,30 @@ def read_config(config: Mapping[str, Any] | None, parts: list[Part]) -> Config:
                     )
                 table[name] = _wanted(entry, where, diagnostics)
         tables.append(table)
+    for key, table in zip(("LayerType", "LayerName"), tables, strict=True):
+        for name, wanted in table.items():
+            named = [p for p in parts if name == (p.kind if key == "LayerType" else p.name)]
+            with diagnostics.gather():
+                _check_roles(f"[{key!r}][{name!r}]", wanted, named)
     diagnostics.raise_if_any()
     return Config(model, *tables)
+
+
+def _check_roles(where: str, wanted: Wanted, parts: list[Part]) -> None:
+    """Refuse a precision that no part of those named would take."""
+    for role, precision in wanted.precision.items():
+        if precision is None:
+            continue
+        free = [part for part in parts if not part.own]
+        if not free:
+            raise _not_honoured(
+                f"{where}['Precision']", str(precision.fmt), "auto: the model quantizes this layer"
+            )
+        if role != "default" and not any(role in part.takes for part in free):
+            known = sorted({role for part in free for role in part.takes})
+            raise _not_honoured(
+                f"{where}['Precision'][{role!r}]", str(precision.fmt), ", ".join(known)
+            )
 
 
 def _wanted(entry: Any, where: str, diagnostics: Diagnostics) -> Wanted:

@@ -44,6 +44,15 @@ class Part:
     own: bool = False
 
     @property
+    def takes(self) -> tuple[str, ...]:
+        """Return the precisions that mean something here, also those that are seldom given."""
+        ops = [node.op for node in self.nodes]
+        scale = ("scale",) if any(isinstance(op, Affine) for op in ops) else ()
+        tables = ("exp_table", "inv_table") if any(isinstance(op, Softmax) for op in ops) else ()
+        slopes = ("weight",) if any(isinstance(op, LeakyRelu) for op in ops) else ()
+        return (*self.roles, *scale, *tables, *slopes)
+
+    @property
     def result(self) -> str:
         """Name of the value that the part gives."""
         return self.nodes[-1].name if self.nodes else self.name
