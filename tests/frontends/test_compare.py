@@ -12,8 +12,10 @@ import pytest
 from onnx_models import model, node
 
 from gatewright.base import VerificationError
-from gatewright.frontends import read_model
+from gatewright.frontends import compare, read_model
 from gatewright.frontends.compare import compare_with_source
+from gatewright.ir import Graph, Input, Node, Output, run_real
+from gatewright.ops import Affine, Function
 
 RNG = np.random.default_rng(0)
 W = RNG.normal(0, 1, (4, 3)).astype(np.float32)
@@ -105,3 +107,17 @@ def test_a_keras_file_of_a_package_that_is_not_installed():
     assert re.fullmatch(
         r"it cannot load the file: the package of class Q\w+ is not installed", check.detail
     )
+
+
+def test_answers_that_floats_cannot_tell_are_counted(monkeypatch):
+    """A bound that lets anything pass is no agreement: it is said of how many answers."""
+    less_one = Affine(np.asarray(1.0), np.asarray(-1.0))
+    nodes = (Node("d", less_one, ("x",)), Node("y", Function("log"), ("d",)))
+    graph = Graph("g", (Input("x", (2,)),), nodes, (Output("y", "y"),))
+    ways = [("a run", lambda model, graph, i: [run_real(graph, i)["y"]], 2.0**-24)]
+    monkeypatch.setattr(compare, "_runners", lambda model: ways)
+    x = np.asarray([[5.0, 2.5], [1.0 + 2.0**-23, 3.0]])  # float32 may see 0 in place of 2**-23
+    (found,) = compare.compare_with_source("m.onnx", graph, {"x": x})
+    assert found.detail == "1 of 4 answers are too uncertain in floats to compare"
+    (sure,) = compare.compare_with_source("m.onnx", graph, {"x": x[:1]})
+    assert sure.detail == ""

@@ -71,7 +71,11 @@ def summary(facts: Facts, title: str) -> Table:
 def imports(facts: Facts) -> list[tuple[str, str, str]]:
     """Return what the import was compared with; that nothing could be run is said too."""
     found = [c for c in facts.get("source_checks") or () if c["vectors"]]
-    lines = [("import", f"agrees with {c['method']}", f"{c['vectors']:,} vectors") for c in found]
+    lines = [
+        ("import", f"agrees with {c['method']}",
+         "; ".join(filter(None, (f"{c['vectors']:,} vectors", c.get("detail")))))
+        for c in found
+    ]  # fmt: skip
     own = facts.get("import_check") or {}
     if own.get("vectors"):
         lines.append(("import", f"{own['status']}: {own['method']}", f"{own['vectors']:,} vectors"))

@@ -51,7 +51,7 @@ class SourceCheck:
         vectors: samples compared; 0 where the source could not be run.
         worst: largest difference found.
         share: largest part of the bound that a difference took up, at most 1.
-        detail: why it was not run, if so.
+        detail: why it was not run, if so; or how many answers it could say nothing of.
     """
 
     method: str
@@ -100,6 +100,7 @@ def _compare(
         return SourceCheck(method, 0, detail=str(error))
     values, bounds = float_bounds(graph, inputs, u)
     count, worst, share = len(next(iter(inputs.values()))), 0.0, 0.0
+    uncertain, total = 0, 0
     for output, theirs in zip(graph.outputs, answers, strict=True):
         ours, bound = values[output.value], bounds[output.value]
         if np.size(theirs) != ours.size:
@@ -123,11 +124,16 @@ def _compare(
                 supported=f"at most {bound[index]:.3g}, what rounding can explain",
                 remedy="this is a defect of Gatewright: please report the model",
             )
+        # A bound as wide as the answers themselves would let a mistake pass: that is told.
+        finite = ours[np.isfinite(ours)]
+        uncertain += int((bound > max(float(np.ptp(finite)) if finite.size else 0.0, 1e-6)).sum())
+        total += bound.size
         known = np.isfinite(distance)
         worst = max(worst, float(distance.max(initial=0, where=known)))
         part = np.where(known, distance, 0.0) / np.maximum(bound, TINY)
         share = max(share, float(part.max(initial=0)))
-    return SourceCheck(method, count, worst, share)
+    detail = f"{uncertain:,} of {total:,} answers are too uncertain in floats to compare"
+    return SourceCheck(method, count, worst, share, detail if uncertain else "")
 
 
 def _distance(ours: Reals, theirs: Reals) -> Reals:
