@@ -57,6 +57,9 @@ class Module:
             for a module not yet pipelined, the cycles its own state machine takes.
         interval: initiation interval (II): the least number of cycles between two inputs.
         origin: the user's layer that this module computes.
+        is_network: the module only joins instances (`place`, `join`), and signals may run from a
+            later instance back to an earlier one, as `ready` does. No combinational path may close
+            a loop through them. Such a module is not optimised or pipelined as a whole.
     """
 
     name: str
@@ -64,6 +67,7 @@ class Module:
     note: str = ""
     latency: int = 0
     interval: int = 1
+    is_network: bool = False
     kind: Column = field(default_factory=column)
     a: Column = field(default_factory=column)
     b: Column = field(default_factory=column)
@@ -471,6 +475,30 @@ class Module:
         imm = (number << 32) + np.arange(count * kinds.size, dtype=np.int64)
         lo, hi, frac = (np.tile(v, count) for v in (kinds.lo, kinds.hi, kinds.frac))
         return append(self, Kind.INSTANCE, (lo, hi, frac), imm).reshape(count, kinds.size)
+
+    def place(self, module: Module, name: str = "") -> dict[str, list[int]]:
+        """Use a module in a network; return its outputs. Its inputs wait for `join`."""
+        assert self.is_network, "only a network has instances whose inputs come later"
+        number = len(self.instances)
+        inputs = as_column(np.full(len(module.input_signals), NONE, np.int64))
+        self.instances.append(Instance(module, name or f"u_{module.name}", inputs))
+        kinds = module.intervals(module.output_signals)
+        imm = (number << 32) + np.arange(kinds.size, dtype=np.int64)
+        found = iter(append(self, Kind.INSTANCE, (kinds.lo, kinds.hi, kinds.frac), imm).tolist())
+        return {port: [next(found) for _ in signals] for port, signals in module.outputs.items()}
+
+    def join(self, number: int, port: str, signals: Sequence[int]) -> None:
+        """Feed an input port of a placed instance."""
+        instance = self.instances[number]
+        inner = instance.module.inputs[port]
+        assert len(inner) == len(signals), f"port {port} has another number of elements"
+        outer, own = self.intervals(signals), instance.module.intervals(inner)
+        ranges = (outer.lo, outer.hi, outer.frac), (own.lo, own.hi, own.frac)
+        inside, on_grid = fit(*ranges)
+        assert inside.all(), f"a signal does not fit port {port}"
+        assert on_grid.all(), f"a signal is off the grid of port {port}"
+        start = instance.module.input_signals.index(inner[0]) if inner else 0
+        instance.inputs[start : start + len(inner)] = as_column(np.asarray(signals, np.int64))
 
     def label(self, s: int, name: str) -> None:
         """Give a signal a name that the emitted text will show."""
