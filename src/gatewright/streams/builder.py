@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from math import gcd, prod
+from math import gcd, lcm, prod
 
 import numpy as np
 
@@ -93,11 +93,13 @@ class Streams:
     Attributes:
         name: of the design.
         finish: makes a pipelined circuit of a kernel.
+        most_steps: steps of an event that an actor may take, in the rate that is planned for.
         layer: the user's layer that is built; actors belong to it.
     """
 
     name: str
     finish: Finish
+    most_steps: int = 1 << 30
     layer: str = ""
     actors: list[Actor] = field(default_factory=list)
     _reads: dict[tuple[int, str], list[tuple[int, str]]] = field(default_factory=dict)
@@ -153,21 +155,30 @@ class Streams:
         return found
 
     def rebeat(self, stream: Stream, beat: int) -> Stream:
-        """Return the same tensor in beats of another size."""
+        """Return the same tensor in beats of another size.
+
+        By beats of the common divisor, or where that would take more steps than `most_steps`, by
+        beats of the common multiple, or of the whole tensor.
+        """
+        common = gcd(beat, stream.beat)
+        if common in (beat, stream.beat) or stream.elements <= common * self.most_steps:
+            return self._wider(self._narrower(stream, common), beat)
+        return self._narrower(self._wider(stream, lcm(beat, stream.beat)), beat)
+
+    def _narrower(self, stream: Stream, beat: int) -> Stream:
         if beat == stream.beat:
             return stream
-        common = gcd(beat, stream.beat)
-        if common < stream.beat:
-            parts = stream.beat // common
-            count = -(-stream.elements // common)
-            name = self.module_name(f"{self.layer or self.name}_narrow")
-            actor = narrow(name, stream.types, parts, stream.beats, count)
-            (stream,) = self.add(_of(actor, self.layer), [stream], [stream.shape])
-        if common < beat:
-            name = self.module_name(f"{self.layer or self.name}_widen")
-            actor = widen(name, stream.types, beat // common, stream.beats)
-            (stream,) = self.add(_of(actor, self.layer), [stream], [stream.shape])
-        return stream
+        name = self.module_name(f"{self.layer or self.name}_narrow")
+        count = -(-stream.elements // beat)
+        actor = narrow(name, stream.types, stream.beat // beat, stream.beats, count)
+        return self.add(_of(actor, self.layer), [stream], [stream.shape])[0]
+
+    def _wider(self, stream: Stream, beat: int) -> Stream:
+        if beat == stream.beat:
+            return stream
+        name = self.module_name(f"{self.layer or self.name}_widen")
+        actor = widen(name, stream.types, beat // stream.beat, stream.beats)
+        return self.add(_of(actor, self.layer), [stream], [stream.shape])[0]
 
     def kernel(
         self,
