@@ -4,9 +4,12 @@ from gatewright.hw.bus import Bus, Contract, Layout
 from gatewright.hw.cells import ADDED, NO_RESET, NONE, Kind, Table
 from gatewright.hw.check import check
 from gatewright.hw.dsp import DspBlock
+from gatewright.hw.instance import Instance
 from gatewright.hw.interpret import Simulator, evaluate
-from gatewright.hw.module import Instance, Module, Range
+from gatewright.hw.memory import Memory
+from gatewright.hw.module import Module
 from gatewright.hw.packing import Packing
+from gatewright.hw.ranges import Range
 from gatewright.hw.stream import VALID_IN, VALID_OUT, StreamResult, run_stream
 
 __all__ = [
@@ -19,6 +22,7 @@ __all__ = [
     "Instance",
     "Kind",
     "Layout",
+    "Memory",
     "Module",
     "Packing",
     "Range",
