@@ -6,7 +6,8 @@ import numpy as np
 
 from gatewright.hw.bulk import Column, as_column, values
 from gatewright.hw.cells import NONE, Kind
-from gatewright.hw.module import Instance, Module
+from gatewright.hw.instance import Instance
+from gatewright.hw.module import Module
 from gatewright.num import Intervals, Ints
 
 ENABLE = "enable"
