@@ -87,6 +87,8 @@ class Scope:
 
 def live_rows(m: Module) -> bytearray:
     """Return a mask of the rows that an output depends on, through state and instances."""
+    if m.is_network:
+        return bytearray(b"\1") * len(m)  # signals run backwards, and nothing idle is placed
     if is_structure(m, REG):
         return _live_rows_of_structure(m)
     live, called = bytearray(len(m)), bytearray(len(m.instances))

@@ -144,6 +144,9 @@ def write_cells(scope: Scope, tables: Tables, memories: Memories) -> None:
     m, nets, lines = scope.module, scope.nets, scope.lines
     name, width, signed = nets.name, nets.width, nets.signed
     instances = Instances(scope)
+    if m.is_network:
+        instances.network()
+        return
     for s in rows_to_write(scope):
         kind = m.kind[s]
         if kind == INSTANCE:

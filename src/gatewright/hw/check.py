@@ -149,5 +149,8 @@ def _check_instance(m: Module, s: int, reads: Sequence[tuple[int, int]]) -> None
     if len(instance.inputs) != count * inputs or output >= count * outputs:
         raise _fail(m, s, "an instance does not fit the ports of its module")
     first, last = reads[number]
-    if instance.inputs and not 0 <= first <= last < s:
+    if m.is_network:
+        if instance.inputs and not 0 <= first <= last < len(m):
+            raise _fail(m, s, "an input of a placed instance is not joined")
+    elif instance.inputs and not 0 <= first <= last < s:
         raise _fail(m, s, "an operand comes later than its reader")

@@ -88,6 +88,25 @@ class Simulator:
 
     def _settle(self, inputs: Mapping[str, Ints]) -> list[Ints]:
         """Compute every signal of the cycle."""
+        if not self.module.is_network:
+            return self._settle_once(inputs, [])
+        # Signals may run backwards: from any start they settle, as no loop is combinational.
+        m, checked = self.module, self.check
+        values = [np.full(self.batch, _safe_start(m, s), np.int64) for s in range(len(m))]
+        self.checking(False)
+        for _ in range(2 * len(m.instances) + 2):
+            before, values = values, self._settle_once(inputs, values)
+            if all(np.array_equal(a, b) for a, b in zip(before, values, strict=True)):
+                break
+        else:
+            raise VerificationError(
+                "a network does not settle: a combinational loop", place=m.origin or m.name
+            )
+        self.checking(checked)
+        return self._settle_once(inputs, values) if checked else values
+
+    def _settle_once(self, inputs: Mapping[str, Ints], later: list[Ints]) -> list[Ints]:
+        """Compute every signal from those before it, and of a network from those `later`."""
         m = self.module
         flat = [
             np.asarray(inputs[p], np.int64)[:, i]
@@ -104,7 +123,7 @@ class Simulator:
             elif kind == Kind.INSTANCE:
                 number, index = m.imm[s] >> 32, m.imm[s] & 0xFFFFFFFF
                 if number not in ready:
-                    ready[number] = self._child_outputs(number, values)
+                    ready[number] = self._child_outputs(number, values + later[s:])
                 value = ready[number][index]
             elif kind == Kind.READ:
                 value = self._read(s, values)
