@@ -7,6 +7,7 @@ order. Here the same steps are taken with the native program and the compiler.
 from __future__ import annotations
 
 import importlib.util
+import shutil
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
@@ -89,16 +90,19 @@ def run_bench(module, bench, folder, **options):
     from cocotb_tools.runner import get_runner
 
     top = build(module, folder)
-    results = get_runner("verilator").test(
-        hdl_toplevel=top,
-        hdl_toplevel_lang="verilog",
-        test_module=bench,
-        build_dir=folder / "build",
-        test_dir=folder,
-        results_xml=str(folder / "results.xml"),
-        log_file=folder / "log.txt",
-        extra_env={name: str(value) for name, value in options.items()},
-    )
+    with pytest.MonkeyPatch.context() as patch:
+        if shutil.which("timeout"):  # a bench that never ends must not keep all others waiting
+            patch.setenv("SIM_CMD_PREFIX", "timeout 120")
+        results = get_runner("verilator").test(
+            hdl_toplevel=top,
+            hdl_toplevel_lang="verilog",
+            test_module=bench,
+            build_dir=folder / "build",
+            test_dir=folder,
+            results_xml=str(folder / "results.xml"),
+            log_file=folder / "log.txt",
+            extra_env={name: str(value) for name, value in options.items()},
+        )
     cases = ElementTree.parse(results).getroot().iter("testcase")
     verdicts = {case.get("name"): {child.tag for child in case} for case in cases}
     failed = [name for name, tags in verdicts.items() if tags & {"failure", "error", "skipped"}]

@@ -26,9 +26,9 @@ class RegisterBus:
     Attributes:
         module: where the signals are.
         write_enable: 1 for one cycle for each write.
-        write_address: number of the 32-bit word.
+        write_address: number of the 32-bit word, always one that there is.
         write_data: 32 bits, unsigned.
-        read_address: number of the 32-bit word; it stays until the next read.
+        read_address: the same for reading; it stays until the next read.
     """
 
     module: Module
@@ -165,7 +165,11 @@ def _word(m: Module, address: int, words: int) -> tuple[int, int]:
     """Return the number of the word at a byte address, and whether there is one."""
     number = m.slice(address, 2, m.width(address) - 2)
     in_range = m.less(number, m.constant(words))
-    return m.wrap(number, Fixed.holding(0, words - 1, 0)), in_range
+    own = m.wrap(number, Fixed.holding(0, words - 1, 0))
+    if m.hi[own] < words:
+        return own, in_range
+    # A memory need not look whether there is a word at this address.
+    return m.select(in_range, own, m.constant(0), within=(0, words - 1)), in_range
 
 
 def _response(m: Module, name: str, right: int, enable: int) -> int:
