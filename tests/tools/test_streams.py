@@ -10,6 +10,9 @@ from gatewright.base import DataError, OptionError, ToolError, VerificationError
 from gatewright.emit import emit_verilog
 from gatewright.emit.verilog import top_name
 from gatewright.hw import random_ready, run_streams, stream_names
+from gatewright.num import Intervals
+from gatewright.streams import OUTSIDE, Link, Network, assemble
+from gatewright.streams.width import narrow, widen
 from gatewright.tools.streams import (
     StreamStimulus,
     pack_beats,
@@ -31,7 +34,22 @@ def _have_tools():
 
 
 pytestmark = pytest.mark.skipif(bool(_have_tools()), reason=_have_tools())
+
+
+def network():
+    """Cut beats and join them again: actors with FIFOs between them, which hold memories."""
+    wide, thin = (Intervals.of([-128] * n, [127] * n, 0) for n in (6, 2))
+    actors = narrow("cut", wide, 3, 4), widen("join", thin, 3, 12)
+    links = (
+        Link((OUTSIDE, "x"), (0, "x"), wide, 4, 2),
+        Link((0, "y"), (1, "x"), thin, 12, 4),
+        Link((1, "y"), (OUTSIDE, "y"), wide, 4, 0),
+    )
+    return assemble(Network("network", actors, links, ("x",), ("y",)), 0, 0)
+
+
 MODULES = {
+    "network": network(),
     "skid": modules.skid(),
     "wide": modules.skid(30),
     "adder": modules.adder(),

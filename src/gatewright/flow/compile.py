@@ -25,7 +25,7 @@ from gatewright.flow.steps import Steps
 from gatewright.frontends import CustomHandler, read_model, with_score
 from gatewright.ir import Graph, Plan, Reals, infer
 from gatewright.num import Fixed, Ints
-from gatewright.passes.graph import host_input, prune, streamline
+from gatewright.passes.graph import gather_dense, host_input, prune, streamline
 from gatewright.passes.lower import lower
 from gatewright.passes.netlist import pipeline, recode
 from gatewright.passes.netlist.optimise import optimise
@@ -117,6 +117,7 @@ def compile(
     graph, quantized = _to_integers(
         source, data, classes, tolerance, formats, input_format, grain, steps
     )
+    graph = gather_dense(graph, options.max_dsps or 0)
     facts: dict[str, Any] = {"model": dict(source.facts), "source": source.source}
     if quantized is not None:
         facts["quantization"] = quantization_facts(quantized)
