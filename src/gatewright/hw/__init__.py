@@ -4,6 +4,7 @@ from gatewright.hw.bus import Bus, Contract, Layout
 from gatewright.hw.cells import ADDED, NO_RESET, NONE, Kind, Table
 from gatewright.hw.check import check
 from gatewright.hw.dsp import DspBlock
+from gatewright.hw.elastic import StreamsResult, random_ready, run_streams, stream_names
 from gatewright.hw.instance import Instance
 from gatewright.hw.interpret import Simulator, evaluate
 from gatewright.hw.memory import Memory
@@ -28,10 +29,14 @@ __all__ = [
     "Range",
     "Simulator",
     "StreamResult",
+    "StreamsResult",
     "Table",
     "VALID_IN",
     "VALID_OUT",
     "check",
     "evaluate",
+    "random_ready",
     "run_stream",
+    "run_streams",
+    "stream_names",
 ]

@@ -40,6 +40,9 @@ class Cycles:
         filled: most beats that each link's FIFO held.
         locked: whether the network came to a stand before the last result.
         finished: cycle in which each event's last result was given.
+        late: for each link, the cycles in which a beat from outside was offered and not taken.
+        spans: (actors, 2), of the first event the cycle of each actor's first step and of the last
+            beat that it gives, counted from the cycle in which the first beat was taken.
     """
 
     latency: int
@@ -47,25 +50,42 @@ class Cycles:
     filled: Ints
     locked: bool
     finished: Ints
+    late: Ints
+    spans: Ints
 
 
-def simulate(network: Network, depths: Sequence[int] | None = None, events: int = EVENTS) -> Cycles:
-    """Run a network whose surroundings offer and take a beat in every cycle.
+def simulate(
+    network: Network,
+    depths: Sequence[int] | None = None,
+    events: int = EVENTS,
+    interval: int = 0,
+) -> Cycles:
+    """Run a network whose surroundings take a beat in every cycle.
 
     Args:
         network: what to run.
         depths: of the links' FIFOs, in place of those that they have.
         events: how many; at least 2.
+        interval: cycles between events on the inputs, whose beats come evenly then, one every
+            `pace_of` cycles; 0 offers a beat in every cycle.
     """
     tables = _Tables.of(network)
     chosen = np.asarray(network.depths if depths is None else depths, np.int64)
     compiled: Any = run
-    given, accepted, filled, locked = compiled(*tables.arrays, chosen, events)
+    pace = np.asarray([pace_of(link.beats, interval) for link in network.links], np.int64)
+    given, accepted, filled, locked, late, spans = compiled(
+        *tables.arrays, chosen, events, pace, interval
+    )
     if locked:
-        return Cycles(0, 0, filled, True, given)
+        return Cycles(0, 0, filled, True, given, late, spans)
     latency = int(given[0] - accepted)
     steps = np.diff(given)
-    return Cycles(latency, int(steps[-1]), filled, False, given)
+    return Cycles(latency, int(steps[-1]), filled, False, given, late, spans - accepted)
+
+
+def pace_of(beats: int, interval: int) -> int:
+    """Return how many cycles apart the beats of an event come, where they come evenly."""
+    return interval // beats if interval else 0
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,21 +16,37 @@ from numba import njit
 
 LAST_IN, LAST_OUT = 1, 2
 STEP, WRITTEN, FREED, HEAD, MOVES, FIRES = range(6)
-COUNT, FILLED, PASSED, READY, LEAVES, ARRIVES, GIVER = range(7)
+COUNT, FILLED, PASSED, READY, LEAVES, ARRIVES, GIVER, OFFERED, LATE = range(9)
 
 
 @njit()
-def _offers(link: Any, links: Any, border: Any, beats: Any, full: Any, events: Any) -> Any:
+def _due(
+    links: Any, border: Any, beats: Any, events: Any, pace: Any, interval: Any, cycle: Any
+) -> Any:
+    """Settle which inputs offer a beat in this cycle; return whether one is yet to come."""
+    waits = False
+    for link in range(len(border)):
+        if border[link] == LAST_IN:
+            number = links[link, PASSED]
+            due = number // beats[link] * interval + number % beats[link] * pace[link]
+            is_left = number < beats[link] * events
+            links[link, OFFERED] = is_left and cycle >= due
+            waits = waits or (is_left and cycle < due)
+    return waits
+
+
+@njit()
+def _offers(link: Any, links: Any, border: Any, full: Any) -> Any:
     """Whether the giving side of a link has a beat."""
     if border[link] == LAST_IN:
-        return links[link, PASSED] < beats[link] * events
+        return links[link, OFFERED] == 1
     return full[links[link, GIVER]] == 1
 
 
 @njit()
 def _takes(
     a: Any, actors: Any, links: Any, rows: Any, starts: Any, links_in: Any, flags: Any,
-    border: Any, beats: Any, full: Any, depths: Any, events: Any,
+    border: Any, full: Any, depths: Any,
 ) -> None:  # fmt: skip
     """Settle whether a `Program` fires, and the `ready` of its inputs."""
     i0, inputs = starts[a, 0], starts[a, 1]
@@ -42,7 +58,7 @@ def _takes(
         if depths[link] > 0:
             there = links[link, COUNT] > 0
         else:
-            there = _offers(link, links, border, beats, full, events)
+            there = _offers(link, links, border, full)
         if not there:
             actors[a, FIRES] = 0
     for i in range(inputs):
@@ -52,7 +68,7 @@ def _takes(
 @njit()
 def _settle(
     actors: Any, links: Any, rows: Any, starts: Any, links_in: Any, links_out: Any, flags: Any,
-    numbers: Any, border: Any, beats: Any, full: Any, depths: Any, events: Any,
+    numbers: Any, border: Any, full: Any, depths: Any,
 ) -> None:  # fmt: skip
     """Find who moves and fires in this cycle: `ready` runs from the outputs to the inputs."""
     for a in range(len(rows) - 1, -1, -1):
@@ -67,8 +83,7 @@ def _settle(
                 free = 0
         actors[a, MOVES] = actors[a, FIRES] = free
         if rows[a, 0] == 0:
-            _takes(a, actors, links, rows, starts, links_in, flags, border, beats, full, depths,
-                   events)  # fmt: skip
+            _takes(a, actors, links, rows, starts, links_in, flags, border, full, depths)
         else:
             kept = actors[a, WRITTEN] - actors[a, FREED]
             links[links_in[starts[a, 0]], READY] = kept < rows[a, 5]
@@ -77,11 +92,11 @@ def _settle(
 
 
 @njit()
-def _pass(links: Any, border: Any, beats: Any, full: Any, depths: Any, events: Any) -> Any:
+def _pass(links: Any, border: Any, full: Any, depths: Any) -> Any:
     """Let beats pass the links; return whether any did."""
     moved = False
     for link in range(len(depths)):
-        offered = _offers(link, links, border, beats, full, events)
+        offered = _offers(link, links, border, full)
         ready = links[link, READY] == 1
         if depths[link] == 0:
             leaves = arrives = offered and ready
@@ -93,6 +108,7 @@ def _pass(links: Any, border: Any, beats: Any, full: Any, depths: Any, events: A
         links[link, LEAVES], links[link, ARRIVES] = leaves, arrives
         if border[link] == LAST_IN:
             links[link, PASSED] += leaves
+            links[link, LATE] += int(offered) - int(leaves)
         elif border[link] == LAST_OUT:
             links[link, PASSED] += arrives
         moved = moved or leaves or arrives
@@ -102,7 +118,7 @@ def _pass(links: Any, border: Any, beats: Any, full: Any, depths: Any, events: A
 @njit()
 def _clock(
     actors: Any, links: Any, rows: Any, starts: Any, links_in: Any, links_out: Any, flags: Any,
-    numbers: Any, full: Any, pipe: Any,
+    numbers: Any, full: Any, pipe: Any, spans: Any, cycle: Any,
 ) -> Any:  # fmt: skip
     """Move pipelines and steps at the clock edge; return whether any step fired."""
     fired = False
@@ -124,11 +140,16 @@ def _clock(
             actors[a, HEAD] = (head + 1) % latency
         if actors[a, FIRES]:
             fired = True
+            if spans[a, 0] < 0:
+                spans[a, 0] = cycle
+            if spans[a, 2] == 0:
+                spans[a, 1] = cycle + latency
             if kind == 1:
                 actors[a, FREED] = numbers[rows[a, 4] + 2 * step + 1]
             actors[a, STEP] += 1
             if actors[a, STEP] == rows[a, 1]:
                 actors[a, STEP] = 0
+                spans[a, 2] += 1
                 if kind == 1:
                     actors[a, WRITTEN] -= rows[a, 6]
                     actors[a, FREED] -= rows[a, 6]
@@ -148,15 +169,22 @@ def _ended(links: Any, border: Any, beats: Any, events: Any) -> Any:
 @njit(cache=True)
 def run(
     rows: Any, starts: Any, links_in: Any, links_out: Any, flags: Any, numbers: Any,
-    border: Any, beats: Any, depths: Any, events: Any,
+    border: Any, beats: Any, depths: Any, events: Any, pace: Any, interval: Any,
 ) -> Any:  # fmt: skip
-    """Run events through a network whose surroundings offer and take a beat in every cycle.
+    """Run events through a network whose surroundings take a beat in every cycle.
+
+    Beat k of event e is offered on an input from cycle `e * interval + k * pace` on: with zeros,
+    one in every cycle.
 
     Returns:
         The cycle in which each event's last beat left, the one in which the first beat came in, the
-        most beats in each FIFO, and whether the network came to a stand.
+        most beats in each FIFO, whether the network came to a stand; for each link the cycles in
+        which a beat was offered from outside and not taken; and of the first event the cycle of
+        each actor's first step and that of the last beat that it gives.
     """
-    actors, links = np.zeros((len(rows), 6), np.int64), np.zeros((len(depths), 7), np.int64)
+    actors, links = np.zeros((len(rows), 6), np.int64), np.zeros((len(depths), 9), np.int64)
+    spans = np.full((len(rows), 3), -1, np.int64)
+    spans[:, 2] = 0
     longest = 1
     for a in range(len(rows)):
         longest = max(longest, rows[a, 2])
@@ -170,17 +198,20 @@ def run(
     ended = np.full(events, -1, np.int64)
     first, cycle, idle, done = -1, 0, 0, 0
     while done < events and idle < 2 * longest + 8:
-        _settle(actors, links, rows, starts, links_in, links_out, flags, numbers, border, beats,
-                full, depths, events)  # fmt: skip
-        passed = _pass(links, border, beats, full, depths, events)
-        fired = _clock(actors, links, rows, starts, links_in, links_out, flags, numbers, full, pipe)
+        waits = _due(links, border, beats, events, pace, interval, cycle)
+        _settle(actors, links, rows, starts, links_in, links_out, flags, numbers, border, full,
+                depths)  # fmt: skip
+        passed = _pass(links, border, full, depths)
+        fired = _clock(actors, links, rows, starts, links_in, links_out, flags, numbers, full, pipe,
+                       spans, cycle)  # fmt: skip
         if first < 0:
             for link in range(len(depths)):
                 if border[link] == LAST_IN and links[link, LEAVES]:
                     first = cycle
-        idle = 0 if passed or fired else idle + 1
+        idle = 0 if passed or fired or waits else idle + 1
         least = _ended(links, border, beats, events)
         ended[done:least] = cycle
         done = max(done, least)
         cycle += 1
-    return ended, first, links[:, FILLED].copy(), done < events
+    late = links[:, LATE].copy()
+    return ended, first, links[:, FILLED].copy(), done < events, late, spans[:, :2].copy()
