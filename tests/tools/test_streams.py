@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import stream_modules as modules
+from have_tools import needs_simulation
 
-from gatewright.base import DataError, OptionError, ToolError, VerificationError
+from gatewright.base import DataError, OptionError, VerificationError
 from gatewright.emit import emit_verilog
 from gatewright.emit.verilog import top_name
 from gatewright.hw import random_ready, run_streams, stream_names
@@ -20,20 +21,9 @@ from gatewright.tools.streams import (
     stream_design,
     unpack_beats,
 )
-from gatewright.tools.verilator import find_compiler, lint, simulate
-from gatewright.tools.verilator_program import find_verilator
+from gatewright.tools.verilator import lint, simulate
 
-
-def _have_tools():
-    try:
-        find_compiler()
-        find_verilator()
-    except ToolError as error:
-        return str(error)
-    return ""
-
-
-pytestmark = pytest.mark.skipif(bool(_have_tools()), reason=_have_tools())
+pytestmark = needs_simulation
 
 
 def network():
