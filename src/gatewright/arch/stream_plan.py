@@ -2,8 +2,8 @@
 
 All operations get the same time, the target interval T in cycles. An operation with L rows either
 has its constants in its circuit and works on ceil(L / T) rows at once, or is a product folded onto
-S x P multipliers with weights from a memory, so that L * (n_in / S) * (n_out / P) <= T. Which of the
-two costs less decides. Neighbours that give and take at one rate need nothing in between.
+S x P multipliers with weights from a memory, so that L * (n_in / S) * (n_out / P) <= T. Which of
+the two costs less decides. Neighbours that give and take at one rate need nothing in between.
 """
 
 from __future__ import annotations
@@ -223,6 +223,10 @@ class _Planner:
             copies = ceil(leading / self.interval)
             reason = f"{copies} of {leading} slabs at once"
             self._plan_other(node, copies * size, operands, reason)
+            return
+        if hasattr(node.op, "move") and len(operands) == 1:
+            beat = self._least_beat(shape)
+            self._plan_other(node, beat, operands, "collected, and given in another order")
             return
         self._plan_other(node, prod(shape), operands, "whole")
 
