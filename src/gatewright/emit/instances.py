@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from gatewright.base import identifier
 from gatewright.emit.buses import instance_feeds
 from gatewright.emit.loops import Loop, Strip
 from gatewright.emit.nets import literal, vector
 from gatewright.emit.ports import concatenation
 from gatewright.emit.scope import Scope
+from gatewright.hw.bulk import instance_rows
+from gatewright.num import Ints
 
 
 @dataclass
@@ -37,6 +41,53 @@ class Instances:
         name = nets.name[s] or scope.namer.name(self._element_name(number, s))
         nets.name[s] = name
         scope.lines.append(f"  wire {vector(width, nets.signed[s])}{name} = {text};")
+
+    def network(self) -> None:
+        """Write a network: first all wires, as any instance may read those of a later one."""
+        scope, m = self.scope, self.scope.module
+        rows, pins = instance_rows(m), {}
+        for number, instance in enumerate(m.instances):
+            self.written[number] = own = self._name(instance.name)
+            pins[number] = [
+                f".{port}({name})" for port, name, _ in self._wires(number, own, rows[number])
+            ]
+        for own_rows in rows:
+            for s in own_rows.tolist():
+                if scope.nets.name[s] is None:
+                    self.row(s)
+        for number, own in self.written.items():
+            self._body(number, own, pins[number])
+
+    def _wires(self, number: int, own: str, rows: Ints) -> list[tuple[str, str, int]]:
+        """Declare the outputs of an instance; a port of one element is that element's wire."""
+        scope, found = self.scope, []
+        nets, outputs = scope.nets, scope.buses.outputs(number)
+        starts = np.searchsorted(outputs.port, np.arange(len(outputs.ports)))
+        for port, size, first in zip(outputs.ports, outputs.size.tolist(), starts, strict=True):
+            if not size:
+                continue
+            if int((outputs.port == outputs.port[first]).sum()) == 1:
+                s = int(rows[first])
+                name = nets.name[s] = scope.namer.name(f"{port}_of_{own}")
+                scope.buses.vector[number, port] = s
+                scope.lines.append(f"  wire {vector(size, nets.signed[s])}{name};")
+            else:
+                name = scope.namer.name(f"{port}_of_{own}")
+                scope.buses.vector[number, port] = scope.vector(name, size)
+                scope.lines.append(f"  wire {vector(size)}{name};")
+            found.append((port, name, size))
+        return found
+
+    def _body(self, number: int, own: str, outputs: list[str]) -> None:
+        """Write the instance itself, its inputs connected."""
+        scope = self.scope
+        child = scope.module.instances[number].module
+        pins = [".clk(clk)", ".rst(rst)"] if scope.design.clocked[id(child)] else []
+        scope.clock_pins.update(("clk", "rst") if pins else ())
+        scope.lines.append("")
+        pins += [*self._inputs(number, own), *outputs]
+        body = ",\n".join(f"    {pin}" for pin in pins)
+        scope.lines += [f"  {scope.design.name[id(child)]} {own} (", body, "  );"]
 
     def _element_name(self, number: int, s: int) -> str:
         """Return the name of an output element: like the port's vector, with the index behind."""

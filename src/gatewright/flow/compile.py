@@ -55,6 +55,9 @@ def compile(
     max_latency: int | str | None = None,
     formats: Mapping[str, str] | None = None,
     input_format: str | None = None,
+    granularity: str = "channel",
+    weight_bits: int | None = None,
+    activation_bits: int | None = None,
     inputs: Any = None,
     name: str | None = None,
     custom: Mapping[str, CustomHandler] | None = None,
@@ -81,6 +84,13 @@ def compile(
         max_latency: longest latency at the clock, in cycles or as a time (`100 ns`).
         formats: number formats by layer pattern, `{"dense_*.weight": "fixed<6,1>"}`.
         input_format: format of the input where the model does not quantize it.
+        granularity: how formats are chosen for a float model. `channel`: each channel its own, and
+            weights of few signed digits, for parallel circuits. `tensor`: one for all elements of
+            a tensor, and weights of 8 bits with one binary point an output, for circuits that work
+            off one channel after the other.
+        weight_bits: most bits of a weight of a float model; None: no limit by `channel`, 8 by
+            `tensor`.
+        activation_bits: most bits of what layers multiply, of a float model; None: no limit.
         inputs: shape of one sample, or shapes by input name, for a live PyTorch module without
             calibration data; those tell the shapes otherwise.
         name: name of the top module; by default the model's, or its file's where the model only
@@ -94,6 +104,8 @@ def compile(
         GatewrightError: bad input or an impossible option; nothing has been written.
     """
     options = Options.of(clock, device, reuse, latency, max_luts, max_dsps, max_latency)
+    grain = Formats((), granularity, weight_bits, activation_bits)
+    grain.check_options()
     steps = Steps(progress)
     steps.begin("read model")
     imported = read_model(model, custom, calibration if inputs is None else inputs)
@@ -102,7 +114,9 @@ def compile(
     data = None if calibration is None else as_inputs(source, calibration)
     classes = check_data(data, labels)
     steps.end()
-    graph, quantized = _to_integers(source, data, classes, tolerance, formats, input_format, steps)
+    graph, quantized = _to_integers(
+        source, data, classes, tolerance, formats, input_format, grain, steps
+    )
     graph = gather_dense(graph, options.max_dsps or 0)
     facts: dict[str, Any] = {"model": dict(source.facts), "source": source.source}
     if quantized is not None:
@@ -134,6 +148,7 @@ def _to_integers(
     tolerance: float | None,
     formats: Mapping[str, str] | None,
     input_format: str | None,
+    grain: Formats,
     steps: Steps,
 ) -> tuple[Graph, Quantized | None]:
     """Return the integer graph, by the model's own quantizers or by quantizing it."""
@@ -161,7 +176,7 @@ def _to_integers(
             data,
             labels=labels,
             tolerance=tolerance,
-            formats=_formats(formats or {}, input_format),
+            formats=replace(grain, rules=_rules(formats or {}, input_format)),
             progress=steps.progress,
         )
         graph = quantized.graph
@@ -172,11 +187,21 @@ def _to_integers(
             supported="models whose formats are to be chosen",
             remedy="leave the tolerance out: such a model is built exactly as it is",
         )
+    elif grain != Formats():
+        raise OptionError(
+            "how to choose formats was said for a model that is quantized already",
+            found=f"granularity {grain.granularity!r}, weight_bits {grain.weight_bits}, "
+            f"activation_bits {grain.activation_bits}",
+            supported="models whose formats are to be chosen",
+            remedy="leave these options out: such a model is built exactly as it is",
+        )
     steps.end()
     return prune(graph), quantized  # what no output needs is no part of the firmware
 
 
-def _formats(formats: Mapping[str, str], input_format: str | None) -> Formats:
+def _rules(
+    formats: Mapping[str, str], input_format: str | None
+) -> tuple[tuple[str, str, str], ...]:
     """Read `{"dense_*.weight": "fixed<6,1>"}`; a rule without a role is about the activation."""
     if not isinstance(formats, Mapping):
         raise OptionError(
@@ -189,7 +214,7 @@ def _formats(formats: Mapping[str, str], input_format: str | None) -> Formats:
         pattern, dot, role = key.rpartition(".")
         known = bool(dot) and role in ROLES
         rules.append((pattern, role, fmt) if known else (key, "activation", fmt))
-    return Formats(tuple(rules))
+    return tuple(rules)
 
 
 def quantization_facts(quantized: Quantized) -> dict[str, Any]:

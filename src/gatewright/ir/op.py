@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from gatewright.hw import Bus, DspBlock, Module
 from gatewright.ir.plan import Plan
 from gatewright.num import FixedArray, Intervals
+from gatewright.streams import Stream, Streams
 
 Reals = NDArray[np.float64]
 Growth = Literal["", "fixes", "keeps", "narrows", "grows"]
@@ -99,6 +100,38 @@ class Op(ABC):
         None where the rows (along the last axis) of the result do not each depend on that row of
         the inputs alone, and on the whole matrix of `whole_operands`. An operation whose constants
         are the same for all rows returns itself.
+        """
+        return None
+
+    def at_slab(self, axes: int) -> Op | None:
+        """Return the operation on what is behind the first `axes` axes, each position on its own.
+
+        None where a position's result does not depend on that position of all operands alone, or
+        constants differ between positions. `at_row` says the same of all axes but the last, for
+        operations whose rows have constants of their own.
+        """
+        return None
+
+    def at_part(self, part: slice) -> Op | None:
+        """Return the operation that computes some elements of each row from those of its inputs.
+
+        None where an element of the result does not depend on its own elements of the inputs alone.
+
+        Args:
+            part: of the last axis, which all operands and the result share.
+        """
+        return None
+
+    def stream(self, to: Streams, *x: Stream, plan: Plan) -> Stream | None:
+        """Build the operation on streams; return the stream of its result.
+
+        None where the operation has no way of its own: then it is built in parallel for each row,
+        or for the whole tensor.
+
+        Args:
+            to: the network under construction.
+            x: the operands.
+            plan: with `beat`, the elements of a beat of the result.
         """
         return None
 

@@ -34,6 +34,10 @@ class Plan:
 
     reuse: int = 1
     offload: Offload | None = None
+    beat: int = 0
+    taken: int = 0
+    memory: str = "auto"
+    multipliers: str = "auto"
 
     @property
     def is_parallel(self) -> bool:
@@ -42,6 +46,8 @@ class Plan:
 
     def __str__(self) -> str:
         """Print for tables."""
+        if self.beat:
+            return f"stream of {self.beat}" + (f", {self.taken} taken" if self.taken else "")
         if not self.is_parallel:
             return f"folded R={self.reuse}"
         return "parallel" if self.offload is None else f"parallel, {self.offload.count} DSP"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -91,6 +92,22 @@ class Unary(Op):
                 parts[f.name] = part
         return replace(self, **parts) if parts else self
 
+    def at_part(self, part: slice) -> Op | None:
+        """Return the operation with the constants of part of a row; None where rows differ."""
+        parts: dict[str, Any] = {}
+        for f in fields(self):
+            value = getattr(self, f.name)
+            if isinstance(value, Op):
+                inner = value.at_part(part)
+                if inner is None:
+                    return None
+                parts[f.name] = inner
+            elif isinstance(value, np.ndarray) and value.size != 1:
+                if prod(value.shape[:-1]) != 1:
+                    return None
+                parts[f.name] = value[..., part]
+        return replace(self, **parts) if parts else self
+
     def pullback(self, xs: list[Reals], y: Reals) -> Pull | None:
         """Take the difference quotient of each element."""
         return elementwise(self, xs)
@@ -123,6 +140,10 @@ class Binary(Op):
         return self.join(pad_batch(a, rank), pad_batch(b, rank))
 
     def at_row(self, index: tuple[int, ...]) -> Op | None:
+        """Return the operation itself: it has no constants."""
+        return self
+
+    def at_part(self, part: slice) -> Op | None:
         """Return the operation itself: it has no constants."""
         return self
 
@@ -175,6 +196,10 @@ class Joined(Op):
         return self.join(*(pad_batch(value, rank) for value in x))
 
     def at_row(self, index: tuple[int, ...]) -> Op | None:
+        """Return the operation itself: it has no constants."""
+        return self
+
+    def at_part(self, part: slice) -> Op | None:
         """Return the operation itself: it has no constants."""
         return self
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -39,6 +39,12 @@ class Requantize(Unary):
     def at_row(self, index: tuple[int, ...]) -> Op | None:
         """Return the operation itself: thresholds differ along the last axis only."""
         return self
+
+    def at_part(self, part: slice) -> Op | None:
+        """Return the operation with the thresholds of some channels."""
+        if len(self.thresholds) == 1:
+            return self
+        return replace(self, thresholds=self.thresholds[part], falling=self.falling[part])
 
     def _count(self, q: Ints) -> Ints:
         """Count thresholds reached; `q` has shape (..., channels)."""

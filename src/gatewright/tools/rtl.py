@@ -9,7 +9,8 @@ from pathlib import PurePosixPath
 from gatewright.base.cache import content_key
 from gatewright.base.errors import OptionError
 
-CONTROL = ("clk", "rst", "valid_in", "valid_out")
+CLOCK = ("clk", "rst")
+CONTROL = (*CLOCK, "valid_in", "valid_out")
 VERILOG = (".v", ".sv")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_$]*")
 
@@ -32,11 +33,13 @@ class RtlPort:
 class RtlDesign:
     """Hold Verilog sources with a streaming top.
 
-    The control ports are always `clk`, `rst` (synchronous, active high), `valid_in` and
-    `valid_out`. `sources` maps a file name to its text: `.v` and `.sv` files are compiled in the
-    order given, other files (headers, memory contents) only lie beside them. `shared` names modules
-    that are used so often that a simulator does well to translate each once, and not once a copy;
-    each is in the file of its name, and comes before those that use it.
+    The control ports are always `clk` and `rst` (synchronous, active high). With them stand
+    `valid_in` and `valid_out`, or, where the design is `elastic`, `NAME_valid` and `NAME_ready`
+    for each port NAME (a stream, one beat wide), which then may have no bits. `sources` maps a
+    file name to its text: `.v` and `.sv` files are compiled in the order given, other files
+    (headers, memory contents) only lie beside them. `shared` names modules that are used so often
+    that a simulator does well to translate each once, and not once a copy; each is in the file of
+    its name, and comes before those that use it.
 
     Raises `OptionError` for a name or width that no design can have.
     """
@@ -46,10 +49,11 @@ class RtlDesign:
     inputs: tuple[RtlPort, ...]
     outputs: tuple[RtlPort, ...]
     shared: tuple[str, ...] = ()
+    elastic: bool = False
 
     def __post_init__(self) -> None:
         check_sources(self.sources)
-        names = [*CONTROL, *(port.name for port in self.inputs + self.outputs)]
+        names = self.port_names
         for name in [self.top, *names]:
             if not _NAME.fullmatch(name):
                 raise OptionError("not a plain Verilog identifier", found=name)
@@ -62,12 +66,21 @@ class RtlDesign:
         if len(set(names)) != len(names):
             raise OptionError("two ports of a design have one name", found=", ".join(names))
         for port in self.inputs + self.outputs:
-            if port.width < 1 or port.is_input != (port in self.inputs):
+            if port.width < (not self.elastic) or port.is_input != (port in self.inputs):
                 raise OptionError(
                     "a port of a design has no bits or the wrong direction",
                     place=f"port {port.name!r}",
                     found=f"width {port.width}, is_input={port.is_input}",
                 )
+
+    @property
+    def port_names(self) -> list[str]:
+        """Return the names of all ports, those of control first."""
+        ports = [port.name for port in self.inputs + self.outputs]
+        if not self.elastic:
+            return [*CONTROL, *ports]
+        handshakes = [f"{name}_{end}" for name in ports for end in ("valid", "ready")]
+        return [*CLOCK, *handshakes, *ports]
 
     @property
     def input_words(self) -> int:
@@ -82,7 +95,8 @@ class RtlDesign:
     def digest(self) -> str:
         """Return a hash of everything that the design is."""
         ports = [f"{p.name}:{p.width}:{p.is_input}" for p in self.inputs + self.outputs]
-        return content_key(self.top, sources_digest(self.sources), *ports, *self.shared)
+        style = ["elastic"] if self.elastic else []
+        return content_key(self.top, sources_digest(self.sources), *ports, *self.shared, *style)
 
 
 def check_sources(sources: dict[str, str]) -> None:

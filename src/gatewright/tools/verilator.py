@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from gatewright.base.cache import Cache, content_key
+from gatewright.base.cache import Cache
 from gatewright.base.errors import DataError, OptionError, ToolError, VerificationError
 from gatewright.tools.compiler import compiler_version, find_compiler
 from gatewright.tools.cxx_build import Compiler
@@ -26,7 +26,8 @@ from gatewright.tools.process import (
     write_sources,
 )
 from gatewright.tools.rtl import RtlDesign, check_sources, verilog_files
-from gatewright.tools.verilator_build import build_program, port_masks, recipe
+from gatewright.tools.verilator_binding import port_masks
+from gatewright.tools.verilator_build import programs
 from gatewright.tools.verilator_program import COMMON, find_verilator, reject
 
 __all__ = [
@@ -101,6 +102,13 @@ def simulate(
     """
     if len(designs) != len(stimuli):
         raise OptionError("one stimulus a design", found=f"{len(stimuli)} for {len(designs)}")
+    elastic = [design.top for design in designs if design.elastic]
+    if elastic:
+        raise OptionError(
+            "a design whose ports are streams has no valid_in",
+            found=", ".join(elastic),
+            remedy="simulate it with tools.streams.simulate_streams",
+        )
     if drain < 0 or max_latency < 1 or sys.byteorder != "little":
         raise OptionError(
             "simulation limits", found=f"drain {drain}, max_latency {max_latency}, {sys.byteorder}"
@@ -114,13 +122,13 @@ def simulate(
     cycles = max(int(stimulus.gaps.sum()) + len(stimulus.gaps) for stimulus in checked)
     with work_folder() as work:
         few = cycles < FEW_CYCLES
-        programs = _programs(designs, compiler, store, work, few, workers, progress)
+        known = programs(designs, compiler, store, work, few, workers, progress)
         header = [drain, max_latency, seed]
         step = steps(progress, "simulate", len(designs))
 
         def one(index: int) -> Response:
             design, stimulus = designs[index], checked[index]
-            program, number = programs[design.digest()]
+            program, number = known[design.digest()]
             folder = work / f"run{index}"
             response = _run_one(design, stimulus, program, number, folder, header, timeout)
             step()
@@ -150,60 +158,6 @@ def _packed(design: RtlDesign, stimulus: Stimulus) -> Stimulus:
             remedy="mask each port's value to its width",
         )
     return Stimulus(np.ascontiguousarray(words), np.ascontiguousarray(gaps))
-
-
-def _programs(
-    designs: Sequence[RtlDesign],
-    compiler: Compiler,
-    cache: Cache,
-    work: Path,
-    few_cycles: bool,
-    jobs: int,
-    progress: Progress | None,
-) -> dict[str, tuple[Path, int]]:
-    """Return, for each design's digest, a program that simulates it and its number in there."""
-    unique = {design.digest(): design for design in designs}
-    keys = {digest: content_key(compiler.identity, recipe(unique[digest])) for digest in unique}
-    found: dict[str, tuple[Path, int]] = {}
-    for digest, key in keys.items():
-        levels = ["-O1", "-O0"] if few_cycles else ["-O1"]
-        hits = (_cached(content_key(key, level), cache, work) for level in levels)
-        hit = next((hit for hit in hits if hit is not None), None)
-        if hit is not None:
-            found[digest] = hit
-    missing = [digest for digest in unique if digest not in found]
-    if not missing:
-        return found
-    folder = work / "build"
-    folder.mkdir()
-    program, level = build_program(
-        [unique[digest] for digest in missing],
-        compiler,
-        cache,
-        folder,
-        few_cycles=few_cycles,
-        jobs=jobs,
-        progress=progress,
-    )
-    name = content_key(level, *(keys[digest] for digest in missing))
-    cache.write("simulation", name, {"program": program})
-    for number, digest in enumerate(missing):
-        place = {"name": name, "number": number}
-        cache.write_json("simulation-index", content_key(keys[digest], level), place)
-        found[digest] = (program, number)
-    return found
-
-
-def _cached(key: str, cache: Cache, work: Path) -> tuple[Path, int] | None:
-    """Return a program built earlier, copied into the work folder."""
-    entry = cache.read_json("simulation-index", key)
-    if not isinstance(entry, dict) or not {"name", "number"} <= entry.keys():
-        return None
-    folder = work / "cached" / str(entry["name"])
-    program = folder / "program"
-    if not program.is_file() and not cache.fetch("simulation", str(entry["name"]), folder):
-        return None
-    return (program, int(entry["number"])) if program.is_file() else None
 
 
 def _run_one(

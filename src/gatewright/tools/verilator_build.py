@@ -12,10 +12,17 @@ from gatewright.base.cache import Cache, content_key
 from gatewright.base.errors import ToolError
 from gatewright.tools.cxx_build import Compiler
 from gatewright.tools.process import Progress, in_parallel, steps, write_sources
-from gatewright.tools.rtl import RtlDesign, RtlPort, verilog_files
+from gatewright.tools.rtl import RtlDesign, verilog_files
+from gatewright.tools.verilator_binding import (
+    DRIVER,
+    STREAM_DRIVER,
+    binding_text,
+    harness_name,
+    harness_text,
+    main_text,
+)
 from gatewright.tools.verilator_program import COMMON, NO_INLINING, Verilator, reject
 
-DRIVER = "driver.hpp"
 # The harness is checked (a port of another width is an error), the design's own style is not.
 LINT_ONLY_HARNESS = '`verilator_config\nlint_off -file "src/*"\n'
 # Registers and unknown values start at random, so that a missing reset shows.
@@ -23,24 +30,17 @@ MODEL = ["--cc", *COMMON, "-O3", "--x-assign", "unique", "--x-initial", "unique"
 SMALL_BYTES = 300_000  # C++ below which -O0 gains nothing
 
 
-def driver_text() -> str:
-    """Return the text of the C++ driver."""
-    return (resources.files(__package__) / DRIVER).read_text(encoding="utf-8")
+def driver_text(name: str = DRIVER) -> str:
+    """Return the text of a C++ driver."""
+    return (resources.files(__package__) / name).read_text(encoding="utf-8")
 
 
 def recipe(design: RtlDesign) -> str:
     """Return a hash of the design and of everything that is generated around it."""
-    harness = _harness_text(design, _harness_name(design))
-    binding = _binding_text(design, 0, "Design")
-    parts = (
-        *MODEL,
-        *NO_INLINING,
-        LINT_ONLY_HARNESS,
-        _main_text(1),
-        driver_text(),
-        harness,
-        binding,
-    )
+    parts = [*MODEL, *NO_INLINING, LINT_ONLY_HARNESS, main_text(1), driver_text()]
+    if design.elastic:
+        parts.append(driver_text(STREAM_DRIVER))
+    parts += [harness_text(design, harness_name(design)), binding_text(design, 0, "Design")]
     return content_key(design.digest(), *parts)
 
 
@@ -60,7 +60,8 @@ def build_program(
     compiler would take longer than it saves.
     Raises `ToolError` where Verilator or the compiler refuses.
     """
-    (work / DRIVER).write_text(driver_text(), encoding="utf-8")
+    for name in (DRIVER, STREAM_DRIVER):
+        (work / name).write_text(driver_text(name), encoding="utf-8")
     step = steps(progress, "verilate", len(designs))
 
     # The C names of shared modules are the user's: two designs may have the same.
@@ -74,10 +75,64 @@ def build_program(
 
     files = [file for model in in_parallel(one, enumerate(designs), jobs) for file in model]
     main = work / "main.cpp"
-    main.write_text(_main_text(len(designs)), encoding="utf-8")
+    main.write_text(main_text(len(designs)), encoding="utf-8")
     large = sum(file.stat().st_size for file in files) > SMALL_BYTES
     opt = "-O0" if few_cycles and large else "-O1"
     return compiler.build([*files, main], work / "program", opt, cache, jobs, progress), opt
+
+
+def programs(
+    designs: Sequence[RtlDesign],
+    compiler: Compiler,
+    cache: Cache,
+    work: Path,
+    few_cycles: bool,
+    jobs: int,
+    progress: Progress | None,
+) -> dict[str, tuple[Path, int]]:
+    """Return, for each design's digest, a program that simulates it and its number in there."""
+    unique = {design.digest(): design for design in designs}
+    keys = {digest: content_key(compiler.identity, recipe(unique[digest])) for digest in unique}
+    found: dict[str, tuple[Path, int]] = {}
+    for digest, key in keys.items():
+        levels = ["-O1", "-O0"] if few_cycles else ["-O1"]
+        hits = (_cached(content_key(key, level), cache, work) for level in levels)
+        hit = next((hit for hit in hits if hit is not None), None)
+        if hit is not None:
+            found[digest] = hit
+    missing = [digest for digest in unique if digest not in found]
+    if not missing:
+        return found
+    folder = work / "build"
+    folder.mkdir()
+    program, level = build_program(
+        [unique[digest] for digest in missing],
+        compiler,
+        cache,
+        folder,
+        few_cycles=few_cycles,
+        jobs=jobs,
+        progress=progress,
+    )
+    name = content_key(level, *(keys[digest] for digest in missing))
+    cache.write("simulation", name, {"program": program})
+    for number, digest in enumerate(missing):
+        place = {"name": name, "number": number}
+        cache.write_json("simulation-index", content_key(keys[digest], level), place)
+        found[digest] = (program, number)
+    return found
+
+
+def _cached(key: str, cache: Cache, work: Path) -> tuple[Path, int] | None:
+    """Return a program built earlier, copied into the work folder."""
+    entry = cache.read_json("simulation-index", key)
+    if not isinstance(entry, dict) or not {"name", "number"} <= entry.keys():
+        return None
+    folder = work / "cached" / str(entry["name"])
+    program = folder / "program"
+    if not program.is_file() and not cache.fetch("simulation", str(entry["name"]), folder):
+        return None
+    return (program, int(entry["number"])) if program.is_file() else None
 
 
 def verilate(
@@ -90,8 +145,8 @@ def verilate(
     """
     folder = work / f"design{index}"
     write_sources(design.sources, folder / "src")
-    harness = _harness_name(design)
-    (folder / "harness.v").write_text(_harness_text(design, harness), encoding="utf-8")
+    harness = harness_name(design)
+    (folder / "harness.v").write_text(harness_text(design, harness), encoding="utf-8")
     (folder / "lint.vlt").write_text(LINT_ONLY_HARNESS, encoding="utf-8")
     prefix = f"Design{index}"
     call = partial(_verilate, design, folder, verilator=verilator, timeout=timeout)
@@ -105,7 +160,7 @@ def verilate(
         sources.append(f"shared/{name}/{name}.sv")
     generated += call(prefix, "cc", ["--top-module", harness, "harness.v", *sources])
     binding = folder / "cc" / f"binding{index}.cpp"
-    binding.write_text(_binding_text(design, index, prefix), encoding="utf-8")
+    binding.write_text(binding_text(design, index, prefix), encoding="utf-8")
     return [*generated, binding]
 
 
@@ -123,84 +178,3 @@ def _verilate(
     if not generated:
         raise ToolError(f"{what}: it wrote no C++", found=done.text.strip()[:200])
     return generated
-
-
-def _harness_name(design: RtlDesign) -> str:
-    name = "gatewright_harness"
-    while any(name in text for text in design.sources.values()):
-        name += "_"
-    return name
-
-
-def _harness_text(design: RtlDesign, name: str) -> str:
-    """Return a module with numbered ports, so that the C++ names do not depend on the design's."""
-    ports = ["  input clk", "  input rst", "  input valid_in", "  output valid_out"]
-    pins = [f"    .{pin}({pin})" for pin in ("clk", "rst", "valid_in", "valid_out")]
-    for letter, group in (("i", design.inputs), ("o", design.outputs)):
-        for number, port in enumerate(group):
-            direction = "input" if letter == "i" else "output"
-            ports.append(f"  {direction} [{port.width - 1}:0] {letter}{number}")
-            pins.append(f"    .{port.name}({letter}{number})")
-    head = f"module {name} (\n" + ",\n".join(ports) + "\n);\n"
-    return head + f"  {design.top} dut (\n" + ",\n".join(pins) + "\n  );\nendmodule\n"
-
-
-def _binding_text(design: RtlDesign, index: int, prefix: str) -> str:
-    """Return the C++ that tells the driver how to set and read this design's ports."""
-    masks = ", ".join(f"{mask:#x}ULL" for port in design.inputs for mask in port_masks(port))
-    return "\n".join(
-        [
-            f'#include "{prefix}.h"',
-            f'#include "{DRIVER}"',
-            "namespace {",
-            f"struct Binding{index} {{",
-            f"    using Model = {prefix};",
-            f"    static constexpr int in_words = {design.input_words};",
-            f"    static constexpr int out_words = {design.output_words};",
-            f"    static constexpr uint64_t masks[] = {{{masks or '0'}}};",
-            "    static void drive(Model& model, const uint64_t* words) {",
-            *_accesses("put", "i", design.inputs),
-            "    }",
-            "    static void sample(const Model& model, uint64_t* words) {",
-            *_accesses("get", "o", design.outputs),
-            "    }",
-            "};",
-            f"constexpr uint64_t Binding{index}::masks[];",
-            "}  // namespace",
-            f"int gatewright_design{index}(const char* stimulus, const char* response) {{",
-            f"    return gatewright::simulate<Binding{index}>(stimulus, response);",
-            "}",
-            "",
-        ]
-    )
-
-
-def _accesses(action: str, letter: str, ports: Sequence[RtlPort]) -> list[str]:
-    lines, offset = [], 0
-    for number, port in enumerate(ports):
-        lines.append(f"        gatewright::{action}(model.{letter}{number}, words + {offset});")
-        offset += port.words
-    return lines
-
-
-def port_masks(port: RtlPort) -> list[int]:
-    """Return the bits that exist in each 64-bit word of a port."""
-    full = (1 << port.width) - 1
-    return [full >> (64 * word) & (2**64 - 1) for word in range(port.words)]
-
-
-def _main_text(count: int) -> str:
-    names = [f"gatewright_design{index}" for index in range(count)]
-    lines = ["#include <cstdlib>"]
-    lines += [f"int {name}(const char* stimulus, const char* response);" for name in names]
-    lines += [
-        "int main(int count, char** arguments) {",
-        f"    int (*const designs[])(const char*, const char*) = {{{', '.join(names)}}};",
-        "    if (count != 4) return 2;",
-        "    const int index = std::atoi(arguments[1]);",
-        f"    if (index < 0 || index >= {count}) return 2;",
-        "    return designs[index](arguments[2], arguments[3]);",
-        "}",
-        "",
-    ]
-    return "\n".join(lines)

@@ -1,0 +1,39 @@
+"""Streams: tensors that travel in beats between actors, with `valid` and `ready`.
+
+An *actor* works off a cyclic list of steps. At a step it takes a beat from some of its inputs,
+gives a beat on some of its outputs, or neither. A step fires when all beats that it takes are there
+and the actor's output registers are free; then the actor's pipeline moves on by one cycle.
+`shell` builds the control of an actor, `actor` says what is known of its timing, `fifo`, `width`
+and `fork` are the actors between operations, `network` joins actors, `cycles` tells exactly how
+many cycles a network takes, and how deep its FIFOs must be.
+"""
+
+from gatewright.streams.actor import Actor, Buffered, Program, Timing
+from gatewright.streams.builder import Finish, Stream, Streams, beat_types
+from gatewright.streams.cycles import Cycles, least_depths, simulate
+from gatewright.streams.network import OUTSIDE, Link, Network, assemble
+from gatewright.streams.shell import Shell, counter, union
+from gatewright.streams.width import narrow, widen
+
+__all__ = [
+    "OUTSIDE",
+    "Actor",
+    "Buffered",
+    "Cycles",
+    "Finish",
+    "Link",
+    "Network",
+    "Program",
+    "Shell",
+    "Stream",
+    "Streams",
+    "Timing",
+    "assemble",
+    "beat_types",
+    "counter",
+    "least_depths",
+    "narrow",
+    "simulate",
+    "union",
+    "widen",
+]
