@@ -132,6 +132,17 @@ def test_a_deadlock_is_reported_and_spurious_beats_show(batch):
     assert len(batch["spills", False].beats["y"]) == BEATS + 65
 
 
+def test_patience_is_not_for_what_the_surroundings_do():
+    """A long gap and long stalls are no deadlock, whatever the patience."""
+    good = stimulus("skid", stalls=False)
+    gaps, ready = {"x": np.zeros(BEATS, np.int64)}, {"y": np.arange(30) == 29}
+    gaps["x"][1] = 90
+    slow = StreamStimulus(good.beats, good.expected, gaps, ready)
+    (seen,) = simulate_streams([DESIGNS["skid"]], [slow], patience=5, drain=3)
+    assert seen.deadlock == ""
+    np.testing.assert_array_equal(seen.beats["y"], good.beats["x"])
+
+
 def test_the_emitted_text_is_clean_and_described():
     lint(DESIGNS["skid"])
     ports = DESIGNS["decimator"].outputs

@@ -15,6 +15,7 @@ from gatewright.streams.lines import Raster, line_windows
 from gatewright.streams.network import OUTSIDE, Link, Network, assemble
 from gatewright.streams.sequence import Sequence
 from gatewright.streams.shell import Shell, counter, union
+from gatewright.streams.width import narrow, widen
 from gatewright.streams.windowed import windowed
 
 __all__ = [
@@ -40,4 +41,6 @@ __all__ = [
     "simulate",
     "union",
     "windowed",
+    "narrow",
+    "widen",
 ]

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from gatewright.num import Intervals, Ints
 from gatewright.streams.actor import Actor, Program
 from gatewright.streams.sequence import Sequence
-from gatewright.streams.shell import Shell
+from gatewright.streams.shell import Shell, constants
 
 FEWEST_PLACES = 4
 """Places from which on a piece of the chain is a memory."""
@@ -95,7 +95,14 @@ class Raster:
         return bool(ends[0] >= 0 and (np.diff(ends) > 0).all())
 
 
-def line_windows(name: str, types: Intervals, raster: Raster, layer: str = "") -> Actor:
+def line_windows(
+    name: str,
+    types: Intervals,
+    raster: Raster,
+    fill: Intervals | None = None,
+    style: str = "auto",
+    layer: str = "",
+) -> Actor:
     """Return an actor that takes a pixel a step and gives whole windows.
 
     Elements of a window are ordered by position, the last axis fastest, and channels within each.
@@ -104,6 +111,8 @@ def line_windows(name: str, types: Intervals, raster: Raster, layer: str = "") -
         name: of its module.
         types: of a pixel's channels.
         raster: `is_in_order`.
+        fill: constants (lo = hi, one for each channel) around the image; zeros unless given.
+        style: of the line memories.
         layer: the user's.
     """
     assert raster.is_in_order, "windows are not complete in their order"
@@ -126,14 +135,15 @@ def line_windows(name: str, types: Intervals, raster: Raster, layer: str = "") -
     fired = shell.fire({"x": taking})
     sequence.close(fired)
     given = []
-    for tap, here in zip(_chain(shell, raster.offsets, fired), inside, strict=True):
+    others = constants(m, fill, types.size)
+    for tap, here in zip(_chain(shell, raster.offsets, fired, style), inside, strict=True):
         mask = here if m.is_constant(here) else shell.register(here, fired)
-        given += [m.select(mask, s, m.constant(0)) for s in tap]
+        given += [m.select(mask, s, other) for s, other in zip(tap, others, strict=True)]
     shell.finish({"y": (m.and_(fired, giving), given)}, registered=True)
     return shell.actor(Program(takes[:, None], gives[:, None]), layer, note)
 
 
-def _chain(shell: Shell, offsets: Ints, fired: int) -> list[list[int]]:
+def _chain(shell: Shell, offsets: Ints, fired: int, style: str) -> list[list[int]]:
     """Return the pixel at each distance behind the newest; the newest is in a register, too."""
     m = shell.module
     pixel = [shell.register(s, fired) for s in shell.data["x"]]
@@ -154,12 +164,12 @@ def _chain(shell: Shell, offsets: Ints, fired: int) -> list[list[int]]:
             pixel, at = following, at + step
         places[at] = pixel
     for depth, pieces in lines.items():
-        _line_memory(shell, depth, pieces, fired)
+        _line_memory(shell, depth, pieces, fired, style)
     return [places[int(offset)] for offset in offsets]
 
 
 def _line_memory(
-    shell: Shell, depth: int, pieces: list[tuple[list[int], list[int]]], fired: int
+    shell: Shell, depth: int, pieces: list[tuple[list[int], list[int]]], fired: int, style: str
 ) -> None:
     """Let pixels come into registers `depth` + 1 steps after they stood in others.
 
@@ -168,7 +178,7 @@ def _line_memory(
     m = shell.module
     written = [s for old, _ in pieces for s in old]
     at, _ = shell.counter(depth, fired, f"line_{depth}_at")
-    memory = m.memory(f"line_{depth}", depth, m.intervals(written))
+    memory = m.memory(f"line_{depth}", depth, m.intervals(written), style=style)
     m.write(memory, at, written, fired)
     found = m.read_word(memory, at)
     for register, signal in zip([r for _, new in pieces for r in new], found, strict=True):

@@ -182,3 +182,10 @@ def union(m: Module, signals: Sequence[int]) -> Range:
     if len(moving) < len(signals):
         lows, highs = [*lows, 0], [*highs, 0]
     return min(lows), max(highs), frac
+
+
+def constants(m: Module, values: Intervals | None, count: int) -> list[int]:
+    """Return constants (lo = hi) as signals; `count` zeros where none are given."""
+    if values is None:
+        return [m.constant(0)] * count
+    return [m.constant(int(q), int(f)) for q, f in zip(values.lo, values.frac, strict=True)]

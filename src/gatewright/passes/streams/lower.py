@@ -7,6 +7,7 @@ else its operands are collected whole and it is built in parallel, once for an e
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
@@ -22,6 +23,7 @@ from gatewright.passes.row_kinds import state_key
 from gatewright.passes.streams.beats import Port
 from gatewright.passes.streams.slabs import slab_of
 from gatewright.streams import Finish, Network, Stream, Streams, union
+from gatewright.streams.serve import ANYTHING
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +57,8 @@ def lower_streams(
     to = Streams(Namer().name(graph.name, "model"), finish, most_steps)
     values: dict[str, Stream] = {}
     names = Namer(("clk", "rst"))
+    reads = Counter(name for node in graph.nodes for name in node.inputs)
+    reads.update(o.value for o in graph.outputs)
     ports_in = []
     for i in graph.inputs:
         assert i.type is not None
@@ -69,7 +73,9 @@ def lower_streams(
         with located(graph, node):
             operands = [values[name] for name in node.inputs]
             plan = plans.get(node.name, PARALLEL)
-            values[node.name] = _build(to, node, operands, types, plan)
+            to.light = node.op.wiring or node.op.at_part(slice(0, 1)) is not None
+            alone = reads[node.name] == 1
+            values[node.name] = _build(to, node, operands, types, plan, alone)
     ports_out = []
     for o in graph.outputs:
         name = names.name(o.name, "y")
@@ -79,17 +85,26 @@ def lower_streams(
 
 
 def _build(
-    to: Streams, node: Node, x: Sequence[Stream], types: Mapping[str, Intervals], plan: Plan
+    to: Streams,
+    node: Node,
+    x: Sequence[Stream],
+    types: Mapping[str, Intervals],
+    plan: Plan,
+    alone: bool,
 ) -> Stream:
-    """Build one operation."""
+    """Build one operation; `alone` says that its result has one reader."""
     shape = types[node.name].shape
+    to.alone = False
     found = node.op.stream(to, *x, plan=plan)
+    to.alone = alone
     if found is None and _keeps_order(node, x, shape):
         found = x[0].reshaped(shape)
     if found is None:
         found = _on_slabs(to, node, x, shape, plan)
     if found is None:
         found = _on_parts(to, node, x, shape, plan)
+    if found is None:
+        found = _served(to, node, x, shape, plan)
     if found is None:
         found = _whole(to, node, x, shape)
     return found
@@ -195,6 +210,21 @@ def _on_parts(
     note = f"{node.op.kind}, {beat} elements a beat"
     (result,) = to.kernel(inputs, [shape], build, count, note)
     return result
+
+
+def _served(
+    to: Streams, node: Node, x: Sequence[Stream], shape: tuple[int, ...], plan: Plan
+) -> Stream | None:
+    """Collect a tensor whole and give its elements in another order, a beat after the other."""
+    move = getattr(node.op, "move", None)
+    size = prod(shape)
+    if move is None or len(x) != 1 or not 0 < plan.beat < size:
+        return None
+    index = np.full(-(-size // plan.beat) * plan.beat, ANYTHING, np.int64)
+    numbers = np.arange(x[0].elements, dtype=np.int64).reshape(x[0].shape)
+    index[:size] = move(numbers).ravel()
+    whole = to.rebeat(x[0], x[0].elements)
+    return to.served(whole, index.reshape(-1, plan.beat), shape, node.op.kind)
 
 
 def _whole(to: Streams, node: Node, x: Sequence[Stream], shape: tuple[int, ...]) -> Stream:
