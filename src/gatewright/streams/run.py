@@ -55,10 +55,7 @@ def _takes(
         link = links_in[i0 + i]
         if flags[flag + i] == 0:
             continue
-        if depths[link] > 0:
-            there = links[link, COUNT] > 0
-        else:
-            there = _offers(link, links, border, full)
+        there = links[link, COUNT] > 0 if depths[link] > 0 else _offers(link, links, border, full)
         if not there:
             actors[a, FIRES] = 0
     for i in range(inputs):
@@ -116,6 +113,15 @@ def _pass(links: Any, border: Any, full: Any, depths: Any) -> Any:
 
 
 @njit()
+def _note(spans: Any, a: Any, cycle: Any, given: Any) -> None:
+    """Note the cycle of a step of the first event."""
+    if spans[a, 0] < 0:
+        spans[a, 0] = cycle
+    if spans[a, 2] == 0:
+        spans[a, 1] = given
+
+
+@njit()
 def _clock(
     actors: Any, links: Any, rows: Any, starts: Any, links_in: Any, links_out: Any, flags: Any,
     numbers: Any, full: Any, pipe: Any, spans: Any, cycle: Any,
@@ -140,10 +146,7 @@ def _clock(
             actors[a, HEAD] = (head + 1) % latency
         if actors[a, FIRES]:
             fired = True
-            if spans[a, 0] < 0:
-                spans[a, 0] = cycle
-            if spans[a, 2] == 0:
-                spans[a, 1] = cycle + latency
+            _note(spans, a, cycle, cycle + latency)
             if kind == 1:
                 actors[a, FREED] = numbers[rows[a, 4] + 2 * step + 1]
             actors[a, STEP] += 1
