@@ -9,7 +9,9 @@ from gatewright.blocks import thresholds as block
 from gatewright.blocks.staircase import affine_staircase
 from gatewright.hw import Module
 from gatewright.hw.interpret import evaluate
-from gatewright.num import Intervals
+from gatewright.num import Intervals, Rounding
+from gatewright.passes.graph.exactly import round_ratio
+from gatewright.passes.netlist.cost import FREE, cell_luts
 
 
 def count(thresholds, q):
@@ -85,6 +87,75 @@ def test_quantizers_are_affine(slope, start, n):
     assert found is not None
     affine = (found.multiplier * q + found.offset) >> found.shift
     assert np.array_equal(np.clip(affine, 0, len(t)), count(t, q))
+
+
+ROUNDINGS = [
+    Rounding.RND_CONV, Rounding.RND_INF, Rounding.RND_ZERO, Rounding.TRN_ZERO, Rounding.AWAY,
+    Rounding.RND,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("mode", ROUNDINGS)
+@settings(max_examples=25)
+@given(st.data())
+def test_divisions_are_multiplied_under_every_rounding(mode, data):
+    """Ties are frequent where a divisor is even: each rule of theirs has a form."""
+    divisor = data.draw(st.integers(3, 60)) << data.draw(st.integers(0, 4))
+    levels = data.draw(st.integers(8, 40))
+    offset = data.draw(st.integers(-divisor, divisor))
+    lo, hi = data.draw(st.integers(-levels, 0)) * divisor, levels * divisor
+    q = np.arange(lo, hi + 1)
+    codes = np.asarray([round_ratio(int(v) + offset, divisor, mode) for v in q])
+    first = int(codes[0])
+    t = q[np.searchsorted(codes, np.arange(first + 1, codes[-1] + 1), side="left")]
+    sign_moves = offset and mode not in (Rounding.RND_CONV, Rounding.RND)
+    found = affine_staircase(t, lo, hi, first)
+    if found is None:
+        assert sign_moves  # the sign that decides is then not that of the number
+        return
+    assert np.array_equal(np.clip(found.code(q), first, codes[-1]), codes)
+
+
+@settings(max_examples=60)
+@given(
+    st.integers(3, 90), st.integers(0, 5), st.integers(-20, 20), st.integers(0, 3),
+    st.booleans(), st.sampled_from([Rounding.RND_CONV, Rounding.RND_INF, Rounding.RND]),
+)  # fmt: skip
+def test_multiplying_circuits_give_the_codes(odd, twos, low, fine, falling, mode):
+    divisor = odd << twos
+    lo, hi = low * divisor // 2, (low + 12) * divisor // 2
+    q = np.arange(lo, hi + 1)
+    numbers = -q if falling else q
+    codes = np.asarray([round_ratio(int(v), divisor, mode) for v in numbers])
+    first = int(codes.min())
+    t = np.asarray([numbers[codes >= k].min() for k in range(first + 1, codes.max() + 1)])
+
+    def build(m, a):
+        found = block.Multiply.of(m, a, t << fine, m.frac[a] + fine, falling, first)
+        assert found is not None
+        return found.build(m)
+
+    _, got, _ = run(build, lo, hi, 2)
+    assert got.tolist() == codes.tolist()
+
+
+def test_many_levels_behind_a_mean_of_49_cost_no_thresholds():
+    """16 bits, half to even, behind a scale of 1 / 49: 65,535 thresholds, one multiplication."""
+    divisor = 49 << 9
+    k = np.arange(1, 1 << 16)
+    t = (2 * k - 1) * divisor // 2 + (k % 2)
+    m = Module("m")
+    hi = int(t[-1]) + 5 * divisor
+    (a,) = m.input("x", Intervals.of([-hi], [hi], [0]))
+    m.output("y", [block.threshold_code(m, a, t, 0, first=0, step=1, falling=False)])
+    assert not m.tables
+    rng = np.random.default_rng(1)
+    near = (t[:, None] + np.arange(-2, 3)).ravel()
+    q = np.concatenate([near, rng.integers(-hi, hi, 1000), [-hi, hi]])
+    got = evaluate(m, {"x": q[:, None]})["y"][:, 0]
+    assert np.array_equal(got, count(t, q))
+    luts = sum(cell_luts(m, s) for s in range(len(m)) if m.kind[s] not in FREE)
+    assert luts < 600
 
 
 @settings(max_examples=100)

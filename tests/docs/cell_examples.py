@@ -41,6 +41,9 @@ def example() -> Module:
     m.connect(plain, d)
     rows["plain"] = plain
     rows["offset"] = m.add(c, m.constant(5))
+    store = m.memory("store", 16, m.intervals([c, b]))
+    m.write(store, c, [d, b], valid)
+    rows["kept"] = m.read(store, d, 1)
     for name, row in rows.items():
         m.label(row, name)
     rows["answer"] = m.instance(child, {"p": [a]}, "u_child")["q"][0]

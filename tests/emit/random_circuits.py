@@ -79,7 +79,7 @@ class Maker:
 
     def grow(self, cells: int, state: bool) -> None:
         steps = [self.arith, self.compare, self.bits, self.wiring, self.look_up]
-        steps += [self.register] * state + [self.instance] * bool(self.children)
+        steps += [self.register, self.memory] * state + [self.instance] * bool(self.children)
         for _ in range(cells):
             self.rng.choice(steps)()
             if self.rng.random() < 0.1:
@@ -167,6 +167,32 @@ class Maker:
             m.connect(r, data, enable)
         self.signals.append(r)
 
+    def memory(self) -> None:
+        """Add a memory that is read at several addresses; it is written once all has settled."""
+        m, rng = self.m, self.rng
+        if len(m.memories) == 3:
+            return
+        depth = rng.choice([1, 2, 3, 8, 13, 16, 40])
+        kinds = random_types(rng, rng.choice([1, 2, 5]))
+        shape = depth, kinds.size
+        init = np.random.default_rng(rng.randrange(99)).integers(kinds.lo, kinds.hi + 1, shape)
+        style = rng.choice(["auto", "distributed", "block"])
+        number = m.memory(f"store {len(m.memories)}", depth, kinds, init, style)
+        for _ in range(rng.randint(1, 3)):
+            address = self.any(10)
+            for column in range(kinds.size):
+                if rng.random() < 0.7:
+                    self.signals.append(m.read(number, address, column))
+
+    def settled(self) -> int:
+        """Return a bit that is 0 for the first cycles, while registers remember their start."""
+        m = self.m
+        count = m.register((0, 30, 0), reset=0)
+        over = m.equal(count, m.constant(30))
+        following = m.add(count, m.constant(1), within=(0, 30))
+        m.connect(count, m.select(over, count, following))
+        return over
+
     def instance(self) -> None:
         m, rng = self.m, self.rng
         child = rng.choice(self.children)
@@ -183,6 +209,12 @@ class Maker:
             fmt = Fixed.holding(lo, hi, frac)
             data = self.m.wrap(self.any(), fmt)
             self.m.connect(r, data, self.bit() if self.rng.random() < 0.5 else -1)
+        for number, memory in enumerate(self.m.memories):
+            kinds = memory.fields
+            kinds = zip(kinds.lo.tolist(), kinds.hi.tolist(), kinds.frac.tolist(), strict=True)
+            data = [self.fitting(self.any(), *kind) for kind in kinds]
+            enable = self.m.and_(self.settled(), self.bit())
+            self.m.write(number, self.any(10), data, enable)
 
 
 def random_module(

@@ -93,7 +93,7 @@ def test_every_cell_was_tried():
         kinds |= set(
             random_module(seed, cells=80, widest=[3, 6, 8, 12, 16, 20, 31, 62][seed % 8]).kind
         )
-    assert kinds == set(Kind) - {Kind.REG, Kind.INSTANCE}
+    assert kinds == set(Kind) - {Kind.REG, Kind.INSTANCE, Kind.READ}
 
 
 def dense(width=8):
@@ -282,6 +282,17 @@ def test_registers_wrong():
     with pytest.raises(UnsupportedError, match="circuits without registers") as error:
         Engine(m)
     assert "layer 'dense'" in str(error.value)
+
+
+def test_memories_wrong():
+    m = Module("fifo", origin="layer 'conv'")
+    (x,) = m.input("x", Intervals.of([0], [7], [0]))
+    store = m.memory("words", 8, m.intervals([x]))
+    m.write(store, x, [x], m.constant(1))
+    m.output("y", [m.read(store, x)])
+    with pytest.raises(UnsupportedError, match="without registers and memories") as error:
+        Engine(m)
+    assert "module fifo holds memories" in str(error.value)
 
 
 def test_threads_wrong():

@@ -127,6 +127,8 @@ def test_labels_count(small):
     [
         ({"labels": [0]}, DataError, "labels were given without calibration data"),
         ({"tolerance": 0.1}, OptionError, "quantized already"),
+        ({"granularity": "tensor"}, OptionError, "how to choose formats was said for a model"),
+        ({"weight_bits": 6}, OptionError, "how to choose formats was said for a model"),
         ({"input_format": "fixed<8,4>"}, OptionError, "the model quantizes itself"),
         ({"reuse": 1.5}, OptionError, "reuse factor is impossible"),
         ({"reuse": "2"}, OptionError, "reuse factor is impossible"),

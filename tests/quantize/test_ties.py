@@ -18,7 +18,7 @@ from gatewright.frontends.recipes.recurrent import (
 from gatewright.ir import Graph, Input, Node, Output, infer, run_real
 from gatewright.ops import Affine, Clip, Dense, Function
 from gatewright.passes.graph.fold_affine import fold_affine
-from gatewright.quantize import quantize
+from gatewright.quantize import Formats, quantize
 
 
 @dataclass(frozen=True)
@@ -80,11 +80,16 @@ def ties(graph):
     return found
 
 
-@pytest.mark.parametrize("kind", ["simple", "lstm", "peephole", "after", "before"])
-def test_steps_share_constants_formats_and_types(kind):
+@pytest.mark.parametrize(
+    ("kind", "granularity"),
+    [(k, "channel") for k in ("simple", "lstm", "peephole", "after", "before")]
+    + [("lstm", "tensor"), ("after", "tensor")],
+)
+def test_steps_share_constants_formats_and_types(kind, granularity):
     graph = layer(kind)
     rng = np.random.default_rng(0)
-    found = quantize(graph, rng.normal(size=(400, STEPS, FEATURES)), tolerance=0.05)
+    x = rng.normal(size=(400, STEPS, FEATURES))
+    found = quantize(graph, x, tolerance=0.05, formats=Formats(granularity=granularity))
     assert found.loss <= 0.05
     types = infer(found.graph)
     shared = {tie: nodes for tie, nodes in ties(found.graph).items() if len(nodes) > 1}

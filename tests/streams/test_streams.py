@@ -52,7 +52,7 @@ def run(top, beats, events, stalls=0.0, gaps=0.0, seed=0):
     raise AssertionError("locked up")
 
 
-@pytest.mark.parametrize("depths", [(0, 0, 0), (1, 1, 1), (2, 2, 2), (0, 2, 1)])
+@pytest.mark.parametrize("depths", [(0, 0, 0), (1, 1, 1), (2, 2, 2), (5, 3, 1)])
 @pytest.mark.parametrize("parts", [2, 3])
 def test_narrow_then_widen(depths, parts):
     wide = beats_of(BYTE, 2 * parts)

@@ -10,6 +10,9 @@ from gatewright.base import DataError, OptionError, ToolError, VerificationError
 from gatewright.emit import emit_verilog
 from gatewright.emit.verilog import top_name
 from gatewright.hw import random_ready, run_streams, stream_names
+from gatewright.num import Intervals
+from gatewright.streams import OUTSIDE, Link, Network, assemble
+from gatewright.streams.width import narrow, widen
 from gatewright.tools.streams import (
     StreamStimulus,
     pack_beats,
@@ -31,7 +34,22 @@ def _have_tools():
 
 
 pytestmark = pytest.mark.skipif(bool(_have_tools()), reason=_have_tools())
+
+
+def network():
+    """Cut beats and join them again: actors with FIFOs between them, which hold memories."""
+    wide, thin = (Intervals.of([-128] * n, [127] * n, 0) for n in (6, 2))
+    actors = narrow("cut", wide, 3, 4), widen("join", thin, 3, 12)
+    links = (
+        Link((OUTSIDE, "x"), (0, "x"), wide, 4, 2),
+        Link((0, "y"), (1, "x"), thin, 12, 4),
+        Link((1, "y"), (OUTSIDE, "y"), wide, 4, 0),
+    )
+    return assemble(Network("network", actors, links, ("x",), ("y",)), 0, 0)
+
+
 MODULES = {
+    "network": network(),
     "skid": modules.skid(),
     "wide": modules.skid(30),
     "adder": modules.adder(),
@@ -112,6 +130,17 @@ def test_a_deadlock_is_reported_and_spurious_beats_show(batch):
     stuck = batch["sticks", False]
     assert stuck.deadlock.startswith("input x: 9 of 48 beats taken; output y: 9 of 48")
     assert len(batch["spills", False].beats["y"]) == BEATS + 65
+
+
+def test_patience_is_not_for_what_the_surroundings_do():
+    """A long gap and long stalls are no deadlock, whatever the patience."""
+    good = stimulus("skid", stalls=False)
+    gaps, ready = {"x": np.zeros(BEATS, np.int64)}, {"y": np.arange(30) == 29}
+    gaps["x"][1] = 90
+    slow = StreamStimulus(good.beats, good.expected, gaps, ready)
+    (seen,) = simulate_streams([DESIGNS["skid"]], [slow], patience=5, drain=3)
+    assert seen.deadlock == ""
+    np.testing.assert_array_equal(seen.beats["y"], good.beats["x"])
 
 
 def test_the_emitted_text_is_clean_and_described():

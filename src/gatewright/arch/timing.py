@@ -150,13 +150,14 @@ class _Search:
         self, m: Module, time: list[float], before: list[int], given: dict[int, _Arrival],
         used: dict[int, _Settled],
     ) -> _Settled:  # fmt: skip
-        """Return when the outputs settle, and the latest signal that a register takes in."""
+        """Return when outputs settle, and the latest signal that a register or memory takes in."""
         worst, where = START, m.name
         for child in used.values():
             if child.worst.time > worst.time:
                 worst, where = child.worst, child.where
         taken = [o for s, kind in enumerate(m.kind) if kind == Kind.REG
                  for o in (m.a[s], m.b[s]) if o != NONE]  # fmt: skip
+        taken += [o for memory in m.memories for o in memory.port]
         last = max(taken, key=time.__getitem__, default=NONE)
         if last != NONE and time[last] > worst.time:
             worst, where = self._trace(m, last, before, given), m.name

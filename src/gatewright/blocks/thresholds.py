@@ -7,6 +7,8 @@ binary search with one comparator per bit of the count, or a comparator for ever
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from gatewright.blocks.arith import clip, multiply_constant, signed_digits
@@ -37,13 +39,16 @@ def threshold_code(
     base = int((thresholds <= lo).sum())
     if not len(reachable):
         return m.constant(first + step * base)
-    count = _count(m, a, reachable, frac, falling)
-    scaled = multiply_constant(m, count, step)
-    return m.add(scaled, m.constant(first + step * base))
+    origin = first + base if step == 1 else 0
+    found, counts_from = _count(m, a, reachable, frac, falling, origin)
+    scaled = multiply_constant(m, found, step)
+    return m.add(scaled, m.constant(first + step * base - step * counts_from))
 
 
-def _count(m: Module, a: int, thresholds: Ints, frac: int, falling: bool) -> int:
-    """Build the cheapest circuit."""
+def _count(
+    m: Module, a: int, thresholds: Ints, frac: int, falling: bool, origin: int
+) -> tuple[int, int]:
+    """Build the cheapest circuit; return its count, and from which number on it counts."""
     n, width = len(thresholds), m.width(a)
     costs = {"search": search_cost(n, width), "flat": flat_cost(n, width)}
     if n > MAX_FLAT:
@@ -52,18 +57,16 @@ def _count(m: Module, a: int, thresholds: Ints, frac: int, falling: bool) -> int
         costs["table"] = table_cost(n, width)
     affine = None
     if n > 3:
-        lo, hi, point = m.range(a)
-        lo, hi = lo << (frac - point), hi << (frac - point)
-        affine = affine_staircase(thresholds, *((-hi, -lo) if falling else (lo, hi)))
+        affine = Multiply.of(m, a, thresholds, frac, falling, origin)
         if affine is not None:
-            costs["affine"] = affine_cost(affine, n, width)
+            costs["affine"] = affine.cost
     best = min(costs, key=lambda name: costs[name])
     if best == "affine":
         assert affine is not None
-        return _multiply_shift(m, a, affine, frac, n, falling)
+        return affine.build(m), origin
     if best == "table":
-        return _look_up(m, a, thresholds, frac, falling)
-    return (_search if best == "search" else _flat)(m, a, thresholds, frac, falling)
+        return _look_up(m, a, thresholds, frac, falling), 0
+    return (_search if best == "search" else _flat)(m, a, thresholds, frac, falling), 0
 
 
 # ---- estimates, in six-input LUTs: fitted to Yosys 0.70 (`synth_xilinx`) on 7 to 255 irregular
@@ -86,10 +89,12 @@ def table_cost(n: int, width: int) -> float:
     return n.bit_length() * max(1.0, min(2.0 ** (width - 6), (width - 5) * (n + 1) / 8))
 
 
-def affine_cost(affine: Staircase, n: int, width: int) -> float:
+def affine_cost(stairs: Staircase, n: int, width: int) -> float:
     """Estimate an adder for each further signed digit, one for the offset, and two limits."""
-    digits = len(signed_digits(affine.multiplier))
-    return 0.65 * (digits * (width + affine.multiplier.bit_length() / 2) + 2 * n.bit_length())
+    digits = len(signed_digits(stairs.multiplier))
+    tie = stairs.shift / 6 if stairs.window else 0.0
+    bits = width + stairs.multiplier.bit_length() / 2
+    return 0.65 * (digits * bits + 2 * n.bit_length()) + tie
 
 
 # ---- the circuits
@@ -164,9 +169,100 @@ def _number(m: Module, bits: list[int], n: int) -> int:
     return number if len(bits) == 1 else m.row(Kind.CONCAT, (0, n, 0), number, bits[0])
 
 
-def _multiply_shift(m: Module, a: int, affine: Staircase, frac: int, n: int, falling: bool) -> int:
-    """Build the proven affine staircase."""
-    multiplier = -affine.multiplier if falling else affine.multiplier
-    scaled = multiply_constant(m, a, multiplier, -frac)
-    summed = m.shift(m.add(scaled, m.constant(affine.offset)), -affine.shift)
-    return clip(m, m.floor(summed, 0), (0, 0), (n, 0))
+@dataclass(frozen=True)
+class Multiply:
+    """A proven staircase, and the number that it multiplies.
+
+    Where all thresholds stand on a grid coarser than the number's, or one unit behind it (ties),
+    the low bits of the number only say whether they are all 0.
+
+    Attributes:
+        a: the number.
+        low: its bits that are joined into one, `wired`: dropped.
+        stairs: on the integers that the rest makes.
+        codes: the lowest and the highest.
+        falling: the number is taken with a minus.
+    """
+
+    a: int
+    low: int
+    wired: bool
+    stairs: Staircase
+    codes: tuple[int, int]
+    falling: bool
+    cost: float
+
+    @classmethod
+    def of(
+        cls, m: Module, a: int, thresholds: Ints, frac: int, falling: bool, origin: int
+    ) -> Multiply | None:
+        """Return the circuit that counts from `origin`, or None where no staircase is found."""
+        lo, hi, point = m.range(a)
+        t = -((-thresholds) >> (frac - point))  # the same among the numbers that there are
+        ends = (-hi, -lo) if falling else (lo, hi)
+        low, wired = _idle_bits(t, falling)
+        if low:
+            t, between = (_joined(np.asarray(v), low, wired) for v in (t, ends))
+            ends = int(between[0]), int(between[1])
+        stairs = affine_staircase(t, *ends, origin)
+        if stairs is None:
+            return None
+        width = m.width(a) - low + (low > 0 and not wired)
+        cost = affine_cost(stairs, len(t), width) + (0 if wired else low / 6)
+        return cls(a, low, wired, stairs, (origin, origin + len(t)), falling, cost)
+
+    def build(self, m: Module) -> int:
+        """Multiply, add, drop bits, make odd ties even, and limit."""
+        stairs, a = self.stairs, m.shift(self.a, m.frac[self.a])  # an integer from here on
+        if self.low:
+            above = m.shift(m.floor(a, -self.low), -self.low)
+            if self.wired:
+                a = above
+            else:
+                some = m.not_(m.equal(m.slice(a, 0, self.low), m.constant(0)))
+                a = m.add(m.shift(above, 1), some)
+        product = multiply_constant(m, a, -stairs.multiplier if self.falling else stairs.multiplier)
+        offset = m.constant(stairs.offset)
+        if stairs.below is not None:
+            zero = m.constant(0)
+            negative = m.less(zero, a) if self.falling else m.less(a, zero)
+            offset = m.select(negative, m.constant(stairs.below), offset)
+        summed = m.add(product, offset)
+        code = m.floor(m.shift(summed, -stairs.shift), 0)
+        if stairs.window:
+            code = _even(m, code, summed, stairs)
+        low, high = self.codes
+        return clip(m, code, (low, 0), (high, 0))
+
+
+def _even(m: Module, code: int, summed: int, stairs: Staircase) -> int:
+    """Clear the lowest bit of a code whose dropped bits are below the window."""
+    drop = stairs.shift + m.frac[summed]  # bits below the code that the sum has
+    skip = stairs.window.bit_length() - 1 + m.frac[summed]
+    if m.frac[code] < 0:
+        return code  # even anyhow
+    lo, hi, _ = m.range(code)
+    above = m.floor(code, -1)
+    if drop == 0:
+        return above
+    skip = max(skip, 0)
+    rest = m.slice(summed, skip, drop - skip)
+    keep = m.not_(m.equal(rest, m.constant(0)))
+    lowest = m.and_(m.slice(code, 0, 1), keep)
+    return m.add(above, lowest, within=(lo & ~1, hi))
+
+
+def _idle_bits(thresholds: Ints, falling: bool) -> tuple[int, bool]:
+    """Return how many low bits only matter together, and whether they do not matter at all."""
+    low = thresholds & 1 if not falling else np.ones(1, np.int64)
+    wired = not low.any()
+    apart = int(np.bitwise_or.reduce(thresholds if wired else thresholds & ~1))
+    idle = (apart & -apart).bit_length() - 1 if apart else 0
+    return (idle, True) if wired else (idle if idle > 1 else 0, False)
+
+
+def _joined(q: Ints, low: int, wired: bool) -> Ints:
+    """Return integers whose low bits are dropped, or replaced by one that says whether any is 1."""
+    if wired:
+        return np.asarray(q >> low, np.int64)
+    return np.asarray(2 * (q >> low) + ((q & ((1 << low) - 1)) != 0), np.int64)

@@ -12,15 +12,19 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from gatewright.base import VerificationError
+from gatewright.emit.header import safe
 from gatewright.emit.loops import Loop, Places, find_loop
 from gatewright.emit.nets import Nets
-from gatewright.hw import Kind, Module
+from gatewright.hw import NONE, Kind, Module
 from gatewright.hw.bulk import instance_rows, values
+from gatewright.hw.memory import FIELD_BITS
 from gatewright.num import Ints
 
-INSTANCE = int(Kind.INSTANCE)
+INSTANCE, READ = int(Kind.INSTANCE), int(Kind.READ)
 Key = tuple[int, str]
-"""The vector of a port: the instance's number (-1 for the module's own inputs) and the port."""
+"""A vector: of a port, the instance's number (-1 for the module's own inputs) and the port; of a
+word that is read, -2 - the memory's number and the row of its address."""
 Feed = tuple[int, int, int]
 """What an element of a port takes: a signal, bits of it to drop, bits to take."""
 Elements = tuple[Ints, Ints, Ints]
@@ -126,6 +130,7 @@ class Buses:
         needed: mask of the rows that are read one by one.
         loops: how the copies of an instance are written, by its number.
         vector: net of each vector that is declared.
+        words: the live rows that read each memory, by its number and the row of the address.
     """
 
     module: Module
@@ -137,6 +142,7 @@ class Buses:
     needed: bytearray = field(init=False)
     loops: dict[int, Loop] = field(default_factory=dict)
     vector: dict[Key, int] = field(default_factory=dict)
+    words: dict[tuple[int, int], list[int]] = field(init=False)
 
     def __post_init__(self) -> None:
         m, width = self.module, np.asarray(self.nets.width, np.int64)
@@ -154,6 +160,7 @@ class Buses:
             if alive.size:
                 self._enter(number, alive)
                 used.append(number)
+        self.words = self._enter_words(live)
         self._mark(used)
 
     def _put(self, rows: Ints, key: Ints | int, low: Ints) -> None:
@@ -176,6 +183,44 @@ class Buses:
         self._put(rows[whole], len(self.keys) + port[whole], low[whole])
         self.keys += [(number, name) for name in outputs.ports]
 
+    def _enter_words(self, live: np.ndarray) -> dict[tuple[int, int], list[int]]:
+        """Note the places of the fields of words that are read, where as wide as their rows."""
+        words: dict[tuple[int, int], list[int]] = {}
+        m = self.module
+        for s in np.flatnonzero(values(m.kind) == READ).tolist() if len(m) else ():
+            if live[s]:
+                words.setdefault((m.imm[s] >> FIELD_BITS, m.a[s]), []).append(s)
+        for (number, address), found in words.items():
+            rows = np.asarray(found, np.int64)
+            width, column = m.memories[number].widths, values(m.imm)[rows] % (1 << FIELD_BITS)
+            whole = width[column] == self.place.width[rows]
+            self._put(rows[whole], len(self.keys), (np.cumsum(width) - width)[column][whole])
+            self.keys.append((-2 - number, str(address)))
+        return words
+
+    @property
+    def memories(self) -> list[int]:
+        """Numbers of the memories that are read."""
+        return sorted({number for number, _ in self.words})
+
+    def write_feeds(self, number: int) -> Elements:
+        """Return what feeds the fields of a memory.
+
+        Raises:
+            VerificationError: it has no write port.
+        """
+        memory = self.module.memories[number]
+        if NONE in (memory.address, memory.enable) or len(memory.data) != memory.fields.size:
+            raise VerificationError(
+                "the circuit is malformed: a memory has no write port",
+                place=f"module {safe(self.module.name)}, memory {safe(memory.name)}",
+                remedy="this is a defect of Gatewright: please report the model",
+            )
+        rows, width = np.asarray(memory.data, np.int64), memory.widths
+        taken = width > 0
+        drop = values(self.module.frac)[rows] - memory.fields.frac
+        return rows[taken], drop[taken], width[taken]
+
     def element(self, s: int) -> tuple[int, Element]:
         """Return the instance's number and the output element that a row stands for."""
         number, index = self.module.imm[s] >> 32, self.module.imm[s] & 0xFFFFFFFF
@@ -197,6 +242,9 @@ class Buses:
             read = values(column)[live != 0]
             needed[read[read >= 0]] = 1
         ports = [self.output_feeds(signals) for signals in m.outputs.values()]
+        for number in self.memories:
+            ports.append(self.write_feeds(number))
+            needed[[m.memories[number].address, m.memories[number].enable]] = 1
         for number in instances:
             feeds = instance_feeds(m, number)
             if m.instances[number].count > 1:

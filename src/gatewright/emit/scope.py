@@ -15,12 +15,13 @@ from gatewright.emit.header import safe
 from gatewright.emit.nets import Nets
 from gatewright.hw import Kind, Module
 from gatewright.hw.bulk import distinct, is_structure, values
+from gatewright.hw.memory import FIELD_BITS
 
 CONST, INPUT, REG = int(Kind.CONST), int(Kind.INPUT), int(Kind.REG)
-SHIFT, INSTANCE = int(Kind.SHIFT), int(Kind.INSTANCE)
+SHIFT, INSTANCE, READ = int(Kind.SHIFT), int(Kind.INSTANCE), int(Kind.READ)
 PORT = re.compile(r"[A-Za-z](_?[A-Za-z0-9])*")
-KEPT = re.compile(r"[tr]\d+(_\d+)?|(u|rom|fill)_.*", re.IGNORECASE)
-"""What labels leave to default names, instances and tables."""
+KEPT = re.compile(r"[tr]\d+(_\d+)?|(u|rom|ram|fill)_.*", re.IGNORECASE)
+"""What labels leave to default names, instances, tables and memories."""
 
 
 @dataclass(frozen=True)
@@ -31,8 +32,8 @@ class Design:
         top: identifier of the top.
         name: identifier of each module, by `id`.
         clocked: whether a module has `clk` and `rst`, by `id`.
-        tables: gives out the names of tables; a name used above would hide one below.
-        shunned: names of ports that look like those of instances or tables.
+        tables: gives out the names of tables and memories; one used above would hide one below.
+        shunned: names of ports that look like those of instances, tables or memories.
     """
 
     top: str
@@ -85,12 +86,13 @@ class Scope:
 
 
 def live_rows(m: Module) -> bytearray:
-    """Return a mask of the rows that an output depends on, through registers and instances."""
+    """Return a mask of the rows that an output depends on, through state and instances."""
     if m.is_network:
         return bytearray(b"\1") * len(m)  # signals run backwards, and nothing idle is placed
     if is_structure(m, REG):
         return _live_rows_of_structure(m)
     live, called = bytearray(len(m)), bytearray(len(m.instances))
+    stored = [list(memory.port) for memory in m.memories]
     a, b, c, kind = m.a, m.b, m.c, m.kind
     todo = list(dict.fromkeys(m.output_signals))
     while todo:
@@ -107,6 +109,10 @@ def live_rows(m: Module) -> bytearray:
                 called[number] = 1
         else:
             todo += (a[s], b[s], c[s])
+            if kind[s] == READ:
+                number = m.imm[s] >> FIELD_BITS
+                todo += stored[number]
+                stored[number] = []
     return live
 
 
@@ -151,10 +157,10 @@ def name_rows(scope: Scope) -> None:
     """Name each live row that gets a wire: by its label, the output it is, or kind and number.
 
     A row that only moves the binary point is the wire of its operand. Elements of input ports have
-    their names already; those of instances get theirs when the instance is written.
+    their names already; those of instances and words get theirs when these are written.
     """
     m, nets, live, namer = scope.module, scope.nets, scope.live, scope.namer
-    needed, elsewhere = scope.buses.needed, (CONST, INPUT, INSTANCE)
+    needed, elsewhere = scope.buses.needed, (CONST, INPUT, INSTANCE, READ)
     name, width, kinds = nets.name, nets.width, m.kind
     for s in sorted(m.names):
         if needed[s] and name[s] is None and width[s] and kinds[s] != CONST:

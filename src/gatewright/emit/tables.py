@@ -6,6 +6,7 @@ two of words, so that every index is a word of it: what lies past the table's en
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -36,6 +37,7 @@ class Rom:
         width: bits of each of those fields.
         signed: whether a field's top bit is a sign.
         codes: the packed words.
+        style: what holds it.
     """
 
     name: str
@@ -44,6 +46,7 @@ class Rom:
     width: dict[int, int]
     signed: dict[int, bool]
     codes: list[int]
+    style: str = "auto"
 
     @property
     def bits(self) -> int:
@@ -58,7 +61,7 @@ class Rom:
     @property
     def is_memory(self) -> bool:
         """Whether it is written as a memory and not as a function."""
-        return self.depth > CASE_WORDS
+        return self.depth > CASE_WORDS or self.style != "auto"
 
 
 def make_rom(table: Table, name: str, columns: list[int], reach: int) -> Rom:
@@ -75,7 +78,7 @@ def make_rom(table: Table, name: str, columns: list[int], reach: int) -> Rom:
         mask = (1 << width[column]) - 1
         codes = [c | (v & mask) << at for c, v in zip(codes, q.tolist(), strict=True)]
         at += width[column]
-    return Rom(name, len(words), offset, width, signed, codes)
+    return Rom(name, len(words), offset, width, signed, codes, table.style)
 
 
 def rom_lines(rom: Rom, table: Table, comment: str) -> list[str]:
@@ -109,15 +112,24 @@ def _function(rom: Rom) -> list[str]:
 
 
 def _memory(rom: Rom) -> list[str]:
-    name, bits, size = rom.name, rom.bits, 1 << rom.address
-    lines = [f"  reg {vector(bits)}{name} [0:{size - 1}];", f"  initial begin : fill_{name}"]
-    if rom.depth < size:
+    style = "" if rom.style == "auto" else f'(* rom_style = "{rom.style}" *) '
+    size = 1 << rom.address
+    return [
+        f"  {style}reg {vector(rom.bits)}{rom.name} [0:{size - 1}];",
+        *fill(rom.name, rom.bits, rom.codes, size),
+    ]
+
+
+def fill(name: str, bits: int, codes: Sequence[int], size: int) -> list[str]:
+    """Return what fills a memory at power-up: with words, then with zeros up to its size."""
+    lines = [f"  initial begin : fill_{name}"]
+    if len(codes) < size:
         lines.append(f"    integer {name}_i;")
         lines.append(
-            f"    for ({name}_i = {rom.depth}; {name}_i < {size}; {name}_i = {name}_i + 1) "
+            f"    for ({name}_i = {len(codes)}; {name}_i < {size}; {name}_i = {name}_i + 1) "
             f"{name}[{name}_i] = {bits}'d0;"
         )
-    words = [f"{name}[{i}] = {bits}'h{code:x};" for i, code in enumerate(rom.codes)]
+    words = [f"{name}[{i}] = {bits}'h{code:x};" for i, code in enumerate(codes)]
     each = max(COLUMNS // (max(map(len, words)) + 1), 1)  # side by side: tables are long
     lines += [f"    {' '.join(words[i : i + each])}" for i in range(0, len(words), each)]
     return [*lines, "  end", ""]
@@ -130,15 +142,23 @@ def _word(code: int, bits: int, signed: bool) -> str:
     return literal(code - (1 << bits) if signed and code >> (bits - 1) else code, bits)
 
 
+def index_of(nets: Nets, index: int, size: int, braced: bool = True) -> str:
+    """Return the low `size` bits of the code of a net, with zeros above it.
+
+    Icarus takes a signed index of a memory as a number, below zero out of range: `braced` makes
+    it unsigned.
+    """
+    own = nets.width[index]
+    if 0 < own < size:  # a code is unsigned, also that of a signed net
+        return f"{{{size - own}'d0, {nets.part(index, 0, own)}}}"
+    at = nets.part(index, 0, size)
+    return f"{{{at}}}" if braced and nets.signed[index] and own == size else at
+
+
 def read(rom: Rom, nets: Nets, index: int) -> str:
     """Return the expression that reads a word at the code of a net."""
     size, own = rom.address, nets.width[index]
-    if 0 < own < size:  # a code is unsigned, also that of a signed net
-        at = f"{{{size - own}'d0, {nets.part(index, 0, own)}}}"
-    else:
-        at = nets.part(index, 0, size)
-        if rom.is_memory and nets.signed[index] and own == size:
-            at = f"{{{at}}}"  # Icarus takes a signed index as a number, below zero out of range
+    at = index_of(nets, index, size, braced=rom.is_memory)
     word = f"{rom.name}[{at}]" if rom.is_memory else f"{rom.name}({at})"
     if own <= size:
         return word

@@ -8,10 +8,11 @@ from gatewright.base import Namer
 from gatewright.emit.cells import RULES, place_of
 from gatewright.emit.header import header_lines
 from gatewright.emit.instances import Instances
+from gatewright.emit.memories import Memories
 from gatewright.emit.nets import vector
 from gatewright.emit.ports import port_list, write_inputs, write_outputs, write_unused
 from gatewright.emit.registers import declare_registers, write_registers
-from gatewright.emit.scope import CONST, INPUT, INSTANCE, REG, Design, Scope, name_rows
+from gatewright.emit.scope import CONST, INPUT, INSTANCE, READ, REG, Design, Scope, name_rows
 from gatewright.emit.tables import Tables
 from gatewright.hw import Kind, Module
 from gatewright.hw.bulk import instance_rows, values
@@ -34,7 +35,7 @@ def emit_verilog(top: Module) -> dict[str, str]:
 
     Raises:
         OptionError: a port's name is none that Verilog allows.
-        VerificationError: a register has no input.
+        VerificationError: a register has no input, or a memory that is read no write port.
     """
     modules = used_modules(top)
     names = module_names(modules)
@@ -71,7 +72,7 @@ def module_names(modules: list[Module]) -> dict[int, str]:
 def look_alikes(port: str, modules: list[Module]) -> list[str]:
     """Return a port's name and its elements', lower case, where it looks like an instance's."""
     lower = port.lower()
-    if not lower.startswith(("u_", "rom_")):
+    if not lower.startswith(("u_", "rom_", "ram_")):
         return []
     most = max(len(m.inputs.get(port, m.outputs.get(port, ()))) for m in modules)
     return [lower, *(f"{lower}_{i}" for i in range(most))]
@@ -96,7 +97,7 @@ def clocked_modules(modules: list[Module]) -> dict[int, bool]:
     for m in modules:
         for instance in m.instances:
             users.setdefault(id(instance.module), []).append(id(m))
-        if m.holds(Kind.REG):
+        if m.holds_state:
             todo.append(id(m))
     while todo:
         key = todo.pop()
@@ -112,9 +113,12 @@ def module_text(scope: Scope) -> str:
     name_rows(scope)
     tables = Tables(scope)
     tables.declare()
+    memories = Memories(scope)
+    memories.declare()
     registers = declare_registers(scope)
-    write_cells(scope, tables)
+    write_cells(scope, tables, memories)
     write_registers(scope, registers)
+    memories.write_ports()
     write_outputs(scope)
     write_unused(scope)
     lines = [*header_lines(scope.module, scope.name), "`default_nettype none", ""]
@@ -135,7 +139,7 @@ def rows_to_write(scope: Scope) -> list[int]:
     return list(np.flatnonzero(wanted).tolist())
 
 
-def write_cells(scope: Scope, tables: Tables) -> None:
+def write_cells(scope: Scope, tables: Tables, memories: Memories) -> None:
     """Write the cells without state, and the instances, in the module's order."""
     m, nets, lines = scope.module, scope.nets, scope.lines
     name, width, signed = nets.name, nets.width, nets.signed
@@ -147,6 +151,9 @@ def write_cells(scope: Scope, tables: Tables) -> None:
         kind = m.kind[s]
         if kind == INSTANCE:
             instances.row(s)
+            continue
+        if kind == READ:
+            memories.row(s)
             continue
         own, w, meaning = name[s], width[s], ""
         if own is None or kind in SILENT:

@@ -100,13 +100,13 @@ class Program:
         """Plan, write and compile a circuit, its functions of about `chunk` cells each.
 
         Raises:
-            UnsupportedError: it holds registers.
+            UnsupportedError: it holds registers or memories.
         """
         if module.is_sequential:
             raise UnsupportedError(
-                "the emulator runs circuits without registers",
+                "the emulator runs circuits without registers and memories",
                 place=module.origin or module.name,
-                found=f"module {module.name} holds registers",
+                found=f"module {module.name} holds {_state_of(module)}",
                 supported="circuits before pipelining, fully parallel",
                 remedy="emulate the circuit as it was before registers were placed, or simulate it",
             )
@@ -132,6 +132,14 @@ class Program:
         pieces.flush()
         tables, cells = bytes(shared.tables.data), _count(plans, top)
         return cls(top, block, least, tables, pieces.codes, cells)
+
+
+def _state_of(module: Module) -> str:
+    """Name what a module holds that the emulator does not run."""
+    found = below(module)
+    memories = any(m.memories for m in found)
+    registers = any(m.holds(Kind.REG) for m in found)
+    return " and ".join(["registers"] * registers + ["memories"] * memories)
 
 
 def _count(plans: dict[int, Plan], top: Plan) -> int:

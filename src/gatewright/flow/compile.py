@@ -28,7 +28,7 @@ from gatewright.flow.streams.plans import GivenPlan, check_plan_options
 from gatewright.frontends import CustomHandler, read_model, with_score
 from gatewright.ir import Graph, Plan, Reals, infer
 from gatewright.num import Fixed, Ints
-from gatewright.passes.graph import host_input, prune, streamline
+from gatewright.passes.graph import gather_dense, host_input, prune, streamline
 from gatewright.passes.lower import lower
 from gatewright.passes.netlist import pipeline, recode
 from gatewright.passes.netlist.optimise import optimise
@@ -63,6 +63,9 @@ def compile(
     plan: GivenPlan | None = None,
     formats: Mapping[str, str] | None = None,
     input_format: str | None = None,
+    granularity: str = "channel",
+    weight_bits: int | None = None,
+    activation_bits: int | None = None,
     inputs: Any = None,
     name: str | None = None,
     custom: Mapping[str, CustomHandler] | None = None,
@@ -97,6 +100,13 @@ def compile(
             content, edited or not. What it leaves out is planned.
         formats: number formats by layer pattern, `{"dense_*.weight": "fixed<6,1>"}`.
         input_format: format of the input where the model does not quantize it.
+        granularity: how formats are chosen for a float model. `channel`: each channel its own, and
+            weights of few signed digits, for parallel circuits. `tensor`: one for all elements of
+            a tensor, and weights of 8 bits with one binary point an output, for circuits that work
+            off one channel after the other.
+        weight_bits: most bits of a weight of a float model; None: no limit by `channel`, 8 by
+            `tensor`.
+        activation_bits: most bits of what layers multiply, of a float model; None: no limit.
         inputs: shape of one sample, or shapes by input name, for a live PyTorch module without
             calibration data; those tell the shapes otherwise.
         name: name of the top module; by default the model's, or its file's where the model only
@@ -114,6 +124,8 @@ def compile(
         ports,
     )  # fmt: skip
     check_plan_options(options, plan)
+    grain = Formats((), granularity, weight_bits, activation_bits)
+    grain.check_options()
     steps = Steps(progress)
     steps.begin("read model")
     imported = read_model(model, custom, calibration if inputs is None else inputs)
@@ -122,7 +134,10 @@ def compile(
     data = None if calibration is None else as_inputs(source, calibration)
     classes = check_data(data, labels)
     steps.end()
-    graph, quantized = _to_integers(source, data, classes, tolerance, formats, input_format, steps)
+    graph, quantized = _to_integers(
+        source, data, classes, tolerance, formats, input_format, grain, steps
+    )
+    graph = gather_dense(graph, options.max_dsps or 0)
     facts: dict[str, Any] = {"model": dict(source.facts), "source": source.source}
     if quantized is not None:
         facts["quantization"] = quantization_facts(quantized)
@@ -154,6 +169,7 @@ def _to_integers(
     tolerance: float | None,
     formats: Mapping[str, str] | None,
     input_format: str | None,
+    grain: Formats,
     steps: Steps,
 ) -> tuple[Graph, Quantized | None]:
     """Return the integer graph, by the model's own quantizers or by quantizing it."""
@@ -181,7 +197,7 @@ def _to_integers(
             data,
             labels=labels,
             tolerance=tolerance,
-            formats=_formats(formats or {}, input_format),
+            formats=replace(grain, rules=_rules(formats or {}, input_format)),
             progress=steps.progress,
         )
         graph = quantized.graph
@@ -192,11 +208,21 @@ def _to_integers(
             supported="models whose formats are to be chosen",
             remedy="leave the tolerance out: such a model is built exactly as it is",
         )
+    elif grain != Formats():
+        raise OptionError(
+            "how to choose formats was said for a model that is quantized already",
+            found=f"granularity {grain.granularity!r}, weight_bits {grain.weight_bits}, "
+            f"activation_bits {grain.activation_bits}",
+            supported="models whose formats are to be chosen",
+            remedy="leave these options out: such a model is built exactly as it is",
+        )
     steps.end()
     return prune(graph), quantized  # what no output needs is no part of the firmware
 
 
-def _formats(formats: Mapping[str, str], input_format: str | None) -> Formats:
+def _rules(
+    formats: Mapping[str, str], input_format: str | None
+) -> tuple[tuple[str, str, str], ...]:
     """Read `{"dense_*.weight": "fixed<6,1>"}`; a rule without a role is about the activation."""
     if not isinstance(formats, Mapping):
         raise OptionError(
@@ -209,7 +235,7 @@ def _formats(formats: Mapping[str, str], input_format: str | None) -> Formats:
         pattern, dot, role = key.rpartition(".")
         known = bool(dot) and role in ROLES
         rules.append((pattern, role, fmt) if known else (key, "activation", fmt))
-    return Formats(tuple(rules))
+    return tuple(rules)
 
 
 def quantization_facts(quantized: Quantized) -> dict[str, Any]:

@@ -79,6 +79,8 @@ def fit(
 
 def is_structure(m: Module, *more: int) -> bool:
     """Whether a module has no cells but constants, ports, instances, and perhaps more kinds."""
+    if m.memories:
+        return False
     kinds = np.flatnonzero(np.bincount(values(m.kind)))
     return all(kind in STRUCTURE or kind in more for kind in kinds.tolist())
 
@@ -107,11 +109,12 @@ def with_children(m: Module, children: dict[int, Module]) -> Module:
         m: a module without registers.
         children: what stands in for a module, by `id`; the ports must be alike.
     """
-    from gatewright.hw.module import Instance
+    from gatewright.hw.instance import Instance
 
     new = type(m)(m.name, m.origin, m.note, m.latency, m.interval, names=dict(m.names))
     for name in ("kind", "a", "b", "c", "imm", "lo", "hi", "frac"):
         setattr(new, name, getattr(m, name)[:])
+    assert not m.memories, f"module {m.name} holds memories and stays as it is"
     new.tables = list(m.tables)
     new.inputs = {port: list(signals) for port, signals in m.inputs.items()}
     new.outputs = {port: list(signals) for port, signals in m.outputs.items()}

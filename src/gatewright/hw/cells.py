@@ -49,6 +49,27 @@ class Kind(IntEnum):
     TABLE = 15  # word number (code of a) of table imm // 2**20, field imm % 2**20
     REG = 16  # a of the cycle before, held where b (enable) is 0; imm = reset value or NO_RESET
     INSTANCE = 17  # output number imm % 2**32 of instance imm // 2**32
+    READ = 18  # word number (code of a) of memory imm // 2**20, field imm % 2**20, before the edge
+
+
+TABLE_STYLES = ("auto", "distributed", "block")
+MEMORY_STYLES = (*TABLE_STYLES, "ultra")
+"""What holds a memory: LUTs, blocks, the large blocks of UltraScale+, or what synthesis chooses."""
+
+
+def check_style(name: str, style: str, supported: tuple[str, ...]) -> None:
+    """Refuse a style of memory that there is not.
+
+    Raises:
+        FormatError: it is none of those supported.
+    """
+    if style not in supported:
+        raise FormatError(
+            "a memory cannot be held that way",
+            place=f"memory {name}",
+            found=f"style {style}",
+            supported=", ".join(supported),
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,21 +77,28 @@ class Table:
     """A read-only memory: `depth` words of several fields, each field with a type of its own.
 
     `words` has shape (depth, fields) and holds integers; field `f` stands for
-    `words[:, f] * 2**-frac[f]`. Words past the end of the table read as zero.
+    `words[:, f] * 2**-frac[f]`. Words past the end of the table read as zero. `style` asks for
+    the kind of memory that holds it ("auto", "distributed", "block"); a block has its register
+    behind it (a REG without reset).
     """
 
     name: str
     words: Ints
     frac: Ints
+    style: str = "auto"
 
     @classmethod
-    def of(cls, name: str, words: NDArray[np.int64], frac: int | Ints = 0) -> Table:
+    def of(
+        cls, name: str, words: NDArray[np.int64], frac: int | Ints = 0, style: str = "auto"
+    ) -> Table:
         """Make a table of one field (1-D words) or of several (2-D words)."""
+        check_style(name, style, TABLE_STYLES)
         words = np.asarray(words, np.int64)
         words = words[:, None] if words.ndim == 1 else words
         if words.ndim != 2 or not words.size:
             raise FormatError("a table needs words", found=f"shape {words.shape}")
-        return cls(name, words, np.broadcast_to(np.asarray(frac, np.int64), words.shape[1:]).copy())
+        points = np.broadcast_to(np.asarray(frac, np.int64), words.shape[1:]).copy()
+        return cls(name, words, points, style)
 
     @property
     def depth(self) -> int:
@@ -84,4 +112,6 @@ class Table:
 
     def key(self) -> tuple[bytes, bytes]:
         """Return what makes two tables equal, their names aside."""
-        return self.words.tobytes() + bytes(str(self.words.shape), "ascii"), self.frac.tobytes()
+        style = b"" if self.style == "auto" else self.style.encode()
+        words = self.words.tobytes() + bytes(str(self.words.shape), "ascii")
+        return words, self.frac.tobytes() + style

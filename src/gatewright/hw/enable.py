@@ -6,7 +6,8 @@ import numpy as np
 
 from gatewright.hw.bulk import Column, as_column, values
 from gatewright.hw.cells import NONE, Kind
-from gatewright.hw.module import Instance, Module
+from gatewright.hw.instance import Instance
+from gatewright.hw.module import Module
 from gatewright.num import Intervals, Ints
 
 ENABLE = "enable"
@@ -30,6 +31,7 @@ def _copy(m: Module, done: dict[int, Module]) -> Module:
     if not m.is_sequential:
         done[id(m)] = m
         return m
+    assert not m.memories, f"module {m.name} holds memories, which have enables of their own"
     new = Module(m.name, m.origin, m.note, m.latency, m.interval, tables=list(m.tables))
     # The new port is row 0 and element 0 of the inputs: all others move up by one.
     (enable,) = new.input(ENABLE, _BIT)

@@ -1,7 +1,7 @@
 """The interpreter that defines each cell: plain integers, one cell after another.
 
-Values are NumPy arrays over a batch of independent copies of the circuit. A register is read
-before and written after the cells of a cycle.
+Values are NumPy arrays over a batch of independent copies of the circuit. Registers and memories
+are read before and written after the cells of a cycle.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import numpy as np
 
 from gatewright.base import VerificationError
 from gatewright.hw.cells import NO_RESET, NONE, Kind
+from gatewright.hw.memory import FIELD_BITS, Memory
 from gatewright.hw.module import Module
 from gatewright.num import Ints
 
@@ -25,6 +26,8 @@ class Simulator:
         module: what to run.
         batch: number of independent copies.
         check: raise `VerificationError` where a value leaves the range its signal claims.
+        state: what each register holds, (batch,).
+        memories: what each memory holds, (batch, depth, fields).
     """
 
     module: Module
@@ -32,6 +35,7 @@ class Simulator:
     check: bool = True
     state: dict[int, Ints] = field(default_factory=dict)
     children: list[Simulator] = field(default_factory=list)
+    memories: list[Ints] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         # The copies of an instance are so many more copies of the circuit.
@@ -42,9 +46,10 @@ class Simulator:
         for s, kind in enumerate(self.module.kind):
             if kind == Kind.REG:
                 self.state[s] = np.full(self.batch, _safe_start(self.module, s), np.int64)
+        self.memories = [_at_power_up(memory, self.batch) for memory in self.module.memories]
 
     def reset(self) -> None:
-        """Put every register that has a reset value to it."""
+        """Put every register that has a reset value to it; memories keep what they hold."""
         for s in self.state:
             if self.module.imm[s] != NO_RESET:
                 self.state[s] = np.full(self.batch, self.module.imm[s], np.int64)
@@ -120,6 +125,8 @@ class Simulator:
                 if number not in ready:
                     ready[number] = self._child_outputs(number, values + later[s:])
                 value = ready[number][index]
+            elif kind == Kind.READ:
+                value = self._read(s, values)
             else:
                 value = np.broadcast_to(EVALUATE[Kind(kind)](m, s, values), (self.batch,))
             if self.check:
@@ -147,9 +154,37 @@ class Simulator:
         copies = range(self.module.instances[number].count)
         return [c[i * self.batch : (i + 1) * self.batch] for i in copies for c in columns]
 
+    def _read(self, s: int, values: list[Ints]) -> Ints:
+        """Return what a memory held before the edge; zero past its end."""
+        number, column = divmod(self.module.imm[s], 1 << FIELD_BITS)
+        held = self.memories[number]
+        code = _code(self.module, self.module.a[s], values)
+        there = np.minimum(code, held.shape[1] - 1)
+        return np.where(code < held.shape[1], held[np.arange(self.batch), there, column], 0)
+
+    def _write(self, number: int, values: list[Ints]) -> None:
+        """Write a word of a memory in the copies that are enabled and whose address is there."""
+        m, memory, held = self.module, self.module.memories[number], self.memories[number]
+        code = _code(m, memory.address, values)
+        rows = np.flatnonzero((values[memory.enable] != 0) & (code < memory.depth))
+        fields = memory.fields
+        kinds = zip(fields.lo.tolist(), fields.hi.tolist(), fields.frac.tolist(), strict=True)
+        for column, (s, (lo, hi, frac)) in enumerate(zip(memory.data, kinds, strict=True)):
+            new = _to_grid(values[s][rows], m.frac[s], frac)
+            if self.check and new.size and (new.min() < lo or new.max() > hi):
+                raise VerificationError(
+                    "a number is written into a memory that cannot hold it",
+                    place=f"{m.origin or m.name}: memory {memory.name}, field {column}",
+                    found=f"{new.min()}..{new.max()}",
+                    supported=f"{lo}..{hi}",
+                )
+            held[rows, code[rows], column] = new
+
     def _clock(self, values: list[Ints]) -> None:
         """Take the clock edge."""
         m = self.module
+        for number in range(len(m.memories)):
+            self._write(number, values)
         for number, child in enumerate(self.children):
             if self._is_clocked[number]:
                 child.step(self._child_inputs(number, values))
@@ -178,6 +213,14 @@ def _empty(batch: int) -> Ints:
 def _safe_start(module: Module, s: int) -> int:
     """Return what a register holds before reset: anything legal, not zero where it can be."""
     return module.hi[s] or module.lo[s]
+
+
+def _at_power_up(memory: Memory, batch: int) -> Ints:
+    """Return what a memory holds at power-up: its words, or legal numbers that mean nothing."""
+    shape = batch, memory.depth, memory.fields.size
+    if memory.init is not None:
+        return np.broadcast_to(memory.init, shape).copy()
+    return np.random.default_rng(0).integers(memory.fields.lo, memory.fields.hi + 1, shape)
 
 
 def _check_range(module: Module, s: int, value: Ints) -> None:
@@ -277,4 +320,5 @@ EVALUATE: dict[Kind, Rule] = {
     Kind.CONCAT: _concat,
     Kind.TABLE: _table,
 }
-"""How each cell without state computes its value; REG, INPUT and INSTANCE are in `Simulator`."""
+"""How each cell without state computes its value; REG, INPUT, INSTANCE and READ are in
+`Simulator`."""

@@ -1,203 +1,24 @@
-"""A module: cells in columns, ports, tables and instances of other modules."""
+"""A module: a netlist, and how cells, ports, memories and instances are added to it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from itertools import chain
+from dataclasses import dataclass
 
 import numpy as np
 
-from gatewright.base import FormatError
-from gatewright.hw.bulk import Column, Ints, append, as_column, column, fit, values
+from gatewright.hw.bulk import Ints, append, as_column, fit
 from gatewright.hw.cells import NO_RESET, NONE, Kind, Table
-from gatewright.num import MAX_WIDTH, Fixed, Intervals
-
-LIMIT = 1 << MAX_WIDTH
-HALF = LIMIT >> 1
-UNIQUE = frozenset(int(kind) for kind in (Kind.REG, Kind.INPUT, Kind.INSTANCE))
-"""Cells that stand for themselves: two of them are never one."""
-
-INSTANCE = int(Kind.INSTANCE)
-
-Range = tuple[int, int, int]
-"""Smallest integer, largest integer, binary point."""
-
-
-@dataclass(frozen=True, eq=False)
-class Instance:
-    """Uses of one module side by side, which all begin in the same cycle; mostly one use.
-
-    Attributes:
-        inputs: the signals that feed them, copy after copy, each port by port.
-        count: how many copies. Their outputs are numbered copy after copy, too.
-    """
-
-    module: Module
-    name: str
-    inputs: Column
-    count: int = 1
-
-    @property
-    def feeds(self) -> Ints:
-        """The signals that feed each copy, (copies, inputs of the module)."""
-        return values(self.inputs).reshape(self.count, -1)
+from gatewright.hw.instance import Instance
+from gatewright.hw.memory import FIELD_BITS, Memory
+from gatewright.hw.netlist import HALF, LIMIT, Netlist
+from gatewright.hw.ranges import Range, common, narrowed
+from gatewright.num import Fixed, Intervals
 
 
 @dataclass(eq=False)
-class Module:
-    """A circuit under construction, then a finished one.
-
-    Rows are signals, numbered in order of creation; every operand of a row is an earlier row, but
-    for the input and enable of a register, which may close a loop. `clk` and `rst` (synchronous,
-    active high) are implied where a module holds registers.
-
-    Attributes:
-        latency: cycles from an input (with `valid_in`) to its output, once registers are placed;
-            for a module not yet pipelined, the cycles its own state machine takes.
-        interval: initiation interval (II): the least number of cycles between two inputs.
-        origin: the user's layer that this module computes.
-        is_network: the module only joins instances (`place`, `join`), and signals may run from a
-            later instance back to an earlier one, as `ready` does. No combinational path may close
-            a loop through them. Such a module is not optimised or pipelined as a whole.
-    """
-
-    name: str
-    origin: str = ""
-    note: str = ""
-    latency: int = 0
-    interval: int = 1
-    is_network: bool = False
-    kind: Column = field(default_factory=column)
-    a: Column = field(default_factory=column)
-    b: Column = field(default_factory=column)
-    c: Column = field(default_factory=column)
-    imm: Column = field(default_factory=column)
-    lo: Column = field(default_factory=column)
-    hi: Column = field(default_factory=column)
-    frac: Column = field(default_factory=column)
-    names: dict[int, str] = field(default_factory=dict)
-    tables: list[Table] = field(default_factory=list)
-    instances: list[Instance] = field(default_factory=list)
-    inputs: dict[str, list[int]] = field(default_factory=dict)
-    outputs: dict[str, list[int]] = field(default_factory=dict)
-    _known: dict[int, int] = field(default_factory=dict, repr=False)
-    _table_keys: dict[tuple[bytes, bytes], int] = field(default_factory=dict, repr=False)
-
-    def __len__(self) -> int:
-        return len(self.kind)
-
-    # ---- what a signal is
-
-    def range(self, s: int) -> Range:
-        """Return (lo, hi, frac) of a signal."""
-        return self.lo[s], self.hi[s], self.frac[s]
-
-    def fixed(self, s: int) -> Fixed:
-        """Return the narrowest format of a signal."""
-        return Fixed.holding(self.lo[s], self.hi[s], self.frac[s])
-
-    def width(self, s: int) -> int:
-        """Return the bits of a signal, 0 for the constant zero."""
-        lo, hi = self.lo[s], self.hi[s]
-        return max(hi, -lo - 1).bit_length() + 1 if lo < 0 else hi.bit_length()
-
-    def intervals(self, signals: Sequence[int] | Ints) -> Intervals:
-        """Return the ranges of some signals, in their shape."""
-        rows = np.asarray(signals, np.int64)
-        lo, hi, frac = (values(column)[rows] for column in (self.lo, self.hi, self.frac))
-        return Intervals(lo, hi, frac)
-
-    def operands(self, s: int) -> list[int]:
-        """Return the rows that a cell reads; an instance output reads all of its inputs."""
-        if self.kind[s] == INSTANCE:
-            return list(self.instances[self.imm[s] >> 32].inputs)
-        return [o for o in (self.a[s], self.b[s], self.c[s]) if o != NONE]
-
-    def holds(self, kind: int) -> bool:
-        """Whether any cell is of a kind."""
-        return bool((values(self.kind) == int(kind)).any())
-
-    @property
-    def is_sequential(self) -> bool:
-        """Whether the module or anything in it holds state."""
-        return self.holds(Kind.REG) or any(i.module.is_sequential for i in self.instances)
-
-    @property
-    def output_signals(self) -> list[int]:
-        """All output signals, port after port."""
-        return list(chain.from_iterable(self.outputs.values()))
-
-    @property
-    def input_signals(self) -> list[int]:
-        """All input signals, port after port."""
-        return list(chain.from_iterable(self.inputs.values()))
-
-    # ---- rows
-
-    def row(
-        self, kind: int, rng: Range, a: int = NONE, b: int = NONE, c: int = NONE, imm: int = 0
-    ) -> int:
-        """Append a cell and return its signal; an equal cell that is there already is returned."""
-        lo, hi, frac = rng
-        if hi >= HALF or lo < -HALF:
-            self._check_width(kind, lo, hi)
-        signal = len(self.kind)
-        if kind not in UNIQUE:
-            cell = (kind, a, b, c, imm, lo, hi, frac)
-            if self._known.setdefault(hash(cell), signal) != signal:
-                known = self._find(cell, signal)
-                if known != signal:
-                    return known
-        self.kind.append(kind)
-        self.a.append(a)
-        self.b.append(b)
-        self.c.append(c)
-        self.imm.append(imm)
-        self.lo.append(lo)
-        self.hi.append(hi)
-        self.frac.append(frac)
-        return signal
-
-    def _find(self, cell: tuple[int, ...], signal: int) -> int:
-        """Return the row of an equal cell; where there is none, note that it will be `signal`.
-
-        A cell is known by its hash, which takes a third of the memory of the cell itself as a key;
-        cells whose hashes meet lie at the numbers behind.
-        """
-        key = hash(cell)
-        while True:
-            s = self._known.setdefault(key, signal)
-            if s == signal or cell == (
-                self.kind[s], self.a[s], self.b[s], self.c[s], self.imm[s],
-                self.lo[s], self.hi[s], self.frac[s],
-            ):  # fmt: skip
-                return s
-            key += 1
-
-    def _check_width(self, kind: int, lo: int, hi: int) -> None:
-        if lo < -HALF or hi >= (LIMIT if lo >= 0 else HALF):
-            raise self._too_wide(Kind(kind).name.lower(), lo, hi)
-
-    def _too_wide(self, what: str, lo: int, hi: int) -> FormatError:
-        return FormatError(
-            "a signal would be wider than we compute with",
-            place=self.origin or self.name,
-            found=f"{what} of range {lo}..{hi}",
-            supported=f"{MAX_WIDTH} bits, sign included",
-            remedy="quantize the layer's inputs or weights to fewer bits",
-        )
-
-    def is_constant(self, s: int) -> bool:
-        """Whether a signal can only have one value."""
-        return self.lo[s] == self.hi[s]
-
-    def constant(self, q: int, frac: int = 0) -> int:
-        """Return the number `q * 2**-frac` as a signal."""
-        while q and not q & 1:
-            q, frac = q >> 1, frac - 1
-        frac = frac if q else 0
-        return self.row(Kind.CONST, (q, q, frac), imm=q)
+class Module(Netlist):
+    """A circuit under construction, then a finished one; see `Netlist` for what it holds."""
 
     # ---- ports
 
@@ -226,7 +47,7 @@ class Module:
         Raises:
             FormatError: there an operand would not fit 62 bits, so that no engine could compare it.
         """
-        left, right = _common(self.range(a), self.range(b))
+        left, right = common(self.range(a), self.range(b))
         for lo, hi, _ in (left, right):
             if lo < -LIMIT or hi >= LIMIT:
                 raise self._too_wide("two numbers on one grid", lo, hi)
@@ -252,7 +73,7 @@ class Module:
             return b
         if (blo, bhi) == (0, 0):
             return a
-        lo, hi = _narrowed(alo + blo, ahi + bhi, within)
+        lo, hi = narrowed(alo + blo, ahi + bhi, within)
         if lo == hi:
             return self.constant(lo, f)
         return self.row(Kind.ADD, (lo, hi, f), min(a, b), max(a, b), imm=int(in_block))
@@ -269,7 +90,7 @@ class Module:
             return self.constant(alo - blo, f)
         if (blo, bhi) == (0, 0):
             return a
-        lo, hi = _narrowed(alo - bhi, ahi - blo, within)
+        lo, hi = narrowed(alo - bhi, ahi - blo, within)
         if lo == hi:
             return self.constant(lo, f)
         return self.row(Kind.SUB, (lo, hi, f), self._moved(a, f), b)
@@ -361,7 +182,7 @@ class Module:
         if a == b:
             return a
         (alo, ahi, f), (blo, bhi, _) = self.aligned(a, b)
-        lo, hi = _narrowed(min(alo, blo), max(ahi, bhi), within)
+        lo, hi = narrowed(min(alo, blo), max(ahi, bhi), within)
         if lo == hi:
             return self.constant(lo, f)
         return self.row(Kind.SELECT, (lo, hi, f), condition, self._moved(a, f), self._moved(b, f))
@@ -438,6 +259,43 @@ class Module:
         assert self.a[register] == NONE, "the register is connected already"
         self.a[register], self.b[register] = data, enable
 
+    def memory(
+        self, name: str, depth: int, fields: Intervals, init: Ints | None = None,
+        style: str = "auto",
+    ) -> int:  # fmt: skip
+        """Add a memory, to be fed with `write`; return its number. See `Memory`."""
+        self.memories.append(Memory(name, depth, fields, init, style))
+        return len(self.memories) - 1
+
+    def read(self, number: int, address: int, column: int = 0) -> int:
+        """Return a field of a memory's word at the code of `address` (two's complement bits).
+
+        Keep the range of `address` below the memory's depth: what lies beyond reads as zero, which
+        takes logic where the depth is no power of two.
+        """
+        lo, hi, frac = self.memories[number].range(column, self.reach(address))
+        if lo == hi:
+            return self.constant(lo, frac)
+        return self.row(Kind.READ, (lo, hi, frac), address, imm=(number << FIELD_BITS) + column)
+
+    def read_word(self, number: int, address: int) -> list[int]:
+        """Return every field of a memory's word."""
+        return [self.read(number, address, f) for f in range(self.memories[number].fields.size)]
+
+    def write(self, number: int, address: int, data: Sequence[int], enable: int) -> None:
+        """Feed a memory: where `enable` is 1, `data` (one per field) is its word from the edge on.
+
+        Every signal must fit the range of its field and stand on its grid or a coarser one.
+        """
+        memory = self.memories[number]
+        assert memory.address == NONE, "the memory is connected already"
+        memory.address, memory.enable, memory.data = address, enable, list(data)
+
+    def reach(self, address: int) -> int:
+        """Return how many words an address can tell apart: its largest code and one."""
+        lo, hi = self.lo[address], self.hi[address]
+        return 1 << self.width(address) if lo < 0 else hi + 1
+
     def instance(
         self, module: Module, inputs: Mapping[str, Sequence[int]], name: str = ""
     ) -> dict[str, list[int]]:
@@ -503,21 +361,3 @@ class Module:
     def label(self, s: int, name: str) -> None:
         """Give a signal a name that the emitted text will show."""
         self.names.setdefault(s, name)
-
-
-def _narrowed(lo: int, hi: int, within: tuple[int, int] | None) -> tuple[int, int]:
-    """Return the part of a range that is also in another."""
-    return (lo, hi) if within is None else (max(lo, within[0]), min(hi, within[1]))
-
-
-def _common(a: Range, b: Range) -> tuple[Range, Range]:
-    """Return two ranges on the finer of their grids; zero is on every grid."""
-    if a[0] == a[1] == 0:
-        return (0, 0, b[2]), b
-    if b[0] == b[1] == 0:
-        return a, (0, 0, a[2])
-    f = max(a[2], b[2])
-    return (
-        (a[0] << (f - a[2]), a[1] << (f - a[2]), f),
-        (b[0] << (f - b[2]), b[1] << (f - b[2]), f),
-    )

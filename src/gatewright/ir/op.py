@@ -103,6 +103,15 @@ class Op(ABC):
         """
         return None
 
+    def at_slab(self, axes: int) -> Op | None:
+        """Return the operation on what is behind the first `axes` axes, each position on its own.
+
+        None where a position's result does not depend on that position of all operands alone, or
+        constants differ between positions. `at_row` says the same of all axes but the last, for
+        operations whose rows have constants of their own.
+        """
+        return None
+
     def at_part(self, part: slice) -> Op | None:
         """Return the operation that computes some elements of each row from those of its inputs.
 

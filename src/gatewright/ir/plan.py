@@ -37,6 +37,7 @@ class Plan:
     beat: int = 0
     taken: int = 0
     memory: str = "auto"
+    multipliers: str = "auto"
 
     @property
     def is_parallel(self) -> bool:

@@ -31,6 +31,7 @@ from gatewright.ops.offset_weights import OffsetWeights
 from gatewright.ops.one_hot import OneHot
 from gatewright.ops.pad import Pad
 from gatewright.ops.piecewise import Piecewise
+from gatewright.ops.place_weights import PlaceWeights
 from gatewright.ops.pool_cells import PoolCells
 from gatewright.ops.quantize import Quantize
 from gatewright.ops.reduce_max import ReduceMax
@@ -81,6 +82,7 @@ OPERATIONS: tuple[type[Op], ...] = (
     OneHot,
     Pad,
     Piecewise,
+    PlaceWeights,
     PoolCells,
     Quantize,
     ReduceMax,
@@ -136,6 +138,7 @@ __all__ = [
     "OneHot",
     "Pad",
     "Piecewise",
+    "PlaceWeights",
     "PoolCells",
     "Quantize",
     "ReduceMax",

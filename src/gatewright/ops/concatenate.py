@@ -31,6 +31,15 @@ class Concatenate(Op):
                 supported=f"equal lengths but along axis {self.axis}",
             ) from None
 
+    def at_slab(self, axes: int) -> Op | None:
+        """Return how tensors are joined behind some axes, where they are joined along a later one.
+
+        A negative axis keeps its number; that it lies behind is seen by the lengths before it.
+        """
+        if self.axis < 0:
+            return self
+        return Concatenate(self.axis - axes) if self.axis >= axes else None
+
     def real(self, *x: Reals) -> Reals:
         """Join real numbers."""
         return self._join(list(x), 1)

@@ -12,6 +12,8 @@ from gatewright.blocks.chains import chains, digit_counts
 from gatewright.blocks.cmvm.csd import count_digits
 from gatewright.blocks.folded import folded_matmul
 from gatewright.blocks.linear import constant_matmul, matmul_with_blocks
+from gatewright.blocks.mac import Matrices, mac_array
+from gatewright.blocks.mac_shape import MacShape
 from gatewright.hw import Bus, DspBlock, Module
 from gatewright.ir import Op, Plan, Pull, Reals, Savings
 from gatewright.num import (
@@ -24,6 +26,7 @@ from gatewright.num import (
     require_exact,
     round_shift,
 )
+from gatewright.streams import Stream, Streams
 
 SHARING = 0.62
 """Adders left of each digit once terms are shared, as the solver finds on trained layers."""
@@ -81,6 +84,13 @@ class Dense(Op):
     def at_row(self, index: tuple[int, ...]) -> Op | None:
         """Return the operation itself: one matrix for all rows."""
         return self
+
+    @property
+    def weight_bits(self) -> int:
+        """Return the bits of a weight as a signed number, all of them on one grid."""
+        weight = self._integers[0]
+        low, high = int(weight.min(initial=0)), int(weight.max(initial=0))
+        return max((-low - 1).bit_length() if low < 0 else 0, high.bit_length()) + 1
 
     @cached_property
     def _points(self) -> tuple[Ints, Ints]:
@@ -161,6 +171,16 @@ class Dense(Op):
         price = min(adders / max(int(digit_counts(weight).sum()), 1), 1.0)
         found = chains(weight, kind.map(lambda v: v[0]), block, price)
         return Savings(kind.shape[0], price, tuple((len(c.rows), c.saving) for c in found))
+
+    def stream(self, to: Streams, *x: Stream, plan: Plan) -> Stream | None:
+        """Build multipliers that take `plan.taken` elements a step for `plan.beat` results."""
+        self._check(x[0].shape)
+        weight, weight_frac, bias, bias_frac = self._integers
+        shape = MacShape.of(weight[None], plan.taken, plan.beat)
+        if not plan.taken or shape.words == 1:
+            return None
+        matrices = Matrices(weight[None], weight_frac, bias[None], bias_frac)
+        return mac_array(to, x[0], matrices, shape, plan.memory)
 
     def _lower_folded(
         self, module: Module, bus: Bus, rows: Ints, shape: tuple[int, ...], plan: Plan

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gatewright.base import ModelError
+from gatewright.ir import Op
 from gatewright.num import Ints
 from gatewright.ops.movement import Movement
 
@@ -27,6 +28,10 @@ class Gather(Movement):
     def of(cls, indices: object, axis: int = 0) -> Gather:
         """Build from anything that NumPy takes for integers."""
         return cls(np.asarray(indices, np.int64), axis)
+
+    def at_slab(self, axes: int) -> Op | None:
+        """Return what is taken behind some axes, where it is taken along a later one."""
+        return Gather(self.indices, self.axis - axes) if self.axis >= axes else None
 
     def move(self, sample: np.ndarray) -> np.ndarray:
         """Take elements of one sample."""

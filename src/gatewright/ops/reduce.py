@@ -52,6 +52,12 @@ class Reduction(Op):
         row = self.keepdims and self.axes == (len(index),)
         return replace(self, axes=(0,)) if row else None
 
+    def at_slab(self, axes: int) -> Self | None:
+        """Return the choice behind some axes, where it runs along none of them."""
+        if self.axes[0] < axes:
+            return None
+        return replace(self, axes=tuple(a - axes for a in self.axes))
+
     def real(self, *x: Reals) -> Reals:
         """Choose among real numbers."""
         result = self.choose(self._arrange(x[0], 1))

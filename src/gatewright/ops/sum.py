@@ -43,6 +43,12 @@ class Sum(Op):
         """Return the sum of one row, where the sum runs along the last axis and keeps it."""
         return Sum((0,), True) if self.keepdims and self.axes == (len(index),) else None
 
+    def at_slab(self, axes: int) -> Op | None:
+        """Return the sum behind some axes, where it runs along none of them."""
+        if self.axes[0] < axes:
+            return None
+        return Sum(tuple(a - axes for a in self.axes), self.keepdims)
+
     def real(self, *x: Reals) -> Reals:
         """Add real numbers."""
         return self._sum(x[0], 1)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gatewright.base import ModelError
+from gatewright.ir import Op
 from gatewright.ops.movement import Movement
 
 
@@ -15,6 +16,12 @@ class Transpose(Movement):
     """Permute axes; `axes` count from 0 without the batch."""
 
     axes: tuple[int, ...]
+
+    def at_slab(self, axes: int) -> Op | None:
+        """Return the order behind some axes, where those keep their places."""
+        if self.axes[:axes] != tuple(range(axes)):
+            return None
+        return Transpose(tuple(a - axes for a in self.axes[axes:]))
 
     def move(self, sample: np.ndarray) -> np.ndarray:
         """Permute the axes of one sample."""

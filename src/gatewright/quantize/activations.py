@@ -63,6 +63,7 @@ def choose_format(
     extremes: tuple[Reals, Reals],
     bounds: tuple[Reals, Reals] | None,
     grid: Ints | None = None,
+    samples: int = SAMPLES,
 ) -> SiteFormat:
     """Return formats that make error plus price of the bits small.
 
@@ -75,18 +76,80 @@ def choose_format(
         bounds: (low, high) that the values cannot pass, where known: no limiter is needed there.
         grid: (elements,), binary points on which the values stand anyway (whole numbers: 0), or
             None. Finer formats gain nothing.
+        samples: rows on which rounding errors are measured.
     """
     low, high = extremes
     signed = low < 0 if bounds is None else bounds[0] < 0
     magnitude = np.maximum(high, -low)
-    ideal = _ideal(x[:SAMPLES], sensitivity[:SAMPLES], price)
+    ideal = _ideal(x[:samples], sensitivity[:samples], price)
     if grid is not None:
         ideal = np.minimum(ideal, grid)
     top = _choose_top(x, sensitivity, price, clip_price, magnitude, bounds, ideal)
-    frac = _choose_frac(x[:SAMPLES], sensitivity[:SAMPLES], price, top, signed, ideal)
+    frac = _choose_frac(x[:samples], sensitivity[:samples], price, top, signed, ideal)
     limit = np.ldexp(1.0, top.astype(np.int32))
     clipped = float(((x >= limit) | (x < -limit)).mean())
     return SiteFormat(signed, top, frac, clipped)
+
+
+def choose_one(
+    x: Reals,
+    sensitivity: Reals,
+    price: Reals,
+    clip_price: float,
+    extremes: tuple[Reals, Reals],
+    bounds: tuple[Reals, Reals] | None,
+    grid: Ints | None = None,
+) -> SiteFormat:
+    """Return one format for all elements; arguments as those of `choose_format`."""
+    n = x.shape[1]
+    one = choose_format(
+        x.reshape(-1, 1),
+        sensitivity.reshape(-1, 1),
+        np.full(1, price.mean()),  # errors are a mean over all elements, too
+        clip_price,
+        (extremes[0].min(keepdims=True), extremes[1].max(keepdims=True)),
+        None if bounds is None else (bounds[0].min(keepdims=True), bounds[1].max(keepdims=True)),
+        None if grid is None else grid.max(keepdims=True),
+        SAMPLES * n,
+    )
+    signed, top, frac = (np.repeat(v, n) for v in (one.signed, one.top, one.frac))
+    return SiteFormat(signed, top, frac, one.saturated)
+
+
+def within(
+    chosen: SiteFormat, bits: int, x: Reals, sensitivity: Reals, extremes: tuple[Reals, Reals]
+) -> SiteFormat:
+    """Return formats of at most so many bits: top and last bit at which errors count least.
+
+    Elements that share a format in `chosen` do so in the result.
+
+    Args:
+        chosen: formats of any width.
+        bits: the sign included.
+        x: (rows, elements), the values to be quantized.
+        sensitivity: (rows, elements), cost of a squared error.
+        extremes: (low, high) seen on more rows than these; they count as one more row.
+    """
+    wide = chosen.width > bits
+    if not wide.any():
+        return chosen
+    same = len(np.unique(np.stack([chosen.signed, chosen.top, chosen.frac]), axis=1).T) == 1
+    x, sensitivity = x[:SAMPLES], sensitivity[:SAMPLES]
+    felt, magnitude = sensitivity.mean(0), np.maximum(extremes[1], -extremes[0])
+    best, least = chosen.top, np.full(len(chosen.top), np.inf)
+    for down in range(CLIPS):
+        top = chosen.top - down
+        frac = bits - chosen.signed - top
+        limit = np.ldexp(1.0, (top + frac).astype(np.int32))
+        error = on_grid(x, frac, np.where(chosen.signed, -limit, 0.0), limit - 1.0) - x
+        beyond = np.maximum(magnitude - np.ldexp(1.0, top.astype(np.int32)), 0)
+        cost = (sensitivity * error * error).mean(0) + felt * beyond * beyond / len(x)
+        cost = np.full(len(cost), cost.sum()) if same else cost
+        best, least = np.where(cost < least, top, best), np.minimum(cost, least)
+    top = np.where(wide, best, chosen.top)
+    frac = np.where(wide, bits - chosen.signed - top, chosen.frac)
+    limit = np.ldexp(1.0, top.astype(np.int32))
+    return SiteFormat(chosen.signed, top, frac, float(((x >= limit) | (x < -limit)).mean()))
 
 
 def _choose_top(

@@ -19,6 +19,7 @@ from gatewright.quantize.cost import layer_costs
 from gatewright.quantize.data import Calibration, Part, constant_elements, outliers, prepare
 from gatewright.quantize.formats import Formats
 from gatewright.quantize.forward import decode, encode, forward
+from gatewright.quantize.joins import shifts
 from gatewright.quantize.judge import Judge, best_temperature, check_tolerance
 from gatewright.quantize.learn import HELD, learn
 from gatewright.quantize.load import Load, chunks, cut
@@ -143,7 +144,9 @@ def _quantize(
     host_outputs: bool,
 ) -> Quantized:
     data = prepare(graph, calibration, labels, seed)
-    structure = analyse(fold_affine(scale_averages(graph)), host_outputs)
+    formats.check_options()
+    folded = shifts(fold_affine(scale_averages(graph)))
+    structure = analyse(folded, host_outputs, formats.is_shared)
     check_rules(structure, formats)
     check_indices(structure, data)
     judge, final = _judges(structure.graph, data)

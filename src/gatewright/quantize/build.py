@@ -18,8 +18,10 @@ from gatewright.quantize.activations import (
     COARSEST,
     SiteFormat,
     choose_format,
+    choose_one,
     quantizer,
     user_format,
+    within,
 )
 from gatewright.quantize.digits import on_grid
 from gatewright.quantize.material import Built
@@ -149,12 +151,16 @@ class Build(Matrices):
             lut = self.prices.lut * self.prices.site.get(site.value, 1.0)
             limiter = np.inf if site.is_output and bounds is not None else 6 * lut
             grid = grid_of(rows) if site.role == "input" else None
-            chosen = choose_format(
+            choose = choose_one if self.formats.is_shared else choose_format
+            chosen = choose(
                 rows, look.sensitivity, lut * per_bit, limiter, look.extremes, bounds, grid
             )
+            most = self.formats.activation_bits
+            if most is not None and site.is_factor and site.role != "input":
+                chosen = within(chosen, most, rows, look.sensitivity, look.extremes)
             if site.is_address:
-                most = ADDRESS_BITS - chosen.signed - chosen.top
-                chosen = replace(chosen, frac=np.minimum(chosen.frac, most))
+                finest = ADDRESS_BITS - chosen.signed - chosen.top
+                chosen = replace(chosen, frac=np.minimum(chosen.frac, finest))
             if site.is_divisor:
                 chosen = self._without_zero(site, chosen, bounds)
         self.sites[site.value] = chosen
@@ -205,7 +211,8 @@ class Build(Matrices):
         if site.dense and self._take_half(node, site, chosen):
             rounding = Rounding.TRN
         op = quantizer(chosen, x.shape[1:], rounding)
-        self._behind(node, replace(op, whole=self._is_tied(node.name)))
+        # Of one format for all elements all have the same range, also at the edge of an image.
+        self._behind(node, replace(op, whole=self.formats.is_shared or self._is_tied(node.name)))
 
     def _behind(self, node: Node, op: Quantize) -> None:
         """Add a quantizer behind a node."""

@@ -10,7 +10,7 @@ from gatewright.base import UnsupportedError
 from gatewright.ir import Op, Reals
 from gatewright.num import Fixed, Rounding
 from gatewright.ops import Affine, Constant, Embedding, LeakyRelu, OffsetWeights
-from gatewright.quantize.activations import choose_format, quantizer
+from gatewright.quantize.activations import choose_format, choose_one, quantizer
 from gatewright.quantize.digits import cheapest, on_grid
 
 OFFSET_PRICE = 4.0
@@ -27,6 +27,8 @@ class Situation:
         lut: price of a LUT.
         digit: price of a digit that multiplies the input; broadcasts against the sample.
         weight, bias: the user's formats, or None.
+        bits: of a factor at most, or None.
+        shared: whether all elements of a tensor have one format.
     """
 
     x: Reals
@@ -35,6 +37,8 @@ class Situation:
     digit: Reals
     weight: Fixed | None
     bias: Fixed | None
+    bits: int | None = None
+    shared: bool = False
 
 
 def round_affine(op: Affine, at: Situation) -> Affine:
@@ -50,7 +54,11 @@ def round_affine(op: Affine, at: Situation) -> Affine:
     )
     s = at.sensitivity
     new = round_each(
-        scale, gathered((s * at.x * at.x).mean(0), scale), gathered(at.digit, scale), at.weight
+        scale,
+        gathered((s * at.x * at.x).mean(0), scale),
+        gathered(at.digit, scale),
+        at.weight,
+        at.bits,
     )
     total = np.maximum(s.mean(0), 1e-300)
     drift = (scale - new) * (s * at.x).mean(0)
@@ -62,11 +70,15 @@ def round_affine(op: Affine, at: Situation) -> Affine:
 def round_slope(op: LeakyRelu, at: Situation) -> LeakyRelu:
     """Round the slope by what it does to negative inputs."""
     stiffness = gathered((at.sensitivity * np.minimum(at.x, 0) ** 2).mean(0), op.slope)
-    return LeakyRelu(round_each(op.slope, stiffness, gathered(at.digit, op.slope), at.weight))
+    return LeakyRelu(
+        round_each(op.slope, stiffness, gathered(at.digit, op.slope), at.weight, at.bits)
+    )
 
 
 def round_constant(op: Constant, at: Situation) -> Constant:
     """Round a constant tensor."""
+    if at.shared and at.bits is not None and at.weight is None:
+        return Constant(on_one_grid(op.values, at.bits))
     price = np.asarray(OFFSET_PRICE * at.lut)
     return Constant(round_each(op.values, at.sensitivity.mean(0), price, at.weight))
 
@@ -85,7 +97,8 @@ def round_table(op: Embedding, at: Situation) -> Embedding:
     places = at.x[0].size
     price = np.full(features, at.lut * places * np.ceil(rows / 64))
     ends = op.table.min(0), op.table.max(0)
-    chosen = choose_format(op.table, felt, price, np.inf, ends, None)
+    choose = choose_one if at.shared else choose_format
+    chosen = choose(op.table, felt, price, np.inf, ends, None)
     return Embedding(quantizer(chosen, (features,), Rounding.RND).real(op.table))
 
 
@@ -101,7 +114,8 @@ def round_offsets(op: OffsetWeights, at: Situation) -> OffsetWeights:
     pixels = at.x.shape[1]
     price = np.full(filters, at.lut * pixels**2 * rows)
     ends = kernel.min(0), kernel.max(0)
-    chosen = choose_format(kernel, np.tile(felt, (rows, 1)), price, np.inf, ends, None)
+    choose = choose_one if at.shared else choose_format
+    chosen = choose(kernel, np.tile(felt, (rows, 1)), price, np.inf, ends, None)
     rounded = quantizer(chosen, (filters,), Rounding.RND).real(kernel)
     return replace(op, kernel=rounded.reshape(op.kernel.shape))
 
@@ -116,12 +130,26 @@ def refuse(op: Op) -> Op:
     )
 
 
-def round_each(values: Reals, stiffness: Reals, price: Reals, fixed: Fixed | None) -> Reals:
-    """Round numbers, each on its own."""
+def round_each(
+    values: Reals, stiffness: Reals, price: Reals, fixed: Fixed | None, bits: int | None = None
+) -> Reals:
+    """Round numbers, each on its own: to a format, to so many bits, or to few digits."""
     values = np.asarray(values, np.float64)
     if fixed is not None:
         return on_grid(values, fixed.frac, fixed.low, fixed.high)
+    if bits is not None:
+        _, exponent = np.frexp(values)
+        limit = 2.0 ** (bits - 1) - 1
+        return on_grid(values, bits - 1 - exponent.astype(np.int64), -limit, limit)
     return cheapest(np.atleast_1d(values), stiffness, price).reshape(values.shape)
+
+
+def on_one_grid(values: Reals, bits: int) -> Reals:
+    """Round a tensor to one format of so many bits that holds its largest number."""
+    largest = float(np.abs(values).max(initial=0.0))
+    _, exponent = np.frexp(largest)
+    limit = 2.0 ** (bits - 1) - 1
+    return on_grid(np.asarray(values, np.float64), bits - 1 - int(exponent), -limit, limit)
 
 
 def gathered(values: Reals, constant: Reals) -> Reals:

@@ -33,7 +33,7 @@ from gatewright.quantize.forward import apply
 from gatewright.quantize.learn import has_matrix, rows_of
 from gatewright.quantize.material import Material, Prices
 from gatewright.quantize.structure import Structure
-from gatewright.quantize.weights import choose, fit
+from gatewright.quantize.weights import Quadratic, Round, choose, fit, output_grids
 
 RIDGE = 0.02
 """Share of each input's spread by which the source's own weights are preferred."""
@@ -123,6 +123,8 @@ class Matrices:
             digit=lut * (width + ADDER_MARGIN),
             weight=self.formats.find("weight", node.layer, node.name),
             bias=self.formats.find("bias", node.layer, node.name),
+            bits=self.formats.most_weight_bits,
+            shared=self.formats.is_shared,
         )
 
     def _dense(self, node: Node, op: Op, source: str) -> Op:
@@ -153,7 +155,7 @@ class Matrices:
             biases = on_grid(biases, fixed.frac, fixed.low, fixed.high)
         else:
             zero = with_matrix(op, weights, np.zeros(bias.shape))
-            biases = on_grid(biases, self._accumulator_frac(source, zero), -OPEN, OPEN)
+            biases = on_grid(biases, self._bias_frac(source, zero, bias.shape), -OPEN, OPEN)
         return with_matrix(op, weights, biases)
 
     def _matrix(
@@ -171,16 +173,37 @@ class Matrices:
         quadratic = fit(np.where(live, x, 0.0), target, felt, weight, bias, RIDGE)
         quadratic.weight[:, ~live] = 0.0
         price = self._lut(node) * (width + ADDER_MARGIN)
-        fixed = self.formats.find("weight", node.layer, node.name)
-        if fixed is None:
+        round_to = self._weight_rule(node, quadratic)
+        if round_to is None:
             v = choose(quadratic, price, cheapest)
         else:
-            v = choose(
-                quadratic,
-                np.zeros_like(price),
-                lambda u, a, p: on_grid(u, fixed.frac, fixed.low, fixed.high),
-            )
+            v = choose(quadratic, np.zeros_like(price), round_to)
         return v, quadratic.bias_for(v)
+
+    def _weight_rule(self, node: Node, quadratic: Quadratic) -> Round | None:
+        """Return how weights are rounded: to the user's format, to so many bits, or by digits."""
+        fixed, bits = self.formats.find("weight", node.layer, node.name), None
+        if fixed is None:
+            bits = self.formats.most_weight_bits
+            if bits is None:
+                return None
+            frac: Ints | int = output_grids(quadratic, bits)
+            high = 2.0 ** (bits - 1) - 1
+            low = -high  # the same magnitudes on both sides, as the field quantizes weights
+        else:
+            frac, low, high = fixed.frac, fixed.low, fixed.high
+        return lambda u, a, p: on_grid(u, frac, low, high)
+
+    def _bias_frac(self, source: str, op: Op, shape: tuple[int, ...]) -> Ints:
+        """Return the grids of a layer's biases, given the layer without them.
+
+        Where hardware is shared each output keeps the grid of its own products.
+        """
+        kind = self.types.get(source)
+        if kind is None or not self.formats.is_shared:
+            return np.asarray(self._accumulator_frac(source, op))
+        frac = op.infer(kind).frac
+        return np.asarray(frac.reshape(-1, *shape).max(0), np.int64)
 
     def _accumulator_frac(self, source: str, op: Op) -> int:
         """Return the grid of a layer's sums, given the layer without its bias."""

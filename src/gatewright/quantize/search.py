@@ -74,8 +74,8 @@ class Search:
         # A softmax's last bit should be below what may be lost.
         bits = int(np.clip(np.ceil(np.log2(2 / self.tolerance)), 6, 14))
         best = self.bisect(Prices(START, softmax=bits))
-        if self.is_small:
-            self.refine(best)
+        if self.is_small and self.formats.most_weight_bits is None:
+            self.refine(best)  # weights of so many bits have no price
         # Costs jump a little from price to price, so the highest good price need not be cheapest.
         return min((c for c in self.tried if self.good(c)), key=lambda c: c.cost)
 

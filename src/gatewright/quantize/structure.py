@@ -22,6 +22,7 @@ from gatewright.ops import (
     ScaledQuantize,
     Softmax,
 )
+from gatewright.quantize.joins import factors, joins
 from gatewright.quantize.tie_groups import join_rounding, join_wanted, joined, tie_groups
 
 READS_RAW = (Quantize, ScaledQuantize)
@@ -46,6 +47,7 @@ class Site:
             the quantizer only drops bits: nothing but a ReLU stands between.
         is_output: it leaves the firmware.
         is_address: a table is addressed with it.
+        is_factor: something multiplies it.
     """
 
     value: str
@@ -56,6 +58,7 @@ class Site:
     is_address: bool = False
     limits: tuple[int, int] = (0, 0)
     is_divisor: bool = False
+    is_factor: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,11 +80,12 @@ class Structure:
     notes: tuple[str, ...]
 
 
-def analyse(graph: Graph, host_outputs: bool = True) -> Structure:
+def analyse(graph: Graph, host_outputs: bool = True, shared: bool = False) -> Structure:
     """Return what of a graph is to be quantized.
 
     Args:
         graph: folded, real or partly quantized.
+        shared: hardware is shared by all channels, so that the operands of sums get formats, too.
         host_outputs: leave a softmax or sigmoid that ends the model to the host (`Output.decode`).
             The largest class and any cut on a score are the same on what stands before it.
 
@@ -102,6 +106,8 @@ def analyse(graph: Graph, host_outputs: bool = True) -> Structure:
     )
     indices = index_inputs(graph)
     wanted = _wanted(graph, nodes, known)
+    for name in joins(graph) if shared else ():
+        _require(name, nodes, known, wanted, False)
     outputs = {o.value for o in graph.outputs}
     groups = tie_groups(graph)
     weighted = joined(groups, weighted)
@@ -113,9 +119,11 @@ def analyse(graph: Graph, host_outputs: bool = True) -> Structure:
         if name in wanted
     }
     rounding = join_rounding(groups, {name: site.dense for name, site in sites.items()})
-    divided = divisors(graph)
+    divided, multiplied = divisors(graph), factors(graph)
     sites = {
-        name: replace(site, dense=rounding[name], is_divisor=name in divided)
+        name: replace(
+            site, dense=rounding[name], is_divisor=name in divided, is_factor=name in multiplied
+        )
         for name, site in sites.items()
     }
     return Structure(graph, sites, weighted, known, tuple(notes))

@@ -13,7 +13,7 @@ from dataclasses import replace
 import numpy as np
 
 from gatewright.ir import Node, Op, Reals
-from gatewright.num import Fixed, dyadic
+from gatewright.num import Fixed, Ints, dyadic
 from gatewright.quantize.activations import SiteFormat
 from gatewright.quantize.build import Build, Look
 from gatewright.quantize.constants import Situation
@@ -111,13 +111,15 @@ class TiedBuild(Build):
             best = on_grid(best, self._sum_frac(source, op, weights), -OPEN, OPEN)
         return with_matrix(op, weights, best.reshape(bias.shape))
 
-    def _sum_frac(self, source: str, op: Op, weights: Reals) -> int:
-        """Return the grid of a product's sums, also where what it reads has no format yet."""
+    def _sum_frac(self, source: str, op: Op, weights: Reals) -> Ints:
+        """Return the grids of a product's sums, also where what it reads has no format yet."""
         kind = self.types.get(source)
         if kind is None or (kind.lo != kind.hi).any():
             zero = with_matrix(op, weights, np.zeros(weights.shape[1]))
-            return self._accumulator_frac(source, zero)
-        return int(dyadic(weights)[1].max(initial=0)) + STATE_BITS
+            return self._bias_frac(source, zero, weights.shape[1:])
+        axis = 0 if self.formats.is_shared else None
+        frac = dyadic(weights)[1].max(axis=axis, initial=0) + STATE_BITS
+        return np.asarray(frac, np.int64)
 
     def _read(self, name: str) -> Reals:
         """Return rows of what a node reads: quantized, or as the real model has it."""

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from gatewright.ir import Reals
-from gatewright.quantize.digits import digits_of
+from gatewright.num import Ints
+from gatewright.quantize.digits import digits_of, on_grid
 
 SHARED_ABOVE = 160
 """Inputs from which all outputs share one matrix of moments (time grows with inputs cubed)."""
@@ -162,3 +163,26 @@ def _product(moments: Reals, change: Reals) -> Reals:
     if len(moments) == 1:
         return np.asarray(change @ moments[0], np.float64)
     return np.asarray((moments @ change[:, :, None])[:, :, 0], np.float64)
+
+
+def output_grids(q: Quadratic, bits: int) -> Ints:
+    """Return, of each output, the binary point at which weights of so many bits err least.
+
+    The finest on which its largest weight has its place, or one finer, which clips the largest.
+
+    Args:
+        q: the quadratic.
+        bits: of a weight, the sign included; values are symmetric about 0.
+    """
+    limit = 2.0 ** (bits - 1) - 1
+    stiffness = np.einsum("kii->ki", q.moments)
+    largest = np.abs(q.weight).max(1, initial=0.0)
+    _, exponent = np.frexp(largest / limit)
+    holding = -exponent.astype(np.int64) + (np.ldexp(largest, 1 - exponent) <= limit)
+    holding = np.where(largest > 0, holding, 0)
+    best, least = holding, np.full(len(holding), np.inf)
+    for frac in (holding, holding + 1):
+        error = on_grid(q.weight, frac[:, None], -limit, limit) - q.weight
+        cost = (stiffness * error * error).sum(1)
+        best, least = np.where(cost < least, frac, best), np.minimum(cost, least)
+    return best

@@ -13,6 +13,7 @@ from gatewright.streams.builder import Finish, Stream, Streams, beat_types
 from gatewright.streams.cycles import Cycles, least_depths, simulate
 from gatewright.streams.network import OUTSIDE, Link, Network, assemble
 from gatewright.streams.shell import Shell, counter, union
+from gatewright.streams.width import narrow, widen
 
 __all__ = [
     "OUTSIDE",
@@ -31,6 +32,8 @@ __all__ = [
     "beat_types",
     "counter",
     "least_depths",
+    "narrow",
     "simulate",
     "union",
+    "widen",
 ]

@@ -4,21 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from math import gcd, prod
+from math import gcd, lcm, prod
 
 import numpy as np
 
 from gatewright.base import Namer
 from gatewright.hw import Module
-from gatewright.num import Intervals
+from gatewright.num import Intervals, Ints
 from gatewright.streams.actor import Actor, Program
 from gatewright.streams.fork import fork
 from gatewright.streams.network import OUTSIDE, Link, Network
+from gatewright.streams.serve import serve
 from gatewright.streams.shell import Shell, counter
 from gatewright.streams.width import narrow, widen
 
 ANY = -(1 << 20)
 """The binary point of what stands on every grid."""
+
+QUEUED = 2
+"""Parts of a beat up to which those that wait move up in a queue; more are chosen by number."""
+
+FIRST_OPEN = -10
+"""Numbers from here downwards stand for kernels that are no actors yet."""
 
 Finish = Callable[[Module], Module]
 """Optimises a circuit without registers and pipelines it for the clock."""
@@ -87,19 +94,55 @@ def beat_types(types: Intervals, beat: int) -> Intervals:
 
 
 @dataclass(eq=False)
+class _Open:
+    """A kernel that its only reader may still join, if that is a kernel, too.
+
+    Attributes:
+        module: its circuit so far, with a port for each input.
+        layer: the user's layer that it counts for.
+        beats: of an event.
+        light: whether all in it takes little logic.
+        inputs: the streams that it reads.
+        results: the elements of a beat of each result.
+        alone: whether its result has one reader.
+        source: of its result, while that reader joins it.
+        closed: its result, once it is an actor.
+    """
+
+    module: Module
+    layer: str
+    beats: int
+    light: bool
+    phases: int = 1
+    note: str = ""
+    inputs: list[Stream] = field(default_factory=list)
+    results: list[list[int]] = field(default_factory=list)
+    alone: bool = False
+    source: tuple[int, str] = (0, "")
+    closed: Stream | None = None
+
+
+@dataclass(eq=False)
 class Streams:
     """A network under construction.
 
     Attributes:
         name: of the design.
         finish: makes a pipelined circuit of a kernel.
+        most_steps: steps of an event that an actor may take, in the rate that is planned for.
         layer: the user's layer that is built; actors belong to it.
+        light: what is built takes little logic, so that it may join another layer's actor.
+        alone: what is built has one reader.
     """
 
     name: str
     finish: Finish
+    most_steps: int = 1 << 30
     layer: str = ""
+    light: bool = False
+    alone: bool = False
     actors: list[Actor] = field(default_factory=list)
+    _open: dict[tuple[int, str], _Open] = field(default_factory=dict)
     _reads: dict[tuple[int, str], list[tuple[int, str]]] = field(default_factory=dict)
     _given: dict[tuple[int, str], Stream] = field(default_factory=dict)
     _inputs: list[str] = field(default_factory=list)
@@ -118,6 +161,7 @@ class Streams:
     def output(self, name: str, stream: Stream) -> None:
         """Make a stream an output of the design."""
         self._outputs.append(name)
+        stream = self.settled(stream)
         self._reads[stream.source].append((OUTSIDE, name))
 
     def _keep(self, stream: Stream) -> Stream:
@@ -135,6 +179,7 @@ class Streams:
             inputs: in the order of its inputs.
             shapes: of the tensor on each output.
         """
+        inputs = [self.settled(stream) for stream in inputs]
         number = len(self.actors)
         self.actors.append(actor)
         for name, stream, beats in zip(
@@ -153,21 +198,47 @@ class Streams:
         return found
 
     def rebeat(self, stream: Stream, beat: int) -> Stream:
-        """Return the same tensor in beats of another size."""
+        """Return the same tensor in beats of another size.
+
+        By beats of the common divisor, or where that would take more steps than `most_steps`, by
+        beats of the common multiple, or of the whole tensor.
+        """
+        common = gcd(beat, stream.beat)
+        if common in (beat, stream.beat) or stream.elements <= common * self.most_steps:
+            return self._wider(self._narrower(stream, common), beat)
+        return self._narrower(self._wider(stream, lcm(beat, stream.beat)), beat)
+
+    def _narrower(self, stream: Stream, beat: int) -> Stream:
         if beat == stream.beat:
             return stream
-        common = gcd(beat, stream.beat)
-        if common < stream.beat:
-            parts = stream.beat // common
-            count = -(-stream.elements // common)
-            name = self.module_name(f"{self.layer or self.name}_narrow")
+        parts, count = stream.beat // beat, -(-stream.elements // beat)
+        name = self.module_name(f"{self.layer or self.name}_narrow")
+        if parts <= QUEUED:
             actor = narrow(name, stream.types, parts, stream.beats, count)
-            (stream,) = self.add(_of(actor, self.layer), [stream], [stream.shape])
-        if common < beat:
-            name = self.module_name(f"{self.layer or self.name}_widen")
-            actor = widen(name, stream.types, beat // common, stream.beats)
-            (stream,) = self.add(_of(actor, self.layer), [stream], [stream.shape])
-        return stream
+        else:
+            index = np.arange(stream.beat).reshape(parts, beat)
+            actor = serve(name, stream.types, index, stream.beats, self.finish, count)
+        return self.add(_of(actor, self.layer), [stream], [stream.shape])[0]
+
+    def served(self, whole: Stream, index: Ints, shape: tuple[int, ...], note: str) -> Stream:
+        """Return chosen elements of a tensor that comes in one beat, some at a time.
+
+        Args:
+            whole: in one beat.
+            index: (beats, elements), which element of the tensor goes where.
+            shape: of the result.
+            note: what it is.
+        """
+        name = self.module_name(self.layer or self.name)
+        actor = serve(name, whole.types, index, 1, self.finish, note=note)
+        return self.add(_of(actor, self.layer), [whole], [shape])[0]
+
+    def _wider(self, stream: Stream, beat: int) -> Stream:
+        if beat == stream.beat:
+            return stream
+        name = self.module_name(f"{self.layer or self.name}_widen")
+        actor = widen(name, stream.types, beat // stream.beat, stream.beats)
+        return self.add(_of(actor, self.layer), [stream], [stream.shape])[0]
 
     def kernel(
         self,
@@ -179,6 +250,9 @@ class Streams:
     ) -> list[Stream]:
         """Add an actor that does the same to each beat: a circuit without state.
 
+        Kernels that follow each other become one actor where the first has no other reader and they
+        belong to one layer, or either takes little logic.
+
         Args:
             inputs: with the same number of beats; a beat of each is taken in a step.
             shapes: of the tensors that come out.
@@ -189,27 +263,79 @@ class Streams:
         """
         beats = inputs[0].beats
         assert all(stream.beats == beats for stream in inputs), "streams of different beats"
-        stem = self.module_name(self.layer or self.name)
+        opened = self._joined(inputs, phases)
+        if opened is None:
+            module = Module(self.module_name(f"{self.layer or self.name}_kernel"), self.layer)
+            opened = _Open(module, self.layer, beats, self.light)
+        opened.phases = max(opened.phases, phases)
+        opened.note = ", ".join(part for part in (opened.note, note) if part)
+        if opened.light:
+            opened.layer, opened.module.origin, opened.light = self.layer, self.layer, self.light
+        m = opened.module
+        elements = [self._elements(opened, stream) for stream in inputs]
+        phase = m.constant(0)
+        if phases > 1:
+            if "phase" not in m.inputs:
+                m.input("phase", Intervals.of([0], [phases - 1], 0))
+            (phase,) = m.inputs["phase"]
+        opened.results = build(m, elements, phase)
+        if len(shapes) > 1:
+            return self._close(opened, shapes)
+        source = (FIRST_OPEN - len(self._open), "y")
+        opened.alone = self.alone
+        self._open[source] = opened
+        return [Stream(source, m.intervals(opened.results[0]), shapes[0])]
+
+    def _joined(self, inputs: Sequence[Stream], phases: int) -> _Open | None:
+        """Return the open kernel whose only reader this one is, if the two may be one actor."""
+        for stream in inputs:
+            opened = self._open.get(stream.source)
+            if opened is None or opened.closed or not opened.alone:
+                continue
+            near = self.light or opened.light or opened.layer == self.layer
+            if near and (opened.phases == phases or 1 in (opened.phases, phases)):
+                opened.source = stream.source
+                return opened
+        return None
+
+    def _elements(self, opened: _Open, stream: Stream) -> list[int]:
+        """Return what a kernel reads: its own signals, or those of a port for another stream."""
+        if stream.source == opened.source:
+            return opened.results[0]
+        stream = self.settled(stream)
+        (name,) = _numbered("x", len(opened.inputs) + 1)[-1:]
+        opened.inputs.append(stream)
+        return _moving(opened.module, opened.module.input(name, stream.types))
+
+    def settled(self, stream: Stream) -> Stream:
+        """Return a stream that an actor gives: a kernel that others might have joined is closed."""
+        opened = self._open.get(stream.source)
+        if opened is None:
+            return stream
+        if opened.closed is None:
+            (opened.closed,) = self._close(opened, [stream.shape])
+        return Stream(opened.closed.source, opened.closed.types, stream.shape)
+
+    def _close(self, opened: _Open, shapes: Sequence[tuple[int, ...]]) -> list[Stream]:
+        """Make an actor of a kernel."""
+        inputs, note = opened.inputs, opened.note
+        stem = self.module_name(opened.layer or self.name)
         outputs = _numbered("y", len(shapes))
         ports = dict(zip(_numbered("x", len(inputs)), (s.types for s in inputs), strict=True))
-        module = Module(self.module_name(f"{stem}_kernel"), self.layer, note)
-        elements = [_moving(module, module.input(name, t)) for name, t in ports.items()]
-        phase = module.constant(0)
-        if phases > 1:
-            (phase,) = module.input("phase", Intervals.of([0], [phases - 1], 0))
-        for name, signals in zip(outputs, build(module, elements, phase), strict=True):
-            module.output(name, signals)
-        module = self.finish(module)
-        shell = Shell.begin(stem, ports, outputs, self.layer, note)
+        opened.module.note = note
+        for name, signals in zip(outputs, opened.results, strict=True):
+            opened.module.output(name, signals)
+        module = self.finish(opened.module)
+        shell = Shell.begin(stem, ports, outputs, opened.layer, note)
         fired = shell.fire()
         feeds = {name: shell.data[name] for name in ports}
-        if phases > 1:
-            feeds["phase"] = [counter(shell.module, phases, fired, "phase")[0]]
-        found = shell.kernel(module, feeds)
+        if opened.phases > 1:
+            feeds["phase"] = [counter(shell.module, opened.phases, fired, "phase")[0]]
+        found = shell.kernel(module, {name: feeds[name] for name in module.inputs})
         valid = shell.later(fired, module.latency, reset=0)
         shell.finish({name: (valid, found[name]) for name in outputs})
-        program = Program.plain(beats, len(inputs), len(outputs), module.latency + 1)
-        return self.add(shell.actor(program, self.layer, note), inputs, shapes)
+        program = Program.plain(opened.beats, len(inputs), len(outputs), module.latency + 1)
+        return self.add(shell.actor(program, opened.layer, note), inputs, shapes)
 
     def network(self) -> Network:
         """Close the network: a stream that is read more than once is given to all its readers."""

@@ -74,15 +74,9 @@ def _kept(m: Module, like: int, signal: int, enable: int) -> int:
 
 
 def _memory(m: Module, data: list[int], depth: int, push: int, pop: int) -> list[int]:
-    """Keep beats in places that are written at one counter and read at another."""
+    """Keep beats in a memory that is written at one counter and read at another."""
     to, _ = counter(m, depth, push, "write_at")
     at, _ = counter(m, depth, pop, "read_at")
-    places = [m.and_(push, m.equal(to, m.constant(k))) for k in range(depth)]
-    given = []
-    for s in data:
-        kept = [_kept(m, s, s, place) for place in places]
-        found = kept[-1]
-        for k in reversed(range(depth - 1)):
-            found = m.select(m.equal(at, m.constant(k)), kept[k], found)
-        given.append(found)
-    return given
+    number = m.memory("beats", depth, m.intervals(data))
+    m.write(number, to, data, push)
+    return m.read_word(number, at)

@@ -55,7 +55,8 @@ def _takes(
         link = links_in[i0 + i]
         if flags[flag + i] == 0:
             continue
-        there = links[link, COUNT] > 0 if depths[link] > 0 else _offers(link, links, border, full)
+        stored = depths[link] > 0
+        there = links[link, COUNT] > 0 if stored else _offers(link, links, border, full)
         if not there:
             actors[a, FIRES] = 0
     for i in range(inputs):
@@ -113,12 +114,24 @@ def _pass(links: Any, border: Any, full: Any, depths: Any) -> Any:
 
 
 @njit()
-def _note(spans: Any, a: Any, cycle: Any, given: Any) -> None:
-    """Note the cycle of a step of the first event."""
-    if spans[a, 0] < 0:
-        spans[a, 0] = cycle
-    if spans[a, 2] == 0:
-        spans[a, 1] = given
+def _give(
+    a: Any, actors: Any, links: Any, rows: Any, starts: Any, links_out: Any, flags: Any,
+    full: Any, pipe: Any,
+) -> None:  # fmt: skip
+    """Move an actor's pipeline, or only let go of what its readers took."""
+    kind, latency, head, step = rows[a, 0], rows[a, 2], actors[a, HEAD], actors[a, STEP]
+    first, width = starts[a, 2], starts[a, 1] + starts[a, 3]
+    for o in range(first, first + starts[a, 3]):
+        if actors[a, MOVES]:
+            at = rows[a, 3] + step
+            if kind == 0:
+                at = rows[a, 3] + step * width + starts[a, 1] + o - first
+            pipe[o, (head + latency - 1) % latency] = flags[at] * actors[a, FIRES]
+            full[o] = pipe[o, head]
+        elif links[links_out[o], LEAVES]:
+            full[o] = 0
+    if actors[a, MOVES]:
+        actors[a, HEAD] = (head + 1) % latency
 
 
 @njit()
@@ -129,24 +142,16 @@ def _clock(
     """Move pipelines and steps at the clock edge; return whether any step fired."""
     fired = False
     for a in range(len(rows)):
-        kind, latency, head, step = rows[a, 0], rows[a, 2], actors[a, HEAD], actors[a, STEP]
+        kind, latency, step = rows[a, 0], rows[a, 2], actors[a, STEP]
         if kind == 1:
             actors[a, WRITTEN] += links[links_in[starts[a, 0]], ARRIVES]
-        first, width = starts[a, 2], starts[a, 1] + starts[a, 3]
-        for o in range(first, first + starts[a, 3]):
-            if actors[a, MOVES]:
-                at = rows[a, 3] + step
-                if kind == 0:
-                    at = rows[a, 3] + step * width + starts[a, 1] + o - first
-                pipe[o, (head + latency - 1) % latency] = flags[at] * actors[a, FIRES]
-                full[o] = pipe[o, head]
-            elif links[links_out[o], LEAVES]:
-                full[o] = 0
-        if actors[a, MOVES]:
-            actors[a, HEAD] = (head + 1) % latency
+        _give(a, actors, links, rows, starts, links_out, flags, full, pipe)
         if actors[a, FIRES]:
             fired = True
-            _note(spans, a, cycle, cycle + latency)
+            if spans[a, 0] < 0:
+                spans[a, 0] = cycle
+            if spans[a, 2] == 0:
+                spans[a, 1] = cycle + latency
             if kind == 1:
                 actors[a, FREED] = numbers[rows[a, 4] + 2 * step + 1]
             actors[a, STEP] += 1

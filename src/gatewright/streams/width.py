@@ -9,19 +9,24 @@ from gatewright.streams.actor import Actor, Program
 from gatewright.streams.shell import Shell, union
 
 
-def narrow(name: str, types: Intervals, parts: int, beats: int, count: int = 0) -> Actor:
+def narrow(
+    name: str, types: Intervals, parts: int, beats: int, count: int = 0, size: int = 0
+) -> Actor:
     """Return an actor that gives each beat as `parts` beats, first elements first.
 
     Args:
         name: of its module.
-        types: of the wide beat's elements; their number is a multiple of `parts`.
+        types: of the wide beat's elements.
         parts: at least 2.
         beats: wide ones in an event.
         count: narrow ones in an event, where the last wide beat is not full; 0 for all.
+        size: elements of a narrow beat; the last one of each wide beat is filled up with zeros. By
+            default all are full.
     """
     shell = Shell.begin(name, {"x": types}, ["y"], note=f"cuts a beat into {parts}")
-    m, wide = shell.module, shell.data["x"]
-    size = len(wide) // parts
+    m, wide = shell.module, list(shell.data["x"])
+    size = size or len(wide) // parts
+    wide += [m.constant(0)] * (size * parts - len(wide))
     assert size * parts == len(wide), "a beat cannot be cut into equal parts"
     taking = m.register((0, 1, 0), reset=1)  # the first step of a beat
     m.label(taking, "taking")
@@ -44,7 +49,7 @@ def narrow(name: str, types: Intervals, parts: int, beats: int, count: int = 0) 
     return shell.actor(program, note=f"1 beat to {parts}")
 
 
-def widen(name: str, types: Intervals, parts: int, beats: int) -> Actor:
+def widen(name: str, types: Intervals, parts: int, beats: int, keep: int = 0) -> Actor:
     """Return an actor that joins `parts` beats to one, the first lowest.
 
     Args:
@@ -53,6 +58,7 @@ def widen(name: str, types: Intervals, parts: int, beats: int) -> Actor:
         parts: at least 2.
         beats: narrow ones in an event. Where they are no multiple of `parts`, the last wide beat
             of an event is filled up with what was there before.
+        keep: elements of a wide beat that are given, the first ones; 0 for all.
     """
     shell = Shell.begin(name, {"x": types}, ["y"], note=f"joins {parts} beats")
     m, data = shell.module, shell.data["x"]
@@ -67,7 +73,7 @@ def widen(name: str, types: Intervals, parts: int, beats: int) -> Actor:
             for i, register in enumerate(registers):
                 m.connect(register, whole[part + 1][i], fired)
         given = [s for part in whole for s in part]
-    shell.finish({"y": (m.and_(fired, last), given)})
+    shell.finish({"y": (m.and_(fired, last), given[:keep] if keep else given)})
     steps = np.arange(beats)
     gives = (steps % parts == parts - 1) | (steps == beats - 1)
     program = Program(np.ones((beats, 1), np.bool_), gives[:, None])

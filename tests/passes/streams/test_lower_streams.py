@@ -2,78 +2,11 @@
 
 import numpy as np
 import pytest
+from stream_runs import compare
 
-from gatewright.hw import Simulator
-from gatewright.hw.check import check
-from gatewright.ir import Graph, Input, Node, Output, Plan, evaluate
-from gatewright.num import FixedArray, Intervals, Overflow, Rounding
+from gatewright.ir import Graph, Input, Node, Output, Plan
+from gatewright.num import Intervals, Overflow, Rounding
 from gatewright.ops import Dense, Quantize, Relu
-from gatewright.passes.netlist import Clock, DelayModel, pipeline
-from gatewright.passes.streams import from_beats, lower_streams, to_beats
-from gatewright.streams import assemble, least_depths
-
-MODEL = DelayModel(0.4, 0.5, 0.02, 0.2, 0.5, "for tests")
-CLOCK = Clock(5.0, MODEL)
-
-
-def finish(module):
-    return pipeline(module, CLOCK)
-
-
-def run(lowered, top, data, stalls=0.0, seed=0):
-    """Run samples through a top with one input and one output."""
-    rng = np.random.default_rng(seed)
-    (source,), (sink,) = lowered.inputs, lowered.outputs
-    beats = to_beats(data, source)
-    simulator = Simulator(top)
-    simulator.reset()
-    given, taken, first, ends = 0, [], None, []
-    for cycle in range(20_000):
-        offered = given < len(beats) and rng.random() >= stalls
-        word = beats[given] if offered else np.zeros(beats.shape[1], np.int64)
-        wanted = rng.random() >= stalls
-        found = simulator.step(
-            {
-                f"{source.name}_valid": np.array([[int(offered)]]),
-                source.name: word[None],
-                f"{sink.name}_ready": np.array([[int(wanted)]]),
-            }
-        )
-        if offered and found[f"{source.name}_ready"][0, 0]:
-            first = cycle if first is None else first
-            given += 1
-        if wanted and found[f"{sink.name}_valid"][0, 0]:
-            taken.append(found[sink.name][0])
-            if len(taken) % sink.beats == 0:
-                ends.append(cycle - first)
-        if len(ends) == len(data.q):
-            return from_beats(np.array(taken), sink), ends
-    raise AssertionError("locked up")
-
-
-def network_of(graph, plans):
-    lowered = lower_streams(graph, plans, finish)
-    depths, cycles = least_depths(lowered.network)
-    top = assemble(lowered.network.with_depths(depths), cycles.latency, cycles.interval)
-    check(top)
-    return lowered, top, cycles
-
-
-def compare(graph, plans, samples=5):
-    lowered, top, cycles = network_of(graph, plans)
-    (source,) = graph.inputs
-    rng = np.random.default_rng(3)
-    q = rng.integers(source.type.lo, source.type.hi + 1, (samples, *source.shape))
-    data = FixedArray(q, source.type.frac)
-    wanted = evaluate(graph, {source.name: data})[graph.outputs[0].value]
-    for stalls in (0.0, 0.3):
-        found, ends = run(lowered, top, data, stalls)
-        finest = np.maximum(found.frac, wanted.frac)
-        assert np.array_equal(found.aligned(finest), wanted.aligned(finest))
-        if not stalls:
-            assert ends[0] == cycles.latency
-            assert np.diff(ends)[-1] == cycles.interval
-    return cycles
 
 
 def mlp(shape=(6, 4)):

@@ -90,6 +90,24 @@ def compile(
         typer.Option(metavar="FORMAT", help="Format of inputs that the model does not quantize."),
     ] = None,
     format: Annotated[list[str] | None, typer.Option(metavar="RULE", help=FORMAT_HELP)] = None,
+    granularity: Annotated[
+        str,
+        typer.Option(
+            metavar="channel|tensor",
+            help="Formats of a float model by channel, for parallel circuits, or one a tensor, for "
+            "circuits that work off one channel after the other.",
+        ),
+    ] = "channel",
+    weight_bits: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", help="Most bits of a float model's weights; 8 by --granularity tensor."
+        ),
+    ] = None,
+    activation_bits: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Most bits of what layers of a float model multiply."),
+    ] = None,
     name: Annotated[
         str | None, typer.Option(metavar="NAME", help="Name of the top module.")
     ] = None,
@@ -125,6 +143,9 @@ def compile(
             max_latency=max_latency,
             formats=rules or None,
             input_format=input_format,
+            granularity=granularity,
+            weight_bits=weight_bits,
+            activation_bits=activation_bits,
             name=name,
             custom=handlers,
             score=score,
@@ -146,6 +167,9 @@ def compile(
                 "--max-latency": max_latency,
                 "--tolerance": tolerance,
                 "--input-format": input_format,
+                "--granularity": None if granularity == "channel" else granularity,
+                "--weight-bits": weight_bits,
+                "--activation-bits": activation_bits,
                 "--name": name,
                 "--custom": custom,
                 "--score": score,

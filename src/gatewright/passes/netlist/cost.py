@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -10,14 +10,16 @@ from gatewright.hw import ADDED, NO_RESET, NONE, Kind, Module
 from gatewright.hw.bulk import is_structure, values
 from gatewright.passes.netlist.bits import Bits
 from gatewright.passes.netlist.delay import is_complement, is_sign_test
+from gatewright.passes.netlist.memory_cost import DEFAULT, stored
 
 FREE = frozenset(
     int(kind)
     for kind in (
-        Kind.CONST, Kind.INPUT, Kind.SHIFT, Kind.WRAP, Kind.SLICE, Kind.CONCAT, Kind.INSTANCE
+        Kind.CONST, Kind.INPUT, Kind.SHIFT, Kind.WRAP, Kind.SLICE, Kind.CONCAT, Kind.INSTANCE,
+        Kind.READ,
     )
 )  # fmt: skip
-"""Cells that are wiring."""
+"""Cells that are wiring, or counted with their memory."""
 ADD, MUL, REG = int(Kind.ADD), int(Kind.MUL), int(Kind.REG)
 SUMS = frozenset((ADD, int(Kind.SUB)))
 
@@ -27,43 +29,53 @@ class Resources:
     """Estimated resources.
 
     Attributes:
-        lut: lookup tables, those used as shift registers included; an adder takes one for each bit
-            of its result that both operands reach.
+        lut: lookup tables, those used as shift registers or memory included; an adder takes one
+            for each bit of its result that both operands reach.
         ff: flip-flops: the registers outside of shift registers (before synthesis merges any).
         dsp: blocks of the products that are meant for them; any other product is counted in LUTs,
             as synthesis without DSP blocks builds it.
         srl: lookup tables used as shift registers.
+        lutram: lookup tables used as memory.
+        bram: blocks of 36 kbit; one of 18 kbit is half of one.
+        uram: blocks of UltraRAM.
     """
 
     lut: float = 0.0
     ff: int = 0
     dsp: int = 0
     srl: int = 0
+    lutram: int = 0
+    bram: float = 0.0
+    uram: int = 0
 
     def __add__(self, other: Resources) -> Resources:
-        return Resources(
-            self.lut + other.lut, self.ff + other.ff, self.dsp + other.dsp, self.srl + other.srl
-        )
+        return Resources(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
 
     def __mul__(self, times: int) -> Resources:
-        return Resources(self.lut * times, self.ff * times, self.dsp * times, self.srl * times)
+        return Resources(*(getattr(self, f.name) * times for f in fields(self)))
 
 
-def own_resources(m: Module) -> Resources:
-    """Return what a module's own cells take, its instances aside."""
+def own_resources(m: Module, family: str = DEFAULT) -> Resources:
+    """Return what a module's own cells take in a family of devices, its instances aside."""
     if is_structure(m):
         return Resources()
+    memories = stored(m, family)
     lut, ff, srl, dsp = 0.0, 0, 0, 0
     known = Bits(m)
     for s, kind in enumerate(m.kind):
-        if kind not in FREE and kind != REG:
+        if kind not in FREE and kind != REG and s not in memories.tables:
             lut += cell_luts(m, s, known)
             dsp += m.imm[s] % ADDED if kind == MUL else 0
     for run in register_runs(m):
+        run = [r for r in run if r not in memories.registers]
+        if not run:
+            continue
         single, shifting = run_cost(len(run))
         ff += single * m.width(run[0])
         srl += shifting * m.width(run[0])
-    return Resources(lut + srl, ff, dsp, srl)
+    lut += srl + memories.lut + memories.lutram
+    ff += memories.ff
+    return Resources(lut, ff, dsp, srl, memories.lutram, memories.bram, memories.uram)
 
 
 def register_runs(m: Module) -> list[list[int]]:
@@ -74,6 +86,7 @@ def register_runs(m: Module) -> list[list[int]]:
     if not m.holds(Kind.REG):
         return []
     columns = [values(m.a), values(m.b), values(m.c), np.asarray(m.output_signals, np.int64)]
+    columns += [np.asarray(memory.port, np.int64) for memory in m.memories]
     read = np.concatenate([*columns, *(values(i.inputs) for i in m.instances)])
     readers = np.bincount(read[read >= 0], minlength=len(m))
     registers = np.flatnonzero(values(m.kind) == REG)
@@ -148,12 +161,12 @@ def _comparison(m: Module, s: int) -> float:
     return max(m.width(other) - idle, 1) / 4
 
 
-def resources(top: Module) -> dict[str, tuple[Resources, int]]:
+def resources(top: Module, family: str = DEFAULT) -> dict[str, tuple[Resources, int]]:
     """Return, by module name, its own resources and how many instances there are of it in all.
 
     Of modules that share a name (`lower` makes none) one is shown; `total_resources` counts all.
     """
-    return {module.name: (own_resources(module), count) for module, count in counted(top)}
+    return {module.name: (own_resources(module, family), count) for module, count in counted(top)}
 
 
 def counted(top: Module) -> list[tuple[Module, int]]:
@@ -188,9 +201,9 @@ def modules(top: Module) -> list[Module]:
     return order
 
 
-def total_resources(top: Module) -> Resources:
-    """Return the estimate for the whole design."""
+def total_resources(top: Module, family: str = DEFAULT) -> Resources:
+    """Return the estimate for the whole design in a family of devices."""
     total = Resources()
     for module, count in counted(top):
-        total = total + own_resources(module) * count
+        total = total + own_resources(module, family) * count
     return total

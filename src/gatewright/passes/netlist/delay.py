@@ -94,7 +94,7 @@ def cell_delay(m: Module, s: int, model: DelayModel, known: Bits | None = None) 
     if kind == Kind.EQUAL:
         bits = max(m.width(m.a[s]), m.width(m.b[s]))
         return model.lut * max(1, math.ceil(math.log(max(bits, 2), 3)))
-    if kind == Kind.TABLE:
+    if kind in (Kind.TABLE, Kind.READ):
         return model.lut + model.mux * max(0, m.width(m.a[s]) - model.lut_inputs)
     if kind == Kind.MUL and m.imm[s] & ADDED:
         return model.dsp - model.dsp_add  # what is left of the block is the adder behind it

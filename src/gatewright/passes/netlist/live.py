@@ -11,7 +11,7 @@ STANDING = frozenset((REG, int(Kind.INPUT), int(Kind.INSTANCE)))
 
 
 def live_cells(m: Module) -> list[bool]:
-    """Tell which cells something reads: an output, an instance or a register, in the end.
+    """Tell which cells something reads: an output, an instance, a register or a memory, in the end.
 
     What can only have one value is written as a constant wherever it is read, and so its cell is
     not live, nor what stands before it for its sake.
@@ -21,6 +21,9 @@ def live_cells(m: Module) -> list[bool]:
     live = [kind in STANDING for kind in m.kind] + [False]  # the last for NONE
     for s in (*m.output_signals, *(o for instance in m.instances for o in instance.inputs)):
         live[s] = True
+    for memory in m.memories:
+        for s in memory.port:
+            live[s] = True
     for s, kind in enumerate(m.kind):
         if kind == REG:
             live[m.a[s]] = live[m.b[s]] = True  # may be later rows

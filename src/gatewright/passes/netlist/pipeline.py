@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from gatewright.base import OptionError
 from gatewright.hw import Module
+from gatewright.passes.netlist.cost import modules
 from gatewright.passes.netlist.delay import Clock
 from gatewright.passes.netlist.rebuild import Rebuild
 from gatewright.passes.netlist.retime import WORK, retime
@@ -40,6 +41,7 @@ def pipeline(top: Module, clock: Clock, latency: int | None = None, effort: int 
         OptionError: a single cell or a loop takes longer than the period allows; or the circuit
             needs more cycles than `latency`.
     """
+    _refuse_memories(top)
     top = split_products(top, clock)
     schedule = Scheduler(clock).run(top, [0.0] * len(top.input_signals))
     if latency is not None:
@@ -51,8 +53,17 @@ def pipeline(top: Module, clock: Clock, latency: int | None = None, effort: int 
 
 def least_latency(top: Module, clock: Clock) -> int:
     """Return the fewest cycles from input to output that a clock allows."""
+    _refuse_memories(top)
     top = split_products(top, clock)
     return Scheduler(clock).run(top, [0.0] * len(top.input_signals)).latency
+
+
+def _refuse_memories(top: Module) -> None:
+    """Refuse a circuit with memories: when they are read and written is their module's to say."""
+    for m in modules(top):
+        assert not m.memories, (
+            f"module {m.name} holds memories: place its registers by hand, pipeline what it uses"
+        )
 
 
 def _pad(schedule: Schedule, clock: Clock, latency: int) -> None:

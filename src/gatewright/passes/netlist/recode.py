@@ -24,13 +24,16 @@ def recode(top: Module) -> Module:
     """Return an equal circuit whose adders compute on unsigned codes where that is cheaper.
 
     Every module is written once; ports keep their numbers, names and order. Where a module would
-    not get cheaper it stays as it is.
+    not get cheaper it stays as it is; so does one that holds memories, with all that it uses.
 
     Args:
         top: the circuit before registers are placed.
     """
     done: dict[int, Module] = {}
     for module in modules(top):
+        if module.memories:
+            done[id(module)] = module
+            continue
         if is_structure(module):
             fresh = any(done[id(i.module)] is not i.module for i in module.instances)
             done[id(module)] = with_children(module, done) if fresh else module

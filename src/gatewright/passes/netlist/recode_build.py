@@ -22,6 +22,7 @@ class Build:
     def __init__(self, net: Network, plan: Plan, children: list[Module]) -> None:
         self.m, self.net, self.plan, self.children = net.module, net, plan, children
         m = net.module
+        assert not m.memories, f"module {m.name} holds memories and stays as it is"
         self.new = Module(m.name, m.origin, m.note, m.latency, m.interval, tables=list(m.tables))
         self.signal: dict[int, int] = {}
         self.code: dict[int, int] = {}

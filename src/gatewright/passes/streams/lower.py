@@ -1,12 +1,13 @@
 """Turn a graph into a network of actors: each operation the way its plan says.
 
-An operation is built by its own `Op.stream`; else on rows, where each row of its result depends on
-that row of its operands alone (`Op.at_row`); else on parts of a row (`Op.at_part`); else its
-operands are collected whole and it is built in parallel, once for an event.
+An operation is built by its own `Op.stream`; else on slabs, where each slab of its result depends
+on that of its operands alone (`Op.at_row`, `Op.at_slab`); else on parts of a row (`Op.at_part`);
+else its operands are collected whole and it is built in parallel, once for an event.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
@@ -18,9 +19,11 @@ from gatewright.hw import Bus, Module
 from gatewright.ir import PARALLEL, Graph, Node, Op, Plan, infer, located
 from gatewright.num import Intervals
 from gatewright.passes.lower import Progress, live
-from gatewright.passes.row_kinds import ops_at_rows, state_key
+from gatewright.passes.row_kinds import state_key
 from gatewright.passes.streams.beats import Port
-from gatewright.streams import Finish, Network, Stream, Streams
+from gatewright.passes.streams.slabs import slab_of
+from gatewright.streams import Finish, Network, Stream, Streams, union
+from gatewright.streams.serve import ANYTHING
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +47,7 @@ def lower_streams(
     plans: Mapping[str, Plan],
     finish: Finish,
     progress: Progress | None = None,
+    most_steps: int = 1 << 30,
 ) -> Lowered:
     """Return the network of a quantized graph.
 
@@ -53,12 +57,15 @@ def lower_streams(
             without one gives a whole row at once, an input the whole tensor.
         finish: optimises and pipelines the circuit of a kernel.
         progress: told of each layer.
+        most_steps: steps of an event that the plan allows an actor.
     """
     types = infer(graph)
     graph = live(graph)
-    to = Streams(Namer().name(graph.name, "model"), finish)
+    to = Streams(Namer().name(graph.name, "model"), finish, most_steps)
     values: dict[str, Stream] = {}
     names = Namer(("clk", "rst"))
+    reads = Counter(name for node in graph.nodes for name in node.inputs)
+    reads.update(o.value for o in graph.outputs)
     ports_in = []
     for i in graph.inputs:
         assert i.type is not None
@@ -73,7 +80,9 @@ def lower_streams(
         with located(graph, node):
             operands = [values[name] for name in node.inputs]
             plan = plans.get(node.name, PARALLEL)
-            values[node.name] = _build(to, node, operands, types, plan)
+            to.light = node.op.wiring or node.op.at_part(slice(0, 1)) is not None
+            alone = reads[node.name] == 1
+            values[node.name] = _build(to, node, operands, types, plan, alone)
     ports_out = []
     for o in graph.outputs:
         name = names.name(o.name, "y")
@@ -84,17 +93,26 @@ def lower_streams(
 
 
 def _build(
-    to: Streams, node: Node, x: Sequence[Stream], types: Mapping[str, Intervals], plan: Plan
+    to: Streams,
+    node: Node,
+    x: Sequence[Stream],
+    types: Mapping[str, Intervals],
+    plan: Plan,
+    alone: bool,
 ) -> Stream:
-    """Build one operation."""
+    """Build one operation; `alone` says that its result has one reader."""
     shape = types[node.name].shape
+    to.alone = False
     found = node.op.stream(to, *x, plan=plan)
+    to.alone = alone
     if found is None and _keeps_order(node, x, shape):
         found = x[0].reshaped(shape)
     if found is None:
-        found = _on_rows(to, node, x, shape, plan)
+        found = _on_slabs(to, node, x, shape, plan)
     if found is None:
         found = _on_parts(to, node, x, shape, plan)
+    if found is None:
+        found = _served(to, node, x, shape, plan)
     if found is None:
         found = _whole(to, node, x, shape)
     return found
@@ -109,34 +127,60 @@ def _keeps_order(node: Node, x: Sequence[Stream], shape: tuple[int, ...]) -> boo
     return move is not None and np.array_equal(move(numbers.reshape(x[0].shape)).ravel(), numbers)
 
 
-def _on_rows(
+def _on_slabs(
     to: Streams, node: Node, x: Sequence[Stream], shape: tuple[int, ...], plan: Plan
 ) -> Stream | None:
-    """Build some rows at once, the same circuit for each; None where rows are not alike."""
-    leading, last = shape[:-1], shape[-1]
-    beat = plan.beat or last
-    if prod(leading) < 2 or beat % last or node.op.whole_operands:
+    """Build some slabs at once, the same circuit for each; None where there are none."""
+    beat = plan.beat or shape[-1]
+    found = slab_of(node, [s.shape for s in x], shape, beat)
+    if found is None:
         return None
-    if any(s.shape[:-1] != leading for s in x) or node.op.at_row((0,) * len(leading)) is None:
-        return None
-    ops = ops_at_rows(node, leading)
-    if len({state_key(op) for op in ops}) > 1:
-        return None
-    rows = beat // last
-    inputs = [to.rebeat(s, rows * s.shape[-1]) for s in x]
+    op, axes = found
+    copies = beat // prod(shape[axes:])
+    inputs = [to.rebeat(s, copies * prod(s.shape[axes:])) for s in x]
 
     def build(m: Module, elements: list[list[int]], phase: int) -> list[list[int]]:
-        found: list[int] = []
-        for row in range(rows):
-            buses = []
-            for signals, s in zip(elements, x, strict=True):
-                size = s.shape[-1]
-                buses.append(Bus(np.asarray(signals[row * size : (row + 1) * size], np.int64)))
-            found += ops[0].lower(m, *buses, plan=PARALLEL).flat
-        return [found]
+        sizes = [prod(s.shape[axes:]) for s in x]
+        if copies == 1 or op.wiring:
+            found: list[int] = []
+            for copy in range(copies):
+                own = [e[copy * n : (copy + 1) * n] for e, n in zip(elements, sizes, strict=True)]
+                buses = [_bus(signals, s.shape[axes:]) for signals, s in zip(own, x, strict=True)]
+                found += op.lower(m, *buses, plan=PARALLEL).flat
+            return [found]
+        return [_copies(m, op, elements, [s.shape[axes:] for s in x], copies)]
 
-    (result,) = to.kernel(inputs, [shape], build, note=f"{node.op.kind}, {rows} rows a beat")
+    note = f"{node.op.kind}, {copies} at once" if copies > 1 else node.op.kind
+    (result,) = to.kernel(inputs, [shape], build, note=note)
     return result
+
+
+def _copies(
+    m: Module, op: Op, elements: list[list[int]], shapes: Sequence[tuple[int, ...]], copies: int
+) -> list[int]:
+    """Build an operation once, and use that circuit side by side; types hold all copies."""
+    inner = Module(f"{m.name}_one", m.origin, f"{op.kind}, one of {copies}")
+    feeds, buses = [], []
+    for number, (signals, shape) in enumerate(zip(elements, shapes, strict=True)):
+        rows = np.asarray(signals, np.int64).reshape(copies, -1)
+        kinds = [union(m, column.tolist()) for column in rows.T]
+        moving = np.asarray([lo != hi for lo, hi, _ in kinds])
+        types = Intervals.of(*np.asarray(kinds, np.int64).T)
+        own = np.empty(len(kinds), np.int64)
+        name = "x" if number == 0 else f"x{number + 1}"
+        own[moving] = inner.input(
+            name, Intervals(types.lo[moving], types.hi[moving], types.frac[moving])
+        )
+        for i in np.flatnonzero(~moving).tolist():
+            own[i] = inner.constant(kinds[i][0], kinds[i][2])
+        feeds.append(rows[:, moving])
+        buses.append(_bus(own.tolist(), shape))
+    inner.output("y", op.lower(inner, *buses, plan=PARALLEL).flat)
+    return m.instances_of(inner, np.concatenate(feeds, axis=1)).ravel().tolist()
+
+
+def _bus(signals: Sequence[int], shape: tuple[int, ...]) -> Bus:
+    return Bus(np.asarray(signals, np.int64).reshape(shape))
 
 
 def _on_parts(
@@ -176,15 +220,27 @@ def _on_parts(
     return result
 
 
+def _served(
+    to: Streams, node: Node, x: Sequence[Stream], shape: tuple[int, ...], plan: Plan
+) -> Stream | None:
+    """Collect a tensor whole and give its elements in another order, a beat after the other."""
+    move = getattr(node.op, "move", None)
+    size = prod(shape)
+    if move is None or len(x) != 1 or not 0 < plan.beat < size:
+        return None
+    index = np.full(-(-size // plan.beat) * plan.beat, ANYTHING, np.int64)
+    numbers = np.arange(x[0].elements, dtype=np.int64).reshape(x[0].shape)
+    index[:size] = move(numbers).ravel()
+    whole = to.rebeat(x[0], x[0].elements)
+    return to.served(whole, index.reshape(-1, plan.beat), shape, node.op.kind)
+
+
 def _whole(to: Streams, node: Node, x: Sequence[Stream], shape: tuple[int, ...]) -> Stream:
     """Collect the operands whole and build the operation in parallel."""
     inputs = [to.rebeat(s, s.elements) for s in x]
 
     def build(m: Module, elements: list[list[int]], phase: int) -> list[list[int]]:
-        buses = [
-            Bus(np.asarray(signals, np.int64).reshape(s.shape))
-            for signals, s in zip(elements, x, strict=True)
-        ]
+        buses = [_bus(signals, s.shape) for signals, s in zip(elements, x, strict=True)]
         return [node.op.lower(m, *buses, plan=PARALLEL).flat]
 
     (result,) = to.kernel(inputs, [shape], build, note=f"{node.op.kind}, whole")

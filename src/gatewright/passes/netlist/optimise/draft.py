@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from gatewright.hw import NONE, Instance, Kind, Module
 from gatewright.hw.bulk import as_column
-from gatewright.hw.module import Range
+from gatewright.hw.ranges import Range
 
 CONST, INPUT, SHIFT, WRAP = int(Kind.CONST), int(Kind.INPUT), int(Kind.SHIFT), int(Kind.WRAP)
 ADD, MUL = int(Kind.ADD), int(Kind.MUL)
@@ -35,6 +35,7 @@ class Draft:
         self.kind, self.imm = list(source.kind), list(source.imm)
         self.a, self.b, self.c = list(source.a), list(source.b), list(source.c)
         self.lo, self.hi, self.frac = list(source.lo), list(source.hi), list(source.frac)
+        assert not source.memories, f"module {source.name} holds memories and stays as it is"
         self.tables = list(source.tables)
         self.forward: dict[int, int] = {}
         self.changed = False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from gatewright.hw import Kind, Module
+from gatewright.hw import Module
 from gatewright.hw.bulk import is_structure, with_children
 from gatewright.passes.netlist.cost import modules
 from gatewright.passes.netlist.optimise.cones import cones
@@ -38,7 +38,7 @@ def optimise(top: Module, passes: Sequence[Rewrite] = PASSES) -> Module:
         passes: the rewrites to apply.
 
     Every module is rewritten once, however often it is used; instances and ports stay. Modules
-    that hold registers of their own stay as they are, with all that they use.
+    that hold registers or memories of their own stay as they are, with all that they use.
     """
     done: dict[int, Module] = {}
     for module in modules(top):
@@ -48,7 +48,7 @@ def optimise(top: Module, passes: Sequence[Rewrite] = PASSES) -> Module:
 
 def _optimise_one(m: Module, done: dict[int, Module], passes: Sequence[Rewrite]) -> Module:
     """Rewrite one module whose children have been rewritten."""
-    if m.holds(Kind.REG):
+    if m.holds_state:
         return m
     if is_structure(m):
         fresh = any(done[id(i.module)] is not i.module for i in m.instances)

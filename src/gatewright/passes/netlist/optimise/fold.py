@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from gatewright.hw import Kind, Module
-from gatewright.hw.module import Range
+from gatewright.hw.ranges import Range
 from gatewright.passes.netlist.optimise.draft import Draft
 from gatewright.passes.netlist.optimise.wrapping import wrapped
 

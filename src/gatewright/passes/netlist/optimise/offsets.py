@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from gatewright.hw import Kind, Module
-from gatewright.hw.module import Range
+from gatewright.hw.ranges import Range
 from gatewright.passes.netlist.optimise.draft import Draft
 
 ADD, SUB, SHIFT = int(Kind.ADD), int(Kind.SUB), int(Kind.SHIFT)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gatewright.hw import Kind
-from gatewright.hw.module import Range
+from gatewright.hw.ranges import Range
 from gatewright.passes.netlist.optimise.draft import CONST, WRAP, Draft
 
 

@@ -1,0 +1,83 @@
+"""What the parts of a stream design cost, roughly: enough to choose between two ways to build."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import ceil
+
+import numpy as np
+
+from gatewright.arch.devices import Device
+from gatewright.ir import Op
+from gatewright.num import Intervals
+from gatewright.ops import Dense
+
+DSP_WEIGHT, BRAM_WEIGHT = 40.0, 120.0
+"""LUTs that a DSP block and a block of memory are held to be worth: about what boards have more of
+the one than of the other (xcvu13p: 141 LUTs a DSP block, 640 a block of 36 kbit)."""
+
+ROM_BITS_PER_LUT = 64
+BLOCK_BITS, BLOCK_WIDTH = 36 * 1024, 72
+SMALL_ROM = 64
+"""Words up to which weights stand in LUTs."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Estimated resources; bram in blocks of 36 kbit."""
+
+    lut: float = 0.0
+    dsp: int = 0
+    bram: float = 0.0
+
+    def __add__(self, other: Cost) -> Cost:
+        return Cost(self.lut + other.lut, self.dsp + other.dsp, self.bram + other.bram)
+
+    @property
+    def weight(self) -> float:
+        """All of it in LUTs."""
+        return self.lut + DSP_WEIGHT * self.dsp + BRAM_WEIGHT * self.bram
+
+
+def parallel_cost(op: Op, y: Intervals, x: Intervals, share: float) -> Cost:
+    """Return the cost of a share of an operation's rows, its constants in the circuit."""
+    return Cost(lut=(op.luts(y, x) or 0.0) * share)
+
+
+LEAST_DSP_BITS = 12
+"""Bits of both factors together from which a product is worth a DSP block: 6 x 6 bits take some
+40 LUTs."""
+
+
+def wants_dsp(op: Dense, x: Intervals, device: Device) -> bool:
+    """Whether a folded product's multipliers are worth DSP blocks."""
+    return bool(device.dsp) and int(x.width.max()) + op.weight_bits >= LEAST_DSP_BITS
+
+
+def folded_cost(op: Dense, x: Intervals, taken: int, given: int, device: Device, dsp: bool) -> Cost:
+    """Return the cost of a product folded onto `taken` x `given` multipliers.
+
+    Args:
+        op: the product.
+        x: type of its operand.
+        taken: elements of a row taken in a step.
+        given: outputs worked on at once.
+        device: whose blocks are counted.
+        dsp: whether the multipliers are DSP blocks.
+    """
+    bits_x, bits_w = int(x.width.max()), op.weight_bits
+    n_in, n_out = op.weight.shape
+    words = ceil(n_in / taken) * ceil(n_out / given)
+    width = taken * given * bits_w
+    total = bits_x + bits_w + ceil(np.log2(max(n_in, 2)))
+    lut = given * 2.0 * total + (taken - 1) * given * (bits_x + bits_w)
+    blocks, bram = 0, 0.0
+    if dsp:
+        blocks = taken * given * device.block.blocks(bits_x + 1, bits_w)
+    else:
+        lut += taken * given * 1.1 * bits_x * bits_w
+    if words <= SMALL_ROM:
+        lut += width * ceil(words / ROM_BITS_PER_LUT)
+    else:
+        bram = ceil(width / BLOCK_WIDTH) * ceil(words / 512)
+    return Cost(lut, blocks, bram)

@@ -1,0 +1,219 @@
+"""Estimate what memories and tables with registers behind them take: LUTs, blocks, UltraRAM.
+
+The rules are those by which Yosys chooses (its libraries of RAM cells give each a cost): a word
+whose readers are all registers without reset may stand in blocks, where LUTs would cost more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import ceil
+
+import numpy as np
+
+from gatewright.hw import NO_RESET, Kind, Module
+from gatewright.hw.bulk import values
+from gatewright.hw.memory import FIELD_BITS
+
+REG, TABLE, READ = int(Kind.REG), int(Kind.TABLE), int(Kind.READ)
+
+HALF_BLOCKS = ((16384, 1), (8192, 2), (4096, 4), (2048, 9), (1024, 18), (512, 36))
+"""Shapes of a block of 18 kbit with a read and a write port, words x bits (UG473, UG573; the block
+of ECP5 is one of these, FPGA-TN-02204)."""
+TWO_READERS = 18
+"""Widest word of such a block with two read ports."""
+ULTRA = (4096, 72)
+"""Shape of a block of UltraRAM (UG573)."""
+ROM_BITS = 64
+"""Bits of a ROM that Yosys builds from logic at the cost of one of a RAM."""
+
+
+@dataclass(frozen=True)
+class Fabric:
+    """What memories are built from in a family of devices.
+
+    Attributes:
+        luts: shapes of a memory in LUTs with a write port and a read port: words, bits, LUTs.
+        site, block: cost of one such LUT, and of a block of 18 kbit.
+        banks: inputs that a LUT adds to a multiplexer behind memories side by side.
+        collides: whether a block needs logic to show what stood in a word that is being written.
+    """
+
+    luts: tuple[tuple[int, int, int], ...]
+    site: float
+    block: float
+    banks: int = 3
+    collides: bool = False
+
+
+FABRICS = {
+    "xc7": Fabric(((32, 6, 4), (64, 3, 4)), 2.0, 129.0),
+    "xcu": Fabric(((32, 14, 8), (64, 7, 8)), 2.0, 129.0),
+    "xcup": Fabric(((32, 14, 8), (64, 7, 8)), 2.0, 129.0),
+    "ecp5": Fabric(((16, 4, 6),), 4 / 6, 128.0, banks=1, collides=True),
+}
+DEFAULT = "xcup"
+
+
+@dataclass(frozen=True)
+class Store:
+    """A memory or a table as a module reads it.
+
+    Attributes:
+        depth, width: words, and bits of one that are read.
+        readers: addresses at which it is read.
+        registered: whether registers that a block can take in are all that read it.
+        style: what was asked for.
+        is_rom: whether nothing writes it.
+        rows: its READ or TABLE cells.
+    """
+
+    depth: int
+    width: int
+    readers: int
+    registered: bool
+    style: str
+    is_rom: bool
+    rows: tuple[int, ...]
+
+    def halves(self) -> tuple[int, int]:
+        """Return blocks of 18 kbit, and how many of them stand side by side for its depth."""
+
+        def shape(words: int, bits: int, ports: int) -> tuple[int, int]:
+            deep = ceil(self.depth / words)
+            return deep * ceil(self.width / bits) * ceil(self.readers / ports), deep
+
+        found = [shape(*each, 1) for each in HALF_BLOCKS]
+        if self.is_rom:
+            found += [shape(*each, 2) for each in HALF_BLOCKS if each[1] <= TWO_READERS]
+        return min(found)
+
+    def sites(self, fabric: Fabric) -> tuple[int, int]:
+        """Return LUTs used as memory, and how many stand side by side for its depth."""
+        return min(
+            (ceil(self.depth / words) * ceil(self.width / bits) * luts * self.readers,
+             ceil(self.depth / words))
+            for words, bits, luts in fabric.luts
+        )  # fmt: skip
+
+    def place(self, fabric: Fabric) -> str:
+        """Return what holds it: "logic" (a ROM in LUTs), "distributed", "block" or "ultra"."""
+        in_luts = "logic" if self.is_rom else "distributed"
+        if self.style in ("block", "ultra"):
+            return self.style
+        if self.style == "distributed" or not self.registered:
+            return in_luts
+        bits = self.depth * self.width
+        cost = bits / ROM_BITS if self.is_rom else fabric.site * self.sites(fabric)[0]
+        return "block" if cost >= fabric.block * self.halves()[0] else in_luts
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What the memories of a module take.
+
+    Attributes:
+        lut, ff: logic and registers around them, such as multiplexers behind blocks side by side.
+        lutram: LUTs used as memory.
+        bram: blocks of 36 kbit, in halves.
+        uram: blocks of UltraRAM.
+        tables: TABLE cells that are in blocks.
+        registers: registers that blocks take in.
+    """
+
+    lut: float = 0.0
+    ff: int = 0
+    lutram: int = 0
+    bram: float = 0.0
+    uram: int = 0
+    tables: frozenset[int] = frozenset()
+    registers: frozenset[int] = frozenset()
+
+
+def stored(m: Module, family: str = DEFAULT) -> Stored:
+    """Return what the memories of a module take, and the tables that registers make blocks.
+
+    Args:
+        m: a module.
+        family: of the device, as Yosys calls it.
+    """
+    if not (m.memories or m.tables):
+        return Stored()
+    fabric, readers = FABRICS[family], _Readers(m)
+    lut, ff, lutram, halves, uram = 0.0, 0, 0, 0, 0
+    tables: set[int] = set()
+    registers: set[int] = set()
+    for store in stores(m, readers):
+        place = store.place(fabric)
+        if place in ("block", "ultra"):
+            registers.update(r for s in store.rows for r in readers.registers(s))
+            tables.update(store.rows if store.is_rom else ())
+        deep = 1
+        if place == "distributed":
+            sites, deep = store.sites(fabric)
+            lutram += sites
+        elif place == "block":
+            blocks, deep = store.halves()
+            halves += blocks
+            ff += (deep - 1).bit_length()
+            if fabric.collides and not store.is_rom:
+                address = (store.depth - 1).bit_length()
+                ff += (2 * store.width + address) * store.readers
+                lut += (store.width + address) * store.readers
+        elif place == "ultra":
+            uram += ceil(store.depth / ULTRA[0]) * ceil(store.width / ULTRA[1]) * store.readers
+        if deep > 1:
+            lut += store.readers * store.width * ceil((deep - 1) / fabric.banks) + deep
+    return Stored(lut, ff, lutram, halves / 2, uram, frozenset(tables), frozenset(registers))
+
+
+class _Readers:
+    """Who reads the cells of a module."""
+
+    def __init__(self, m: Module) -> None:
+        self.m = m
+        ports = [np.asarray(memory.port, np.int64) for memory in m.memories]
+        columns = [values(m.a), values(m.b), values(m.c), np.asarray(m.output_signals, np.int64)]
+        read = np.concatenate([*columns, *ports, *(values(i.inputs) for i in m.instances)])
+        self.count = np.bincount(read[read >= 0], minlength=len(m))
+        plain = (values(m.kind) == REG) & (values(m.imm) == NO_RESET)
+        self._registers: dict[int, list[int]] = {}
+        for r in np.flatnonzero(plain).tolist():
+            if m.kind[m.a[r]] in (READ, TABLE):
+                self._registers.setdefault(m.a[r], []).append(r)
+
+    def registers(self, s: int) -> list[int]:
+        """Return the registers without reset that a signal feeds."""
+        return self._registers.get(s, [])
+
+    def registered(self, rows: list[int]) -> bool:
+        """Whether registers of one enable are all that read some rows."""
+        found = [r for s in rows for r in self.registers(s)]
+        alone = all(len(self.registers(s)) == self.count[s] for s in rows)
+        return bool(found) and alone and len({self.m.b[r] for r in found}) == 1
+
+
+def stores(m: Module, readers: _Readers | None = None) -> Iterator[Store]:
+    """Return the memories and tables that a module reads, in order."""
+    readers = readers or _Readers(m)
+    kind = values(m.kind)
+    for which, is_rom in ((READ, False), (TABLE, True)):
+        words: dict[int, dict[int, list[int]]] = {}
+        for s in np.flatnonzero(kind == which).tolist():
+            if readers.count[s] and m.lo[s] != m.hi[s]:
+                at = words.setdefault(m.imm[s] >> FIELD_BITS, {})
+                at.setdefault(m.a[s], []).append(s)
+        for number, at in words.items():
+            rows = [s for group in at.values() for s in group]
+            columns = {m.imm[s] % (1 << FIELD_BITS) for s in rows}
+            if is_rom:
+                table = m.tables[number]
+                depth = min(table.depth, max(m.reach(a) for a in at))
+                width, style = int(table.fields.width[sorted(columns)].sum()), table.style
+            else:
+                memory = m.memories[number]
+                depth, style = memory.depth, memory.style
+                width = int(memory.widths[sorted(columns)].sum())
+            registered = all(readers.registered(group) for group in at.values())
+            yield Store(depth, width, len(at), registered, style, is_rom, tuple(rows))
