@@ -1,5 +1,6 @@
 """Plans of stream designs: who is folded, how far, and what is said where nothing fits."""
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,7 +23,7 @@ def layers(rows=1, sizes=(64, 32, 16)):
     shape = (rows, sizes[0]) if rows > 1 else (sizes[0],)
     kind = Intervals.of(np.full(shape, -128), np.full(shape, 127), 4)
     nodes, last = [], "x"
-    for number, (a, b) in enumerate(zip(sizes, sizes[1:], strict=False)):
+    for number, (a, b) in enumerate(itertools.pairwise(sizes)):
         dense = Dense.of(rng.integers(-127, 128, (a, b)) / 64)
         nodes.append(Node(f"d{number}", dense, (last,), f"dense_{number}"))
         last = f"q{number}"
@@ -86,7 +87,8 @@ def search(**limits):
 
 def test_the_search_meets_an_interval_and_a_latency():
     plan, built = search(interval=100).find()
-    assert built.interval <= 100 and plan.interval > 60
+    assert built.interval <= 100
+    assert plan.interval > 60
     _, built = search(latency=150).find()
     assert built.latency <= 150
 
@@ -95,7 +97,8 @@ def test_without_an_interval_the_budget_decides():
     _, small = search(luts=3000, dsps=20, brams=10).find()
     _, large = search(luts=40000, dsps=200, brams=140).find()
     assert small.interval > 2 * large.interval
-    assert small.cost.lut <= 3000 and small.cost.dsp <= 20
+    assert small.cost.lut <= 3000
+    assert small.cost.dsp <= 20
 
 
 def test_what_cannot_be_met_is_told_with_what_the_smallest_needs():

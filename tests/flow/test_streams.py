@@ -37,7 +37,7 @@ def test_a_change_of_the_rtl_is_found(design):
     name = next(n for n in design.sources if "kernel" in n)
     design.sources[name] = design.sources[name].replace(" + ", " - ", 1)
     try:
-        with pytest.raises(VerificationError, match="simulated RTL(.|\n)*port y, element"):
+        with pytest.raises(VerificationError, match=r"simulated RTL(.|\n)*port y, element"):
             design.verify(random=20)
     finally:
         design.sources = before

@@ -92,9 +92,7 @@ def windows_of(images, r):
 def raster(spatial, kernel, strides=None, dilation=None, before=None, after=None):
     rank = len(spatial)
     ones, none = (1,) * rank, (0,) * rank
-    return Raster(
-        spatial, kernel, strides or ones, dilation or ones, before or none, after or none
-    )
+    return Raster(spatial, kernel, strides or ones, dilation or ones, before or none, after or none)
 
 
 SAME = {"before": (1, 1), "after": (1, 1)}
