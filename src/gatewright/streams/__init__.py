@@ -16,7 +16,6 @@ from gatewright.streams.network import OUTSIDE, Link, Network, assemble
 from gatewright.streams.sequence import Sequence
 from gatewright.streams.shell import Shell, counter, union
 from gatewright.streams.width import narrow, widen
-from gatewright.streams.windowed import windowed
 
 __all__ = [
     "OUTSIDE",
@@ -40,7 +39,6 @@ __all__ = [
     "line_windows",
     "simulate",
     "union",
-    "windowed",
     "narrow",
     "widen",
 ]
