@@ -173,7 +173,7 @@ class Dense(Op):
         if not plan.taken or shape.words == 1:
             return None
         matrices = Matrices(weight[None], weight_frac, bias[None], bias_frac)
-        return mac_array(to, x[0], matrices, shape, plan.memory)
+        return mac_array(to, x[0], matrices, shape, plan)
 
     def _lower_folded(
         self, module: Module, bus: Bus, rows: Ints, shape: tuple[int, ...], plan: Plan
