@@ -8,7 +8,7 @@ from math import ceil
 import numpy as np
 
 from gatewright.arch.devices import Device
-from gatewright.hw.dsp import SMALLEST
+from gatewright.blocks.mac_products import folded_blocks
 from gatewright.ir import Op
 from gatewright.num import Intervals
 from gatewright.ops import Dense
@@ -45,24 +45,40 @@ def parallel_cost(op: Op, y: Intervals, x: Intervals, share: float) -> Cost:
     return Cost(lut=(op.luts(y, x) or 0.0) * share)
 
 
-def folded_cost(op: Dense, x: Intervals, taken: int, given: int, device: Device) -> Cost:
-    """Return the cost of a product folded onto `taken` x `given` multipliers."""
-    weight = np.abs(op.weight)
-    bits_x = int(x.width.max())
-    finest = max(int(f) for f in np.unique(op.weight_frac)) if hasattr(op, "weight_frac") else 7
-    bits_w = max(1, int(np.ceil(np.log2(max(float(weight.max()), 1e-9) * 2.0**finest + 1))) + 1)
+LEAST_DSP_BITS = 12
+"""Bits of both factors together from which a product is worth a DSP block: 6 x 6 bits take some
+40 LUTs."""
+
+
+def wants_dsp(op: Dense, x: Intervals, device: Device) -> bool:
+    """Whether a folded product's multipliers are worth DSP blocks."""
+    return bool(device.dsp) and int(x.width.max()) + op.weight_bits >= LEAST_DSP_BITS
+
+
+def folded_cost(op: Dense, x: Intervals, taken: int, given: int, device: Device, dsp: bool) -> Cost:
+    """Return the cost of a product folded onto `taken` x `given` multipliers.
+
+    Args:
+        op: the product.
+        x: type of its operand.
+        taken: elements of a row taken in a step.
+        given: outputs worked on at once.
+        device: whose blocks are counted.
+        dsp: whether the multipliers are DSP blocks.
+    """
+    bits_x, bits_w = int(x.width.max()), op.weight_bits
     n_in, n_out = op.weight.shape
-    words = (n_in // taken) * (n_out // given)
+    words = ceil(n_in / taken) * ceil(n_out / given)
     width = taken * given * bits_w
     total = bits_x + bits_w + ceil(np.log2(max(n_in, 2)))
-    lut = given * (2.0 * total) + (taken - 1) * given * (bits_x + bits_w)
-    dsp, bram = 0, 0.0
-    if device.dsp and bits_x >= 2 and bits_x + bits_w >= SMALLEST + 3:
-        dsp = taken * given * device.block.blocks(bits_x + 1, bits_w)
+    lut = given * 2.0 * total + (taken - 1) * given * (bits_x + bits_w)
+    blocks, bram = 0, 0.0
+    if dsp:
+        blocks = folded_blocks(x, op.weight_range, taken, given, device.block)
     else:
         lut += taken * given * 1.1 * bits_x * bits_w
     if words <= SMALL_ROM:
         lut += width * ceil(words / ROM_BITS_PER_LUT)
     else:
         bram = ceil(width / BLOCK_WIDTH) * ceil(words / 512)
-    return Cost(lut, dsp, bram)
+    return Cost(lut, blocks, bram)

@@ -12,10 +12,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from math import ceil, prod
 
-import numpy as np
-
 from gatewright.arch.devices import Device
-from gatewright.arch.stream_cost import Cost, folded_cost, parallel_cost
+from gatewright.arch.stream_cost import Cost, folded_cost, parallel_cost, wants_dsp
 from gatewright.base import OptionError
 from gatewright.ir import Graph, Node, Plan, infer
 from gatewright.num import Intervals
@@ -64,7 +62,11 @@ class StreamPlan:
 
 
 def plan_streams(
-    graph: Graph, interval: int, device: Device, given: Mapping[str, Plan] | None = None
+    graph: Graph,
+    interval: int,
+    device: Device,
+    most_blocks: int | None = None,
+    given: Mapping[str, Plan] | None = None,
 ) -> StreamPlan:
     """Plan every operation for a target interval.
 
@@ -72,6 +74,7 @@ def plan_streams(
         graph: quantized.
         interval: cycles between events that is aimed at.
         device: whose DSP blocks products may use.
+        most_blocks: DSP blocks that may be used; None: what the device has.
         given: plans that are fixed, by node or input.
 
     Raises:
@@ -87,7 +90,8 @@ def plan_streams(
                 found=name,
                 supported=", ".join(sorted(known)),
             )
-    return _Planner(graph, interval, device, dict(given or {})).run()
+    most = device.dsp if most_blocks is None else most_blocks
+    return _Planner(graph, interval, device, most, dict(given or {})).run()
 
 
 @dataclass(eq=False)
@@ -95,14 +99,19 @@ class _Planner:
     graph: Graph
     interval: int
     device: Device
+    most_blocks: int
     given: dict[str, Plan]
     types: Mapping[str, Intervals] = field(init=False)
     readers: Mapping[str, list[Node]] = field(init=False)
     plans: dict[str, Plan] = field(default_factory=dict)
     choices: list[StreamChoice] = field(default_factory=list)
+    nodes: dict[str, Node] = field(init=False)
+    blocks: int = 0
+    comes_late: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.types, self.readers = infer(self.graph), self.graph.readers()
+        self.nodes = {node.name: node for node in self.graph.nodes}
 
     def run(self) -> StreamPlan:
         """Plan inputs, then operations in order."""
@@ -173,27 +182,47 @@ class _Planner:
         if shape is None:
             return fixed, whole, 0, note
         taken, given = shape
-        cost = folded_cost(node.op, x, taken, given, self.device)
+        dsp = wants_dsp(node.op, x, self.device)
+        cost = folded_cost(node.op, x, taken, given, self.device, dsp)
+        if dsp and self.blocks + cost.dsp > self.most_blocks:
+            dsp, cost = False, folded_cost(node.op, x, taken, given, self.device, False)
         if whole.weight <= cost.weight:
             return fixed, whole, 0, note
-        plan = Plan(beat=given, taken=taken)
+        self.blocks += cost.dsp
+        style, block = "dsp" if dsp else "lut", self.device.block
+        plan = Plan(beat=given, taken=taken, multipliers=style, block=block)
+        if given == y.shape[-1]:
+            self.comes_late.add(node.name)
         return plan, cost, taken * given, f"folded onto {taken} x {given} multipliers"
 
     def _fold(self, node: Node, n_in: int, n_out: int, rows: int) -> tuple[int, int] | None:
-        """Return elements taken and given in a step, with fewest multipliers; None: too slow."""
-        source = next((n for n in self.graph.nodes if n.name == node.inputs[0]), None)
+        """Return elements taken and given in a step, with fewest multipliers; None: too slow.
+
+        Of equal ones, a product whose operand comes bit by bit takes few elements and gives all
+        outputs at its end, so that it works while they come; one whose operand comes at once takes
+        many and gives its outputs bit by bit: two such products in a row take the time of one.
+        """
+        source = self._source(node.inputs[0])
         steps_in = _divisors(n_in)
         if source is not None and isinstance(source.op, Windows):
             channels = n_in // prod(source.op.kernel)
             steps_in = [*_divisors(channels), n_in]
-        best: tuple[int, int, int] | None = None
+        at_once = source is not None and source.name in self.comes_late
+        best: tuple[int, int, int, int] | None = None
         for taken in steps_in:
             for given in _divisors(n_out):
                 steps = rows * (n_in // taken) * (n_out // given)
-                found = (taken * given, given, taken)
+                found = (taken * given, given if at_once else taken, taken, given)
                 if steps <= self.interval and (best is None or found < best):
                     best = found
-        return None if best is None else (best[2], best[1])
+        return None if best is None else (best[2], best[3])
+
+    def _source(self, name: str) -> Node | None:
+        """Return what makes a value, behind what works on single elements."""
+        node = self.nodes.get(name)
+        while node is not None and node.op.at_part(slice(0, 1)) is not None and node.inputs:
+            node = self.nodes.get(node.inputs[0])
+        return node
 
     # ---- everything else
 
@@ -247,8 +276,3 @@ def with_plans(plan: StreamPlan, changes: Mapping[str, Plan]) -> StreamPlan:
         for c in plan.choices
     )
     return StreamPlan(plan.interval, {**plan.plans, **changes}, choices)
-
-
-def rows_of(kind: Intervals) -> int:
-    """Return how many rows a tensor has."""
-    return int(np.prod(kind.shape[:-1]))

@@ -64,6 +64,26 @@ def choose_multiplier(
     return Multiplier(block, _pair(x, low, high, block) if group > 1 else 0)
 
 
+def folded_blocks(
+    x: Intervals, weights: tuple[int, int], taken: int, given: int, block: DspBlock
+) -> int:
+    """Return the DSP blocks of products of `taken` elements with weights of `given` outputs.
+
+    Args:
+        x: types of the elements.
+        weights: least and largest weight.
+        taken: elements of a step.
+        given: outputs of a step.
+        block: what the device has.
+    """
+    low, high = (np.asarray([v]) for v in weights)
+    if _pair(x, low, high, block):
+        return taken * -(-given // 2)
+    element = Fixed.holding(min(int(x.lo.min()), -1), int(x.hi.max()), 0).width
+    weight = Fixed.holding(min(weights[0], -1), weights[1], 0).width
+    return taken * given * block.blocks(element, weight)
+
+
 def _pair(x: Intervals, low: Ints, high: Ints, block: DspBlock) -> int:
     """Return the distance of two weights in one operand, 0 where a block is too narrow for two."""
     ends = [int(a) * int(b) for a in (x.lo.min(), x.hi.max()) for b in (low.min(), high.max())]

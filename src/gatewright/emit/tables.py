@@ -27,6 +27,10 @@ CASE_WORDS = 64
 """Tables with more words than this are memories."""
 
 
+STYLES = {"block": '(* rom_style = "block" *) ', "distributed": '(* syn_romstyle = "logic" *) '}
+"""Attributes that ask for a style. Of ROMs in LUTs, Yosys knows none that are "distributed"."""
+
+
 @dataclass(frozen=True)
 class Rom:
     """A table as one module uses it.
@@ -64,7 +68,7 @@ class Rom:
     @property
     def is_memory(self) -> bool:
         """Whether it is written as a memory and not as a function."""
-        return self.depth > CASE_WORDS or self.style != "auto"
+        return self.depth > CASE_WORDS or self.style == "block"
 
 
 def make_rom(table: Table, name: str, columns: list[int], reach: int) -> Rom:
@@ -118,7 +122,7 @@ def _function(rom: Rom) -> list[str]:
 
 
 def _memory(rom: Rom) -> list[str]:
-    style = "" if rom.style == "auto" else f'(* rom_style = "{rom.style}" *) '
+    style = STYLES.get(rom.style, "")
     size = max(rom.size or 1 << rom.address, 2)
     return [
         f"  {style}reg {vector(rom.bits)}{rom.name} [0:{size - 1}];",

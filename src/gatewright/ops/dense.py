@@ -85,6 +85,18 @@ class Dense(Op):
         """Return the operation itself: one matrix for all rows."""
         return self
 
+    @property
+    def weight_range(self) -> tuple[int, int]:
+        """Return the least and the largest weight as integers on one grid, with 0 between."""
+        weight = self._integers[0]
+        return int(weight.min(initial=0)), int(weight.max(initial=0))
+
+    @property
+    def weight_bits(self) -> int:
+        """Return the bits of a weight as a signed number, all of them on one grid."""
+        low, high = self.weight_range
+        return max((-low - 1).bit_length() if low < 0 else 0, high.bit_length()) + 1
+
     @cached_property
     def _points(self) -> tuple[Ints, Ints]:
         """Binary points of each weight and bias, none finer than it needs."""

@@ -55,10 +55,8 @@ def _takes(
         link = links_in[i0 + i]
         if flags[flag + i] == 0:
             continue
-        if depths[link] > 0:
-            there = links[link, COUNT] > 0
-        else:
-            there = _offers(link, links, border, full)
+        stored = depths[link] > 0
+        there = links[link, COUNT] > 0 if stored else _offers(link, links, border, full)
         if not there:
             actors[a, FIRES] = 0
     for i in range(inputs):
@@ -116,6 +114,27 @@ def _pass(links: Any, border: Any, full: Any, depths: Any) -> Any:
 
 
 @njit()
+def _give(
+    a: Any, actors: Any, links: Any, rows: Any, starts: Any, links_out: Any, flags: Any,
+    full: Any, pipe: Any,
+) -> None:  # fmt: skip
+    """Move an actor's pipeline, or only let go of what its readers took."""
+    kind, latency, head, step = rows[a, 0], rows[a, 2], actors[a, HEAD], actors[a, STEP]
+    first, width = starts[a, 2], starts[a, 1] + starts[a, 3]
+    for o in range(first, first + starts[a, 3]):
+        if actors[a, MOVES]:
+            at = rows[a, 3] + step
+            if kind == 0:
+                at = rows[a, 3] + step * width + starts[a, 1] + o - first
+            pipe[o, (head + latency - 1) % latency] = flags[at] * actors[a, FIRES]
+            full[o] = pipe[o, head]
+        elif links[links_out[o], LEAVES]:
+            full[o] = 0
+    if actors[a, MOVES]:
+        actors[a, HEAD] = (head + 1) % latency
+
+
+@njit()
 def _clock(
     actors: Any, links: Any, rows: Any, starts: Any, links_in: Any, links_out: Any, flags: Any,
     numbers: Any, full: Any, pipe: Any, spans: Any, cycle: Any,
@@ -123,21 +142,10 @@ def _clock(
     """Move pipelines and steps at the clock edge; return whether any step fired."""
     fired = False
     for a in range(len(rows)):
-        kind, latency, head, step = rows[a, 0], rows[a, 2], actors[a, HEAD], actors[a, STEP]
+        kind, latency, step = rows[a, 0], rows[a, 2], actors[a, STEP]
         if kind == 1:
             actors[a, WRITTEN] += links[links_in[starts[a, 0]], ARRIVES]
-        first, width = starts[a, 2], starts[a, 1] + starts[a, 3]
-        for o in range(first, first + starts[a, 3]):
-            if actors[a, MOVES]:
-                at = rows[a, 3] + step
-                if kind == 0:
-                    at = rows[a, 3] + step * width + starts[a, 1] + o - first
-                pipe[o, (head + latency - 1) % latency] = flags[at] * actors[a, FIRES]
-                full[o] = pipe[o, head]
-            elif links[links_out[o], LEAVES]:
-                full[o] = 0
-        if actors[a, MOVES]:
-            actors[a, HEAD] = (head + 1) % latency
+        _give(a, actors, links, rows, starts, links_out, flags, full, pipe)
         if actors[a, FIRES]:
             fired = True
             if spans[a, 0] < 0:
