@@ -26,8 +26,10 @@ sys.path.insert(0, str(ROOT))
 from tests.models.networks import NETWORKS, Inputs, Material, Network  # noqa: E402
 
 import gatewright as gw  # noqa: E402
+from gatewright.flow.design import Design  # noqa: E402
 from gatewright.frontends import read_model  # noqa: E402
 from gatewright.ir import run_real  # noqa: E402
+from gatewright.tools.yosys import synthesize, yosys_version  # noqa: E402
 
 SHARED = ROOT.parent / "shared" / "data"
 FIGURES = ROOT / "docs" / "networks.json"
@@ -90,11 +92,11 @@ def measure(network: Network) -> dict[str, Any]:
         "labelled": material.labelled,
         "model": material.right(model_answers(material), material.y),
     }
-    return row | (compiled(material) if network.compiled else {})
+    return row | (compiled(material, network.synthesised) if network.compiled else {})
 
 
-def compiled(material: Material) -> dict[str, Any]:
-    """Compile and verify; return the figures."""
+def compiled(material: Material, synthesised: bool) -> dict[str, Any]:
+    """Compile and verify, and synthesise if asked; return the figures."""
     start = time.perf_counter()
     design = gw.compile(material.model, **material.options)
     seconds = time.perf_counter() - start
@@ -117,7 +119,20 @@ def compiled(material: Material) -> dict[str, Any]:
         "source checks": facts["source_checks"],
         "compile_s": round(seconds, 1),
         "verify_s": round(design.timings["verify"], 1),
+        **({"synthesised": counts(design)} if synthesised else {}),
     }
+
+
+def counts(design: Design) -> dict[str, Any]:
+    """Synthesise each module alone, without optimisation across borders; return what it takes."""
+    family = design.options.device.family
+    found = synthesize(design.sources, design.name, family, flow="fast", flatten=False, chains=True)
+    modules = {name: {"lut": c.lut, "ff": c.ff, "dsp": c.dsp} for name, c in found.modules.items()}
+    total = found.total
+    return {
+        "tool": yosys_version(), "family": family, "lut": total.lut, "ff": total.ff,
+        "dsp": total.dsp, "modules": modules, "instances": found.instances,
+    }  # fmt: skip
 
 
 def line(row: dict[str, Any]) -> str:
@@ -138,12 +153,34 @@ def line(row: dict[str, Any]) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
+def synthesis(row: dict[str, Any]) -> list[str]:
+    """Return what was synthesised of a network, a line for each module."""
+    if "synthesised" not in row:
+        return []
+    found = row["synthesised"]
+    lines = [
+        "",
+        f"{row['title']}, *synthesised* for {row['device']} with Yosys ({found['tool']}, "
+        f"`synth_xilinx -family {found['family']}` with abc, sums on carry chains), each module "
+        "alone, times its instances:",
+        "",
+        "| module | instances | LUT | FF | DSP |",
+        "|---|---:|---:|---:|---:|",
+    ]
+    for name, c in found["modules"].items():
+        cells = (name, found["instances"][name], f"{c['lut']:,}", f"{c['ff']:,}", c["dsp"])
+        lines.append("| " + " | ".join(map(str, cells)) + " |")
+    total = (f"{found[key]:,}" for key in ("lut", "ff", "dsp"))
+    return [*lines, "| all | | " + " | ".join(total) + " |"]
+
+
 def page(rows: dict[str, dict[str, Any]]) -> str:
     """Return the page."""
     lines = [INTRODUCTION, "| " + " | ".join(HEAD) + " |", "|" + "---|" * len(HEAD)]
     lines += [line(rows[n.name]) for n in NETWORKS if n.name in rows and n.compiled]
     lines += ["", "Imported only; a fully parallel circuit is not attempted here:", ""]
     lines += [line(rows[n.name]) for n in NETWORKS if n.name in rows and not n.compiled]
+    lines += [part for n in NETWORKS if n.name in rows for part in synthesis(rows[n.name])]
     missing = [n.title for n in NETWORKS if n.name not in rows]
     if missing:
         lines += ["", f"Not measured yet: {'; '.join(missing)}."]

@@ -6,8 +6,8 @@ import shutil
 
 import numpy as np
 import pytest
-from memory_circuits import CIRCUITS, dual_port, held
 from random_circuits import interpreted_parts, random_inputs, simulated, streaming, wrapper
+from tests.memory_circuits import CIRCUITS, dual_port, held
 
 from gatewright.base import VerificationError
 from gatewright.emit import emit_verilog

@@ -16,6 +16,9 @@ from typing import Any
 
 import numpy as np
 
+from gatewright.frontends.keras import read_keras
+from tests.frontends.sparse_networks import sparse_network
+
 ROOT = Path(__file__).resolve().parents[2]
 MODELS = ROOT / "tests" / "data" / "models"
 LARGE = "160 MHz"
@@ -64,6 +67,7 @@ class Network:
         framework: that trained it.
         load: reads it, given the folder of the shared data.
         compiled: it is compiled here; without, only imported.
+        synthesised: it is also synthesised, module by module.
     """
 
     name: str
@@ -71,6 +75,7 @@ class Network:
     framework: str
     load: Callable[[Path], Material]
     compiled: bool = True
+    synthesised: bool = False
 
 
 def script(name: str) -> ModuleType:
@@ -171,6 +176,25 @@ def _resnet(data: Path) -> Material:
     return Material(model, images["x"].astype(np.float64), images["y"].astype(np.int64))
 
 
+def _neutrino(data: Path) -> Material:
+    """The published network with its own 16-bit formats, on the first 20 pixels of 8 bits.
+
+    The truth is what the published sparse layers answered (`scripts/record_sparse_pixels.py` tells
+    of the package). Images with several hundred active pixels are among the random vectors that a
+    verification adds.
+    """
+    images = np.load(data / "sparsepixels_neutrino_100img.npz")
+    recorded = np.load(ROOT / "tests" / "data" / "sparse_pixels" / "neutrino_sparse_l.npz")["y"]
+    plain = read_keras(data / "models" / "sparsepixels_neutrino_hls_sparse_l.keras")
+    x = images["x"][..., None].astype(np.float64)
+    options = {
+        "calibration": x, "input_format": "ufixed<8,0>", "clock": "100 MHz", "device": "xcu250",
+        "max_dsps": 2600, "name": "neutrino_sparse",
+    }  # fmt: skip
+    model = sparse_network(plain, 20)
+    return Material(model, x, recorded.reshape(-1, 1), options, segments, False)
+
+
 NETWORKS = (
     Network("vit", "vision transformer, 4 tokens, digits", "PyTorch", _trained("vit", 1000)),
     Network(
@@ -196,6 +220,10 @@ NETWORKS = (
     Network(
         "mha", "particle transformer, multi-head attention, 8 constituents", "HGQ2",
         _hgq2("jets_hgq2_mha_8.keras"),
+    ),
+    Network(
+        "neutrino", "SparsePixels, first 20 of 63 x 63 pixels (arXiv:2512.06208)", "QKeras",
+        _neutrino, synthesised=True,
     ),
     Network("resnet-8", "ResNet-8 of MLPerf Tiny, CIFAR-10", "Keras", _resnet, compiled=False),
 )  # fmt: skip

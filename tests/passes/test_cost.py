@@ -63,6 +63,34 @@ def test_a_chain_is_as_long_as_it_carries():
         assert carry_length(m, s, Bits(m)) == length
 
 
+def test_a_choice_of_four_by_two_bits_is_one_lut_a_bit():
+    """`synth_xilinx` takes as many: 8 with a common inner condition, 16 with two of them."""
+
+    def luts(common):
+        m = Module("four")
+        data = m.input("x", Intervals.of([0] * 4, [255] * 4, 0))
+        high, low, other = m.input("s", Intervals.of([0] * 3, [1] * 3, 0))
+        inner = [
+            m.select(c, *pair)
+            for c, pair in ((low, data[:2]), (low if common else other, data[2:]))
+        ]
+        m.output("y", [m.select(high, *inner)])
+        return total_resources(m).lut
+
+    assert (luts(True), luts(False)) == (8, 16)
+
+
+def test_a_choice_that_is_read_twice_takes_its_luts():
+    m = Module("two")
+    a, b, c = m.input("x", Intervals.of([0] * 3, [15] * 3, 0))
+    high, low = m.input("s", Intervals.of([0] * 2, [1] * 2, 0))
+    inner = m.select(low, a, b)
+    m.output("y", [m.select(high, inner, c)])
+    assert total_resources(m).lut == 4
+    m.output("z", [inner])
+    assert total_resources(m).lut == 8
+
+
 def test_flip_flops_are_counted_exactly():
     child, m = Module("child"), Module("top")
     (a,) = child.input("x", Intervals.of([-8], [7], 0))

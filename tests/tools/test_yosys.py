@@ -34,6 +34,13 @@ module product(input clk, input signed [5:0] a, b, output reg signed [11:0] y);
   always @(posedge clk) y <= a * b;
 endmodule
 """
+TREE = """
+module tree(input [31:0] x, output [9:0] y);
+  wire [8:0] low = {1'd0, x[7:0]} + {1'd0, x[15:8]};
+  wire [8:0] high = {1'd0, x[23:16]} + {1'd0, x[31:24]};
+  assign y = {1'd0, low} + {1'd0, high};
+endmodule
+"""
 
 
 @pytest.fixture(scope="module")
@@ -90,6 +97,21 @@ def test_the_full_flow_maps_products_to_dsp_blocks_unless_told_not_to(cache):
     assert plain.total.dsp == 0
     assert plain.total.lut > 30
     assert plain.modules == {}
+
+
+@needs_yosys
+def test_sums_stay_on_carry_chains_where_asked(cache):
+    counts = [
+        synthesize(
+            {"tree.v": TREE}, "tree", "xcup", flow="fast", nodsp=nodsp, chains=chains,
+            per_module=False, cache=cache,
+        ).total
+        for nodsp, chains in ((False, False), (False, True), (True, True))
+    ]  # fmt: skip
+    joined, chained, without_blocks = counts
+    assert chained == without_blocks
+    assert 23 <= chained.lut <= 27 < joined.lut
+    assert chained.carry > joined.carry
 
 
 @needs_yosys

@@ -26,6 +26,10 @@ CASE_WORDS = 64
 """Tables with more words than this are memories."""
 
 
+STYLES = {"block": '(* rom_style = "block" *) ', "distributed": '(* syn_romstyle = "logic" *) '}
+"""Attributes that ask for a style. Of ROMs in LUTs, Yosys knows none that are "distributed"."""
+
+
 @dataclass(frozen=True)
 class Rom:
     """A table as one module uses it.
@@ -61,7 +65,7 @@ class Rom:
     @property
     def is_memory(self) -> bool:
         """Whether it is written as a memory and not as a function."""
-        return self.depth > CASE_WORDS or self.style != "auto"
+        return self.depth > CASE_WORDS or self.style == "block"
 
 
 def make_rom(table: Table, name: str, columns: list[int], reach: int) -> Rom:
@@ -112,7 +116,7 @@ def _function(rom: Rom) -> list[str]:
 
 
 def _memory(rom: Rom) -> list[str]:
-    style = "" if rom.style == "auto" else f'(* rom_style = "{rom.style}" *) '
+    style = STYLES.get(rom.style, "")
     size = 1 << rom.address
     return [
         f"  {style}reg {vector(rom.bits)}{rom.name} [0:{size - 1}];",

@@ -11,9 +11,12 @@ many cycles a network takes, and how deep its FIFOs must be.
 from gatewright.streams.actor import Actor, Buffered, Program, Timing
 from gatewright.streams.builder import Finish, Stream, Streams, beat_types
 from gatewright.streams.cycles import Cycles, least_depths, simulate
+from gatewright.streams.lines import Raster, line_windows
 from gatewright.streams.network import OUTSIDE, Link, Network, assemble
+from gatewright.streams.sequence import Sequence
 from gatewright.streams.shell import Shell, counter, union
 from gatewright.streams.width import narrow, widen
+from gatewright.streams.windowed import windowed
 
 __all__ = [
     "OUTSIDE",
@@ -24,6 +27,8 @@ __all__ = [
     "Link",
     "Network",
     "Program",
+    "Raster",
+    "Sequence",
     "Shell",
     "Stream",
     "Streams",
@@ -32,8 +37,10 @@ __all__ = [
     "beat_types",
     "counter",
     "least_depths",
-    "narrow",
+    "line_windows",
     "simulate",
     "union",
+    "windowed",
+    "narrow",
     "widen",
 ]

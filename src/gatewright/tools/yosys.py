@@ -100,6 +100,7 @@ def synthesize(
     per_module: bool = True,
     flatten: bool = True,
     nodsp: bool = False,
+    chains: bool = False,
     netlist: bool = False,
     jobs: int | None = None,
     timeout: float = TIMEOUT,
@@ -111,7 +112,9 @@ def synthesize(
     With `flatten` the total comes from a flat synthesis of the whole design, otherwise it is the
     sum over the modules times their instances, which is quicker where modules repeat and counts no
     optimisation across their borders. `per_module=False` leaves the figures per module out.
-    `nodsp` keeps multiplications out of DSP blocks. `netlist` keeps the mapped circuit of the flat
+    `nodsp` keeps multiplications out of DSP blocks. `chains` puts every sum on a carry chain, as
+    the vendor's tool does, where Yosys would join trees of sums to compressors that take twice the
+    LUTs (Xilinx). `netlist` keeps the mapped circuit of the flat
     synthesis, for its longest path. A result is found again by its content.
 
     Raises `ToolError` where Yosys is missing, refuses the sources (with its line), takes longer
@@ -126,14 +129,16 @@ def synthesize(
         )
     version = yosys_version()
     store = cache if cache is not None else Cache()
-    options = [f"{per_module} {flatten}", *mapping(family, flow, nodsp)]
+    options = [f"{per_module} {flatten}", *mapping(family, flow, nodsp, chains)]
     key = content_key(FORMAT, version, "\n".join(options), top, sources_digest(sources))
     kept = _from_files(store.read("synthesis", key), top, netlist)
     if kept is not None:
         return kept
     started = time.monotonic()
     with work_folder() as work:
-        bench = _Bench(work, family, flow, nodsp, timeout, job_count(jobs), progress, netlist)
+        bench = _Bench(
+            work, family, flow, nodsp, chains, timeout, job_count(jobs), progress, netlist
+        )  # fmt: skip
         result = bench.synthesize(sources, top, per_module, flatten, started)
         files = {VALUE: json.dumps(asdict(result)).encode()}
         if netlist:
@@ -176,6 +181,7 @@ class _Bench:
     family: str
     flow: str
     nodsp: bool
+    chains: bool
     timeout: float
     jobs: int
     progress: Progress | None
@@ -243,7 +249,7 @@ class _Bench:
             script = ["read_rtlil design.il", f"hierarchy -check -top {hierarchy.top}"]
         else:
             script = self.group_script(name, names, hierarchy, kept)
-        script += mapping(self.family, self.flow, self.nodsp)
+        script += mapping(self.family, self.flow, self.nodsp, self.chains)
         script.append(f"tee -q -o {name}.json stat -json")
         if names is None and self.netlist:
             script += ["blackbox =A:whitebox", "write_json netlist.json"]

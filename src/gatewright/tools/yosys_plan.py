@@ -164,25 +164,38 @@ def ecp5(options: str, nodsp: bool) -> list[str]:
     ]
 
 
-def mapping(family: str, flow: str, nodsp: bool) -> list[str]:
+CHAINS = (
+    "setattr -set keep 1 t:$add %x:+[Y] t:$sub %x:+[Y] %u w:* %i",
+    "setattr -unset keep w:*",
+)
+"""Set in front of `alumacc` and taken back behind it: Yosys then leaves trees of sums apart, each
+on a carry chain of a LUT a bit. It joins them to compressors of two LUTs a bit otherwise."""
+
+
+def mapping(family: str, flow: str, nodsp: bool, chains: bool = False) -> list[str]:
     """Return the commands that map a design to a family.
 
     For Xilinx the fast flow is `synth_xilinx` up to its step `map_luts`, and that step with
     `abc -luts` where the full one has abc9. Without `nodsp`, products go where `use_dsp` on their
-    wire says (`SOFT`).
+    wire says (`SOFT`). With `chains`, every sum is a carry chain (Xilinx only).
     """
     if family == "ecp5":
         return ecp5("-noabc9" if flow == "fast" else "", nodsp)
     options = f"-family {family} -flatten -noiopad -noclkbuf" + (" -nodsp" if nodsp else "")
     last = "" if flow == "full" else "map_luts"
-    if nodsp:
-        runs = [f"synth_xilinx {options}" + (f" -run begin:{last}" if last else "")]
-    else:
-        runs = [
-            f"synth_xilinx {options} -run begin:map_dsp",
-            SOFT,
-            f"synth_xilinx {options} -run map_dsp:{last}",
+    stops = [("begin", "map_dsp", SOFT)] if not nodsp else []
+    if chains:
+        stops += [
+            (stops[-1][1] if stops else "begin", "coarse", CHAINS[0]),
+            ("coarse", "map_memory", CHAINS[1]),
         ]
+    runs = []
+    for start, stop, command in stops:
+        runs += [f"synth_xilinx {options} -run {start}:{stop}", command]
+    if stops:
+        runs.append(f"synth_xilinx {options} -run {stops[-1][1]}:{last}")
+    else:
+        runs.append(f"synth_xilinx {options}" + (f" -run begin:{last}" if last else ""))
     if flow == "full":
         return runs
     return [

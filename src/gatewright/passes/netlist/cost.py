@@ -8,6 +8,7 @@ import numpy as np
 
 from gatewright.hw import ADDED, NO_RESET, NONE, Kind, Module
 from gatewright.hw.bulk import is_structure, values
+from gatewright.num import Ints
 from gatewright.passes.netlist.bits import Bits
 from gatewright.passes.netlist.delay import is_complement, is_sign_test
 from gatewright.passes.netlist.memory_cost import DEFAULT, stored
@@ -20,7 +21,7 @@ FREE = frozenset(
     )
 )  # fmt: skip
 """Cells that are wiring, or counted with their memory."""
-ADD, MUL, REG = int(Kind.ADD), int(Kind.MUL), int(Kind.REG)
+ADD, MUL, REG, SELECT = int(Kind.ADD), int(Kind.MUL), int(Kind.REG), int(Kind.SELECT)
 SUMS = frozenset((ADD, int(Kind.SUB)))
 
 
@@ -62,8 +63,9 @@ def own_resources(m: Module, family: str = DEFAULT) -> Resources:
     memories = stored(m, family)
     lut, ff, srl, dsp = 0.0, 0, 0, 0
     known = Bits(m)
+    inside = shared_choices(m)
     for s, kind in enumerate(m.kind):
-        if kind not in FREE and kind != REG and s not in memories.tables:
+        if kind not in FREE and kind != REG and s not in inside and s not in memories.tables:
             lut += cell_luts(m, s, known)
             dsp += m.imm[s] % ADDED if kind == MUL else 0
     for run in register_runs(m):
@@ -78,6 +80,43 @@ def own_resources(m: Module, family: str = DEFAULT) -> Resources:
     return Resources(lut, ff, dsp, srl, memories.lutram, memories.bram, memories.uram)
 
 
+def shared_choices(m: Module) -> set[int]:
+    """Return the choices that take no LUT, since the choice that alone reads them has room.
+
+    A choice of four by two bits, of which one is common to both inner choices, is one LUT of six
+    inputs a bit; so is a choice between something and one inner choice.
+    """
+    inside: set[int] = set()
+    if not m.holds(Kind.SELECT):
+        return inside
+    reads = readers(m)
+    kind, a = m.kind, m.a
+
+    def is_inner(s: int) -> bool:
+        return kind[s] == SELECT and reads[s] == 1 and not _half_constant(m, s)
+
+    for s in range(len(kind) - 1, -1, -1):
+        if kind[s] != SELECT or s in inside or _half_constant(m, s):
+            continue
+        inner = [v for v in (m.b[s], m.c[s]) if is_inner(v) and m.width(v) <= m.width(s)]
+        if len(inner) == 2 and a[inner[0]] != a[inner[1]]:
+            inner = inner[:1]  # a LUT has no input left for the other's condition
+        inside.update(inner)
+    return inside
+
+
+def _half_constant(m: Module, s: int) -> bool:
+    return m.is_constant(m.b[s]) or m.is_constant(m.c[s])
+
+
+def readers(m: Module) -> Ints:
+    """Return how many operands and outputs read each signal."""
+    columns = [values(m.a), values(m.b), values(m.c), np.asarray(m.output_signals, np.int64)]
+    columns += [np.asarray(memory.port, np.int64) for memory in m.memories]
+    read = np.concatenate([*columns, *(values(i.inputs) for i in m.instances)])
+    return np.bincount(read[read >= 0], minlength=len(m))
+
+
 def register_runs(m: Module) -> list[list[int]]:
     """Split the registers into runs, each read by the next one only; all but few are runs of one.
 
@@ -85,14 +124,11 @@ def register_runs(m: Module) -> list[list[int]]:
     """
     if not m.holds(Kind.REG):
         return []
-    columns = [values(m.a), values(m.b), values(m.c), np.asarray(m.output_signals, np.int64)]
-    columns += [np.asarray(memory.port, np.int64) for memory in m.memories]
-    read = np.concatenate([*columns, *(values(i.inputs) for i in m.instances)])
-    readers = np.bincount(read[read >= 0], minlength=len(m))
+    reads = readers(m)
     registers = np.flatnonzero(values(m.kind) == REG)
     plain = (values(m.imm) == NO_RESET) & (values(m.b) == NONE) & (values(m.kind) == REG)
     a = values(m.a)[registers]
-    alike = plain[registers] & plain[a] & (readers[a] == 1)
+    alike = plain[registers] & plain[a] & (reads[a] == 1)
     for column in (m.lo, m.hi, m.frac):
         alike &= values(column)[registers] == values(column)[a]
     follower = dict(zip(a[alike].tolist(), registers[alike].tolist(), strict=True))
