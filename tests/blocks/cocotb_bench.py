@@ -12,9 +12,9 @@ import xml.etree.ElementTree as ElementTree
 from contextlib import suppress
 from pathlib import Path
 
+import have_tools
 import pytest
 
-from gatewright.base import ToolError
 from gatewright.base.cache import Cache, content_key
 from gatewright.emit import emit_verilog
 from gatewright.emit.verilog import top_name
@@ -35,12 +35,7 @@ def missing():
 
     if find_libpython.find_libpython() is None:
         return "needs a Python with a shared library, which cocotb loads into the simulator"
-    try:
-        find_compiler()
-        find_verilator()
-    except ToolError as error:
-        return str(error)
-    return ""
+    return have_tools.REASON
 
 
 REASON = missing()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from cocotb_bench import needs_cocotb, run_bench
+from have_tools import needs_simulation
 
 from gatewright.base import OptionError
 from gatewright.blocks.axi_lite import axi_lite
@@ -42,6 +43,7 @@ def test_accesses_in_cocotb(words, tmp_path):
     ]
 
 
+@needs_simulation
 def test_the_ports_and_the_text():
     module = registers(2000, prefix="s_axi")
     assert {p: module.width(s[0]) for p, s in module.inputs.items()} == {

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import stream_modules as modules
 from cocotb_bench import needs_cocotb, run_bench
+from have_tools import needs_simulation
 
 from gatewright.base import OptionError
 from gatewright.blocks.axi_stream import axi_stream, padding
@@ -33,6 +34,7 @@ def test_frames_in_cocotb(frame, tmp_path):
     assert sorted(passed) == BENCH
 
 
+@needs_simulation
 def test_the_ports_and_the_text():
     wrapped = axi_stream(modules.decimator(), {"x": 6, "y": 2, "z": 2})
     assert (wrapped.name, wrapped.latency) == ("decimator_axi", modules.decimator().latency)

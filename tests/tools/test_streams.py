@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import stream_modules as modules
+from have_tools import needs_simulation
 
-from gatewright.base import DataError, OptionError, ToolError, VerificationError
+from gatewright.base import DataError, OptionError, VerificationError
 from gatewright.emit import emit_verilog
 from gatewright.emit.verilog import top_name
 from gatewright.hw import random_ready, run_streams, stream_names
@@ -20,20 +23,9 @@ from gatewright.tools.streams import (
     stream_design,
     unpack_beats,
 )
-from gatewright.tools.verilator import find_compiler, lint, simulate
-from gatewright.tools.verilator_program import find_verilator
+from gatewright.tools.verilator import lint, simulate
 
-
-def _have_tools():
-    try:
-        find_compiler()
-        find_verilator()
-    except ToolError as error:
-        return str(error)
-    return ""
-
-
-pytestmark = pytest.mark.skipif(bool(_have_tools()), reason=_have_tools())
+pytestmark = needs_simulation
 
 
 def network():
@@ -130,6 +122,16 @@ def test_a_deadlock_is_reported_and_spurious_beats_show(batch):
     stuck = batch["sticks", False]
     assert stuck.deadlock.startswith("input x: 9 of 48 beats taken; output y: 9 of 48")
     assert len(batch["spills", False].beats["y"]) == BEATS + 65
+
+
+def test_modules_translated_once_answer_as_copies_do(batch):
+    design = DESIGNS["network"]
+    names = tuple(file[:-2] for file in design.sources if file != "network.v")
+    (seen,) = simulate_streams([replace(design, shared=names)], [stimulus("network")])
+    copies = batch["network", True]
+    np.testing.assert_array_equal(seen.beats["y"], copies.beats["y"])
+    np.testing.assert_array_equal(seen.output_cycle["y"], copies.output_cycle["y"])
+    np.testing.assert_array_equal(seen.accept_cycle["x"], copies.accept_cycle["x"])
 
 
 def test_patience_is_not_for_what_the_surroundings_do():

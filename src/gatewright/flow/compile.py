@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields, replace
 from functools import partial
 from pathlib import Path
@@ -12,7 +12,8 @@ from typing import Any
 
 from numpy.typing import ArrayLike
 
-from gatewright.arch import Built, Lowered, offload, plan
+from gatewright.arch import Built, Lowered, offload
+from gatewright.arch import plan as plan_folded
 from gatewright.arch.planner import ASKED
 from gatewright.base import DataError, OptionError
 from gatewright.flow.budget import budget_of
@@ -22,6 +23,8 @@ from gatewright.flow.host import Data, as_inputs, encode
 from gatewright.flow.import_check import against_source, metrics, replay
 from gatewright.flow.options import Options
 from gatewright.flow.steps import Steps
+from gatewright.flow.streams import StreamDesign, read_plan, stream_circuit
+from gatewright.flow.streams.plans import GivenPlan, check_plan_options
 from gatewright.frontends import CustomHandler, read_model, with_score
 from gatewright.ir import Graph, Plan, Reals, infer
 from gatewright.num import Fixed, Ints
@@ -53,6 +56,11 @@ def compile(
     max_luts: int | None = None,
     max_dsps: int | None = None,
     max_latency: int | str | None = None,
+    ii: int | None = None,
+    throughput: float | None = None,
+    max_brams: int | None = None,
+    ports: str = "valid",
+    plan: GivenPlan | None = None,
     formats: Mapping[str, str] | None = None,
     input_format: str | None = None,
     granularity: str = "channel",
@@ -82,6 +90,14 @@ def compile(
         max_dsps: DSP blocks that products may be put into, largest saving of LUTs first; by
             default none.
         max_latency: longest latency at the clock, in cycles or as a time (`100 ns`).
+        ii: most cycles from one event to the next. Above 1, the design works on streams: beats of
+            some elements travel between operations that share their hardware among them.
+        throughput: the same as events a second.
+        max_brams: block memories (36 Kbit) that the design may take; None: what the device has.
+        ports: `valid`, whose beats come at a stated pace and are always taken; `stream`, with
+            `valid` and `ready`; `axi-stream`. The latter two make a design on streams.
+        plan: the plan of a design on streams, a `plan.json` that was written with one or its
+            content, edited or not. What it leaves out is planned.
         formats: number formats by layer pattern, `{"dense_*.weight": "fixed<6,1>"}`.
         input_format: format of the input where the model does not quantize it.
         granularity: how formats are chosen for a float model. `channel`: each channel its own, and
@@ -103,7 +119,11 @@ def compile(
     Raises:
         GatewrightError: bad input or an impossible option; nothing has been written.
     """
-    options = Options.of(clock, device, reuse, latency, max_luts, max_dsps, max_latency)
+    options = Options.of(
+        clock, device, reuse, latency, max_luts, max_dsps, max_latency, ii, throughput, max_brams,
+        ports,
+    )  # fmt: skip
+    check_plan_options(options, plan)
     grain = Formats((), granularity, weight_bits, activation_bits)
     grain.check_options()
     steps = Steps(progress)
@@ -125,7 +145,8 @@ def compile(
     facts["import_check"] = replay(source, graph, data, quantized)
     facts["source_checks"] = [asdict(c) for c in against_source(model, imported, graph, data)]
     steps.end()
-    design = _build(graph, options, steps)
+    plans = None if plan is None else read_plan(plan, graph)
+    design = _build(graph, options, steps, plans)
     design.facts_of_model = facts
     if data is not None:
         design.calibration = encode(graph, data)
@@ -233,8 +254,16 @@ def _is_integer(graph: Graph) -> bool:
     )
 
 
-def _build(graph: Graph, options: Options, steps: Steps) -> Design:
+def _build(
+    graph: Graph,
+    options: Options,
+    steps: Steps,
+    plans: Mapping[str, Plan] | None = None,
+    depths: Sequence[int] | None = None,
+) -> Design:
     """Plan, lower, optimise, pipeline and emit an integer graph, within the limits."""
+    if plans is not None or options.asks_for_streams:
+        return _stream_design(graph, options, steps, plans, depths)
     budget = budget_of(graph, options, partial(_circuit, graph, options, steps))
     found = budget.find()
     design = Design(
@@ -247,10 +276,28 @@ def _build(graph: Graph, options: Options, steps: Steps) -> Design:
     return design
 
 
+def _stream_design(
+    graph: Graph,
+    options: Options,
+    steps: Steps,
+    plans: Mapping[str, Plan] | None,
+    depths: Sequence[int] | None,
+) -> StreamDesign:
+    """Build and emit a network of actors."""
+    circuit = stream_circuit(graph, options, steps, plans, depths)
+    design = StreamDesign.of(graph, circuit, options, steps.timings, steps.progress)
+    steps.begin("emit")
+    design.emit()
+    steps.end()
+    return design
+
+
 def _circuit(graph: Graph, options: Options, steps: Steps, reuse: int | None, dsps: int) -> Built:
     """Build a circuit for a reuse factor and a number of DSP blocks."""
     steps.begin("plan")
-    planned = plan(graph, reuse, ASKED if reuse == options.reuse else "folded to meet the limits")
+    planned = plan_folded(
+        graph, reuse, ASKED if reuse == options.reuse else "folded to meet the limits"
+    )
     steps.end()
     if any(choice.plan.is_parallel for choice in planned.choices):
         steps.prepare_solver()

@@ -15,7 +15,7 @@ from gatewright.hw import NONE, Kind, Module
 from gatewright.ir import describe, evaluate, infer
 from gatewright.num import Intervals
 from gatewright.passes.lower import group_nodes
-from gatewright.passes.netlist import least_latency, resources, total_resources
+from gatewright.passes.netlist import Resources, least_latency, resources, total_resources
 
 if TYPE_CHECKING:
     from gatewright.flow.design import Design
@@ -26,8 +26,8 @@ SAMPLES_FOR_RANGES = 20_000
 def facts_of(design: Design) -> dict[str, Any]:
     """Return the facts; every hardware figure stands beside the word for how it was got."""
     types = infer(design.graph)
-    total = total_resources(design.module)
     device = design.options.device
+    total = total_resources(design.module, device.family)
     return {
         "gatewright": __version__,
         "name": design.name,
@@ -43,8 +43,7 @@ def facts_of(design: Design) -> dict[str, Any]:
         "latency": {"cycles": design.latency, "ns": design.latency_ns,
                     "status": _cycle_status(design), **_contract(design)},
         "interval": {"cycles": design.interval, "status": _cycle_status(design)},
-        "estimate": {"lut": round(total.lut), "ff": total.ff, "dsp": total.dsp,
-                     "status": "estimated"},
+        "estimate": _counts(total) | {"status": "estimated"},
         "budget": budget_facts(design, total),
         "synthesis": _synthesis(design),
         "routing": asdict(design.routing) | {"status": "routed"} if design.routing else None,
@@ -138,9 +137,15 @@ def start_cycles(top: Module) -> dict[str, tuple[int, int]]:
     return found
 
 
+def _counts(found: Resources) -> dict[str, Any]:
+    """Return an estimate as synthesis names its counts; `lut` is all LUT sites."""
+    return {"lut": round(found.lut), "ff": found.ff, "dsp": found.dsp, "bram": found.bram}
+
+
 def _layers(design: Design) -> list[dict[str, Any]]:
     """Return the modules of the top level in order, the top's own logic last."""
-    own = resources(design.module)
+    family = design.options.device.family
+    own = resources(design.module, family)
     spans = start_cycles(design.module)
     groups = group_nodes(design.graph, design.planned.plans)
     operations = {g.layer: [node.op.kind for node in g.nodes] for g in groups if not g.is_wiring}
@@ -148,14 +153,14 @@ def _layers(design: Design) -> list[dict[str, Any]]:
     synthesised = design.synthesis
     rows = []
     for module, times in uses.items():
-        estimate = total_resources(module) * times
+        estimate = total_resources(module, family) * times
         begin, end = spans.get(module.name, (0, 0))
         row: dict[str, Any] = {
             "layer": module.origin, "module": module.name, "note": module.note,
             "operations": operations.get(module.origin, []),
             "begin": begin, "end": end, "latency": module.latency, "interval": module.interval,
             "instances": times,
-            "estimate": {"lut": round(estimate.lut), "ff": estimate.ff, "dsp": estimate.dsp},
+            "estimate": _counts(estimate),
         }  # fmt: skip
         if synthesised and module.name in synthesised.modules:
             counts = synthesised.inclusive(module.name)
@@ -172,7 +177,7 @@ def _layers(design: Design) -> list[dict[str, Any]]:
         "note": design.module.note,
         "operations": [], "begin": 0, "end": design.latency, "latency": design.latency,
         "interval": design.interval,
-        "estimate": {"lut": round(glue.lut), "ff": glue.ff, "dsp": glue.dsp},
+        "estimate": _counts(glue),
     })  # fmt: skip
     return rows
 

@@ -13,6 +13,9 @@ from gatewright.base import OptionError
 from gatewright.hw import Module
 from gatewright.passes.netlist import Clock, total_resources
 
+PORTS = ("valid", "stream", "axi-stream")
+"""How the design's ports take and give: see `Options.ports`."""
+
 SLOWEST, FASTEST = 1.0, 1500.0
 """Clocks in MHz that any supported part could be run at."""
 
@@ -112,6 +115,37 @@ def check_limit(what: str, limit: int | None, there: int, device: Device) -> int
     return limit
 
 
+def check_throughput(throughput: float | None) -> float | None:
+    """Return events a second.
+
+    Raises:
+        OptionError: it is no number above 0.
+    """
+    if throughput is None:
+        return None
+    real = isinstance(throughput, int | float | np.number) and not isinstance(throughput, bool)
+    if not real or not 0 < throughput < float("inf"):
+        raise OptionError(
+            "the throughput is impossible",
+            found=repr(throughput),
+            supported="events a second, a number above 0",
+        )
+    return float(throughput)
+
+
+def check_ports(ports: str) -> str:
+    """Return the kind of ports.
+
+    Raises:
+        OptionError: it is not known.
+    """
+    if ports not in PORTS:
+        raise OptionError(
+            "the kind of ports is not known", found=repr(ports), supported=", ".join(PORTS)
+        )
+    return ports
+
+
 def cycles_at(latency: str | None, clock_mhz: float) -> int | None:
     """Return a limit on the latency in whole cycles of a clock."""
     if latency is None:
@@ -132,6 +166,12 @@ class Options:
         max_luts: most LUTs (estimated) that the design may take; None: what the device has.
         max_dsps: most DSP blocks that products may be put into; None: none.
         max_latency: longest latency, as cycles or as a time (`12 cycles`, `100 ns`); None: any.
+        ii: most cycles between two events; above 1 the design works on streams.
+        throughput: the same as events a second.
+        max_brams: most block memories (of 36 Kbit) that the design may take; None: what the device
+            has.
+        ports: `valid`, without a way to make the design wait; `stream`, with `valid` and `ready`
+            for every beat; `axi-stream`, the same as AXI4-Stream.
     """
 
     clock_mhz: float
@@ -141,6 +181,10 @@ class Options:
     max_luts: int | None = None
     max_dsps: int | None = None
     max_latency: str | None = None
+    ii: int | None = None
+    throughput: float | None = None
+    max_brams: int | None = None
+    ports: str = "valid"
 
     @classmethod
     def of(
@@ -152,12 +196,17 @@ class Options:
         max_luts: int | None = None,
         max_dsps: int | None = None,
         max_latency: int | str | None = None,
+        ii: int | None = None,
+        throughput: float | None = None,
+        max_brams: int | None = None,
+        ports: str = "valid",
     ) -> Options:
         """Check what a user gave.
 
         Raises:
             OptionError: a clock or a device is not known, the reuse factor is no number, the
-                latency no number of cycles, a limit no number, or beyond what the device has.
+                latency no number of cycles, a limit no number, or beyond what the device has; two
+                options contradict each other.
         """
         reuse = check_count("reuse factor", reuse)
         part = find_device(str(device))
@@ -170,7 +219,11 @@ class Options:
             longest = "1 cycle" if (number, unit) == (1, "cycles") else f"{exact!r} {unit}"
         is_count = isinstance(latency, Integral) and not isinstance(latency, bool)
         cycles = int(latency) if latency is not None and is_count else None
-        options = cls(parse_clock(clock), part, reuse, cycles, luts, dsps, longest)
+        brams = check_limit("block memories", max_brams, part.bram, part)
+        options = cls(parse_clock(clock), part, reuse, cycles, luts, dsps, longest,
+                      check_count("initiation interval (ii)", ii, least=1),
+                      check_throughput(throughput), brams, check_ports(ports))  # fmt: skip
+        options.check_streams()
         if latency is not None and (cycles is None or cycles < 0):
             raise OptionError(
                 "the latency is no number of cycles",
@@ -187,6 +240,49 @@ class Options:
                 remedy="leave one of the two out",
             )
         return options
+
+    def check_streams(self) -> None:
+        """Raise `OptionError` where options of streams contradict each other or the others."""
+        if self.ii is not None and self.throughput is not None:
+            raise OptionError(
+                "the interval was given twice",
+                found=f"ii = {self.ii}, throughput = {self.throughput:g} events/s",
+                remedy="leave one of the two out",
+            )
+        if self.throughput is not None and self.throughput > self.clock_mhz * 1e6:
+            raise OptionError(
+                "the throughput is more than one event a clock cycle",
+                found=f"{self.throughput:g} events/s at {self.clock_mhz:g} MHz",
+                supported=f"up to {self.clock_mhz * 1e6:g} events/s",
+                remedy="choose a faster clock, or share the events among several designs",
+            )
+        asked = [f"{name} = {value}" for name, value in (("reuse", self.reuse),
+                 ("latency", self.latency)) if value is not None]  # fmt: skip
+        if self.asks_for_streams and asked:
+            raise OptionError(
+                "options for designs without streams were given for one with streams",
+                found=", ".join([*asked, *self._for_streams()]),
+                supported="reuse and latency without ii, throughput and ports, or these alone",
+                remedy="leave out what you do not need",
+            )
+
+    def _for_streams(self) -> list[str]:
+        given = {"ii": self.ii, "throughput": self.throughput, "ports": self.ports}
+        return [
+            f"{name} = {value}" for name, value in given.items() if value not in (None, "valid")
+        ]
+
+    @property
+    def interval(self) -> int | None:
+        """The most cycles between events that were asked for."""
+        if self.throughput is not None:
+            return max(int(self.clock_mhz * 1e6 / self.throughput + 1e-9), 1)
+        return self.ii
+
+    @property
+    def asks_for_streams(self) -> bool:
+        """Whether these options alone make a design of streams."""
+        return self.ports != "valid" or (self.interval or 1) > 1
 
     @property
     def most_cycles(self) -> int | None:

@@ -9,7 +9,9 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from gatewright.base import ModelError
+from gatewright.ir import Plan
 from gatewright.ops.movement import Movement
+from gatewright.streams import Raster, Stream, Streams, windowed
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,3 +81,21 @@ class Windows(Movement):
         taps = tuple(slice(None, None, d) for d in self.dilation)
         cut = np.moveaxis(cut[(*starts, slice(None), *taps)], rank, -1)
         return cut.reshape(*cut.shape[:rank], -1)
+
+    def raster(
+        self,
+        shape: tuple[int, ...],
+        before: tuple[int, ...] | None = None,
+        after: tuple[int, ...] | None = None,
+    ) -> Raster:
+        """Describe the windows of an image (*spatial, channels) with padding around its axes."""
+        none = (0,) * len(self.kernel)
+        return Raster(
+            shape[:-1], self.kernel, self.strides, self.dilation, before or none, after or none
+        )
+
+    def stream(self, to: Streams, *x: Stream, plan: Plan) -> Stream | None:
+        """Cut windows out of an image that comes pixel by pixel, or in parts of pixels."""
+        raster = self.raster(x[0].shape)
+        beat = plan.beat or prod(self.kernel) * x[0].shape[-1]
+        return windowed(to, x[0], raster, beat, plan.memory)

@@ -161,7 +161,8 @@ def least_depths(network: Network, floors: Sequence[int] | None = None) -> tuple
             place=network.name,
             remedy="this is a defect of Gatewright: please report the model",
         )
-    depths = [max(int(f), least) for f, least in zip(endless.filled, low, strict=True)]
+    # A FIFO that is never full takes a beat in every cycle: one place more than ever is filled.
+    depths = [max(int(f) + 1, least) for f, least in zip(endless.filled, low, strict=True)]
     search = _Search(network, low, depths, endless.interval, simulate(network, depths).latency)
     order = sorted(range(len(low)), key=lambda i: -network.links[i].bits * depths[i])
     while search.lower(order):

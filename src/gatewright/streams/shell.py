@@ -125,12 +125,16 @@ class Shell:
         self.module.latency = max(self.module.latency, module.latency)
         return found
 
-    def finish(self, outputs: Mapping[str, tuple[int, Sequence[int]]]) -> Module:
+    def finish(
+        self, outputs: Mapping[str, tuple[int, Sequence[int]]], registered: bool = False
+    ) -> Module:
         """Close the actor: put beats into the output registers.
 
         Args:
             outputs: of each output stream the signal that marks a beat and its elements, both in
                 one step of the pipeline.
+            registered: the elements stand in registers already, one step of the pipeline behind
+                the mark, which move with steps alone.
         """
         m = self.module
         held: dict[int, int] = {}  # readers of the same beat share its registers
@@ -141,7 +145,7 @@ class Shell:
             m.output(f"{stream}_valid", [full])
             for s in data:
                 if s not in held:
-                    held[s] = self.register(s)
+                    held[s] = s if registered else self.register(s)
             m.output(stream, [held[s] for s in data])
         return m
 
@@ -178,3 +182,10 @@ def union(m: Module, signals: Sequence[int]) -> Range:
     if len(moving) < len(signals):
         lows, highs = [*lows, 0], [*highs, 0]
     return min(lows), max(highs), frac
+
+
+def constants(m: Module, values: Intervals | None, count: int) -> list[int]:
+    """Return constants (lo = hi) as signals; `count` zeros where none are given."""
+    if values is None:
+        return [m.constant(0)] * count
+    return [m.constant(int(q), int(f)) for q, f in zip(values.lo, values.frac, strict=True)]

@@ -18,15 +18,13 @@ from gatewright.hw.memory import FIELD_BITS
 
 REG, TABLE, READ = int(Kind.REG), int(Kind.TABLE), int(Kind.READ)
 
-HALF_BLOCKS = ((16384, 1), (8192, 2), (4096, 4), (2048, 9), (1024, 18), (512, 36))
+HALVES = ((16384, 1), (8192, 2), (4096, 4), (2048, 9), (1024, 18), (512, 36))
 """Shapes of a block of 18 kbit with a read and a write port, words x bits (UG473, UG573; the block
-of ECP5 is one of these, FPGA-TN-02204)."""
-TWO_READERS = 18
-"""Widest word of such a block with two read ports."""
+of ECP5 is one of these, FPGA-TN-02204). With two read ports its words are half as wide at most."""
+WHOLE = (*((2 * words, bits) for words, bits in HALVES), (512, 72))
+"""Shapes of two of them as one."""
 ULTRA = (4096, 72)
 """Shape of a block of UltraRAM (UG573)."""
-ROM_BITS = 64
-"""Bits of a ROM that Yosys builds from logic at the cost of one of a RAM."""
 
 
 @dataclass(frozen=True)
@@ -34,24 +32,33 @@ class Fabric:
     """What memories are built from in a family of devices.
 
     Attributes:
-        luts: shapes of a memory in LUTs with a write port and a read port: words, bits, LUTs.
-        site, block: cost of one such LUT, and of a block of 18 kbit.
-        banks: inputs that a LUT adds to a multiplexer behind memories side by side.
+        luts: shapes of a memory in LUTs with a write port: words, bits, LUTs, read ports.
+        site, block, rom: cost of one such LUT, of a block of 18 kbit, of a bit of a ROM in logic.
+        inputs: of a LUT.
+        pairs: whether two blocks of 18 kbit make one of 36.
         collides: whether a block needs logic to show what stood in a word that is being written.
     """
 
-    luts: tuple[tuple[int, int, int], ...]
+    luts: tuple[tuple[int, int, int, int], ...]
     site: float
     block: float
-    banks: int = 3
+    rom: float
+    inputs: int = 6
+    pairs: bool = True
     collides: bool = False
+
+    def multiplexer(self, ways: int) -> int:
+        """Return the LUTs of a multiplexer of a bit (wide ones have cells of their own beside)."""
+        if self.inputs == 6:
+            return ceil((ways - 1) / 3)
+        return ways if ways > 2 else ways - 1
 
 
 FABRICS = {
-    "xc7": Fabric(((32, 6, 4), (64, 3, 4)), 2.0, 129.0),
-    "xcu": Fabric(((32, 14, 8), (64, 7, 8)), 2.0, 129.0),
-    "xcup": Fabric(((32, 14, 8), (64, 7, 8)), 2.0, 129.0),
-    "ecp5": Fabric(((16, 4, 6),), 4 / 6, 128.0, banks=1, collides=True),
+    "xc7": Fabric(((32, 6, 4, 1), (64, 3, 4, 1), (64, 1, 4, 3)), 2.0, 129.0, 1 / 64),
+    "xcu": Fabric(((32, 14, 8, 1), (64, 7, 8, 1)), 2.0, 129.0, 1 / 64),
+    "xcup": Fabric(((32, 14, 8, 1), (64, 7, 8, 1)), 2.0, 129.0, 1 / 64),
+    "ecp5": Fabric(((16, 4, 6, 1),), 4 / 6, 128.0, 1 / 32, inputs=4, pairs=False, collides=True),
 }
 DEFAULT = "xcup"
 
@@ -77,25 +84,25 @@ class Store:
     is_rom: bool
     rows: tuple[int, ...]
 
-    def halves(self) -> tuple[int, int]:
-        """Return blocks of 18 kbit, and how many of them stand side by side for its depth."""
-
-        def shape(words: int, bits: int, ports: int) -> tuple[int, int]:
-            deep = ceil(self.depth / words)
-            return deep * ceil(self.width / bits) * ceil(self.readers / ports), deep
-
-        found = [shape(*each, 1) for each in HALF_BLOCKS]
-        if self.is_rom:
-            found += [shape(*each, 2) for each in HALF_BLOCKS if each[1] <= TWO_READERS]
+    def halves(self, fabric: Fabric) -> tuple[int, int]:
+        """Return blocks of 18 kbit, and how many stand side by side for its depth."""
+        found = []
+        for shapes, each in ((HALVES, 1), (WHOLE, 2))[: 1 + fabric.pairs]:
+            widest = max(bits for _, bits in shapes)
+            for words, bits in shapes:
+                deep = ceil(self.depth / words)
+                ports = 2 if self.is_rom and 2 * bits <= widest else 1
+                copies = ceil(self.readers / ports)
+                found.append((each * deep * ceil(self.width / bits) * copies, deep))
         return min(found)
 
     def sites(self, fabric: Fabric) -> tuple[int, int]:
         """Return LUTs used as memory, and how many stand side by side for its depth."""
-        return min(
-            (ceil(self.depth / words) * ceil(self.width / bits) * luts * self.readers,
-             ceil(self.depth / words))
-            for words, bits, luts in fabric.luts
-        )  # fmt: skip
+        found = []
+        for words, bits, luts, ports in fabric.luts:
+            deep, copies = ceil(self.depth / words), ceil(self.readers / ports)
+            found.append((deep * ceil(self.width / bits) * luts * copies, deep))
+        return min(found)
 
     def place(self, fabric: Fabric) -> str:
         """Return what holds it: "logic" (a ROM in LUTs), "distributed", "block" or "ultra"."""
@@ -105,8 +112,8 @@ class Store:
         if self.style == "distributed" or not self.registered:
             return in_luts
         bits = self.depth * self.width
-        cost = bits / ROM_BITS if self.is_rom else fabric.site * self.sites(fabric)[0]
-        return "block" if cost >= fabric.block * self.halves()[0] else in_luts
+        cost = bits * fabric.rom if self.is_rom else fabric.site * self.sites(fabric)[0]
+        return "block" if cost >= fabric.block * self.halves(fabric)[0] else in_luts
 
 
 @dataclass(frozen=True)
@@ -154,17 +161,17 @@ def stored(m: Module, family: str = DEFAULT) -> Stored:
             sites, deep = store.sites(fabric)
             lutram += sites
         elif place == "block":
-            blocks, deep = store.halves()
+            blocks, deep = store.halves(fabric)
             halves += blocks
             ff += (deep - 1).bit_length()
             if fabric.collides and not store.is_rom:
                 address = (store.depth - 1).bit_length()
-                ff += (2 * store.width + address) * store.readers
-                lut += (store.width + address) * store.readers
+                ff += 2 * store.width + address + 1 + store.readers
+                lut += (store.width + 2 * address) * store.readers
         elif place == "ultra":
             uram += ceil(store.depth / ULTRA[0]) * ceil(store.width / ULTRA[1]) * store.readers
         if deep > 1:
-            lut += store.readers * store.width * ceil((deep - 1) / fabric.banks) + deep
+            lut += store.readers * store.width * fabric.multiplexer(deep) + deep
     return Stored(lut, ff, lutram, halves / 2, uram, frozenset(tables), frozenset(registers))
 
 

@@ -28,11 +28,18 @@ from gatewright.streams.serve import ANYTHING
 
 @dataclass(frozen=True, eq=False)
 class Lowered:
-    """A network, and how tensors enter and leave it."""
+    """A network, and how tensors enter and leave it.
+
+    Attributes:
+        network: actors and links.
+        inputs, outputs: in the graph's order.
+        beats: elements of a beat of each value, by the name of its node or input.
+    """
 
     network: Network
     inputs: tuple[Port, ...]
     outputs: tuple[Port, ...]
+    beats: dict[str, int]
 
 
 def lower_streams(
@@ -81,7 +88,8 @@ def lower_streams(
         name = names.name(o.name, "y")
         to.output(name, values[o.value])
         ports_out.append(Port.of(name, o.value, values[o.value]))
-    return Lowered(to.network(), tuple(ports_in), tuple(ports_out))
+    beats = {name: stream.beat for name, stream in values.items()}
+    return Lowered(to.network(), tuple(ports_in), tuple(ports_out), beats)
 
 
 def _build(

@@ -1,0 +1,165 @@
+"""A compiled design on streams."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from gatewright.arch import Path as SlowPath
+from gatewright.arch import critical_path
+from gatewright.engine import Engine
+from gatewright.flow.design import Design, Progress
+from gatewright.flow.golden import thinned
+from gatewright.flow.host import Data, answers, as_inputs, encode
+from gatewright.flow.options import Options, check_count
+from gatewright.flow.streams.circuit import StreamCircuit
+from gatewright.flow.streams.golden import VECTORS, golden_beats, golden_count
+from gatewright.flow.streams.reference import evaluate_outputs
+from gatewright.flow.streams.simulate import (
+    Beats,
+    StreamRun,
+    answers_of,
+    beats_of,
+    rtl_design,
+    run_rtl,
+)
+from gatewright.flow.streams.verify import (
+    affordable,
+    check_network,
+    check_rtl,
+    emulator_line,
+    proof_line,
+    reference,
+)
+from gatewright.flow.verify import Codes, Verification
+from gatewright.ir import Graph
+from gatewright.num import FixedArray
+from gatewright.passes.netlist import total_resources
+from gatewright.tools.rtl import RtlDesign
+
+
+@dataclass(eq=False)
+class StreamDesign(Design):
+    """A model turned into a network of actors.
+
+    Attributes:
+        stream: the network, its plan, its cycles.
+    """
+
+    stream: StreamCircuit = None  # type: ignore[assignment]
+
+    @classmethod
+    def of(
+        cls, graph: Graph, circuit: StreamCircuit, options: Options, timings: dict[str, float],
+        progress: Progress | None,
+    ) -> StreamDesign:  # fmt: skip
+        """Make a design of a network."""
+        m = circuit.module
+        return cls(
+            graph, m, m, m, options, circuit.planned, timings=timings, progress=progress,
+            stream=circuit,
+        )  # fmt: skip
+
+    @property
+    def is_folded(self) -> bool:
+        """Whether operators are reused over several cycles."""
+        return True
+
+    @cached_property
+    def engine(self) -> Engine | None:
+        """None: the reference emulates a design on streams."""
+        return None
+
+    @cached_property
+    def slowest_path(self) -> SlowPath:
+        """The slowest path under the device's delays; its `fmax` is the estimated clock in MHz."""
+        luts = total_resources(self.module).lut
+        return critical_path(self.module, self.options.device.delay, luts)
+
+    # ---- computing
+
+    def predict_codes(self, x: Data, *, threads: int | None = None) -> dict[str, FixedArray]:
+        """Return the integers that the firmware answers, with their binary points, by output name.
+
+        Args:
+            x: real inputs as for `predict`.
+            threads: no meaning here; the reference uses what NumPy uses.
+
+        Raises:
+            DataError: the data do not fit the model's inputs.
+        """
+        check_count("number of threads", threads, least=1)
+        return evaluate_outputs(self.graph, encode(self.graph, as_inputs(self.graph, x)))
+
+    def simulate(
+        self, x: Data, *, gaps: np.ndarray | None = None
+    ) -> np.ndarray | dict[str, np.ndarray]:
+        """Return the answers of the emitted RTL, run by Verilator.
+
+        Args:
+            x: real inputs as for `predict`.
+            gaps: idle cycles before each sample, beyond those that the ports ask for.
+        """
+        inputs = encode(self.graph, as_inputs(self.graph, x))
+        beats = beats_of(self.stream, inputs)
+        run = self.simulate_beats(beats, gaps)
+        found = answers_of(self.stream, run)
+        return answers(self.graph, {o.name: found[o.value] for o in self.graph.outputs})
+
+    def simulate_beats(self, beats: Beats, gaps: np.ndarray | None = None) -> StreamRun:
+        """Run the RTL on beats, port by port; see `simulate`."""
+        waits = {}
+        for port in self.stream.inputs:
+            rows = np.zeros(len(beats[port.name]), np.int64)
+            if gaps is not None:
+                rows[:: port.beats] = gaps
+            waits[port.name] = rows
+        with self.timed("simulate RTL"):
+            return run_rtl(self.stream, self._rtl, beats, waits, None, self.progress)
+
+    @property
+    def _rtl(self) -> RtlDesign:
+        return rtl_design(self.stream, self.name, self.sources)
+
+    # ---- proving
+
+    def verify(
+        self, *, random: int = 1000, seed: int = 0, rtl: bool = True, prove: bool = False
+    ) -> Verification:
+        """Compare reference, cells, simulated RTL (also under random stalls) and golden beats.
+
+        As many samples are simulated as time allows, at least two, spread over all.
+
+        Args:
+            random: random samples beside calibration and corner ones.
+            seed: of the random samples and of the stalls.
+            rtl: also simulate the RTL; without, a design does not count as verified.
+            prove: say that actors are not proven: the proof speaks of circuits without state.
+
+        Raises:
+            VerificationError: two of them differ; the message says where.
+            OptionError: a negative number of samples or seed.
+            ToolError: Verilator fails. A missing compiler is noted in the ledger instead.
+        """
+        check_count("number of random samples", random, least=0)
+        check_count("seed", seed, least=0)
+        with self.timed("verify"):
+            most = affordable(self.stream, self.sources)
+            vectors = thinned(self.vectors(random, seed), most)
+            wanted = reference(self.graph, self.stream, vectors)
+            checks = [check_network(self.stream, vectors, wanted, seed + 1), emulator_line()]
+            if rtl:
+                checks += check_rtl(
+                    self.stream, self._rtl, vectors, wanted, seed + 1, self.progress
+                )
+            checks += [proof_line()] if prove else []
+        self.verification = Verification(tuple(checks))
+        self.verification.raise_if_failed()
+        return self.verification
+
+    def golden_vectors(self) -> tuple[Codes, Codes]:
+        """Return the vectors written with the design: beats by input and by output port."""
+        vectors = thinned(self.vectors(random=VECTORS), golden_count(self.stream))
+        return beats_of(self.stream, vectors), golden_beats(self.graph, self.stream, vectors)

@@ -1,0 +1,221 @@
+"""In which beats every value travels: what the planner chose, or what a plan file says."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from difflib import get_close_matches
+from math import prod
+from pathlib import Path
+from typing import Any
+
+from gatewright._version import __version__
+from gatewright.arch import Planned
+from gatewright.arch.planner import Choice
+from gatewright.base import FileError, OptionError, Place
+from gatewright.flow.options import Options, check_count
+from gatewright.ir import Graph, Plan, infer
+
+PLAN = "plan.json"
+FORMAT = 1
+
+VALUES = ("beat", "taken", "memory")
+"""What a user may change for a node or an input."""
+
+TOLD = ("layer", "operation", "shape", "reason")
+"""What stands beside it for people."""
+
+MEMORIES = ("auto", "lut", "block", "ultra")
+"""Where constants and lines are kept."""
+
+MOST_BYTES = 1 << 26
+MOST_NAMES = 12
+
+GivenPlan = str | Path | Mapping[str, Any]
+Plans = Mapping[str, Plan]
+
+
+def plan_of(graph: Graph, interval: int) -> Planned:
+    """Choose the beats of every input and operation so that an event takes so many cycles."""
+    types, plans, choices = infer(graph), dict[str, Plan](), []
+    for i in graph.inputs:
+        plans[i.name] = Plan(beat=_lanes(i.shape, interval))
+    for node in graph.nodes:
+        shape = types[node.name].shape
+        last = shape[-1] if shape else 1
+        beat = _lanes(shape, interval)
+        if beat < last and node.op.at_part(slice(0, beat)) is None:
+            beat = last
+        plans[node.name] = Plan(beat=beat)
+        products = node.op.multiplications(*(types[name] for name in node.inputs))
+        reason = f"{-(-prod(shape) // beat):,} beats in an interval of {interval:,} cycles"
+        choices.append(Choice(node.name, node.layer, plans[node.name], products, reason))
+    return Planned(plans, tuple(choices))
+
+
+def _lanes(shape: tuple[int, ...], interval: int) -> int:
+    """Return the fewest elements, whole rows or parts of one, that an interval's beats need."""
+    last = shape[-1] if shape else 1
+    rows = prod(shape) // max(last, 1)
+    if rows > interval:
+        return last * -(-rows // interval)
+    parts = max(p for p in range(1, last + 1) if last % p == 0 and p * rows <= interval)
+    return last // parts
+
+
+def read_plan(given: GivenPlan, graph: Graph) -> Plans:
+    """Return the plans by node and input that a plan file, or its content, states.
+
+    Args:
+        given: path of a `plan.json`, what it holds, or only its `plans`.
+        graph: the integer model that it is about.
+
+    Raises:
+        FileError: the file cannot be read, or is no plan.
+        OptionError: it names an unknown node or value, or a beat that cannot be; the place is the
+            node.
+    """
+    place, content = "plan", given
+    if isinstance(given, str | Path):
+        place, content = str(given), _content(Path(given))
+    if not isinstance(content, Mapping):
+        raise OptionError(
+            "a plan is given by node", found=type(content).__name__,
+            supported='a path, or a dictionary such as {"dense": {"beat": 4}}',
+        )  # fmt: skip
+    if "plans" in content and isinstance(content["plans"], Mapping) and "format" in content:
+        if content["format"] != FORMAT:
+            raise FileError(
+                "a plan was written by another version", place=place,
+                found=f"format {content['format']}", supported=f"format {FORMAT}",
+            )  # fmt: skip
+        content = content["plans"]
+    elif isinstance(given, str | Path):
+        raise FileError(
+            "the file is not a plan", place=place, supported="what `gatewright compile` writes as "
+            f"{PLAN}: an object with `format` and `plans`",
+        )  # fmt: skip
+    sizes = {i.name: prod(i.shape) for i in graph.inputs}
+    sizes |= {name: kind.size for name, kind in infer(graph).items()}
+    return {str(name): _plan(str(name), value, sizes, place) for name, value in content.items()}
+
+
+def check_plan_options(options: Options, plan: GivenPlan | None) -> None:
+    """Raise `OptionError` where a plan was given beside options for designs without streams."""
+    asked = {"reuse": options.reuse, "latency": options.latency}
+    given = [f"{name} = {value}" for name, value in asked.items() if value is not None]
+    if plan is not None and given:
+        raise OptionError(
+            "a plan is for designs on streams",
+            found=", ".join(["plan", *given]),
+            supported="a plan, ii, throughput and ports together",
+            remedy="leave the plan out, or the others",
+        )
+
+
+def _content(path: Path) -> Any:
+    """Read a file that should be a plan."""
+    try:
+        if path.stat().st_size > MOST_BYTES:
+            raise FileError("a plan is too large", place=str(path))
+        return json.loads(path.read_bytes())
+    except OSError as error:
+        raise FileError("a plan cannot be read", place=str(path), found=error.strerror) from None
+    except (ValueError, RecursionError) as error:
+        raise FileError("a plan is no JSON", place=str(path), found=error) from None
+
+
+def _plan(name: str, value: Any, sizes: Mapping[str, int], place: str) -> Plan:
+    """Return the plan of one node."""
+    where = Place(place, name)
+    if name not in sizes:
+        near = get_close_matches(name, sizes, n=3)
+        known = ", ".join(list(sizes)[:MOST_NAMES]) + (" ..." if len(sizes) > MOST_NAMES else "")
+        raise OptionError(
+            "the plan names a node that the model does not have", place=where, found=name,
+            supported=known, remedy=f"did you mean {' or '.join(near)}?" if near else "",
+        )  # fmt: skip
+    if isinstance(value, Plan):
+        value = {key: getattr(value, key) for key in VALUES}
+    if not isinstance(value, Mapping):
+        raise OptionError(
+            "the plan of a node is an object", place=where, found=repr(value),
+            supported='such as {"beat": 4}',
+        )  # fmt: skip
+    unknown = [str(key) for key in value if key not in VALUES + TOLD]
+    if unknown:
+        raise OptionError(
+            "a plan has a value that is not known", place=where, found=", ".join(unknown),
+            supported=", ".join(VALUES),
+        )  # fmt: skip
+    beat = _number(value, "beat", where, sizes[name])
+    taken = _number(value, "taken", where, max(sizes.values()))
+    memory = value.get("memory", "auto")
+    if memory not in MEMORIES:
+        raise OptionError(
+            "a plan names a memory that is not known", place=where, found=repr(memory),
+            supported=", ".join(MEMORIES),
+        )  # fmt: skip
+    return Plan(beat=beat, taken=taken, memory=memory)
+
+
+def _number(value: Mapping[str, Any], key: str, where: Place, most: int) -> int:
+    """Return a number of elements; 0, or none, leaves it to the operation."""
+    try:
+        number = check_count(f"`{key}` of a plan", value.get(key, 0), least=0)
+    except OptionError as error:
+        error.place = where
+        error.args = (error.text(),)
+        raise
+    if number is None or number > most:
+        raise OptionError(
+            f"`{key}` of a plan is impossible", place=where, found=number,
+            supported=f"1 to {most:,} elements",
+        )  # fmt: skip
+    return number
+
+
+def check_beats(asked: Mapping[str, Plan], built: Mapping[str, int], graph: Graph) -> None:
+    """Raise `OptionError` where a plan that a user wrote could not be followed."""
+    types = infer(graph)
+    layers = {node.name: node.layer or node.name for node in graph.nodes}
+    for name, plan in asked.items():
+        if plan.beat and name in built and built[name] != plan.beat:
+            shape = types[name].shape
+            raise OptionError(
+                "an operation cannot give the beats that its plan asks for",
+                place=Place(graph.source, layers.get(name, name)),
+                found=f"node {name}, beat {plan.beat}, of a tensor {shape}",
+                supported=f"{built[name]} elements in this network",
+                remedy="whole rows (the last axis), or where each element of the result is computed"
+                " alone, a part that divides a row; an operation that only moves elements gives"
+                " the beats that it gets",
+            )
+
+
+def plan_text(graph: Graph, planned: Planned, beats: Mapping[str, int], facts: Any) -> str:
+    """Return the text of a plan file: what was built, to be edited and read back.
+
+    Args:
+        graph: the integer model.
+        planned: the plan that was followed.
+        beats: elements of a beat of each value, as built.
+        facts: what else is told of the design at the head of the file.
+    """
+    types, rows = infer(graph), dict[str, dict[str, Any]]()
+    nodes = {node.name: node for node in graph.nodes}
+    reasons = {choice.node: choice.reason for choice in planned.choices}
+    for name, beat in beats.items():
+        plan, row = planned.plans.get(name, Plan()), dict[str, Any]()
+        if name in nodes:
+            row |= {"layer": nodes[name].layer, "operation": nodes[name].op.kind}
+        row |= {"shape": list(types[name].shape), "beat": beat}
+        row |= {"taken": plan.taken} if plan.taken else {}
+        row |= {"memory": plan.memory} if plan.memory != "auto" else {}
+        row |= {"reason": reasons[name]} if reasons.get(name) else {}
+        rows[name] = row
+    lines = [f"  {json.dumps(k)}: {json.dumps(v)}," for k, v in {
+        "format": FORMAT, "gatewright": __version__, **facts,
+    }.items()]  # fmt: skip
+    entries = ",\n".join(f"    {json.dumps(k)}: {json.dumps(v)}" for k, v in rows.items())
+    return "\n".join(["{", *lines, '  "plans": {', entries, "  }", "}", ""])

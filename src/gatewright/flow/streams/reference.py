@@ -1,0 +1,30 @@
+"""The integer reference on data sets: samples in batches, values dropped once they were read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from gatewright.ir import Graph, evaluate, infer
+from gatewright.num import FixedArray
+
+NUMBERS = 1 << 22
+"""Numbers of all values of a batch: some hundred megabytes with what is computed in between."""
+
+
+def evaluate_outputs(graph: Graph, inputs: Mapping[str, FixedArray]) -> dict[str, FixedArray]:
+    """Return what the firmware answers, by output name."""
+    count = len(next(iter(inputs.values())).q)
+    per_sample = sum(kind.size for kind in infer(graph).values())
+    size = max(NUMBERS // max(per_sample, 1), 1)
+    parts: dict[str, list[FixedArray]] = {o.name: [] for o in graph.outputs}
+    for first in range(0, max(count, 1), size):
+        rows = slice(first, first + size)
+        values = evaluate(graph, {n: FixedArray(v.q[rows], v.frac) for n, v in inputs.items()})
+        for o in graph.outputs:
+            parts[o.name].append(values[o.value])
+    return {
+        name: FixedArray(np.concatenate([p.q for p in found]), found[0].frac)
+        for name, found in parts.items()
+    }

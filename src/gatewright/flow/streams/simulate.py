@@ -1,0 +1,141 @@
+"""Run the emitted Verilog of a stream design."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from gatewright.flow.streams.circuit import StreamCircuit
+from gatewright.flow.verify import shared_modules
+from gatewright.hw import Packing
+from gatewright.hw.elastic import Pattern
+from gatewright.num import FixedArray, Ints
+from gatewright.passes.streams import from_beats, to_beats
+from gatewright.tools.rtl import RtlDesign, RtlPort
+from gatewright.tools.streams import StreamStimulus, simulate_streams
+
+Beats = dict[str, Ints]
+"""Integers by port, of shape (samples * beats, elements)."""
+
+HARNESS = "_with_ready"
+
+
+@dataclass(frozen=True, eq=False)
+class StreamRun:
+    """What the simulated RTL did.
+
+    Attributes:
+        outputs: by output port, as many beats as came.
+        accepted: by input port, the cycle in which each beat was taken.
+        given: by output port, the cycle in which each beat was.
+        cycles: how many were run.
+        deadlock: what waits for what where nothing moved any more, else empty.
+    """
+
+    outputs: Beats
+    accepted: dict[str, Ints]
+    given: dict[str, Ints]
+    cycles: int
+    deadlock: str
+
+    def finished(self, circuit: StreamCircuit) -> Ints:
+        """Return the cycle of each event's last beat, from the first beat that was taken on."""
+        first = min(int(cycles[0]) for cycles in self.accepted.values())
+        ends = [self.given[p.name][p.beats - 1 :: p.beats] for p in circuit.outputs]
+        count = min(map(len, ends))
+        return np.asarray(np.max([end[:count] for end in ends], axis=0) - first)
+
+
+def rtl_design(circuit: StreamCircuit, top: str, sources: Mapping[str, str]) -> RtlDesign:
+    """Describe the emitted Verilog to the simulator: streams with `valid` and `ready`.
+
+    Ports without `ready` are given one that is always 1, by a module around the top.
+    """
+    module = circuit.module
+    ins, outs = (
+        tuple(RtlPort(p.name, Packing.of(p.types).bits, is_input) for p in ports)
+        for ports, is_input in ((circuit.inputs, True), (circuit.outputs, False))
+    )
+    shared = shared_modules(module, sources)
+    design = RtlDesign(top, dict(sources), ins, outs, shared, elastic=True)
+    if circuit.handshake:
+        return design
+    text = _harness(design)
+    name = top + HARNESS
+    return replace(design, top=name, sources={f"{name}.v": text, **design.sources})
+
+
+def _harness(design: RtlDesign) -> str:
+    """Return a module that has a `ready` for each stream of one that has none."""
+    heads, pins = ["input wire clk", "input wire rst"], [".clk(clk)", ".rst(rst)"]
+    body = []
+    for port in (*design.inputs, *design.outputs):
+        forth, back = ("input", "output") if port.is_input else ("output", "input")
+        heads += [
+            f"{forth} wire {port.name}_valid", f"{back} wire {port.name}_ready",
+            f"{forth} wire [{port.width - 1}:0] {port.name}",
+        ]  # fmt: skip
+        pins += [f".{port.name}_valid({port.name}_valid)", f".{port.name}({port.name})"]
+        if port.is_input:
+            body.append(f"  assign {port.name}_ready = 1'b1;")
+    lines = [f"module {design.top}{HARNESS} (", ",\n".join(f"  {head}" for head in heads), ");"]
+    lines += [*body, f"  {design.top} dut ({', '.join(pins)});", "endmodule", ""]
+    return "\n".join(lines)
+
+
+def beats_of(circuit: StreamCircuit, inputs: Mapping[str, FixedArray]) -> Beats:
+    """Return the beats of some samples, by input port."""
+    return {port.name: to_beats(inputs[port.value], port) for port in circuit.inputs}
+
+
+def contract_gaps(circuit: StreamCircuit, samples: int) -> dict[str, Ints]:
+    """Return the idle cycles before each beat that ports without `ready` ask for at least."""
+    gaps = {}
+    for port in circuit.inputs:
+        pace = max(circuit.pace[port.name], 1)
+        one = np.full(port.beats, pace - 1, np.int64)
+        one[0] = circuit.interval - (port.beats - 1) * pace - 1
+        gaps[port.name] = np.tile(one, samples)
+        gaps[port.name][:1] = 0
+    return gaps
+
+
+def run_rtl(
+    circuit: StreamCircuit,
+    design: RtlDesign,
+    beats: Beats,
+    gaps: Mapping[str, Ints] | None = None,
+    ready: Mapping[str, Pattern] | None = None,
+    progress: Any = None,
+) -> StreamRun:
+    """Simulate emitted Verilog.
+
+    Args:
+        circuit: what was emitted.
+        design: its files.
+        beats: by input port; whole samples.
+        gaps: idle cycles before each beat, beyond what the ports ask for.
+        ready: in which cycles whoever takes the results is ready; ports without `ready`: always.
+        progress: told of the steps.
+    """
+    samples = len(next(iter(beats.values()))) // circuit.inputs[0].beats
+    waits = {} if circuit.handshake else contract_gaps(circuit, samples)
+    for name, extra in (gaps or {}).items():
+        waits[name] = waits.get(name, np.zeros(len(extra), np.int64)) + extra
+    packed = {p.name: Packing.of(p.types).pack(beats[p.name]) for p in circuit.inputs}
+    expected = {p.name: samples * p.beats for p in circuit.outputs}
+    stimulus = StreamStimulus(packed, expected, waits, dict(ready or {}))
+    drain = 2 * circuit.cycles.latency + 64
+    (found,) = simulate_streams(
+        [design], [stimulus], drain=drain, patience=2 * drain, progress=progress
+    )
+    outputs = {p.name: Packing.of(p.types).unpack(found.beats[p.name]) for p in circuit.outputs}
+    return StreamRun(outputs, found.accept_cycle, found.output_cycle, found.cycles, found.deadlock)
+
+
+def answers_of(circuit: StreamCircuit, run: StreamRun) -> dict[str, FixedArray]:
+    """Return the tensors of whole samples that came, by the name of the graph's value."""
+    return {p.value: from_beats(run.outputs[p.name], p) for p in circuit.outputs}

@@ -1,0 +1,85 @@
+"""Windows of an image on streams: which actors cut them, for the beats that are asked for."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from math import gcd, prod
+
+import numpy as np
+
+from gatewright.num import Intervals
+from gatewright.streams.builder import Stream, Streams
+from gatewright.streams.lines import Raster, line_windows
+from gatewright.streams.moved import walked
+from gatewright.streams.reader import Walk
+
+
+def windowed(
+    to: Streams,
+    x: Stream,
+    raster: Raster,
+    beat: int,
+    style: str = "auto",
+    fill: Intervals | None = None,
+) -> Stream:
+    """Return the windows of an image, (*positions, window elements).
+
+    A beat of a whole window, or of several pixels of one, comes from line memories, a pixel a
+    step. A beat that divides a pixel is read from a memory, so many times as windows hold it.
+
+    Args:
+        to: the network under construction.
+        x: (*spatial, channels).
+        raster: the windows, and zeros around the image.
+        beat: elements of a beat that are asked for.
+        style: of memories.
+        fill: constants (lo = hi, one for each channel) around the image; zeros unless given.
+    """
+    channels = x.shape[-1]
+    elements = len(raster.offsets) * channels
+    shape = (*raster.counts, elements)
+    unit = gcd(beat, channels)
+    walk = window_walk(raster, channels // unit)
+    if unit == beat < elements or (beat < channels and walk.steps <= to.most_steps):
+        part = None if fill is None else _alike(fill)
+        if fill is None or part is not None:
+            return to.rebeat(walked(to, x, walk, unit, shape, part, style), beat)
+    if not raster.is_in_order:
+        x, raster = _padded(to, x, raster), _bare(raster)
+    pixels = to.rebeat(x, channels)
+    name = to.module_name(f"{to.layer or to.name}_windows")
+    actor = line_windows(name, pixels.types, raster, fill, style, to.layer)
+    return to.rebeat(to.add(actor, [pixels], [shape])[0], beat)
+
+
+def window_walk(raster: Raster, groups: int) -> Walk:
+    """Return the order in which windows are read, a pixel being `groups` beats."""
+    pixels = raster.ends[:, None] - raster.offsets
+    beats = pixels[..., None] * groups + np.arange(groups)
+    inside = np.repeat(raster.inside, groups, axis=1)
+    loops = (*raster.counts, *raster.kernel, groups)
+    return Walk(prod(raster.spatial) * groups, loops, beats.ravel(), inside.ravel())
+
+
+def _alike(fill: Intervals) -> Intervals | None:
+    """Return the constant of one element, where it is the same for all."""
+    same = all((v == v.ravel()[0]).all() for v in (fill.lo, fill.hi, fill.frac))
+    return fill.map(lambda v: v.ravel()[:1]) if same else None
+
+
+def _bare(raster: Raster) -> Raster:
+    """Return the windows of the image with its padding, which is then part of it."""
+    rows = zip(raster.spatial, raster.before, raster.after, strict=True)
+    none = (0,) * len(raster.kernel)
+    return replace(raster, spatial=tuple(sum(row) for row in rows), before=none, after=none)
+
+
+def _padded(to: Streams, x: Stream, raster: Raster) -> Stream:
+    """Put the padding around an image, pixel by pixel."""
+    *spatial, channels = x.shape
+    pixels = np.arange(prod(spatial)).reshape(spatial)
+    around = list(zip(raster.before, raster.after, strict=True))
+    source = np.pad(pixels, around)
+    inside = np.pad(np.ones(spatial, np.bool_), around)
+    walk = Walk(prod(spatial), source.shape, source.ravel(), inside.ravel())
+    return walked(to, x, walk, channels, (*source.shape, channels))

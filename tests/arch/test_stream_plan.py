@@ -1,0 +1,110 @@
+"""Plans of stream designs: who is folded, how far, and what is said where nothing fits."""
+
+import itertools
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+from gatewright.arch import find_device
+from gatewright.arch.stream_cost import Cost
+from gatewright.arch.stream_plan import plan_streams
+from gatewright.arch.stream_search import StreamLimits, StreamSearch
+from gatewright.base.errors import OptionError
+from gatewright.ir import Graph, Input, Node, Output, Plan
+from gatewright.num import Intervals, Overflow, Rounding
+from gatewright.ops import Dense, Quantize
+
+DEVICE = find_device("xc7z020")
+
+
+def layers(rows=1, sizes=(64, 32, 16)):
+    rng = np.random.default_rng(0)
+    shape = (rows, sizes[0]) if rows > 1 else (sizes[0],)
+    kind = Intervals.of(np.full(shape, -128), np.full(shape, 127), 4)
+    nodes, last = [], "x"
+    for number, (a, b) in enumerate(itertools.pairwise(sizes)):
+        dense = Dense.of(rng.integers(-127, 128, (a, b)) / 64)
+        nodes.append(Node(f"d{number}", dense, (last,), f"dense_{number}"))
+        last = f"q{number}"
+        quantize = Quantize.to(False, 8, 4, Rounding.RND, Overflow.SAT)
+        nodes.append(Node(last, quantize, (f"d{number}",), f"dense_{number}"))
+    return Graph("mlp", (Input("x", shape, kind),), tuple(nodes), (Output("y", last),))
+
+
+@pytest.mark.parametrize("interval", [2, 8, 64, 300, 3000])
+def test_every_operation_keeps_the_interval_and_multipliers_fall_with_it(interval):
+    plan = plan_streams(layers(), interval, DEVICE, most_blocks=10**6)
+    assert all(choice.steps <= interval for choice in plan.choices)
+    folded = [c for c in plan.choices if c.plan.taken]
+    for choice in folded:
+        products = 64 * 32 if choice.node == "d0" else 32 * 16
+        assert products / interval <= choice.multipliers < 2.2 * products / interval + 2
+
+
+def test_two_products_in_a_row_take_the_time_of_one():
+    plans = plan_streams(layers(sizes=(64, 64, 64)), 64, DEVICE).plans
+    first, second = plans["d0"], plans["d1"]
+    assert first.taken < first.beat  # takes its elements as they come
+    assert second.taken > second.beat  # and has them all when this one begins
+
+
+def test_many_rows_have_their_constants_in_the_circuit():
+    choices = plan_streams(layers(rows=64), 16, DEVICE).choices
+    assert choices[0].plan == Plan(beat=4 * 32)
+    assert choices[0].reason == "constants in the circuit, 4 of 64 rows at once"
+
+
+def test_blocks_are_not_planned_beyond_those_there_are():
+    plan = plan_streams(layers(), 16, DEVICE, most_blocks=40)
+    assert 0 < plan.cost.dsp <= 40
+
+
+def test_a_plan_for_what_is_not_there_is_refused():
+    with pytest.raises(OptionError, match="names an operation that the model does not have"):
+        plan_streams(layers(), 16, DEVICE, given={"dense": Plan(beat=1)})
+    with pytest.raises(OptionError, match="the interval is impossible"):
+        plan_streams(layers(), 0, DEVICE)
+
+
+@dataclass(frozen=True)
+class Fake:
+    """Stands for a design whose figures are those of its plan, and a little more."""
+
+    interval: int
+    latency: int
+    cost: Cost
+
+
+def fake(plan):
+    steps = [choice.steps for choice in plan.choices]
+    return Fake(max(steps) + 2, sum(steps) + 20, plan.cost)
+
+
+def search(**limits):
+    return StreamSearch(layers(), DEVICE, StreamLimits(**limits), fake)
+
+
+def test_the_search_meets_an_interval_and_a_latency():
+    plan, built = search(interval=100).find()
+    assert built.interval <= 100
+    assert plan.interval > 60
+    _, built = search(latency=150).find()
+    assert built.latency <= 150
+
+
+def test_without_an_interval_the_budget_decides():
+    _, small = search(luts=3000, dsps=20, brams=10).find()
+    _, large = search(luts=40000, dsps=200, brams=140).find()
+    assert small.interval > 2 * large.interval
+    assert small.cost.lut <= 3000
+    assert small.cost.dsp <= 20
+
+
+def test_what_cannot_be_met_is_told_with_what_the_smallest_needs():
+    with pytest.raises(OptionError) as error:
+        search(interval=4, luts=100, dsps=0).find()
+    text = str(error.value)
+    assert "no plan meets the limits" in text
+    assert "the smallest plan needs about" in text
+    assert "LUT" in text

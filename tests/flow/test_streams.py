@@ -1,0 +1,77 @@
+"""Stream designs through the whole way: built, run, compared."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from flow_models import quantized_mlp
+
+import gatewright as gw
+from gatewright.base import OptionError, VerificationError
+from gatewright.flow.streams import StreamDesign
+
+
+@pytest.fixture(scope="module")
+def design():
+    return gw.compile(quantized_mlp(), ii=3, ports="stream")
+
+
+def test_a_stream_design_is_built_predicted_and_verified(design):
+    assert isinstance(design, StreamDesign)
+    assert design.interval == 3
+    x = np.random.default_rng(0).normal(size=(50, 6))
+    parallel = gw.compile(quantized_mlp())
+    assert np.array_equal(design.predict(x), parallel.predict(x))
+    assert np.array_equal(design.simulate(x), design.predict(x))
+    found = design.verify(random=20)
+    assert found.verified
+    lines = {check.subject: check for check in found.checks}
+    assert lines["netlist"].status == "exact"
+    assert "an event every 3" in lines["simulated RTL"].detail
+    assert lines["simulated RTL under stalls"].status == "exact"
+    assert "emulated by the reference itself" in lines["emulator"].detail
+
+
+def test_a_change_of_the_rtl_is_found(design):
+    before = dict(design.sources)
+    name = next(n for n in design.sources if "kernel" in n)
+    design.sources[name] = design.sources[name].replace(" + ", " - ", 1)
+    try:
+        with pytest.raises(VerificationError, match=r"simulated RTL(.|\n)*port y, element"):
+            design.verify(random=20)
+    finally:
+        design.sources = before
+
+
+def test_ports_without_ready_take_beats_at_their_pace():
+    design = gw.compile(quantized_mlp(), ii=6)
+    assert set(design.module.inputs) == {"x_valid", "x"}
+    assert set(design.module.outputs) == {"y_valid", "y"}
+    assert design.stream.pace == {"x": 1}
+    assert design.verify(random=20).verified
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ({"ii": 3, "throughput": 1e6}, "the interval was given twice"),
+        ({"throughput": 1e9}, "more than one event a clock cycle"),
+        ({"throughput": 0}, "the throughput is impossible"),
+        ({"ii": 0}, r"initiation interval \(ii\) is impossible"),
+        ({"ports": "wires"}, "the kind of ports is not known"),
+        ({"ii": 3, "reuse": 2}, "options for designs without streams"),
+        ({"ports": "stream", "latency": 9}, "options for designs without streams"),
+        ({"plan": {}, "reuse": 2}, "a plan is for designs on streams"),
+        ({"max_brams": 10**6}, "fewer block memories than"),
+        ({"plan": {"nope": {"beat": 2}}}, "the plan names a node that the model does not have"),
+        ({"plan": {"x": {"beat": 99}}}, "`beat` of a plan is impossible"),
+        ({"plan": {"x": {"beat": "2"}}}, "`beat` of a plan is impossible"),
+        ({"plan": {"x": {"beats": 2}}}, "a plan has a value that is not known"),
+        ({"plan": {"x": {"memory": "tape"}}}, "a plan names a memory that is not known"),
+        ({"plan": {"x": 2}}, "the plan of a node is an object"),
+        ({"plan": 2}, "a plan is given by node"),
+    ],
+)
+def test_what_cannot_be_is_refused(more, words):
+    with pytest.raises(OptionError, match=words):
+        gw.compile(quantized_mlp(), **more)

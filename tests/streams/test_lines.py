@@ -1,0 +1,74 @@
+"""Line windows give an image's windows, a pixel a step, in the cycles of the model."""
+
+import numpy as np
+import pytest
+from tests.streams.actor_runs import compare
+
+from gatewright.num import Intervals
+from gatewright.streams import Raster, line_windows
+
+
+def windows_of(images, r):
+    """Cut windows in the plainest way; `images` is (events, *spatial, channels)."""
+    rank = len(r.spatial)
+    around = [(0, 0), *zip(r.before, r.after, strict=True), (0, 0)]
+    padded = np.pad(images, around)
+    found = []
+    for at in np.ndindex(*r.counts):
+        taps = [
+            padded[
+                (
+                    slice(None),
+                    *(at[i] * r.strides[i] + k[i] * r.dilation[i] for i in range(rank)),
+                )
+            ]
+            for k in np.ndindex(*r.kernel)
+        ]
+        found.append(np.concatenate(taps, axis=1))
+    return np.stack(found, axis=1)
+
+
+def raster(spatial, kernel, strides=None, dilation=None, before=None, after=None):
+    rank = len(spatial)
+    ones, none = (1,) * rank, (0,) * rank
+    return Raster(spatial, kernel, strides or ones, dilation or ones, before or none, after or none)
+
+
+SAME = {"before": (1, 1), "after": (1, 1)}
+CASES = [
+    raster((6, 7), (3, 3)),
+    raster((4, 6), (3, 3), **SAME),
+    raster((6, 6), (3, 3), (2, 2), before=(0, 0), after=(1, 1)),
+    raster((5, 7), (3, 3), (2, 2), **SAME),
+    raster((7, 9), (3, 2), (1, 2), (2, 3)),
+    raster((5, 6), (5, 3), before=(2, 1), after=(2, 1)),
+    raster((6, 6), (2, 2), (2, 2)),
+    raster((6, 5), (1, 1), (2, 2)),
+    raster((4, 9), (2, 3), before=(1, 2), after=(0, 0)),
+    raster((12,), (5,), before=(2,), after=(2,)),
+    raster((12,), (3,), (2,), (2,)),
+    raster((9,), (4,), before=(3,)),
+    raster((3, 4, 5), (2, 2, 2)),
+    raster((3, 3, 3), (3, 2, 3), before=(1, 0, 1), after=(1, 1, 1)),
+    raster((5, 5), (5, 5)),
+]
+
+
+@pytest.mark.parametrize("case", range(len(CASES)))
+def test_line_windows(case):
+    r = CASES[case]
+    channels = 1 + case % 3
+    types = Intervals.of([-8, 0, 2][:channels], [7, 15, 2][:channels], 0)
+    actor = line_windows("cut", types, r)
+    rng = np.random.default_rng(case)
+    images = rng.integers(types.lo, types.hi + 1, (3, *r.spatial, channels))
+    compare(actor, images.reshape(3, -1, channels), windows_of(images, r))
+
+
+def test_steps_of_an_event():
+    """Padding before an image takes no step, padding behind it those of its windows alone."""
+    byte = Intervals.of([0], [255], 0)
+    valid = line_windows("v", byte, raster((32, 32), (3, 3))).timing
+    same = line_windows("s", byte, raster((32, 32), (3, 3), **SAME)).timing
+    assert valid.steps == 1024
+    assert same.steps == 1024 + 32 + 1
