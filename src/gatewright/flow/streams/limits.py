@@ -101,8 +101,8 @@ def budget_facts(need: StreamNeed, tried: list[StreamNeed], options: Options) ->
     return {
         "max_luts": most["lut"],
         "max_luts_from": "asked for" if options.max_luts is not None else options.device.name,
-        "max_dsps": most["dsp"],
-        "max_brams": most["bram"],
+        "max_dsps": options.max_dsps,
+        "max_brams": options.max_brams,
         "max_latency": options.max_latency,
         "max_cycles": most["cycles"],
         "status": "estimated",
