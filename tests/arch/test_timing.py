@@ -12,8 +12,6 @@ from gatewright.arch.timing import CONSTANTS
 from gatewright.hw import NONE, Kind, Module, Table
 from gatewright.num import Fixed, Intervals
 from gatewright.passes.netlist import Clock, DelayModel, cell_delay, pipeline
-from gatewright.streams import OUTSIDE, Link, Network, assemble
-from gatewright.streams.fork import fork
 
 MODEL = DelayModel(0.5, 0.7, 0.01, 0.125, 0.25, "made up", lut_inputs=6, spread=0.1)
 
@@ -159,21 +157,3 @@ def test_agrees_with_every_path_and_with_the_clock_asked_for(m, period):
     assert path.period <= period + 1e-9
     constants = [getattr(MODEL, name) for name in CONSTANTS]
     assert np.dot(list(path.terms.values()), constants) == pytest.approx(path.period)
-
-
-def test_a_path_through_the_ready_of_several_actors_is_seen():
-    """Without FIFOs `ready` runs from the output to the input, against the order of instances."""
-    kind = Intervals.of([0] * 2, [15] * 2, 0)
-    model = DelayModel(0.4, 0.5, 0.02, 0.2, 0.5, "for tests")
-
-    def slowest(depth):
-        links, actors = [], []
-        for i in range(21):
-            source = (OUTSIDE, "x") if i == 0 else (i - 1, "y")
-            target = (OUTSIDE, "y") if i == 20 else (i, "x")
-            links.append(Link(source, target, kind, 4, depth))
-            actors.append(fork(f"f{i}", kind, 1, 4))
-        network = Network("top", tuple(actors[:20]), tuple(links), ("x",), ("y",))
-        return critical_path(assemble(network, 5, 4), model, 0).period
-
-    assert slowest(0) > slowest(2)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from gatewright.arch import plan
+from gatewright.arch.ready import is_ready_late, ready_breaks
 from gatewright.arch.stream_plan import StreamPlan, plan_streams
 from gatewright.base import ModelError, OptionError, Place
 from gatewright.blocks.axi_stream import axi_stream
@@ -24,7 +25,7 @@ from gatewright.flow.streams.plans import GivenPlans, check_beats
 from gatewright.hw import Module
 from gatewright.ir import Graph
 from gatewright.num import Ints
-from gatewright.passes.netlist import Clock, pipeline, recode
+from gatewright.passes.netlist import Clock, pipeline, recode, total_resources
 from gatewright.passes.netlist.optimise import optimise
 from gatewright.passes.streams import Port, lower_streams
 from gatewright.streams import OUTSIDE, Cycles, Finish, Network, assemble, least_depths, simulate
@@ -49,6 +50,7 @@ class StreamCircuit:
         pace: cycles from a beat of an event to its next, by input, of ports without a `ready`.
         core: the network as a module, its ports streams.
         module: the top: the core, with the ports that were asked for.
+        clock: with the delays of a design of this size.
         tried: the plans that were looked at, this one the last.
     """
 
@@ -63,6 +65,7 @@ class StreamCircuit:
     pace: dict[str, int]
     core: Module
     module: Module
+    clock: Clock
     tried: tuple[StreamNeed, ...] = ()
 
     @property
@@ -167,7 +170,8 @@ def _build(
     if plans is not None:
         check_beats(plans, lowered.beats, graph)
     steps.begin("FIFO depths")
-    network, cycles = _with_depths(lowered.network, depths)
+    clock = Clock(options.clock_ns, options.device.delay.sized(_size(lowered.network, options)))
+    network, cycles = _with_depths(lowered.network, clock, depths)
     interval, pace = cycles.interval, dict[str, int]()
     if options.ports == "valid":
         network, cycles, interval = paced(network, interval)
@@ -176,14 +180,27 @@ def _build(
     core, module = _top(network, options.ports, cycles.latency, interval)
     return StreamCircuit(
         planned, network, lowered.inputs, lowered.outputs, lowered.beats, cycles, interval,
-        options.ports, pace, core, module,
+        options.ports, pace, core, module, clock,
     )  # fmt: skip
 
 
-def _with_depths(network: Network, depths: Sequence[int] | None) -> tuple[Network, Cycles]:
+def _size(network: Network, options: Options) -> float:
+    """Return the LUTs of all actors."""
+    family = options.device.family
+    return sum(total_resources(actor.module, family).lut for actor in network.actors)
+
+
+def _with_depths(
+    network: Network, clock: Clock, depths: Sequence[int] | None
+) -> tuple[Network, Cycles]:
     """Return a network with FIFOs, those known from before or the least, and its cycles."""
     if depths is None:
+        # What has to be stored anyway cuts paths of `ready` for nothing.
         found, cycles = least_depths(network)
+        floors = ready_breaks(network.with_depths(found), clock)
+        if any(floors):
+            found, cycles = least_depths(network, floors)
+            found, cycles = _without_spare(network, found, cycles, clock)
         return network.with_depths(found), cycles
     if len(depths) != len(network.links):
         raise ModelError("a design's FIFOs are not those of its network", found=len(depths))
@@ -191,6 +208,21 @@ def _with_depths(network: Network, depths: Sequence[int] | None) -> tuple[Networ
     if cycles.locked:
         raise ModelError("a network locks up with the depths given for its FIFOs")
     return network.with_depths(depths), cycles
+
+
+def _without_spare(
+    network: Network, depths: list[int], cycles: Cycles, clock: Clock
+) -> tuple[list[int], Cycles]:
+    """Take out FIFOs of one beat that neither speed nor a path of `ready` needs after all."""
+    for i in [i for i, depth in enumerate(depths) if depth == 1]:
+        fewer = [0 if j == i else depth for j, depth in enumerate(depths)]
+        if is_ready_late(network.with_depths(fewer), clock):
+            continue
+        found = simulate(network, fewer)
+        slower = found.interval > cycles.interval or found.latency > cycles.latency
+        if not (found.locked or slower):
+            depths, cycles = fewer, found
+    return depths, cycles
 
 
 def _top(network: Network, ports: str, latency: int, interval: int) -> tuple[Module, Module]:

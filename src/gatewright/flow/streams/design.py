@@ -13,6 +13,7 @@ import numpy as np
 from gatewright.arch import Path as SlowPath
 from gatewright.arch import Planned, critical_path
 from gatewright.arch.planner import Choice
+from gatewright.arch.ready import slowest_ready
 from gatewright.emit.streams import StreamPort, StreamPorts, emit_stream_project
 from gatewright.engine import Engine
 from gatewright.flow.design import Design, Progress
@@ -92,7 +93,12 @@ class StreamDesign(Design):
     def slowest_path(self) -> SlowPath:
         """The slowest path under the device's delays; its `fmax` is the estimated clock in MHz."""
         luts = total_resources(self.module).lut
-        return critical_path(self.module, self.options.device.delay, luts)
+        found = critical_path(self.module, self.options.device.delay, luts)
+        model = self.options.device.delay.sized(luts)
+        ready, actor = slowest_ready(self.stream.network, model)
+        if ready + model.register <= found.period:
+            return found
+        return SlowPath(ready + model.register, found.terms, f"ready of {actor}")
 
     # ---- computing
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from math import prod
 from typing import TYPE_CHECKING, Any
 
+from gatewright.arch.ready import is_ready_late
 from gatewright.emit.header import elements_text
 from gatewright.emit.verilog import module_names, used_modules
 from gatewright.hw import Module
@@ -196,6 +197,8 @@ def _why(circuit: StreamCircuit, depths: Sequence[int], number: int) -> str:
         return f"with one less, an event every {found.interval:,} cycles"
     if found.latency > circuit.cycles.latency:
         return f"with one less, a latency of {found.latency:,} cycles"
+    if is_ready_late(circuit.network.with_depths(fewer), circuit.clock):
+        return "without it, a path of ready is too long for the clock"
     if found.finished[-1] > circuit.cycles.finished[-1]:
         return "with one less, events under way hold each other up"
     return "no slower with one less at this rate of events"
