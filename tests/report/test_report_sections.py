@@ -224,3 +224,38 @@ def test_small_shares_are_not_called_zero():
     assert text.points(-0.0) == "0.00\u202fpoints"
     assert text.points(-0.0013) == "\u22120.13\u202fpoints"
     assert text.seconds(0.0002) == "<\u202f1\u202fms"
+
+
+STREAM = {
+    "ports": "valid", "interval_asked": 16, "interval_planned": 14, "full_latency": 40,
+    "streams": [
+        {"name": "x", "direction": "input", "shape": [4, 3], "beat": 3, "beats": 4, "bits": 24,
+         "pace": 3, "format": "3 x fixed<8,3>"},
+        {"name": "y", "direction": "output", "shape": [5], "beat": 5, "beats": 1, "bits": 40,
+         "pace": None, "format": "5 x fixed<8,3>"},
+    ],
+    "actors": [
+        {"name": "dense", "layer": "<b>dense</b>", "note": "2 x 3 products a step", "steps": 12,
+         "beats_in": [4], "beats_out": [1], "latency": 4, "elements": [5], "begin": 0, "end": 16,
+         "estimate": {"lut": 50, "ff": 60, "dsp": 6, "bram": 0.5}},
+    ],
+    "fifos": [{"from": "x", "to": "dense", "layer": "dense", "depth": 2, "bits": 24, "beats": 4,
+               "why": "with one less, an event every 17 cycles"}],
+}  # fmt: skip
+
+
+def test_a_design_on_streams_has_a_section_of_its_own(facts):
+    from gatewright.report import render
+    from gatewright.report.page import sections_of
+
+    facts["stream"] = STREAM
+    page = render(facts)
+    assert ("streams", "Streams") in sections_of(facts)
+    for words in ("every 3 cycles", "2 x 3 products a step", "with one less, an event every 17"):
+        assert words in page
+    assert "at full rate it is up to 40 cycles" in page
+    assert "&lt;b&gt;dense" in page
+    facts["stream"] = {**STREAM, "fifos": []}
+    assert "all of them are joined by wires" in render(facts)
+    facts["stream"] = None
+    assert '<section id="streams">' not in render(facts)

@@ -44,6 +44,8 @@ class FixedArray:
         """Return the integers in units of `2**-frac`, a grid at least as fine."""
         shift = self.frac - np.asarray(frac, np.int64)
         assert (shift <= 0).all(), "aligning to a coarser grid would lose bits"
+        if not shift.any():
+            return self.q
         return round_shift(self.q, shift, Rounding.TRN)
 
     def __add__(self, other: FixedArray) -> FixedArray:
@@ -72,6 +74,9 @@ class FixedArray:
 
         Dropping zeros below the grid is allowed; losing a bit is a defect of the caller.
         """
+        if np.array_equal(np.broadcast_to(self.frac, kind.shape), kind.frac):
+            assert kind.contains(self.q).all(), "a value is outside the range of its type"
+            return FixedArray(self.q, kind.frac)
         q = round_shift(self.q, self.frac - kind.frac, Rounding.TRN)
         back = round_shift(q, kind.frac - self.frac, Rounding.TRN)
         assert (back == self.q).all(), "a value is off the grid of its type"

@@ -48,7 +48,7 @@ def round_shift(q: Ints, shift: int | Ints, mode: Rounding) -> Ints:
         shift: bits to drop, per element or one for all; broadcast against `q`.
         mode: where the dropped part goes.
     """
-    shift = np.asarray(shift, dtype=np.int64)
+    shift = _single(np.asarray(shift, dtype=np.int64))
     q = np.asarray(q, dtype=np.int64)
     if not shift.any():
         return q.copy()
@@ -56,17 +56,34 @@ def round_shift(q: Ints, shift: int | Ints, mode: Rounding) -> Ints:
     if left.any():
         # Past 64 bits nothing but zero fits, however far it is shifted.
         left = np.minimum(left, 64)
-        require_exact(np.ldexp(np.abs(q.astype(np.float64)), left.astype(np.int32)))
+        _require_room(q, left)
         q = q << left
     right = np.clip(shift, 0, 62)
+    if not right.any():
+        return q
     if (shift > 62).any():
         # More than 62 bits go: those below leave a mark in the lowest, which no mode mistakes.
         far = np.clip(shift - 62, 0, 63)
         floor = q >> far
         q = floor | (floor << far != q)
     floor = q >> right
+    if mode is Rounding.TRN:
+        return np.asarray(floor, np.int64)
     rest = q - (floor << right)
-    return floor + round_up(floor, rest, right, q < 0, mode)
+    return np.asarray(floor + round_up(floor, rest, right, q < 0, mode), np.int64)
+
+
+def _single(shift: Ints) -> Ints:
+    """Return one number where all are equal, which is quicker to compute with."""
+    flat = shift.ravel()
+    return flat[:1].reshape(()) if flat.size > 1 and (flat == flat[0]).all() else shift
+
+
+def _require_room(q: Ints, left: Ints) -> None:
+    """Raise `FormatError` where a shift to the left would leave 62 bits."""
+    top = max(abs(int(q.max(initial=0))), abs(int(q.min(initial=0)))).bit_length()
+    if top + int(left.max()) > 61:  # then it is looked at element by element
+        require_exact(np.ldexp(np.abs(q.astype(np.float64)), left.astype(np.int32)))
 
 
 def round_up(
@@ -76,21 +93,28 @@ def round_up(
 
     `negative` is the sign of the value itself, which the modes about zero ask for.
     """
-    inexact = rest > 0
+    if mode in DIRECTED:
+        up = rest > 0
+        if mode is Rounding.TRN:
+            up = np.zeros_like(up)
+        elif mode is not Rounding.CEIL:
+            up = up & (negative if mode is Rounding.TRN_ZERO else ~negative)
+        return np.asarray(up, np.int64)
     half = np.where(shift > 0, np.int64(1) << np.maximum(shift - 1, 0), 1)
-    above, tie = rest > half, (rest == half) & (shift > 0)
-    table = {
-        Rounding.TRN: np.zeros_like(inexact),
-        Rounding.TRN_ZERO: inexact & negative,
-        Rounding.CEIL: inexact,
-        Rounding.AWAY: inexact & ~negative,
-        Rounding.RND: above | tie,
-        Rounding.RND_ZERO: above | (tie & negative),
-        Rounding.RND_INF: above | (tie & ~negative),
-        Rounding.RND_MIN_INF: above,
-        Rounding.RND_CONV: above | (tie & ((floor & 1) == 1)),
-    }
-    return np.asarray(table[mode], np.int64)
+    if mode is Rounding.RND_MIN_INF:
+        return np.asarray(rest > half, np.int64)
+    if mode is Rounding.RND:
+        return np.asarray((rest >= half) & (shift > 0), np.int64)
+    tie = (rest == half) & (shift > 0)
+    if mode is Rounding.RND_CONV:
+        tie &= (floor & 1) == 1
+    else:
+        tie &= negative if mode is Rounding.RND_ZERO else ~negative
+    return np.asarray((rest > half) | tie, np.int64)
+
+
+DIRECTED = (Rounding.TRN, Rounding.TRN_ZERO, Rounding.CEIL, Rounding.AWAY)
+"""Modes that do not ask how far it is to the nearest."""
 
 
 def overflow(q: Ints, signed: NDArray[np.bool_], width: Ints, mode: Overflow) -> Ints:
