@@ -230,7 +230,7 @@ class _Planner:
         """Give whole windows, or what a folded product behind takes in a step."""
         kind = self.types[node.name]
         readers = self.readers[node.name]
-        takes = [folded[r.name][0].taken for r in readers if r.name in folded]
+        takes = [int(folded[r.name][0].taken) for r in readers if r.name in folded]
         if takes and min(takes):
             self._choose(node, Plan(beat=min(takes)), Cost(), 0, "as the product behind takes them")
             return
