@@ -15,6 +15,7 @@ from math import prod
 import numpy as np
 
 from gatewright.base import Namer
+from gatewright.blocks.phased import chosen
 from gatewright.hw import Bus, Module
 from gatewright.ir import PARALLEL, Graph, Node, Op, Plan, infer, located
 from gatewright.num import Intervals
@@ -205,14 +206,13 @@ def _on_parts(
 
     def build(m: Module, elements: list[list[int]], phase: int) -> list[list[int]]:
         buses = [Bus(np.asarray(signals, np.int64)) for signals in elements]
+        if len(known) > 1:
+            found = node.op.lower_phases(m, *buses, phase=phase, parts=ops)
+            if found is not None:
+                return [found]
         variants = {id(op): op.lower(m, *buses, plan=PARALLEL).flat for op in known.values()}
-        found = variants[id(ops[-1])]
-        for k in reversed(range(phases - 1)):
-            other = variants[id(ops[k])]
-            if other is not found or len(known) > 1:
-                here = m.equal(phase, m.constant(k))
-                found = [m.select(here, a, b) for a, b in zip(other, found, strict=True)]
-        return [found]
+        lanes = zip(*(variants[id(op)] for op in ops), strict=True)
+        return [[chosen(m, phase, lane) for lane in lanes]]
 
     count = phases if len(known) > 1 else 1
     note = f"{node.op.kind}, {beat} elements a beat"
