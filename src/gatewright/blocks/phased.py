@@ -1,4 +1,4 @@
-"""Circuits whose constants follow a counter: parts that come in turn, with constants of their own."""
+"""Circuits whose constants follow a counter: parts in turn, with constants of their own."""
 
 from __future__ import annotations
 
