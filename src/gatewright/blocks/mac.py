@@ -16,7 +16,7 @@ import numpy as np
 
 from gatewright.base import OptionError
 from gatewright.blocks.mac_kernel import FEW_WORDS, mac_kernel
-from gatewright.blocks.mac_products import choose_multiplier, paired
+from gatewright.blocks.mac_products import Multiplier, choose_multiplier, paired, product
 from gatewright.blocks.mac_shape import MacShape, Sums, sums
 from gatewright.hw import Module, Table
 from gatewright.ir import Plan
@@ -108,12 +108,28 @@ class _Mac:
         self.multiplier = choose_multiplier(
             x, self.weights, self.weights, shape.group, plan.block, plan.multipliers
         )
+        if plan.multipliers == "auto" and not self._fast_enough(x):
+            self.multiplier = Multiplier()
         self.table = self._table(plan.memory)
         self.deep = shape.groups > 1 and shape.turns > RING
         # Blocks are slow to read: their words move on by a register before they are used.
         self.front = 2 if self.table.style == "block" or self.deep else 1
         self._sequence()
         self._compute(self._row(), self._words())
+
+    def _fast_enough(self, x: Intervals) -> bool:
+        """Whether products in blocks meet the clock, those of LUTs can have registers within."""
+        if self.multiplier.block is None:
+            return True
+        m = Module(f"{self.stem}_product")
+        (a,) = m.input("x", Intervals.of([x.lo.min()], [x.hi.max()], 0))
+        (b,) = m.input("w", Intervals.of([self.weights.min()], [self.weights.max()], 0))
+        m.output("y", [product(m, a, b, self.multiplier)])
+        try:
+            self.to.finish(m)
+        except OptionError:
+            return False
+        return True
 
     def _table(self, memory: str) -> Table:
         """Return the weights; where a row takes one step, the bias stands with them."""
