@@ -233,7 +233,7 @@ class _Planner:
         kind = self.types[node.name]
         readers = self.readers[node.name]
         takes = [folded[r.name][0].taken for r in readers if r.name in folded]
-        if takes and min(takes):
+        if takes and min(takes) > 0:
             self._choose(node, Plan(beat=min(takes)), Cost(), 0, "as the product behind takes them")
             return
         part = gcd(self.plans[node.inputs[0]].beat, self.types[node.inputs[0]].shape[-1])
