@@ -18,6 +18,32 @@ def finish(module):
     return pipeline(module, CLOCK)
 
 
+def write(simulator, idle, address, word):
+    """Write a word of weights, by the plain bus or by AXI4-Lite."""
+    if "w_write" in idle:
+        bus = {"w_write": 1, "w_address": address, "w_data": word}
+        simulator.step(idle | {port: np.array([[value]]) for port, value in bus.items()})
+        return
+    axi = {
+        "awaddr": 4 * address,
+        "awvalid": 1,
+        "wdata": word,
+        "wvalid": 1,
+        "wstrb": 15,
+        "bready": 1,
+    }
+    for _ in range(8):
+        given = {f"s_axil_{name}": np.array([[value]]) for name, value in axi.items()}
+        found = simulator.step(idle | given)
+        for name in ("aw", "w"):
+            if axi[f"{name}valid"] and found[f"s_axil_{name}ready"][0, 0]:
+                axi[f"{name}valid"] = 0
+        if found["s_axil_bvalid"][0, 0]:
+            assert found["s_axil_bresp"][0, 0] == 0
+            return
+    raise AssertionError("no answer to a write")
+
+
 def run(lowered, top, data, stalls=0.0, seed=0, writes=()):
     """Run samples through a top with one input and one output, weights being written before."""
     rng = np.random.default_rng(seed)
@@ -27,9 +53,8 @@ def run(lowered, top, data, stalls=0.0, seed=0, writes=()):
     idle = {port: np.zeros((1, len(signals)), np.int64) for port, signals in top.inputs.items()}
     idle[source.name] = source.types.lo[None]
     simulator.reset()
-    for address, word in writes:
-        bus = {"w_write": [[1]], "w_address": [[address]], "w_data": [[word]]}
-        simulator.step(idle | {port: np.array(value) for port, value in bus.items()})
+    for access in writes:
+        write(simulator, idle, *access)
     if len(writes):
         for _ in range(3):
             simulator.step(idle)

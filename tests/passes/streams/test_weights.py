@@ -2,14 +2,27 @@
 
 import numpy as np
 import pytest
+from have_tools import needs_simulation
 from stream_runs import agree, network_of, random_data
 
 from gatewright.base import ModelError, OptionError
-from gatewright.hw import DspBlock
-from gatewright.ir import Graph, Input, Node, Output, Plan
+from gatewright.blocks.weight_ports import axi_lite_weights, fixed_weights
+from gatewright.emit import emit_verilog
+from gatewright.emit.verilog import top_name
+from gatewright.hw import DspBlock, Module, random_ready
+from gatewright.hw.check import check
+from gatewright.ir import Graph, Input, Node, Output, Plan, evaluate
 from gatewright.num import Intervals
 from gatewright.ops import Dense, GroupedDense, Relu
-from gatewright.passes.streams import load_weights, register_table
+from gatewright.passes.streams import from_beats, load_weights, register_table, to_beats
+from gatewright.streams.shell import BIT
+from gatewright.tools.streams import (
+    StreamStimulus,
+    pack_beats,
+    simulate_streams,
+    stream_design,
+    unpack_beats,
+)
 
 
 def two_layers(rows=(), n_in=5, hidden=6, n_out=3):
@@ -66,6 +79,60 @@ def test_the_worst_weights_do_not_overflow():
     data = random_data(graph, 2)
     data.q[0], data.q[1] = -8, 7
     agree(lowered, top, loaded.graph, data, writes=loaded.writes.tolist())
+
+
+@pytest.fixture(scope="module")
+def written():
+    """Return a design, its network with other weights, and the writes."""
+    graph = two_layers()
+    plans = {"d1": Plan(beat=3, taken=2, writable=True), "d2": Plan(beat=1, taken=3)}
+    lowered, top, _ = network_of(graph, plans)
+    rng = np.random.default_rng(4)
+    other = rng.integers(-4, 4, (5, 6)) / 4
+    return lowered, top, graph, load_weights(graph, lowered.registers, "hidden", other)
+
+
+def test_weights_are_written_by_axi(written):
+    lowered, top, graph, loaded = written
+    whole = axi_lite_weights(top)
+    check(whole)
+    data = random_data(graph, 3)
+    agree(lowered, whole, loaded.graph, data, 0.2, loaded.writes.tolist())
+    agree(lowered, fixed_weights(top), graph, data, 0.2)
+    with pytest.raises(OptionError, match="without weights that can be written") as caught:
+        fixed_weights(fixed_weights(top))
+    assert "w_write, w_address, w_data" in str(caught.value)
+
+
+@needs_simulation
+def test_verilator_takes_other_weights(written):
+    lowered, top, graph, loaded = written
+    m = Module("bench", latency=top.latency, interval=top.interval)
+    (valid,) = m.input("w_valid", BIT)
+    address, word = m.input("w", Intervals.of([0, 0], [loaded.writes[:, 0].max(), 2**32 - 1], 0))
+    bus = {"w_write": valid, "w_address": address, "w_data": word}
+    feeds = {
+        port: [bus[port]] if port in bus else m.input(port, top.intervals(signals))
+        for port, signals in top.inputs.items()
+    }
+    for port, signals in m.instance(top, feeds).items():
+        m.output(port, signals)
+    m.output("w_ready", [m.constant(1)])
+    (source,), (sink,) = lowered.inputs, lowered.outputs
+    data = random_data(graph, 6)
+    beats = to_beats(data, source)
+    gaps = np.zeros(len(beats), np.int64)
+    gaps[0] = len(loaded.writes) + 4  # the writes come first
+    stimulus = StreamStimulus(
+        pack_beats(m, {"w": loaded.writes, source.name: beats}),
+        {sink.name: sink.beats * len(data.q)}, {source.name: gaps},
+        {sink.name: random_ready(0.3)},
+    )  # fmt: skip
+    (seen,) = simulate_streams([stream_design(m, top_name(m), emit_verilog(m))], [stimulus])
+    found = from_beats(unpack_beats(m, seen.beats)[sink.name], sink)
+    wanted = evaluate(loaded.graph, {"x": data})["d2"]
+    finest = np.maximum(found.frac, wanted.frac)
+    assert np.array_equal(found.aligned(finest), wanted.aligned(finest))
 
 
 def test_groups_can_be_written():
