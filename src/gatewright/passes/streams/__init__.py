@@ -2,5 +2,15 @@
 
 from gatewright.passes.streams.beats import Port, from_beats, to_beats
 from gatewright.passes.streams.lower import Lowered, lower_streams
+from gatewright.passes.streams.weights import Loaded, load_weights, register_table
 
-__all__ = ["Lowered", "Port", "from_beats", "lower_streams", "to_beats"]
+__all__ = [
+    "Loaded",
+    "Lowered",
+    "Port",
+    "from_beats",
+    "load_weights",
+    "lower_streams",
+    "register_table",
+    "to_beats",
+]
