@@ -86,7 +86,9 @@ def test_depthwise_convolution(beat):
     model = Model((4, 4, 2))
     y = depthwise(model, model.x, np.ones((2, 2, 2, 1)) / 2)
     graph = model.graph(y)
-    found = compare(graph, {"x": Plan(beat=2), "groups": Plan(beat=beat), "products": Plan(beat=2)}, 3)
+    found = compare(
+        graph, {"x": Plan(beat=2), "groups": Plan(beat=beat), "products": Plan(beat=2)}, 3
+    )
     assert found.interval == (16 if beat == 8 else 9 * 8)
 
 
