@@ -31,7 +31,7 @@ class Model:
         while name in {n.name for n in self.nodes}:
             name += "_"
         self.nodes.append(Node(name, op, tuple(v.name for v in inputs), "layer"))
-        shape = op.real(np.zeros((1, *inputs[0].shape))).shape[1:]
+        shape = op.real(*(np.zeros((1, *v.shape)) for v in inputs)).shape[1:]
         return Value(name, shape)
 
     def graph(self, value):

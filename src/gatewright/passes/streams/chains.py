@@ -85,15 +85,16 @@ class MovedChain(Chain):
     def stream(self, to: Streams, *x: Stream, plan: Plan) -> Stream | None:
         """Cut windows, or read elements out of a memory in their new order."""
         shape = x[0].shape
-        moves = self.moves(shape)
         found = raster_of(self.parts, shape)
         if found is None:
+            moves = self.moves(shape)
             return moved(to, x[0], moves, plan.beat or moves.source.shape[-1])
         raster, rest, fill = found
         whole = len(raster.offsets) * shape[-1]
         beat = plan.beat or whole
         if not rest:
             return windowed(to, x[0], raster, beat, plan.memory, fill)
+        moves = self.moves(shape)
         turned = moves_of(rest, (*raster.counts, whole))
         if turned.local(whole) is None:
             return moved(to, x[0], moves, beat)
