@@ -52,11 +52,12 @@ SHAPES = {
     "strided": ((5, 5, 2), (3, 3), {"padding": ((0, 1), (1, 1)), "strides": (2, 2)}),
     "causal": ((7, 2), (3,), {"padding": ((2, 0),)}),
     "dilated": ((6, 5, 2), (2, 2), {"dilation": (2, 3)}),
+    "far": ((3, 3, 2), (2, 2), {"padding": ((2, 2), (0, 3))}),
     "pointwise": ((4, 4, 2), (1, 1), {"strides": (2, 2)}),
 }
 
 
-LONG = [("valid", "one"), ("same", "one"), ("strided", "one"), ("dilated", "one")]
+LONG = [("far", "one"), ("valid", "one"), ("same", "one"), ("strided", "one"), ("dilated", "one")]
 BEATS = [(name, beat) for name in SHAPES for beat in ("whole", "channels", "one")]
 
 
