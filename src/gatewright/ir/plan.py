@@ -40,6 +40,8 @@ class Plan:
             by their size.
         block: the DSP block that products of a folded operation may use; None: LUTs alone.
         multipliers: what multiplies there: "lut", "dsp", or "auto" by the widths.
+        unroll: on streams, a circuit for each step of a recurrent layer; else one for all, with the
+            state in registers.
     """
 
     reuse: int = 1
@@ -49,6 +51,7 @@ class Plan:
     memory: str = "auto"
     block: DspBlock | None = None
     multipliers: str = "auto"
+    unroll: bool = False
 
     @property
     def is_parallel(self) -> bool:

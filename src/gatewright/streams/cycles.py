@@ -26,7 +26,7 @@ from gatewright.streams.run import LAST_IN, LAST_OUT, run
 
 UNBOUNDED = 1 << 40
 EVENTS = 4
-"""Events of a run: the first tells the latency, the distance of the last two the interval."""
+"""Least events of a run: the first tells the latency, the distances of later ones the interval."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +57,7 @@ class Cycles:
 def simulate(
     network: Network,
     depths: Sequence[int] | None = None,
-    events: int = EVENTS,
+    events: int = 0,
     interval: int = 0,
 ) -> Cycles:
     """Run a network whose surroundings take a beat in every cycle.
@@ -65,10 +65,17 @@ def simulate(
     Args:
         network: what to run.
         depths: of the links' FIFOs, in place of those that they have.
-        events: how many; at least 2.
+        events: how many, at least 2; 0 for so many that the first is long gone when the last ends:
+            a long chain of actors has many under way before it is as slow as it will be.
         interval: cycles between events on the inputs, whose beats come evenly then, one every
             `pace_of` cycles; 0 offers a beat in every cycle.
     """
+    if not events:
+        found = simulate(network, depths, EVENTS, interval)
+        enough = found.latency // max(found.interval, 1) + EVENTS - 1
+        if found.locked or enough <= EVENTS:
+            return found
+        return simulate(network, depths, enough, interval)
     tables = _Tables.of(network)
     chosen = np.asarray(network.depths if depths is None else depths, np.int64)
     compiled: Any = run
@@ -80,7 +87,8 @@ def simulate(
         return Cycles(0, 0, filled, True, given, late, spans)
     latency = int(given[0] - accepted)
     steps = np.diff(given)
-    return Cycles(latency, int(steps[-1]), filled, False, given, late, spans - accepted)
+    longest = int(steps[len(steps) // 2 :].max())
+    return Cycles(latency, longest, filled, False, given, late, spans - accepted)
 
 
 def pace_of(beats: int, interval: int) -> int:
@@ -163,11 +171,13 @@ def least_depths(network: Network, floors: Sequence[int] | None = None) -> tuple
         )
     # A FIFO that is never full takes a beat in every cycle: one place more than ever is filled.
     depths = [max(int(f) + 1, least) for f, least in zip(endless.filled, low, strict=True)]
-    search = _Search(network, low, depths, endless.interval, simulate(network, depths).latency)
+    events = len(endless.finished)
+    latency = simulate(network, depths, events).latency
+    search = _Search(network, low, depths, endless.interval, latency, events)
     order = sorted(range(len(low)), key=lambda i: -network.links[i].bits * depths[i])
     while search.lower(order):
         pass
-    return search.depths, simulate(network, search.depths)
+    return search.depths, simulate(network, search.depths, events)
 
 
 @dataclass(eq=False)
@@ -179,6 +189,7 @@ class _Search:
     depths: list[int]
     interval: int
     latency: int
+    events: int
 
     def lower(self, links: Sequence[int]) -> bool:
         """Lower what can be of some links, first all at once; say whether anything changed."""
@@ -210,7 +221,7 @@ class _Search:
         tried = list(self.depths)
         for link, depth in change.items():
             tried[link] = self.floors[link] if depth is None else depth
-        found = simulate(self.network, tried)
+        found = simulate(self.network, tried, self.events)
         if found.locked or found.interval > self.interval or found.latency > self.latency:
             return False
         self.depths, self.latency = tried, found.latency
