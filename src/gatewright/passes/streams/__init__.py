@@ -1,6 +1,8 @@
 """From a graph to a network of actors."""
 
 from gatewright.passes.streams.beats import Port, from_beats, to_beats
+from gatewright.passes.streams.find_loops import roll
+from gatewright.passes.streams.loop import Loop
 from gatewright.passes.streams.lower import Lowered, lower_streams
 
-__all__ = ["Lowered", "Port", "from_beats", "lower_streams", "to_beats"]
+__all__ = ["Loop", "Lowered", "Port", "from_beats", "lower_streams", "roll", "to_beats"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -168,11 +169,19 @@ def roll(graph: Graph, stateful: Collection[str] = ()) -> Graph:
         OptionError: a layer named in `stateful` is not recurrent, or begins with a state that is
             no constant.
     """
-    found = find_loops(graph)
+    if not stateful and graph in _ROLLED:
+        return _ROLLED[graph]
+    found, rolled = find_loops(graph), graph
     _check_stateful(graph, found, stateful)
     for loop in found:
-        graph = _Rolled(graph, loop, loop.layer in stateful).graph()
-    return graph
+        rolled = _Rolled(rolled, loop, loop.layer in stateful).graph()
+    if not stateful:
+        _ROLLED[graph] = rolled
+    return rolled
+
+
+_ROLLED: WeakKeyDictionary[Graph, Graph] = WeakKeyDictionary()
+"""Planner, lowering and plan files all ask."""
 
 
 def _check_stateful(graph: Graph, found: Sequence[Found], stateful: Collection[str]) -> None:
