@@ -12,7 +12,7 @@ from gatewright.hw import random_ready, run_streams
 from gatewright.hw.check import check
 from gatewright.ir import Plan, evaluate
 from gatewright.num import FixedArray
-from gatewright.passes.streams import from_beats, lower_streams, to_beats
+from gatewright.passes.streams import from_beats, lower_streams, stateful, to_beats
 from gatewright.streams import assemble, least_depths
 from gatewright.tools.streams import (
     StreamStimulus,
@@ -70,11 +70,15 @@ def ends_of(lowered, run):
 
 
 def period(lowered):
-    """Cycles of a step, from the actors of loops: all have one."""
+    """Cycles of a step, from the kernel of the loop: its registers, and that of the state."""
     loops = [a for a in lowered.network.actors if "recurrent cell" in a.note]
-    (steps,) = {a.timing.steps for a in loops}
-    assert steps % models.STEPS == 0
-    return steps // models.STEPS
+    (latency,) = {i.module.latency for a in loops for i in a.module.instances}
+    return latency + 1
+
+
+def kept(kind, steps):
+    graph = stateful(models.layer(kind), steps=steps)
+    return graph, plans_of(graph)
 
 
 def layer(*words, unroll=False, beat=1, **options):
@@ -91,6 +95,8 @@ WAYS = {
     "lstm_states": layer("lstm", each=True, states=True),
     "both": (models.both_ways("simple"), plans_of(models.both_ways("simple"))),
     "given": (models.from_a_given_state("gru"), plans_of(models.from_a_given_state("gru"))),
+    "gru_kept": kept("gru", models.STEPS),
+    "lstm_kept": kept("lstm", 1),
     "simple_unrolled": layer("simple", unroll=True),
     "gru_each_unrolled": layer("gru", each=True, unroll=True),
     "simple_unrolled_whole": layer("simple", each=True, unroll=True, beat=models.STEPS),
@@ -144,7 +150,7 @@ def test_values_and_cycles_in_simulated_rtl(simulated, name):
 def test_one_cell_takes_steps_times_its_cycles(simulated, name):
     lowered, _, cycles, *_ = simulated[name]
     assert period(lowered) > 1
-    assert cycles.interval == models.STEPS * period(lowered)
+    assert cycles.interval == (1 if name == "lstm_kept" else models.STEPS) * period(lowered)
 
 
 @pytest.mark.parametrize("name", ["simple_unrolled", "gru_each_unrolled", "given_unrolled"])

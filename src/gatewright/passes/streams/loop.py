@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import prod
 
 import numpy as np
 
@@ -77,7 +78,7 @@ class Loop(Op):
             result, states = self._steps(own, states)
             found.append(result)
         if not found:
-            return self._steps(x, states)
+            return self._steps(x, None)[0], dict(states or {})
         return FixedArray(np.concatenate([r.q for r in found]), found[0].frac), dict(states or {})
 
     def _steps(
@@ -150,7 +151,7 @@ def _row(x: FixedArray, k: int) -> FixedArray:
 
 
 def _joined(values: Sequence[FixedArray], samples: int) -> FixedArray:
-    q = np.concatenate([v.q.reshape(samples, -1) for v in values], 1)
+    q = np.concatenate([v.q.reshape(samples, prod(v.q.shape[1:])) for v in values], 1)
     frac = np.concatenate([np.broadcast_to(v.frac, v.q.shape[1:]).ravel() for v in values])
     return FixedArray(q, frac)
 
