@@ -1,12 +1,15 @@
 """State that lives on from event to event: a long sequence cut into events gives the same."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import recurrent_graphs as models
 
 from gatewright.base import OptionError, UnsupportedError
-from gatewright.ir import Graph, Output, Plan, evaluate
+from gatewright.ir import Graph, Node, Output, Plan, evaluate
 from gatewright.num import FixedArray
+from gatewright.ops import Sum
 from gatewright.passes.lower import lower
 from gatewright.passes.streams import evaluate_stateful, lower_streams, stateful
 
@@ -47,6 +50,18 @@ def test_every_step_of_an_event_answers():
     x = FixedArray(rows.reshape(EVENTS, 2, -1), port.type.frac)
     found = evaluate(graph, {"x": x})[out.value].value
     assert np.array_equal(found.reshape(wanted.shape), wanted)
+
+
+def test_a_layer_over_all_steps_needs_them():
+    graph = models.layer("gru", each=True)
+    (out,) = graph.outputs
+    total = Node("total", Sum((0,)), (out.value,), "total")
+    summed = replace(graph, nodes=(*graph.nodes, total), outputs=(Output("y", "total"),))
+    assert stateful(summed).nodes
+    with pytest.raises(OptionError) as error:
+        stateful(summed, steps=1)
+    assert "a layer works on all steps that the model was made for" in str(error.value)
+    assert "layer 'total'" in str(error.value)
 
 
 def test_what_cannot_keep_a_state():

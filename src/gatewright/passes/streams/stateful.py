@@ -64,25 +64,28 @@ def _with_steps(graph: Graph, before: int, steps: int) -> Graph:
     """Return a graph with another number of steps in its sequences."""
     inputs = tuple(_shortened(i, before, steps) for i in graph.inputs)
     types = {i.name: i.type for i in inputs if i.type is not None}
+    changed = {i.name for i, old in zip(inputs, graph.inputs, strict=True) if i is not old}
     old, nodes = infer(graph), list[Node]()
     for node in graph.nodes:
         op, shape = node.op, old[node.name].shape
         if isinstance(op, Loop):
             kinds = tuple(types[name] for name in node.inputs)
             op = Loop(replace(op.what, steps=steps, kinds=kinds))
-        elif isinstance(op, Reshape) and shape[:1] == (before,) and len(shape) > 1:
-            op = Reshape((steps, *shape[1:]))
+        elif changed.intersection(node.inputs):
+            if isinstance(op, Reshape) and shape[0] % before == 0:
+                op = Reshape((shape[0] // before * steps, *shape[1:]))
+            elif len(shape) != 2 or shape[0] != before or op.at_row((0,)) is None:
+                raise OptionError(
+                    "a layer works on all steps that the model was made for",
+                    place=graph.place(node),
+                    found=f"{op.kind}, for events of {steps} steps",
+                    supported=f"events of {before} steps; layers that work on each step alone",
+                )
         nodes.append(replace(node, op=op))
         with located(graph, node):
             types[node.name] = op.infer(*(types[name] for name in node.inputs))
-        wanted = (steps, *shape[1:]) if shape[:1] == (before,) and len(shape) > 1 else shape
-        if types[node.name].shape != wanted:
-            raise OptionError(
-                "a layer needs the number of steps that the model was made for",
-                place=graph.place(node),
-                found=f"{node.op.kind} gives {types[node.name].shape} with {steps} steps",
-                supported=f"{before} steps",
-            )
+        if types[node.name].shape != shape:
+            changed.add(node.name)
     return replace(graph, inputs=inputs, nodes=tuple(nodes))
 
 
