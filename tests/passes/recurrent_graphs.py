@@ -16,7 +16,7 @@ from gatewright.frontends.recipes.recurrent import (
 )
 from gatewright.ir import Graph, Input, Node, Output
 from gatewright.num import Intervals, Overflow, Rounding
-from gatewright.ops import Concatenate, Function, Quantize
+from gatewright.ops import Add, Concatenate, Constant, Function, Gather, Quantize
 
 STEPS, FEATURES, UNITS = 3, 2, 3
 
@@ -112,3 +112,18 @@ def from_a_given_state(kind):
     ]
     run = recurrent(to, cell, x, given)
     return graph_of(to, [port, *ports], run.outputs[-1])
+
+
+def one_layer_for_each_step():
+    """A layer that does the same to each row, a row after the other, as TimeDistributed has it."""
+    (port, x), to = sequence_input(), Nodes("same")
+    dense = product(np.random.default_rng(4), FEATURES, UNITS).ops[0]
+    shift = to.emit(Constant(np.asarray([0.5, -0.25, 0.0])), x, suffix="shift")
+    outputs = []
+    for k in range(STEPS):
+        names = {"part": f"step {k}"}
+        value = to.emit(Gather.of(k, 0), x, suffix=f"{k}_row", tie="row", **names)
+        value = to.emit(dense, value, suffix=f"{k}_dense", tie="dense", **names)
+        value = to.emit(Add(), value, shift, suffix=f"{k}_sum", tie="sum", **names)
+        outputs.append(to.emit(narrow(5, 2), value, suffix=f"{k}_q", tie="q", **names))
+    return graph_of(to, [port], sequence(to, outputs))

@@ -247,7 +247,8 @@ class _Planner:
     def _loop(self, node: Node, op: Loop) -> None:
         """Give one cell for all steps, or one for each where steps would come too fast for one."""
         steps, kind = op.what.steps, self.types[node.name]
-        unroll = self.interval < LEAST_CELL * steps and not op.what.stateful
+        least = LEAST_CELL if op.what.initial else 1
+        unroll = self.interval < least * steps and not op.what.stateful
         cell = op.luts(kind, *(self.types[name] for name in node.inputs)) or 0.0
         cost = Cost(lut=cell * (steps if unroll else 1))
         reason = f"a cell for each of {steps} steps" if unroll else f"one cell for {steps} steps"

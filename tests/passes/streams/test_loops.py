@@ -22,6 +22,7 @@ GRAPHS = {
     "last_states": models.layer("lstm", states=True),
     "both": models.both_ways("lstm"),
     "given": models.from_a_given_state("lstm"),
+    "same": models.one_layer_for_each_step(),
     "two_steps": models.layer("gru", steps=2),
 }
 LOOPS = {"both": 2, "two_steps": 0}

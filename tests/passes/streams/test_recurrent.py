@@ -97,6 +97,11 @@ WAYS = {
     "given": (models.from_a_given_state("gru"), plans_of(models.from_a_given_state("gru"))),
     "gru_kept": kept("gru", models.STEPS),
     "lstm_kept": kept("lstm", 1),
+    "same": (models.one_layer_for_each_step(), {"x": Plan(beat=models.FEATURES)}),
+    "same_unrolled": (
+        models.one_layer_for_each_step(),
+        plans_of(models.one_layer_for_each_step(), unroll=True),
+    ),
     "simple_unrolled": layer("simple", unroll=True),
     "gru_each_unrolled": layer("gru", each=True, unroll=True),
     "simple_unrolled_whole": layer("simple", each=True, unroll=True, beat=models.STEPS),
@@ -146,14 +151,14 @@ def test_values_and_cycles_in_simulated_rtl(simulated, name):
     assert (np.diff(ends)[-3:] == cycles.interval).all()
 
 
-@pytest.mark.parametrize("name", [name for name in WAYS if "unrolled" not in name])
+@pytest.mark.parametrize("name", [n for n in WAYS if "unrolled" not in n and n != "same"])
 def test_one_cell_takes_steps_times_its_cycles(simulated, name):
     lowered, _, cycles, *_ = simulated[name]
     assert period(lowered) > 1
     assert cycles.interval == (1 if name == "lstm_kept" else models.STEPS) * period(lowered)
 
 
-@pytest.mark.parametrize("name", ["simple_unrolled", "gru_each_unrolled", "given_unrolled"])
+@pytest.mark.parametrize("name", ["simple_unrolled", "given_unrolled", "same", "same_unrolled"])
 def test_a_cell_for_each_step_takes_a_row_in_each_cycle(simulated, name):
     assert simulated[name][2].interval == models.STEPS
 

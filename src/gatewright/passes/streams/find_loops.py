@@ -11,7 +11,8 @@ import numpy as np
 
 from gatewright.base import Namer, OptionError
 from gatewright.ir import Graph, Node, infer
-from gatewright.ops import Concatenate, Gather, Reshape
+from gatewright.ops import Concatenate, Constant, Gather, Reshape
+from gatewright.passes.lower import live
 from gatewright.passes.row_kinds import state_key
 from gatewright.passes.streams.cell import Cell, Recurrence
 from gatewright.passes.streams.loop import Loop
@@ -50,7 +51,7 @@ class Found:
 
 
 def find_loops(graph: Graph) -> list[Found]:
-    """Return the recurrent layers whose steps are alike."""
+    """Return the layers whose steps are alike, recurrent or the same for each row of a sequence."""
     owner: dict[str, tuple[str, str, int]] = {}
     parts: dict[tuple[str, str, int], list[Node]] = {}
     for node in graph.nodes:
@@ -93,7 +94,7 @@ class _Matcher:
         template = tuple(self._own(node) for node in self.run[1] if not self._row(node))
         states = {n for node in template for n in node.inputs if n.startswith("state:")}
         steps = [self._same(k, template) for k in range(len(self.run))]
-        if not states or not self.orders or not all(steps) or not self._whole(template, states):
+        if not self.orders or not all(steps) or not self._whole(template, states):
             return None
         orders = {source: tuple(rows) for source, rows in self.orders.items()}
         if any(len(rows) != len(self.run) for rows in orders.values()):
@@ -174,7 +175,7 @@ def roll(graph: Graph, stateful: Collection[str] = ()) -> Graph:
     found, rolled = find_loops(graph), graph
     _check_stateful(graph, found, stateful)
     for loop in found:
-        rolled = _Rolled(rolled, loop, loop.layer in stateful).graph()
+        rolled = _Rolled(rolled, loop, bool(loop.initial) and loop.layer in stateful).graph()
     if not stateful:
         _ROLLED[graph] = rolled
     return rolled
@@ -185,7 +186,7 @@ _ROLLED: WeakKeyDictionary[Graph, Graph] = WeakKeyDictionary()
 
 
 def _check_stateful(graph: Graph, found: Sequence[Found], stateful: Collection[str]) -> None:
-    known = sorted({loop.layer for loop in found})
+    known = sorted({loop.layer for loop in found if loop.initial})
     for name in stateful:
         if name not in known:
             raise OptionError(
@@ -203,15 +204,13 @@ class _Rolled:
         self.old, self.loop, self.stateful = old, loop, stateful
         self.types = infer(old)
         self.namer = Namer([*(n.name for n in old.nodes), *(i.name for i in old.inputs)])
-        gone = [node.name for part in loop.parts for node in part.values()]
-        prologue = set(loop.parts[0]) - set(loop.parts[1])
+        own = {node.name for node in loop.template}
         self.at = {
             node.name: (k, tie)
             for k, part in enumerate(loop.parts)
             for tie, node in part.items()
-            if k or tie not in prologue
+            if tie in own
         }
-        assert len(gone) - len(prologue) == len(self.at)
         self.new: list[Node] = []
 
     def name(self, stem: str) -> str:
@@ -220,10 +219,12 @@ class _Rolled:
         return self.namer.name("_".join(filter(None, parts)), "loop")
 
     def graph(self) -> Graph:
-        """Return the new graph."""
+        """Return the new graph; the old one where only the last of steps without state is read."""
         read = self._read()
         steps = len(self.loop.parts)
         each = any(k != steps - 1 for k, _ in read)
+        if not each and not self.loop.initial:
+            return self.old
         results = tuple(dict.fromkeys(tie for _, tie in read))
         loop = self._loop(each, results)
         kept = [node for node in self.old.nodes if node.name not in self.at]
@@ -232,7 +233,7 @@ class _Rolled:
         for name in [name for name in self.at if name in left]:
             k, tie = self.at[name]
             self._value(name, loop, results, tie, k if each else None)
-        return self.old.with_nodes(_ordered([*kept, *self.new], self.old))
+        return live(self.old.with_nodes(_ordered([*kept, *self.new], self.old)))
 
     def _read(self) -> list[tuple[int, str]]:
         """Return what is read of the steps from outside."""
@@ -252,8 +253,9 @@ class _Rolled:
                 source = node.name
             operands.append(source)
             kinds.append(kind)
+        rows = tuple(f"row:{source}" for source in loop.orders)
         read = dict.fromkeys(n for node in loop.template for n in node.inputs)
-        held = tuple(name for name in read if name.startswith("held:"))
+        still, held = self._held([name for name in read if name.startswith("held:")], rows[0])
         operands += [name.removeprefix("held:") for name in held]
         states, initial = tuple(loop.initial), []
         for state in states:
@@ -271,11 +273,21 @@ class _Rolled:
                 supported="a state that begins as a constant",
             )
         following = tuple(state.removeprefix("state:") for state in states)
-        rows = tuple(f"row:{source}" for source in loop.orders)
-        cell = Cell(loop.template, rows, held, states, following, results)
+        cell = Cell((*still, *loop.template), rows, held, states, following, results)
         what = Recurrence(cell, steps, tuple(kinds), tuple(initial), each, self.stateful)
         self.new.append(Node(self.name("loop"), Loop(what), tuple(operands), loop.layer))
         return self.new[-1]
+
+    def _held(self, names: Sequence[str], row: str) -> tuple[list[Node], tuple[str, ...]]:
+        """Return nodes for those of the values that are constant, and the names of the others."""
+        still, held = [], []
+        for name in names:
+            kind = self.types[name.removeprefix("held:")]
+            if bool((kind.lo == kind.hi).all()):
+                still.append(Node(name, Constant(kind.low_value), (row,), self.loop.layer))
+            else:
+                held.append(name)
+        return still, tuple(held)
 
     def _columns(self, results: Sequence[str], tie: str) -> slice:
         """Return where a value stands in the loop's rows."""

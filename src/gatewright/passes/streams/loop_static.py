@@ -73,8 +73,10 @@ def static_loop(to: Streams, what: Recurrence, x: Sequence[Stream]) -> Stream:
     count = len(cell.rows)
     rows = [to.rebeat(s, prod(s.shape[1:])) for s in x[:count]]
     inputs = [(Bundle.of([name], what.types), s) for name, s in zip(cell.rows, rows, strict=True)]
+    if not cell.states and not cell.held:
+        return _ahead(to, what, cell.results, inputs)[1]
     if split.ahead:
-        inputs = [_ahead(to, what, split, inputs)]
+        inputs = [_ahead(to, what, split.taken, inputs)]
     result = _loop(to, what, split, inputs, x[count:])
     if split.behind:
         result = _behind(to, what, split, result)
@@ -87,16 +89,19 @@ def shape_of(what: Recurrence, bundle: Bundle) -> tuple[int, ...]:
 
 
 def _ahead(
-    to: Streams, what: Recurrence, split: Split, rows: Sequence[tuple[Bundle, Stream]]
+    to: Streams,
+    what: Recurrence,
+    names: Sequence[str],
+    rows: Sequence[tuple[Bundle, Stream]],
 ) -> tuple[Bundle, Stream]:
-    """Compute what needs no state, a row in each cycle."""
-    bundle = Bundle.of(split.taken, what.types)
+    """Compute values that need no state, those of a row in each cycle."""
+    bundle = Bundle.of(names, what.types)
 
     def build(m: Module, beats: list[list[int]], phase: int) -> list[list[int]]:
         known: dict[str, Bus] = {}
         for (own, _), signals in zip(rows, beats, strict=True):
             known |= own.unpack(m, signals)
-        return [bundle.pack(what.cell.lower(m, known, split.taken))]
+        return [bundle.pack(what.cell.lower(m, known, names))]
 
     shapes = [(what.steps, bundle.size)]
     (found,) = to.kernel([s for _, s in rows], shapes, build, note="inputs of all steps")
@@ -143,8 +148,8 @@ def _loop(
         feeds["held"] = _held(shell, clock, list(singles)[: len(what.cell.held)])
     given = iter(list(singles)[len(what.cell.held) :])
     starts = [None if value is not None else shell.data[next(given)] for value in what.initial]
-    feeds["h"], close = _states(shell, clock, what, starts)
-    found = shell.kernel(inner, feeds, "u_cell")
+    before, close = _states(shell, clock, what, starts)
+    found = shell.kernel(inner, {**feeds, "h": before} if before else feeds, "u_cell")
     close(found["h_next"])
     valid = clock.ended if what.each else clock.finished
     shell.finish({"y": (valid, found["y"])})

@@ -68,10 +68,11 @@ class _Chain:
         if k == 0:
             pairs = zip(what.cell.states, what.initial, strict=True)
             bundles += [Bundle.of([name], types) for name, value in pairs if value is None]
-        else:
+        elif what.cell.states:
             bundles.append(Bundle.of(what.cell.states, types))
         inputs = [*rows, *held, *state]
-        gives = [] if last else [Bundle.of(what.cell.following, types)]
+        hands_on = not last and bool(what.cell.states)
+        gives = [Bundle.of(what.cell.following, types)] if hands_on else []
         if last or what.each:
             gives.append(Bundle.of(what.cell.results, types))
         key = (k == 0, len(gives), last, *(_key(s.types) for s in inputs),
@@ -84,7 +85,7 @@ class _Chain:
             actor.outputs, actor.timing, to.layer, f"step {k} of {what.steps}",
         )  # fmt: skip
         found = to.add(own, inputs, [(bundle.size,) for bundle in gives])
-        return ([], found) if last else (found[:1], found[1:])
+        return (found[:1], found[1:]) if hands_on else ([], found)
 
     def _actor(
         self, k: int, inputs: Sequence[tuple[Bundle, Stream]], gives: Sequence[Bundle]
