@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
+import recurrent_graphs
 from flow_models import quantized_mlp
 
 import gatewright as gw
 from gatewright.base import OptionError, VerificationError
-from gatewright.flow.streams import StreamDesign
+from gatewright.flow.options import Options
+from gatewright.flow.steps import Steps
+from gatewright.flow.streams import StreamDesign, build_streams, read_plan
+from gatewright.flow.streams.plans import plan_text
 
 
 @pytest.fixture(scope="module")
@@ -83,3 +89,20 @@ def test_axi_stream_ports_end_every_event():
 def test_what_cannot_be_is_refused(more, words):
     with pytest.raises(OptionError, match=words):
         gw.compile(quantized_mlp(), **more)
+
+
+@pytest.mark.parametrize(("unroll", "interval"), [(False, 24), (True, 3)])
+def test_a_recurrent_layer_is_one_cell_or_one_for_each_step(unroll, interval):
+    graph = recurrent_graphs.layer("simple")
+    plan = read_plan({"simple_loop": {"unroll": unroll}, "x": {"beat": 2}}, graph)
+    options = Options.of(
+        "250 MHz", "xcvu13p", None, None, None, None, None, interval, None, None, "stream"
+    )
+    design = build_streams(graph, options, Steps(None), plan)
+    assert design.verify(random=20).verified
+    text = plan_text(graph, design.stream.planned, design.stream.beats, {})
+    assert json.loads(text)["plans"]["simple_loop"].get("unroll", False) is unroll
+    assert read_plan(json.loads(text), graph).plans["simple_loop"].unroll is unroll
+    loops = [a for a in design.stream.network.actors if "recurrent cell" in a.note]
+    assert len(loops) == (not unroll)
+    assert design.interval == (3 if unroll else loops[0].timing.steps)
