@@ -16,7 +16,9 @@ from bench.context import Bench
 from bench.material import SHARED
 from bench.record import MissingError, Row, Target
 from gatewright.flow import Design
+from gatewright.flow.compile import rebuild
 from gatewright.flow.host import as_inputs, encode
+from gatewright.flow.options import Options
 from gatewright.flow.streams import StreamDesign
 from gatewright.flow.streams.simulate import beats_of
 from gatewright.flow.streams.verify import reference, to_codes
@@ -62,15 +64,10 @@ def compiled(bench: Bench, c: Case, what: str = "", **options: Any) -> Design:
 
 
 def again(bench: Bench, c: Case, first: Design, what: str, **options: Any) -> Design:
-    """Compile the integer model of a design in another shape."""
-    bench.tell(f"compile {what}")
+    """Build the integer model of a design in another shape, as `compile` does once it has it."""
+    bench.tell(f"build {what}")
     given = {"device": c.shape.device, "clock": c.shape.clock, **options}
-    return gw.compile(first.graph, name=first.name, **given)
-
-
-def microseconds(design: Design) -> float:
-    """Return the latency at the design's clock."""
-    return design.latency * design.options.clock_ns / 1e3
+    return rebuild(first.graph, Options.of(**given))
 
 
 # ---- what is measured of any design
