@@ -86,10 +86,12 @@ def test_resources_are_held_to_limits():
 
 
 def test_savings_are_shares_of_the_ideal():
-    rows = saving_rows("n", {4: (8000, 100, 4), 16: (3000, 30, 16), 64: (2900, 20, 64)})
+    found = {4: (8000, 100, 4), 16: (3000, 30, 16), 64: (2900, 20, 64)}
+    rows = saving_rows("n", found)
     assert verdicts(rows) == ["met", "MISSED"]
     assert rows[0].value == pytest.approx(100 / 30 / 4)
-    assert rows[1].value == pytest.approx(30 / 20 / 4)
+    assert rows[1].value == pytest.approx(100 / 20 / 16)
+    assert verdicts(saving_rows("n", found, is_target=False)) == ["for information"] * 2
     assert verdicts(saving_rows("n", {})) == ["not run"]
 
 
