@@ -122,6 +122,19 @@ class Op(ABC):
         """
         return None
 
+    def lower_parts(self, module: Module, *x: Bus, phase: int, parts: int) -> Bus | None:
+        """Build the circuits of all parts of a row as one, told by `phase` which part is there.
+
+        None where nothing is better than a circuit for each part (`at_part`) and a choice.
+
+        Args:
+            module: to build in.
+            x: a part of each operand.
+            phase: the signal that holds the part's number, from 0.
+            parts: how many a row has, of equal size.
+        """
+        return None
+
     def stream(self, to: Streams, *x: Stream, plan: Plan) -> Stream | None:
         """Build the operation on streams; return the stream of its result.
 

@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from gatewright.blocks.phased_thresholds import phased_code
 from gatewright.blocks.thresholds import threshold_code
-from gatewright.hw import Module
+from gatewright.hw import Bus, Module
 from gatewright.ir import Op, Pull, Reals
 from gatewright.num import FixedArray, Intervals, Ints
 from gatewright.ops.derivative import nothing
@@ -45,6 +46,27 @@ class Requantize(Unary):
         if len(self.thresholds) == 1:
             return self
         return replace(self, thresholds=self.thresholds[part], falling=self.falling[part])
+
+    def lower_parts(self, module: Module, *x: Bus, phase: int, parts: int) -> Bus | None:
+        """Take the thresholds of the channels that are there from a table."""
+        if len(self.thresholds) == 1:
+            return None
+        signals = x[0].flat
+        lanes = len(signals)
+        codes = [
+            phased_code(
+                module,
+                a,
+                phase,
+                self.thresholds[lane::lanes],
+                self.frac,
+                first=self.first,
+                step=self.step,
+                falling=self.falling[lane::lanes],
+            )
+            for lane, a in enumerate(signals)
+        ]
+        return Bus(np.asarray(codes, np.int64))
 
     def _count(self, q: Ints) -> Ints:
         """Count thresholds reached; `q` has shape (..., channels)."""

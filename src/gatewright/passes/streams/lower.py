@@ -205,6 +205,10 @@ def _on_parts(
 
     def build(m: Module, elements: list[list[int]], phase: int) -> list[list[int]]:
         buses = [Bus(np.asarray(signals, np.int64)) for signals in elements]
+        if len(known) > 1:
+            joint = node.op.lower_parts(m, *buses, phase=phase, parts=phases)
+            if joint is not None:
+                return [joint.flat]
         variants = {id(op): op.lower(m, *buses, plan=PARALLEL).flat for op in known.values()}
         found = variants[id(ops[-1])]
         for k in reversed(range(phases - 1)):
