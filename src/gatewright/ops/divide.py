@@ -69,6 +69,13 @@ class Divide(Binary):
         assert isinstance(out, Quantize)
         return self if out is self.out else replace(self, out=out)
 
+    def at_part(self, part: slice) -> Op | None:
+        """Return the operation with the formats of part of a row; None where rows differ."""
+        if self.out is None:
+            return self
+        out = self.out.at_part(part)
+        return replace(self, out=out) if isinstance(out, Quantize) else None
+
     def join_real(self, a: Reals, b: Reals) -> Reals:
         """Compute on real numbers; infinite where the divisor is 0."""
         with np.errstate(divide="ignore", invalid="ignore"):
