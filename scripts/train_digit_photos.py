@@ -162,7 +162,9 @@ def main() -> None:
         f"{float((zeros == 0).mean()):.0%} of the weights are 0"
     )
     TARGET.parent.mkdir(parents=True, exist_ok=True)
-    model.save(TARGET)
+    plain = build()  # without the state of its training, which is twice as large as the weights
+    plain.set_weights(model.get_weights())
+    plain.save(TARGET)
 
 
 if __name__ == "__main__":

@@ -17,9 +17,12 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import keras
 import numpy as np
+
+if TYPE_CHECKING:
+    import keras
 
 TARGET = Path(__file__).parents[1] / "tests/data/models"
 TRAINING_ROWS = 80_000
@@ -27,7 +30,8 @@ SIZES = {"small": (5, 8, 3), "large": (20, 20, 3), "six": (20, 20, 6)}
 """Constituents, units and inputs of each constituent."""
 SOFTEST = 2.0**-12
 """Share of pT below which the logarithm does not go; also that of no constituent."""
-KINDS = {"lstm": keras.layers.LSTM, "gru": keras.layers.GRU}
+KINDS = {"lstm": "LSTM", "gru": "GRU"}
+"""Layers of Keras, by name."""
 
 
 def features(constituents: np.ndarray, inputs: int) -> np.ndarray:
@@ -52,11 +56,13 @@ def features(constituents: np.ndarray, inputs: int) -> np.ndarray:
 
 def build(kind: str, steps: int, units: int, inputs: int) -> keras.Model:
     """Return an untrained tagger."""
+    import keras
+
     return keras.Sequential(
         [
             keras.Input((steps, inputs), name="constituents"),
             keras.layers.BatchNormalization(name="standardised"),
-            KINDS[kind](units, name=kind),
+            getattr(keras.layers, KINDS[kind])(units, name=kind),
             keras.layers.Dense(5, activation="softmax", name="classes"),
         ],
         name=f"jets_{kind}_{steps}" + (f"x{inputs}" if inputs != 3 else ""),
@@ -65,6 +71,8 @@ def build(kind: str, steps: int, units: int, inputs: int) -> keras.Model:
 
 def train(model: keras.Model, x: np.ndarray, y: np.ndarray, epochs: int) -> None:
     """Fit with Adam and a learning rate that falls to nothing."""
+    import keras
+
     batch = 512
     steps = epochs * (len(x) // batch + 1)
     rate = keras.optimizers.schedules.CosineDecay(1e-2, steps)
@@ -76,6 +84,8 @@ def train(model: keras.Model, x: np.ndarray, y: np.ndarray, epochs: int) -> None
 
 def main() -> None:
     """Train all of them, or those of one size."""
+    import keras
+
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("data", type=Path)
     parser.add_argument("--size", choices=SIZES, action="append")

@@ -133,7 +133,7 @@ def test_a_style_is_asked_for_by_an_attribute(style):
 
 def test_a_small_table_in_a_block_is_a_memory():
     text = emit_verilog(CIRCUITS["block_rom"]())["block_rom.v"]
-    assert '(* rom_style = "block" *) reg [8:0] rom_w [0:31];' in text
+    assert '(* rom_style = "block" *) reg [8:0] rom_w [0:23];' in text
 
 
 def test_words_that_an_address_can_reach_past_the_end_are_zeros():

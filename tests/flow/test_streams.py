@@ -13,7 +13,7 @@ from gatewright.flow.streams import StreamDesign
 
 @pytest.fixture(scope="module")
 def design():
-    return gw.compile(quantized_mlp(), ii=3, ports="stream")
+    return gw.compile(quantized_mlp(), ii=3, ports="stream", plan={"x": {"beat": 2}})
 
 
 def test_a_stream_design_is_built_predicted_and_verified(design):
@@ -46,8 +46,16 @@ def test_a_change_of_the_rtl_is_found(design):
 def test_ports_without_ready_take_beats_at_their_pace():
     design = gw.compile(quantized_mlp(), ii=6)
     assert set(design.module.inputs) == {"x_valid", "x"}
-    assert set(design.module.outputs) == {"y_valid", "y"}
-    assert design.stream.pace == {"x": 1}
+    assert set(design.module.outputs) == {"y_valid", "y", "x_overrun"}
+    pace = {"x": design.interval // design.stream.inputs[0].beats}
+    assert design.stream.pace == pace
+    assert design.verify(random=20).verified
+
+
+def test_axi_stream_ports_end_every_event():
+    design = gw.compile(quantized_mlp(), ii=6, ports="axi-stream", plan={"x": {"beat": 2}})
+    assert "s_axis_x_tlast" in design.module.inputs
+    assert design.stream.inputs[0].beats == 3
     assert design.verify(random=20).verified
 
 
@@ -67,7 +75,7 @@ def test_ports_without_ready_take_beats_at_their_pace():
         ({"plan": {"x": {"beat": 99}}}, "`beat` of a plan is impossible"),
         ({"plan": {"x": {"beat": "2"}}}, "`beat` of a plan is impossible"),
         ({"plan": {"x": {"beats": 2}}}, "a plan has a value that is not known"),
-        ({"plan": {"x": {"memory": "tape"}}}, "a plan names a memory that is not known"),
+        ({"plan": {"x": {"memory": "tape"}}}, "`memory` of a plan is not known"),
         ({"plan": {"x": 2}}, "the plan of a node is an object"),
         ({"plan": 2}, "a plan is given by node"),
     ],

@@ -8,6 +8,7 @@ from math import ceil
 import numpy as np
 
 from gatewright.arch.devices import Device
+from gatewright.blocks.mac_products import folded_blocks
 from gatewright.ir import Op
 from gatewright.num import Intervals
 from gatewright.ops import Dense
@@ -73,7 +74,7 @@ def folded_cost(op: Dense, x: Intervals, taken: int, given: int, device: Device,
     lut = given * 2.0 * total + (taken - 1) * given * (bits_x + bits_w)
     blocks, bram = 0, 0.0
     if dsp:
-        blocks = taken * given * device.block.blocks(bits_x + 1, bits_w)
+        blocks = folded_blocks(x, op.weight_range, taken, given, device.block)
     else:
         lut += taken * given * 1.1 * bits_x * bits_w
     if words <= SMALL_ROM:

@@ -189,7 +189,8 @@ class _Planner:
         if whole.weight <= cost.weight:
             return fixed, whole, 0, note
         self.blocks += cost.dsp
-        plan = Plan(beat=given, taken=taken, multipliers="dsp" if dsp else "lut")
+        style, block = "dsp" if dsp else "lut", self.device.block
+        plan = Plan(beat=given, taken=taken, multipliers=style, block=block)
         if given == y.shape[-1]:
             self.comes_late.add(node.name)
         return plan, cost, taken * given, f"folded onto {taken} x {given} multipliers"

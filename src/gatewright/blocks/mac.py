@@ -16,8 +16,10 @@ import numpy as np
 
 from gatewright.base import OptionError
 from gatewright.blocks.mac_kernel import FEW_WORDS, mac_kernel
+from gatewright.blocks.mac_products import choose_multiplier, paired
 from gatewright.blocks.mac_shape import MacShape, Sums, sums
 from gatewright.hw import Module, Table
+from gatewright.ir import Plan
 from gatewright.num import Fixed, Intervals, Ints
 from gatewright.streams import Program, Shell, Stream, Streams, narrow, widen
 
@@ -43,9 +45,7 @@ class Matrices:
     bias_frac: int
 
 
-def mac_array(
-    to: Streams, x: Stream, matrices: Matrices, shape: MacShape, memory: str = "auto"
-) -> Stream:
+def mac_array(to: Streams, x: Stream, matrices: Matrices, shape: MacShape, plan: Plan) -> Stream:
     """Return the stream of `row @ weight + bias` for each row of a stream, by steps.
 
     Args:
@@ -53,7 +53,7 @@ def mac_array(
         x: rows of `shape.n_in` elements, as many as a multiple of `shape.kinds`.
         matrices: what they are multiplied by.
         shape: of the array.
-        memory: what holds the weights: "distributed", "block", or "auto" by their size.
+        plan: what holds the weights, and what multiplies.
 
     Raises:
         FormatError: a sum would not fit 62 bits.
@@ -62,7 +62,7 @@ def mac_array(
     leading, rows = x.shape[:-1], x.elements // shape.n_in
     beats = _rows_in_beats(to, x, shape)
     stem = to.module_name(to.layer or to.name)
-    mac = _Mac(to, stem, beats.types, matrices, shape, memory)
+    mac = _Mac(to, stem, beats.types, matrices, shape, plan)
     takes, gives = shape.steps(rows)
     timing = Program(takes[:, None], gives[:, None], mac.latency)
     note = f"{shape.lanes} x {shape.group} products a step"
@@ -94,7 +94,7 @@ class _Mac:
 
     def __init__(
         self, to: Streams, stem: str, x: Intervals, matrices: Matrices, shape: MacShape,
-        memory: str,
+        plan: Plan,
     ) -> None:  # fmt: skip
         self.to, self.stem, self.shape, self.matrices = to, stem, shape, matrices
         self.weights, self.offsets = shape.weights(matrices.weight), shape.offsets(matrices.bias)
@@ -105,7 +105,10 @@ class _Mac:
         self.widest = 0
         self.shell = Shell.begin(stem, {"x": x}, ["y"], to.layer, "multiply-accumulate array")
         self.m = self.shell.module
-        self.table = self._table(memory)
+        self.multiplier = choose_multiplier(
+            x, self.weights, self.weights, shape.group, plan.block, plan.multipliers
+        )
+        self.table = self._table(plan.memory)
         self.deep = shape.groups > 1 and shape.turns > RING
         # Blocks are slow to read: their words move on by a register before they are used.
         self.front = 2 if self.table.style == "block" or self.deep else 1
@@ -115,7 +118,7 @@ class _Mac:
     def _table(self, memory: str) -> Table:
         """Return the weights; where a row takes one step, the bias stands with them."""
         shape, matrices = self.shape, self.matrices
-        words = self.weights.reshape(shape.words, -1)
+        words = paired(self.weights, self.multiplier).reshape(shape.words, -1)
         frac = np.full(words.shape[1], matrices.weight_frac)
         if shape.turns == 1:
             words = np.concatenate([words, self.offsets.reshape(shape.sets, -1)], axis=1)
@@ -199,6 +202,7 @@ class _Mac:
             if alone
             else None,
             shape.words > FEW_WORDS,
+            self.multiplier,
         )
         kernel.origin = self.to.layer
         kernel = self.to.finish(kernel)

@@ -6,21 +6,29 @@ with an instance for each, unless weights have so few words that their ranges di
 
 from __future__ import annotations
 
-import numpy as np
+from dataclasses import dataclass, field
 
-from gatewright.blocks.arith import signed_sum
-from gatewright.hw import Module, Table
+import numpy as np
+from numpy.typing import NDArray
+
+from gatewright.blocks.mac_products import Multiplier, dot, two_dots
+from gatewright.hw import Module
 from gatewright.num import Intervals, Ints
+
+BoolMask = NDArray[np.bool_]
 
 FEW_WORDS = 16
 """Up to so many words of weights each product has the range of its own weights."""
 
-TABLE_BITS = 6
-"""Operands of so many bits together are multiplied by a table: one LUT a bit of the product."""
-
 
 def mac_kernel(
-    name: str, dot_name: str, x: Intervals, w: Intervals, bias: Intervals | None, alike: bool
+    name: str,
+    dot_name: str,
+    x: Intervals,
+    w: Intervals,
+    bias: Intervals | None,
+    alike: bool,
+    multiplier: Multiplier,
 ) -> Module:
     """Return a circuit with ports `x`, `w` and `bias` that gives `y`, (units * group,).
 
@@ -30,22 +38,24 @@ def mac_kernel(
         name: of the module.
         dot_name: of the one of a dot product.
         x: types of a beat, (units, lanes).
-        w: types of the weights, (units, lanes, group).
+        w: types of the weights as words hold them, (units, lanes, group).
         bias: types of what is added, (units, group), or None.
         alike: whether all dot products are instances of one module.
+        multiplier: what multiplies.
     """
     m = Module(name)
     units, _, group = w.shape
     elements = moving_input(m, "x", x)
     weights = moving_input(m, "w", w)
     starts = None if bias is None else moving_input(m, "bias", bias)
-    if alike and units * group > 1:
-        found = _instances(m, dot_name, elements, weights)
-    else:
-        found = np.empty((units, group), np.int64)
-        for u, j in np.ndindex(units, group):
-            found[u, j] = dot(m, elements[u].tolist(), weights[u, :, j].tolist())
-    results = found.ravel().tolist()
+    # Outputs whose products share blocks stand together, the last one perhaps alone.
+    size = 2 if multiplier.pair else 1
+    results: list[int] = []
+    dots = _Dots(m, dot_name, multiplier, elements, weights, alike)
+    for u in range(units):
+        whole = group - group % size
+        results += dots.run(u, 0, whole, size)
+        results += dots.run(u, whole, group, 1)
     if starts is not None:
         pairs = zip(results, starts.ravel().tolist(), strict=True)
         results = [m.add(total, start) for total, start in pairs]
@@ -65,21 +75,55 @@ def moving_input(m: Module, name: str, types: Intervals) -> Ints:
     return signals.reshape(types.shape)
 
 
-def _instances(m: Module, name: str, elements: Ints, weights: Ints) -> Ints:
-    """Build one dot product for all outputs."""
-    units, lanes, group = weights.shape
-    one = Module(name, m.origin, f"dot product of {lanes}")
-    feeds = np.empty((units, group, 2, lanes), np.int64)
-    feeds[:, :, 0] = elements[:, None]
-    feeds[:, :, 1] = weights.transpose(0, 2, 1)
-    rows = feeds.reshape(units * group, 2 * lanes)
-    kinds = [_union(m.intervals(column)) for column in rows.T]
-    types = Intervals.of(*np.asarray(kinds, np.int64).T)
-    moving = types.lo != types.hi
-    signals = moving_input(one, "x", types.map(lambda v: v[:lanes]))
-    factors = moving_input(one, "w", types.map(lambda v: v[lanes:]))
-    one.output("y", [dot(one, signals.tolist(), factors.tolist())])
-    return m.instances_of(one, rows[:, moving], f"u_{name}").reshape(units, group)
+@dataclass
+class _Dots:
+    """The dot products of a kernel."""
+
+    m: Module
+    name: str
+    multiplier: Multiplier
+    elements: Ints
+    weights: Ints
+    alike: bool
+    _made: dict[int, tuple[Module, BoolMask]] = field(default_factory=dict)
+
+    def run(self, unit: int, start: int, stop: int, size: int) -> list[int]:
+        """Return the dot products of some outputs of a unit, `size` of them sharing blocks."""
+        if start == stop:
+            return []
+        x = self.elements[unit]
+        w = self.weights[unit, :, start:stop].T.reshape(-1, size * len(x))
+        if not self.alike or self.weights[..., 0].size == self.weights.size:
+            parts = [_dots(self.m, x.tolist(), own.tolist(), size, self.multiplier) for own in w]
+            return [s for part in parts for s in part]
+        rows = np.concatenate([np.broadcast_to(x, (len(w), len(x))), w], axis=1)
+        if size not in self._made:
+            self._made[size] = self._one(size, start, stop)
+        one, moving = self._made[size]
+        found = self.m.instances_of(one, rows[:, moving], f"u_{one.name}")
+        return found.ravel().tolist()
+
+    def _one(self, size: int, start: int, stop: int) -> tuple[Module, BoolMask]:
+        """Return the module of one output, or of two that share blocks, and which inputs it has."""
+        units, lanes, _ = self.weights.shape
+        w = self.weights[:, :, start:stop].transpose(0, 2, 1).reshape(units, -1, size * lanes)
+        x = np.broadcast_to(self.elements[:, None], (units, w.shape[1], lanes))
+        rows = np.concatenate([x, w], axis=2).reshape(-1, (size + 1) * lanes)
+        kinds = [_union(self.m.intervals(column)) for column in rows.T]
+        types = Intervals.of(*np.asarray(kinds, np.int64).T)
+        name = self.name if size == 1 else f"{self.name}_pair"
+        one = Module(name, self.m.origin, f"dot product of {lanes}" + ", two outputs" * (size > 1))
+        signals = moving_input(one, "x", types.map(lambda v: v[:lanes])).tolist()
+        factors = moving_input(one, "w", types.map(lambda v: v[lanes:])).tolist()
+        one.output("y", _dots(one, signals, factors, size, self.multiplier))
+        return one, types.lo != types.hi
+
+
+def _dots(m: Module, x: list[int], w: list[int], size: int, multiplier: Multiplier) -> list[int]:
+    """Return the dot product of one output, or of two."""
+    if size == 1:
+        return [dot(m, x, w, multiplier)]
+    return list(two_dots(m, x, w[: len(x)], w[len(x) :], multiplier.pair))
 
 
 def _union(kinds: Intervals) -> tuple[int, int, int]:
@@ -90,26 +134,3 @@ def _union(kinds: Intervals) -> tuple[int, int, int]:
     frac = int(kinds.frac[moving].max())
     lo, hi = kinds.aligned(frac)
     return int(lo.min()), int(hi.max()), frac
-
-
-def dot(m: Module, x: list[int], w: list[int]) -> int:
-    """Return the sum of products of two lists of signals."""
-    return signed_sum(m, [product(m, a, b) for a, b in zip(x, w, strict=True)])
-
-
-def product(m: Module, x: int, w: int) -> int:
-    """Return a product; that of two very narrow numbers is looked up."""
-    bits = m.width(x), m.width(w)
-    if m.is_constant(x) or m.is_constant(w) or min(bits) < 2 or sum(bits) > TABLE_BITS:
-        return m.mul(x, w)
-    first, second = (_numbers(m, s) for s in (x, w))
-    words = np.outer(second, first).ravel()
-    return m.table(m.concat(w, x), Table.of("products", words, m.frac[x] + m.frac[w]))
-
-
-def _numbers(m: Module, s: int) -> Ints:
-    """Return the number of each code of a signal, 0 for those that do not occur."""
-    width, lo, hi = m.width(s), m.lo[s], m.hi[s]
-    codes = np.arange(1 << width, dtype=np.int64)
-    value = np.where(codes >= 1 << (width - 1), codes - (1 << width), codes) if lo < 0 else codes
-    return np.where((value >= lo) & (value <= hi), value, 0)

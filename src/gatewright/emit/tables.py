@@ -1,13 +1,14 @@
 """Read-only memories: small ones as a function with a `case`, large ones as a memory.
 
-All fields that a module reads of one table are one memory of wide words. A memory has a power of
-two of words, so that every index is a word of it: what lies past the table's end reads as zero.
+All fields that a module reads of one table are one memory of wide words. Where an index can reach
+past the table's end, a memory has a power of two of words: what lies there reads as zero.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import groupby
 
 import numpy as np
 
@@ -42,6 +43,7 @@ class Rom:
         signed: whether a field's top bit is a sign.
         codes: the packed words.
         style: what holds it.
+        size: words of the memory in the text, 0 for a power of two that no index leaves.
     """
 
     name: str
@@ -51,6 +53,7 @@ class Rom:
     signed: dict[int, bool]
     codes: list[int]
     style: str = "auto"
+    size: int = 0
 
     @property
     def bits(self) -> int:
@@ -87,7 +90,10 @@ def make_rom(table: Table, name: str, columns: list[int], reach: int) -> Rom:
 
 def rom_lines(rom: Rom, table: Table, comment: str) -> list[str]:
     """Return the declaration of a function or memory."""
-    fields = ", ".join(_format(rom, table, column) for column in rom.offset)
+    runs = [
+        (kind, len(list(run))) for kind, run in groupby(_format(rom, table, c) for c in rom.offset)
+    ]
+    fields = ", ".join(kind if n == 1 else f"{n} x {kind}" for kind, n in runs)
     lines = [f"  // table {comment}: {rom.depth} words of {fields}"]
     return lines + (_memory(rom) if rom.is_memory else _function(rom))
 
@@ -117,7 +123,7 @@ def _function(rom: Rom) -> list[str]:
 
 def _memory(rom: Rom) -> list[str]:
     style = STYLES.get(rom.style, "")
-    size = 1 << rom.address
+    size = max(rom.size or 1 << rom.address, 2)
     return [
         f"  {style}reg {vector(rom.bits)}{rom.name} [0:{size - 1}];",
         *fill(rom.name, rom.bits, rom.codes, size),
@@ -189,16 +195,20 @@ class Tables:
         m, nets, live = self.scope.module, self.scope.nets, self.scope.live
         used: dict[int, set[int]] = {}
         reach: dict[int, int] = {}
+        words: dict[int, int] = {}
         for s in np.flatnonzero(values(m.kind) == TABLE).tolist():
             if live[s] and nets.width[s]:
                 number, column = divmod(m.imm[s], 1 << 20)
                 used.setdefault(number, set()).add(column)
                 reach[number] = max(reach.get(number, 0), nets.width[m.a[s]])
+                words[number] = max(words.get(number, 0), m.reach(m.a[s]))
         for number in sorted(used):
             table = m.tables[number]
             wanted = identifier(f"rom_{table.name}")
             name = self.scope.design.tables.name("rom_table" if wanted == "rom" else wanted)
             rom = make_rom(table, name, sorted(used[number]), reach[number])
+            if words[number] <= rom.depth:
+                rom = replace(rom, size=rom.depth)
             self.roms[number] = rom
             if rom.bits:
                 self.scope.lines += rom_lines(rom, table, safe(table.name))

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -112,6 +113,10 @@ class Table:
 
     def key(self) -> tuple[bytes, bytes]:
         """Return what makes two tables equal, their names aside."""
+        return self._key
+
+    @cached_property
+    def _key(self) -> tuple[bytes, bytes]:
         style = b"" if self.style == "auto" else self.style.encode()
         words = self.words.tobytes() + bytes(str(self.words.shape), "ascii")
         return words, self.frac.tobytes() + style

@@ -241,7 +241,7 @@ class Module(Netlist):
             self.tables.append(table)
         words = table.words[:, column]
         lo, hi, frac = int(words.min()), int(words.max()), int(table.frac[column])
-        if (1 << self.width(index)) > table.depth:
+        if self.reach(index) > table.depth:
             lo, hi = min(lo, 0), max(hi, 0)
         if lo == hi:
             return self.constant(lo, frac)

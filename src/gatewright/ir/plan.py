@@ -30,6 +30,16 @@ class Plan:
 
     With a reuse factor R the operation's multipliers serve R cycles each, so that about 1/R of
     them are there and the initiation interval is R. A parallel operation can have DSP blocks.
+
+    Attributes:
+        reuse: cycles of an input, 1 for a parallel operation.
+        offload: DSP blocks of a parallel operation.
+        beat: on streams, elements of a beat of the result.
+        taken: of a product folded over steps, elements of a row taken in a step; 0: not folded.
+        memory: what holds the weights of a folded product: "distributed" (LUTs), "block", or "auto"
+            by their size.
+        block: the DSP block that products of a folded operation may use; None: LUTs alone.
+        multipliers: what multiplies there: "lut", "dsp", or "auto" by the widths.
     """
 
     reuse: int = 1
@@ -37,6 +47,7 @@ class Plan:
     beat: int = 0
     taken: int = 0
     memory: str = "auto"
+    block: DspBlock | None = None
     multipliers: str = "auto"
 
     @property

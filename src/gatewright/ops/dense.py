@@ -86,10 +86,15 @@ class Dense(Op):
         return self
 
     @property
+    def weight_range(self) -> tuple[int, int]:
+        """Return the least and the largest weight as integers on one grid, with 0 between."""
+        weight = self._integers[0]
+        return int(weight.min(initial=0)), int(weight.max(initial=0))
+
+    @property
     def weight_bits(self) -> int:
         """Return the bits of a weight as a signed number, all of them on one grid."""
-        weight = self._integers[0]
-        low, high = int(weight.min(initial=0)), int(weight.max(initial=0))
+        low, high = self.weight_range
         return max((-low - 1).bit_length() if low < 0 else 0, high.bit_length()) + 1
 
     @cached_property
@@ -180,7 +185,7 @@ class Dense(Op):
         if not plan.taken or shape.words == 1:
             return None
         matrices = Matrices(weight[None], weight_frac, bias[None], bias_frac)
-        return mac_array(to, x[0], matrices, shape, plan.memory)
+        return mac_array(to, x[0], matrices, shape, plan)
 
     def _lower_folded(
         self, module: Module, bus: Bus, rows: Ints, shape: tuple[int, ...], plan: Plan

@@ -7,10 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from gatewright.base import ModelError
+from gatewright.blocks.mac import Matrices, mac_array
+from gatewright.blocks.mac_shape import MacShape
 from gatewright.hw import Bus, Module
 from gatewright.ir import Op, Plan, Pull, Reals
 from gatewright.num import FixedArray, Intervals
 from gatewright.ops.dense import Dense
+from gatewright.streams import Stream, Streams
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,6 +116,16 @@ class GroupedDense(Op):
         ]
         signals = np.stack(parts, -2)
         return bus.with_signals(signals, signals.shape)
+
+    def stream(self, to: Streams, *x: Stream, plan: Plan) -> Stream | None:
+        """Build multipliers that work on one group after the other, or on some groups at once."""
+        self._check(x[0].shape)
+        weight, bias = FixedArray.exact(self.weight), FixedArray.exact(self.bias)
+        shape = MacShape.of(weight.q, plan.taken, plan.beat)
+        if not plan.taken or shape.words == 1:
+            return None
+        matrices = Matrices(weight.q, int(weight.frac), bias.q, int(bias.frac))
+        return mac_array(to, x[0], matrices, shape, plan)
 
     def pullback(self, xs: list[Reals], y: Reals) -> Pull | None:
         """Multiply by each group's matrix, transposed."""

@@ -10,6 +10,7 @@ import numpy as np
 from gatewright.hw import Bus, Module
 from gatewright.ir import Op, Plan, Pull, Reals
 from gatewright.num import FixedArray, Intervals, Ints
+from gatewright.streams import Moves, Stream, Streams, elements_of, moved
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +50,12 @@ class Movement(Op):
         """Move signals."""
         moved = self.move(x[0].signals)
         return x[0].with_signals(moved, moved.shape)
+
+    def stream(self, to: Streams, *x: Stream, plan: Plan) -> Stream | None:
+        """Give elements in their new order as they come, or out of a memory."""
+        source = self.move(elements_of(x[0].shape))
+        moves = Moves(source, np.ones(source.shape, np.bool_), x[0].elements)
+        return moved(to, x[0], moves, plan.beat or source.shape[-1])
 
     def float_bound(self, xs: list[Reals], es: list[Reals], y: Reals, u: float) -> Reals | None:
         """Move the bounds."""

@@ -10,6 +10,7 @@ from gatewright.base import ModelError
 from gatewright.hw import Bus, Module
 from gatewright.ir import Op, Plan, Pull, Reals
 from gatewright.num import FixedArray, Intervals
+from gatewright.streams import Moves, Stream, Streams, elements_of, moved
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +67,16 @@ class Pad(Op):
         own = FixedArray.exact(self.value)
         signals = self._pad(x[0].signals, 0, module.constant(int(own.q), int(own.frac)))
         return x[0].with_signals(signals, signals.shape)
+
+    def stream(self, to: Streams, *x: Stream, plan: Plan) -> Stream | None:
+        """Put the constant between elements as they come."""
+        shape = x[0].shape
+        source = self._pad(elements_of(shape), 0, 0)
+        inside = self._pad(np.ones(shape, np.int64), 0, 0).astype(np.bool_)
+        own = FixedArray.exact(self.value)
+        fill = Intervals.of(own.q.reshape(1), own.q.reshape(1), own.frac.reshape(1))
+        moves = Moves(source, inside, x[0].elements, fill)
+        return moved(to, x[0], moves, plan.beat or source.shape[-1])
 
     def float_bound(self, xs: list[Reals], es: list[Reals], y: Reals, u: float) -> Reals | None:
         """Return the operand's bound; a constant has none."""

@@ -97,4 +97,5 @@ class Windows(Movement):
     def stream(self, to: Streams, *x: Stream, plan: Plan) -> Stream | None:
         """Cut windows out of an image that comes pixel by pixel, or in parts of pixels."""
         raster = self.raster(x[0].shape)
-        return windowed(to, x[0], raster, plan.beat or prod(self.kernel) * x[0].shape[-1])
+        beat = plan.beat or prod(self.kernel) * x[0].shape[-1]
+        return windowed(to, x[0], raster, beat, plan.memory)

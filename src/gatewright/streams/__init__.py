@@ -10,22 +10,28 @@ many cycles a network takes, and how deep its FIFOs must be.
 
 from gatewright.streams.actor import Actor, Buffered, Program, Timing
 from gatewright.streams.builder import Finish, Stream, Streams, beat_types
+from gatewright.streams.collect import Parts, collect
 from gatewright.streams.cycles import Cycles, least_depths, simulate
 from gatewright.streams.lines import Raster, line_windows
+from gatewright.streams.moved import Moves, elements_of, moved, walked
 from gatewright.streams.network import OUTSIDE, Link, Network, assemble
+from gatewright.streams.ordered import is_ordered, ordered
+from gatewright.streams.reader import Walk, reader
 from gatewright.streams.sequence import Sequence
 from gatewright.streams.shell import Shell, counter, union
 from gatewright.streams.width import narrow, widen
-from gatewright.streams.windowed import windowed
+from gatewright.streams.windowed import window_walk, windowed
 
 __all__ = [
-    "OUTSIDE",
     "Actor",
     "Buffered",
     "Cycles",
     "Finish",
     "Link",
+    "Moves",
     "Network",
+    "OUTSIDE",
+    "Parts",
     "Program",
     "Raster",
     "Sequence",
@@ -33,14 +39,23 @@ __all__ = [
     "Stream",
     "Streams",
     "Timing",
+    "Walk",
     "assemble",
     "beat_types",
+    "collect",
     "counter",
+    "elements_of",
+    "is_ordered",
     "least_depths",
     "line_windows",
+    "moved",
+    "narrow",
+    "ordered",
+    "reader",
     "simulate",
     "union",
-    "windowed",
-    "narrow",
+    "walked",
     "widen",
+    "window_walk",
+    "windowed",
 ]

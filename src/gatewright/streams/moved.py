@@ -1,4 +1,4 @@
-"""Elements of a tensor in another order: which actor gives them, found from where each comes from."""
+"""Elements of a tensor in another order: which actor gives them, from where each comes from."""
 
 from __future__ import annotations
 

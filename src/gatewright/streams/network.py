@@ -70,15 +70,13 @@ class Network:
         return [link.depth for link in self.links]
 
 
-def assemble(network: Network, latency: int, interval: int, handshake: bool = True) -> Module:
+def assemble(network: Network, latency: int, interval: int) -> Module:
     """Return the top module: an instance for each actor and each FIFO.
 
     Args:
         network: with the depths of its FIFOs.
         latency: in cycles, from `cycles`.
         interval: likewise.
-        handshake: whether the design's own streams have a `ready`. Without, whoever gives beats
-            has to know that they are taken, and whoever takes them is always ready.
     """
     top = Module(network.name, network.origin, "stream design", is_network=True)
     top.latency, top.interval = latency, interval
@@ -89,8 +87,7 @@ def assemble(network: Network, latency: int, interval: int, handshake: bool = Tr
         signals[OUTSIDE, name, "valid"] = top.input(f"{name}_valid", BIT)
         signals[OUTSIDE, name, "data"] = top.input(name, link.types)
     for name in network.outputs:
-        ready = top.input(f"{name}_ready", BIT) if handshake else [top.constant(1)]
-        signals[OUTSIDE, name, "ready"] = ready
+        signals[OUTSIDE, name, "ready"] = top.input(f"{name}_ready", BIT)
     namer = Namer()
     for number, actor in enumerate(network.actors):
         found = top.place(actor.module, namer.name(f"u_{actor.name}", "u_actor"))
@@ -104,7 +101,7 @@ def assemble(network: Network, latency: int, interval: int, handshake: bool = Tr
         _join(top, link, signals, feeds, shared, namer, _link_name(network, link))
     for number, port, feed in feeds:
         top.join(number, port, feed)
-    for name in network.inputs if handshake else ():
+    for name in network.inputs:
         top.output(f"{name}_ready", signals[OUTSIDE, name, "accepted"])
     for name in network.outputs:
         top.output(f"{name}_valid", signals[OUTSIDE, name, "given"])

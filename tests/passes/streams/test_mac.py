@@ -5,10 +5,10 @@ import pytest
 from stream_runs import MODEL, compare, network_of
 
 from gatewright.base import OptionError
-from gatewright.hw import Kind
+from gatewright.hw import DspBlock, Kind
 from gatewright.ir import Graph, Input, Node, Output, Plan
 from gatewright.num import Intervals
-from gatewright.ops import Dense
+from gatewright.ops import Dense, GroupedDense
 from gatewright.passes.netlist import Clock, pipeline
 from gatewright.passes.streams import lower_streams
 
@@ -52,10 +52,37 @@ def test_every_cut_gives_the_reference_in_the_cycles_of_the_plan(
     assert cycles.interval == max(rows * steps, rows * shape[-1] // came)
 
 
-def test_signs_and_wide_numbers():
-    plans = {"x": Plan(beat=4), "d": Plan(beat=2, taken=2)}
-    compare(layer((2, 8), 4, weights=(-128, 127), inputs=(0, 255)), plans, samples=3)
-    compare(layer((2, 8), 4, weights=(0, 3), inputs=(-255, -3)), plans, samples=3)
+@pytest.mark.parametrize("block", [None, DspBlock(25, 18), DspBlock(18, 18)])
+@pytest.mark.parametrize(
+    ("weights", "inputs"),
+    [((-128, 127), (0, 255)), ((0, 3), (-255, -3)), ((-8, 7), (-8, 7)), ((-9000, 9000), (-1, 1))],
+)
+def test_signs_and_wide_numbers(weights, inputs, block):
+    style = "lut" if block is None else "dsp"
+    fold = Plan(beat=3, taken=2, block=block, multipliers=style)
+    compare(layer((6,), 6, weights, inputs), {"x": Plan(beat=6), "d": fold}, samples=3)
+
+
+@pytest.mark.parametrize(
+    ("shape", "n_out", "taken", "beat", "came"),
+    [
+        ((3, 4), 2, 4, 2, 4),  # a group a step
+        ((3, 4), 2, 2, 1, 4),
+        ((2, 4, 2), 2, 4, 2, 2),  # two groups at once
+        ((2, 3, 5), 3, 2, 2, 5),  # nothing divides
+        ((2, 2, 9), 1, 3, 1, 6),  # depthwise
+    ],
+)
+def test_groups_have_matrices_of_their_own(shape, n_out, taken, beat, came):
+    rng = np.random.default_rng(1)
+    groups, n_in = shape[-2:]
+    matrices = rng.integers(-8, 8, (groups, n_in, n_out)) / 4
+    op = GroupedDense.of(matrices, rng.integers(-40, 40, (groups, n_out)) / 8)
+    kind = Intervals.of(np.full(shape, -8), np.full(shape, 7), 2)
+    nodes = (Node("d", op, ("x",), "grouped"),)
+    graph = Graph("grouped", (Input("x", shape, kind),), nodes, (Output("y", "d"),))
+    fold = Plan(beat=beat, taken=taken)
+    compare(graph, {"x": Plan(beat=came), "d": fold}, samples=3)
 
 
 def test_weights_that_are_zero_take_no_multiplier():

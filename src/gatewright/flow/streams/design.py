@@ -8,7 +8,8 @@ from functools import cached_property
 import numpy as np
 
 from gatewright.arch import Path as SlowPath
-from gatewright.arch import critical_path
+from gatewright.arch import Planned, critical_path
+from gatewright.arch.planner import Choice
 from gatewright.engine import Engine
 from gatewright.flow.design import Design, Progress
 from gatewright.flow.golden import thinned
@@ -57,8 +58,10 @@ class StreamDesign(Design):
     ) -> StreamDesign:  # fmt: skip
         """Make a design of a network."""
         m = circuit.module
+        rows = ((c.node, c.layer, c.plan, c.multipliers, c.reason) for c in circuit.planned.choices)
+        planned = Planned(circuit.planned.plans, tuple(Choice(*row) for row in rows))
         return cls(
-            graph, m, m, m, options, circuit.planned, timings=timings, progress=progress,
+            graph, m, m, m, options, planned, timings=timings, progress=progress,
             stream=circuit,
         )  # fmt: skip
 

@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from gatewright._version import __version__
-from gatewright.arch import Planned
-from gatewright.arch.planner import Choice
+from gatewright.arch.stream_plan import StreamPlan
 from gatewright.base import FileError, OptionError, Place
 from gatewright.flow.options import Options, check_count
 from gatewright.ir import Graph, Plan, infer
@@ -19,48 +18,23 @@ from gatewright.ir import Graph, Plan, infer
 PLAN = "plan.json"
 FORMAT = 1
 
-VALUES = ("beat", "taken", "memory")
+VALUES = ("beat", "taken", "memory", "multipliers")
 """What a user may change for a node or an input."""
 
 TOLD = ("layer", "operation", "shape", "reason")
 """What stands beside it for people."""
 
-MEMORIES = ("auto", "lut", "block", "ultra")
-"""Where constants and lines are kept."""
+WORDS = {
+    "memory": ("auto", "distributed", "block"),
+    "multipliers": ("auto", "lut", "dsp"),
+}
+"""Where constants and lines are kept, and what multiplies."""
 
 MOST_BYTES = 1 << 26
 MOST_NAMES = 12
 
 GivenPlan = str | Path | Mapping[str, Any]
 Plans = Mapping[str, Plan]
-
-
-def plan_of(graph: Graph, interval: int) -> Planned:
-    """Choose the beats of every input and operation so that an event takes so many cycles."""
-    types, plans, choices = infer(graph), dict[str, Plan](), []
-    for i in graph.inputs:
-        plans[i.name] = Plan(beat=_lanes(i.shape, interval))
-    for node in graph.nodes:
-        shape = types[node.name].shape
-        last = shape[-1] if shape else 1
-        beat = _lanes(shape, interval)
-        if beat < last and node.op.at_part(slice(0, beat)) is None:
-            beat = last
-        plans[node.name] = Plan(beat=beat)
-        products = node.op.multiplications(*(types[name] for name in node.inputs))
-        reason = f"{-(-prod(shape) // beat):,} beats in an interval of {interval:,} cycles"
-        choices.append(Choice(node.name, node.layer, plans[node.name], products, reason))
-    return Planned(plans, tuple(choices))
-
-
-def _lanes(shape: tuple[int, ...], interval: int) -> int:
-    """Return the fewest elements, whole rows or parts of one, that an interval's beats need."""
-    last = shape[-1] if shape else 1
-    rows = prod(shape) // max(last, 1)
-    if rows > interval:
-        return last * -(-rows // interval)
-    parts = max(p for p in range(1, last + 1) if last % p == 0 and p * rows <= interval)
-    return last // parts
 
 
 def read_plan(given: GivenPlan, graph: Graph) -> Plans:
@@ -150,13 +124,14 @@ def _plan(name: str, value: Any, sizes: Mapping[str, int], place: str) -> Plan:
         )  # fmt: skip
     beat = _number(value, "beat", where, sizes[name])
     taken = _number(value, "taken", where, max(sizes.values()))
-    memory = value.get("memory", "auto")
-    if memory not in MEMORIES:
-        raise OptionError(
-            "a plan names a memory that is not known", place=where, found=repr(memory),
-            supported=", ".join(MEMORIES),
-        )  # fmt: skip
-    return Plan(beat=beat, taken=taken, memory=memory)
+    words = {key: value.get(key, "auto") for key in WORDS}
+    for key, word in words.items():
+        if word not in WORDS[key]:
+            raise OptionError(
+                f"`{key}` of a plan is not known", place=where, found=repr(word),
+                supported=", ".join(WORDS[key]),
+            )  # fmt: skip
+    return Plan(beat=beat, taken=taken, memory=words["memory"], multipliers=words["multipliers"])
 
 
 def _number(value: Mapping[str, Any], key: str, where: Place, most: int) -> int:
@@ -193,7 +168,7 @@ def check_beats(asked: Mapping[str, Plan], built: Mapping[str, int], graph: Grap
             )
 
 
-def plan_text(graph: Graph, planned: Planned, beats: Mapping[str, int], facts: Any) -> str:
+def plan_text(graph: Graph, planned: StreamPlan, beats: Mapping[str, int], facts: Any) -> str:
     """Return the text of a plan file: what was built, to be edited and read back.
 
     Args:
@@ -211,7 +186,7 @@ def plan_text(graph: Graph, planned: Planned, beats: Mapping[str, int], facts: A
             row |= {"layer": nodes[name].layer, "operation": nodes[name].op.kind}
         row |= {"shape": list(types[name].shape), "beat": beat}
         row |= {"taken": plan.taken} if plan.taken else {}
-        row |= {"memory": plan.memory} if plan.memory != "auto" else {}
+        row |= {key: getattr(plan, key) for key in WORDS if getattr(plan, key) != "auto"}
         row |= {"reason": reasons[name]} if reasons.get(name) else {}
         rows[name] = row
     lines = [f"  {json.dumps(k)}: {json.dumps(v)}," for k, v in {

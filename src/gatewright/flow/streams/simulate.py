@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from gatewright.flow.streams.circuit import StreamCircuit
+from gatewright.flow.streams.harness import harness
 from gatewright.flow.verify import shared_modules
 from gatewright.hw import Packing
 from gatewright.hw.elastic import Pattern
 from gatewright.num import FixedArray, Ints
 from gatewright.passes.streams import from_beats, to_beats
-from gatewright.tools.rtl import RtlDesign, RtlPort
+from gatewright.tools.rtl import RtlDesign
 from gatewright.tools.streams import StreamStimulus, simulate_streams
 
 Beats = dict[str, Ints]
 """Integers by port, of shape (samples * beats, elements)."""
-
-HARNESS = "_with_ready"
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +32,7 @@ class StreamRun:
         given: by output port, the cycle in which each beat was.
         cycles: how many were run.
         deadlock: what waits for what where nothing moved any more, else empty.
+        marks: where `tlast` or the pin of refused frames is wrong, else empty.
     """
 
     outputs: Beats
@@ -40,6 +40,7 @@ class StreamRun:
     given: dict[str, Ints]
     cycles: int
     deadlock: str
+    marks: str = ""
 
     def finished(self, circuit: StreamCircuit) -> Ints:
         """Return the cycle of each event's last beat, from the first beat that was taken on."""
@@ -50,40 +51,12 @@ class StreamRun:
 
 
 def rtl_design(circuit: StreamCircuit, top: str, sources: Mapping[str, str]) -> RtlDesign:
-    """Describe the emitted Verilog to the simulator: streams with `valid` and `ready`.
-
-    Ports without `ready` are given one that is always 1, by a module around the top.
-    """
-    module = circuit.module
-    ins, outs = (
-        tuple(RtlPort(p.name, Packing.of(p.types).bits, is_input) for p in ports)
-        for ports, is_input in ((circuit.inputs, True), (circuit.outputs, False))
-    )
-    shared = shared_modules(module, sources)
-    design = RtlDesign(top, dict(sources), ins, outs, shared, elastic=True)
-    if circuit.handshake:
-        return design
-    text = _harness(design)
-    name = top + HARNESS
-    return replace(design, top=name, sources={f"{name}.v": text, **design.sources})
-
-
-def _harness(design: RtlDesign) -> str:
-    """Return a module that has a `ready` for each stream of one that has none."""
-    heads, pins = ["input wire clk", "input wire rst"], [".clk(clk)", ".rst(rst)"]
-    body = []
-    for port in (*design.inputs, *design.outputs):
-        forth, back = ("input", "output") if port.is_input else ("output", "input")
-        heads += [
-            f"{forth} wire {port.name}_valid", f"{back} wire {port.name}_ready",
-            f"{forth} wire [{port.width - 1}:0] {port.name}",
-        ]  # fmt: skip
-        pins += [f".{port.name}_valid({port.name}_valid)", f".{port.name}({port.name})"]
-        if port.is_input:
-            body.append(f"  assign {port.name}_ready = 1'b1;")
-    lines = [f"module {design.top}{HARNESS} (", ",\n".join(f"  {head}" for head in heads), ");"]
-    lines += [*body, f"  {design.top} dut ({', '.join(pins)});", "endmodule", ""]
-    return "\n".join(lines)
+    """Describe the emitted Verilog to the simulator: streams with `valid` and `ready`."""
+    shared = shared_modules(circuit.module, sources)
+    around = harness(circuit.ports, top, circuit.inputs, circuit.outputs)
+    own = {f"{around.top}.v": around.text} if around.text else {}
+    sources = {**own, **sources}
+    return RtlDesign(around.top, sources, around.inputs, around.outputs, shared, elastic=True)
 
 
 def beats_of(circuit: StreamCircuit, inputs: Mapping[str, FixedArray]) -> Beats:

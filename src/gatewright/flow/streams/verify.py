@@ -24,7 +24,6 @@ from gatewright.ir import Graph
 from gatewright.num import FixedArray, Intervals, Ints, Rounding, round_shift
 from gatewright.passes.netlist import counted
 from gatewright.passes.streams import Port, from_beats
-from gatewright.streams import assemble
 from gatewright.tools.rtl import RtlDesign
 from gatewright.tools.verilator import versions
 
@@ -36,7 +35,7 @@ LEAST_EVENTS = 2
 STALLED = 0.3
 """Share of the cycles in which the surroundings stall, in the run with stalls."""
 
-SETTLES = 30
+SETTLES = 80
 """How much slower the interpreter is on a network, whose signals it lets settle in each cycle."""
 
 
@@ -117,14 +116,11 @@ def check_network(
         )  # fmt: skip
     events = LEAST_EVENTS * INTERPRETER_BUDGET // work
     count = min(events, len(next(iter(wanted.values()))))
-    module = circuit.module
-    if not circuit.handshake:
-        module = assemble(circuit.network, circuit.cycles.latency, circuit.interval)
     beats = beats_of(circuit, {n: FixedArray(v.q[:count], v.frac) for n, v in inputs.items()})
     gaps, ready = stalls(circuit, beats, seed)
     expected = {p.name: count * p.beats for p in circuit.outputs}
     patience = 4 * (circuit.cycles.latency + circuit.interval) + 64
-    found = run_streams(module, beats, expected, gaps=gaps, ready=ready, patience=patience)
+    found = run_streams(circuit.core, beats, expected, gaps=gaps, ready=ready, patience=patience)
     detail = found.deadlock and f"the network stands still: {found.deadlock}"
     got = to_codes(circuit, found.outputs)
     detail = detail or first_difference({p: q[:count] for p, q in wanted.items()}, got)
@@ -185,6 +181,7 @@ def _compared(
     """Compare one run."""
     count = len(next(iter(wanted.values())))
     detail = run.deadlock and f"the network stands still: {run.deadlock}"
+    detail = detail or run.marks
     for port in circuit.outputs:
         came, due = len(run.outputs[port.name]), count * port.beats
         if not detail and came != due:

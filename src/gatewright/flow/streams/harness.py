@@ -1,0 +1,104 @@
+"""Verilog around a design whose ports are no streams with `ready`, to be simulated as if they were.
+
+Of ports without `ready`, inputs are always ready. Of AXI4-Stream, the harness makes `tlast` for the
+inputs; on the outputs two bits stand above the data: `tlast`, and whether a frame was refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from gatewright.hw import Packing
+from gatewright.passes.streams import Port
+from gatewright.tools.rtl import RtlPort
+
+SUFFIX = "_with_ready"
+MARKS = 2
+"""Bits above the data on an output behind AXI4-Stream ports."""
+
+
+@dataclass(frozen=True)
+class Harness:
+    """What the simulator sees in place of the top.
+
+    Attributes:
+        top: name of the module.
+        text: its Verilog; empty where the design's own top will do.
+        inputs, outputs: its streams.
+    """
+
+    top: str
+    text: str
+    inputs: tuple[RtlPort, ...]
+    outputs: tuple[RtlPort, ...]
+
+
+def harness(kind: str, top: str, inputs: Sequence[Port], outputs: Sequence[Port]) -> Harness:
+    """Return what to put around a top.
+
+    Args:
+        kind: of its ports; see `Options.ports`.
+        top: its name.
+        inputs: its streams.
+        outputs: likewise.
+    """
+    marks = MARKS if kind == "axi-stream" else 0
+    ins = tuple(RtlPort(p.name, Packing.of(p.types).bits, True) for p in inputs)
+    outs = tuple(RtlPort(p.name, Packing.of(p.types).bits + marks, False) for p in outputs)
+    if kind == "stream":
+        return Harness(top, "", ins, outs)
+    pins, body = [".clk(clk)", ".rst(rst)"], list[str]()
+    for port, stream in zip((*ins, *outs), (*inputs, *outputs), strict=True):
+        if kind == "valid":
+            pins += [f".{port.name}_valid({port.name}_valid)", f".{port.name}({port.name})"]
+            body += [f"  assign {port.name}_ready = 1'b1;"] if port.is_input else []
+        elif port.is_input:
+            _slave(port, stream.beats, pins, body)
+        else:
+            _master(port, [p.name for p in ins], pins, body)
+    heads = ["input wire clk", "input wire rst"]
+    for port in (*ins, *outs):
+        forth, back = ("input", "output") if port.is_input else ("output", "input")
+        heads += [f"{forth} wire {port.name}_valid", f"{back} wire {port.name}_ready",
+                  f"{forth} wire [{port.width - 1}:0] {port.name}"]  # fmt: skip
+    name = top + SUFFIX
+    lines = [f"module {name} (", ",\n".join(f"  {head}" for head in heads), ");", *body]
+    lines += [f"  {top} dut (", ",\n".join(f"    {pin}" for pin in pins), "  );", "endmodule", ""]
+    return Harness(name, "\n".join(lines), ins, outs)
+
+
+def _slave(port: RtlPort, beats: int, pins: list[str], body: list[str]) -> None:
+    """Connect an AXI4-Stream input, with a counter of the beats of an event."""
+    n, width = port.name, max(8, -(-port.width // 8) * 8)
+    pad = width - port.width
+    data = f"{{{pad}'d0, {n}}}" if pad else n
+    body += [
+        f"  reg [31:0] {n}_beats;",
+        f"  wire {n}_error;",
+        f"  wire {n}_last = {n}_beats == 32'd{beats - 1};",
+        "  always @(posedge clk)",
+        f"    if (rst) {n}_beats <= 32'd0;",
+        f"    else if ({n}_valid && {n}_ready) {n}_beats <= {n}_last ? 32'd0 : {n}_beats + 32'd1;",
+    ]
+    pins += [
+        f".s_axis_{n}_tdata({data})", f".s_axis_{n}_tvalid({n}_valid)",
+        f".s_axis_{n}_tready({n}_ready)", f".s_axis_{n}_tlast({n}_last)",
+        f".{n}_frame_error({n}_error)",
+    ]  # fmt: skip
+
+
+def _master(port: RtlPort, inputs: Sequence[str], pins: list[str], body: list[str]) -> None:
+    """Connect an AXI4-Stream output, with its marks above the data."""
+    n, bits = port.name, port.width - MARKS
+    width = max(8, -(-bits // 8) * 8)
+    errors = " | ".join(f"{name}_error" for name in inputs)
+    body += [
+        f"  wire [{width - 1}:0] {n}_data;",
+        f"  wire {n}_last;",
+        f"  assign {n} = {{{errors}, {n}_last, {n}_data[{bits - 1}:0]}};",
+    ]
+    pins += [
+        f".m_axis_{n}_tdata({n}_data)", f".m_axis_{n}_tvalid({n}_valid)",
+        f".m_axis_{n}_tready({n}_ready)", f".m_axis_{n}_tlast({n}_last)",
+    ]  # fmt: skip
