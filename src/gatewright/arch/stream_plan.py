@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from math import ceil, prod
+from math import ceil, gcd, prod
 
 from gatewright.arch.devices import Device
 from gatewright.arch.stream_cost import Cost, folded_cost, parallel_cost, wants_dsp
@@ -228,11 +228,17 @@ class _Planner:
 
     def _windows(self, node: Node, folded: Mapping[str, tuple[Plan, Cost, int, str]]) -> None:
         """Give whole windows, or what a folded product behind takes in a step."""
-        shape = self.types[node.name].shape
-        takes = [folded[r.name][0].taken for r in self.readers[node.name] if r.name in folded]
-        beat = min((t for t in takes if t), default=shape[-1])
-        reason = "whole windows" if beat == shape[-1] else "as the product behind takes them"
-        self._choose(node, Plan(beat=beat), Cost(), 0, reason)
+        kind = self.types[node.name]
+        readers = self.readers[node.name]
+        takes = [folded[r.name][0].taken for r in readers if r.name in folded]
+        if takes and min(takes):
+            self._choose(node, Plan(beat=min(takes)), Cost(), 0, "as the product behind takes them")
+            return
+        part = gcd(self.plans[node.inputs[0]].beat, self.types[node.inputs[0]].shape[-1])
+        if takes or kind.size > part * self.interval:
+            self._choose(node, Plan(beat=kind.shape[-1]), Cost(), 0, "whole windows")
+            return
+        self._choose(node, Plan(beat=part), Cost(), 0, "at the pace of what it reads")
 
     def _other(self, node: Node) -> None:
         """Keep the producer's beat where it does; else the least that keeps the pace."""
@@ -247,15 +253,16 @@ class _Planner:
             beat = least if after_fold and max(beats) % least == 0 else min(beats)
             self._plan_other(node, beat, operands, "at the pace of what it reads")
             return
+        if node.op.wiring and len(operands) == 1:
+            part = gcd(beats[0], shape[-1])
+            beat = part if kind.size <= part * self.interval else least
+            self._plan_other(node, beat, operands, "in another order")
+            return
         for _, axes in slabs(node, [t.shape for t in operands], shape):
             size, leading = prod(shape[axes:]), prod(shape[:axes])
             copies = ceil(leading / self.interval)
             reason = f"{copies} of {leading} slabs at once"
             self._plan_other(node, copies * size, operands, reason)
-            return
-        if hasattr(node.op, "move") and len(operands) == 1:
-            beat = self._least_beat(shape)
-            self._plan_other(node, beat, operands, "collected, and given in another order")
             return
         self._plan_other(node, prod(shape), operands, "whole")
 
