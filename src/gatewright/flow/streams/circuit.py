@@ -174,7 +174,7 @@ def _build(
     network, cycles = _with_depths(lowered.network, clock, depths)
     interval, pace = cycles.interval, dict[str, int]()
     if options.ports == "valid":
-        network, cycles, interval = paced(network, interval)
+        network, cycles, interval = paced(network, interval, cycles.latency)
         pace = {p.name: pace_of(p.beats, interval) for p in lowered.inputs}
     steps.end()
     core, module = _top(network, options.ports, cycles.latency, interval)
