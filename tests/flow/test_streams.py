@@ -13,7 +13,8 @@ import gatewright as gw
 from gatewright.base import OptionError, VerificationError
 from gatewright.flow.options import Options
 from gatewright.flow.steps import Steps
-from gatewright.flow.streams import StreamDesign, plan_text, read_plan, stream_circuit
+from gatewright.flow.streams import StreamDesign, plan_text, read_plan, reference, stream_circuit
+from gatewright.passes.streams import stateful
 
 
 @pytest.fixture(scope="module")
@@ -90,16 +91,33 @@ def test_what_cannot_be_is_refused(more, words):
         gw.compile(quantized_mlp(), **more)
 
 
+def of_graph(graph, interval, plan=None):
+    options = Options.of(
+        "250 MHz", "xcvu13p", None, None, None, None, None, interval, None, None, "stream"
+    )
+    design = StreamDesign.of(
+        graph, stream_circuit(graph, options, Steps(None), plan), options, {}, None
+    )
+    design.emit()
+    return design
+
+
+def test_a_state_is_kept_from_event_to_event(monkeypatch):
+    monkeypatch.setattr(reference, "NUMBERS", 300)  # some events a batch
+    graph = stateful(recurrent_graphs.layer("simple"), steps=1)
+    design = of_graph(graph, 8)
+    assert design.verify(random=20).verified
+    x = np.random.default_rng(0).integers(-8, 8, (30, 1, 2)) / 4
+    found = design.predict(x)
+    assert np.array_equal(design.simulate(x), found)
+    assert not np.array_equal(found[1:], design.predict(x[1:]))  # the first event is remembered
+
+
 @pytest.mark.parametrize(("unroll", "interval"), [(False, 24), (True, 3)])
 def test_a_recurrent_layer_is_one_cell_or_one_for_each_step(unroll, interval):
     graph = recurrent_graphs.layer("simple")
     plan = read_plan({"simple_loop": {"unroll": unroll}, "x": {"beat": 2}}, graph)
-    options = Options.of(
-        "250 MHz", "xcvu13p", None, None, None, None, None, interval, None, None, "stream"
-    )
-    circuit = stream_circuit(graph, options, Steps(None), plan)
-    design = StreamDesign.of(graph, circuit, options, {}, None)
-    design.emit()
+    design = of_graph(graph, interval, plan)
     assert design.verify(random=20).verified
     text = plan_text(graph, design.stream.planned, design.stream.beats, {})
     assert json.loads(text)["plans"]["simple_loop"].get("unroll", False) is unroll
