@@ -96,7 +96,9 @@ def plan_streams(
                 supported=", ".join(sorted(known)),
             )
     most = device.dsp if most_blocks is None else most_blocks
-    return _Planner(graph, interval, device, most, dict(given or {})).run()
+    block = device.block if device.dsp else None
+    fixed = {name: replace(plan, block=block) for name, plan in (given or {}).items()}
+    return _Planner(graph, interval, device, most, fixed).run()
 
 
 @dataclass(eq=False)
@@ -207,7 +209,7 @@ class _Planner:
         if whole.weight <= cost.weight:
             return fixed, whole, 0, note
         self.blocks += cost.dsp
-        style, block = "dsp" if dsp else "lut", self.device.block
+        style, block = "auto" if dsp else "lut", self.device.block
         plan = Plan(beat=given, taken=taken, multipliers=style, block=block)
         if given == y.shape[-1]:
             self.comes_late.add(node.name)
@@ -263,7 +265,7 @@ class _Planner:
         kind = self.types[node.name]
         readers = self.readers[node.name]
         takes = [folded[r.name][0].taken for r in readers if r.name in folded]
-        if takes and min(takes):
+        if takes and min(takes) > 0:
             self._choose(node, Plan(beat=min(takes)), Cost(), 0, "as the product behind takes them")
             return
         part = gcd(self.plans[node.inputs[0]].beat, self.types[node.inputs[0]].shape[-1])
