@@ -13,7 +13,8 @@ import gatewright as gw
 from gatewright.base import OptionError, VerificationError
 from gatewright.flow.options import Options
 from gatewright.flow.steps import Steps
-from gatewright.flow.streams import StreamDesign, plan_text, read_plan, reference, stream_circuit
+from gatewright.flow.streams import StreamDesign, build_streams, read_plan, reference
+from gatewright.flow.streams.plans import plan_text
 from gatewright.passes.streams import stateful
 
 
@@ -95,11 +96,7 @@ def of_graph(graph, interval, plan=None):
     options = Options.of(
         "250 MHz", "xcvu13p", None, None, None, None, None, interval, None, None, "stream"
     )
-    design = StreamDesign.of(
-        graph, stream_circuit(graph, options, Steps(None), plan), options, {}, None
-    )
-    design.emit()
-    return design
+    return build_streams(graph, options, Steps(None), plan)
 
 
 def test_a_state_is_kept_from_event_to_event(monkeypatch):
@@ -121,7 +118,7 @@ def test_a_recurrent_layer_is_one_cell_or_one_for_each_step(unroll, interval):
     assert design.verify(random=20).verified
     text = plan_text(graph, design.stream.planned, design.stream.beats, {})
     assert json.loads(text)["plans"]["simple_loop"].get("unroll", False) is unroll
-    assert read_plan(json.loads(text), graph)["simple_loop"].unroll is unroll
+    assert read_plan(json.loads(text), graph).plans["simple_loop"].unroll is unroll
     loops = [a for a in design.stream.network.actors if "recurrent cell" in a.note]
     assert len(loops) == (not unroll)
     assert design.interval == (3 if unroll else loops[0].timing.steps)
