@@ -13,8 +13,9 @@ import gatewright as gw
 from gatewright.base import OptionError, VerificationError
 from gatewright.flow.options import Options
 from gatewright.flow.steps import Steps
-from gatewright.flow.streams import StreamDesign, build_streams, read_plan
+from gatewright.flow.streams import StreamDesign, build_streams, read_plan, reference
 from gatewright.flow.streams.plans import plan_text
+from gatewright.passes.streams import stateful
 
 
 @pytest.fixture(scope="module")
@@ -91,14 +92,29 @@ def test_what_cannot_be_is_refused(more, words):
         gw.compile(quantized_mlp(), **more)
 
 
+def of_graph(graph, interval, plan=None):
+    options = Options.of(
+        "250 MHz", "xcvu13p", None, None, None, None, None, interval, None, None, "stream"
+    )
+    return build_streams(graph, options, Steps(None), plan)
+
+
+def test_a_state_is_kept_from_event_to_event(monkeypatch):
+    monkeypatch.setattr(reference, "NUMBERS", 300)  # some events a batch
+    graph = stateful(recurrent_graphs.layer("simple"), steps=1)
+    design = of_graph(graph, 8)
+    assert design.verify(random=20).verified
+    x = np.random.default_rng(0).integers(-8, 8, (30, 1, 2)) / 4
+    found = design.predict(x)
+    assert np.array_equal(design.simulate(x), found)
+    assert not np.array_equal(found[1:], design.predict(x[1:]))  # the first event is remembered
+
+
 @pytest.mark.parametrize(("unroll", "interval"), [(False, 24), (True, 3)])
 def test_a_recurrent_layer_is_one_cell_or_one_for_each_step(unroll, interval):
     graph = recurrent_graphs.layer("simple")
     plan = read_plan({"simple_loop": {"unroll": unroll}, "x": {"beat": 2}}, graph)
-    options = Options.of(
-        "250 MHz", "xcvu13p", None, None, None, None, None, interval, None, None, "stream"
-    )
-    design = build_streams(graph, options, Steps(None), plan)
+    design = of_graph(graph, interval, plan)
     assert design.verify(random=20).verified
     text = plan_text(graph, design.stream.planned, design.stream.beats, {})
     assert json.loads(text)["plans"]["simple_loop"].get("unroll", False) is unroll

@@ -185,7 +185,8 @@ def least_depths(network: Network, floors: Sequence[int] | None = None) -> tuple
     depths = [max(int(f) + 1, least) for f, least in zip(endless.filled, low, strict=True)]
     events = len(endless.finished)
     goal = simulate(network, depths, events)
-    search = _Search(network, low, depths, goal.latency + goal.finished - goal.finished[0])
+    ends = goal.latency + goal.finished - goal.finished[0]
+    search = _Search(network, low, depths, ends, goal.interval)
     bridges = _bridges(network)
     order = sorted(range(len(low)), key=lambda i: (i not in bridges, endless.filled[i]))
     search.to_floor(order)
@@ -218,12 +219,14 @@ class _Search:
         floors: the least depths that may be.
         depths: found so far.
         goal: cycles from the first beat taken to the end of each event, which none may exceed.
+        interval: cycles between events, likewise: a shorter latency is no leave to fall behind.
     """
 
     network: Network
     floors: list[int]
     depths: list[int]
     goal: Ints
+    interval: int
 
     def to_floor(self, links: Sequence[int]) -> None:
         """Take links to their floors, all at once or half of them, and so on."""
@@ -266,7 +269,7 @@ class _Search:
         for link, depth in change.items():
             tried[link] = depth
         found = simulate(self.network, tried, len(self.goal), deadlines=self.goal.tolist())
-        if found.locked:
+        if found.locked or found.interval > self.interval:
             return False
         own = found.latency + found.finished - found.finished[0]
         self.depths, self.goal = tried, np.minimum(self.goal, own)

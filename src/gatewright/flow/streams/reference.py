@@ -6,8 +6,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from gatewright.ir import Graph, evaluate, infer
+from gatewright.ir import Graph, infer
 from gatewright.num import FixedArray
+from gatewright.passes.streams import States, evaluate_stateful
 
 NUMBERS = 1 << 22
 """Numbers of all values of a batch: some hundred megabytes with what is computed in between."""
@@ -19,9 +20,11 @@ def evaluate_outputs(graph: Graph, inputs: Mapping[str, FixedArray]) -> dict[str
     per_sample = sum(kind.size for kind in infer(graph).values())
     size = max(NUMBERS // max(per_sample, 1), 1)
     parts: dict[str, list[FixedArray]] = {o.name: [] for o in graph.outputs}
+    states: Mapping[str, States] | None = None  # of layers that keep theirs from event to event
     for first in range(0, max(count, 1), size):
         rows = slice(first, first + size)
-        values = evaluate(graph, {n: FixedArray(v.q[rows], v.frac) for n, v in inputs.items()})
+        part = {n: FixedArray(v.q[rows], v.frac) for n, v in inputs.items()}
+        values, states = evaluate_stateful(graph, part, states)
         for o in graph.outputs:
             parts[o.name].append(values[o.value])
     return {

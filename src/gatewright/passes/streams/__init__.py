@@ -3,7 +3,7 @@
 from gatewright.passes.streams.beats import Port, from_beats, to_beats
 from gatewright.passes.streams.find_loops import roll
 from gatewright.passes.streams.fuse import fuse
-from gatewright.passes.streams.loop import Loop
+from gatewright.passes.streams.loop import Loop, States
 from gatewright.passes.streams.lower import Lowered, lower_streams
 from gatewright.passes.streams.stateful import evaluate_stateful, stateful
 from gatewright.passes.streams.weights import Loaded, load_weights, register_table
@@ -13,6 +13,7 @@ __all__ = [
     "Loop",
     "Lowered",
     "Port",
+    "States",
     "evaluate_stateful",
     "from_beats",
     "fuse",

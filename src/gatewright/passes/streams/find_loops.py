@@ -67,10 +67,9 @@ def find_loops(graph: Graph) -> list[Found]:
         run: list[list[Node]] = []
         while (layer, prefix, len(run)) in parts:
             run.append(parts[layer, prefix, len(run)])
-        match_ = _Matcher(layer, prefix, run).match() if len(run) > 1 else None
-        if match_ is not None:
-            found.append(match_)
-    return found
+        if len(run) > 1:
+            found.append(_Matcher(layer, prefix, run).match())
+    return [loop for loop in found if loop is not None]
 
 
 class _Matcher:
@@ -215,8 +214,8 @@ class _Rolled:
 
     def name(self, stem: str) -> str:
         """Return a new name in the layer."""
-        parts = (self.loop.layer, self.loop.label, stem)
-        return self.namer.name("_".join(filter(None, parts)), "loop")
+        words = filter(None, (self.loop.layer, self.loop.label, stem))
+        return self.namer.name("_".join(words), "loop")
 
     def graph(self) -> Graph:
         """Return the new graph; the old one where only the last of steps without state is read."""
@@ -341,12 +340,10 @@ def _ordered(nodes: Iterable[Node], old: Graph) -> list[Node]:
         todo = [first]
         while todo:
             node = left.get(todo[-1])
+            before = [] if node is None else [name for name in node.inputs if name in left]
+            todo += before
             if node is None:
                 todo.pop()
-                continue
-            before = [name for name in node.inputs if name in left]
-            if before:
-                todo += before
-                continue
-            found.append(left.pop(todo.pop()))
+            elif not before:
+                found.append(left.pop(todo.pop()))
     return found
