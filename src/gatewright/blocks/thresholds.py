@@ -187,6 +187,7 @@ class Multiply:
         stairs: on the integers that the rest makes.
         codes: the lowest and the highest.
         falling: the number is taken with a minus.
+        cost: estimated LUTs.
     """
 
     a: int

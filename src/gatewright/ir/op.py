@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import ClassVar, Literal, NamedTuple
 
 import numpy as np
@@ -122,16 +122,19 @@ class Op(ABC):
         """
         return None
 
-    def lower_parts(self, module: Module, *x: Bus, phase: int, parts: int) -> Bus | None:
-        """Build the circuits of all parts of a row as one, told by `phase` which part is there.
+    def lower_phases(
+        self, module: Module, *x: Bus, phase: int, parts: Sequence[Op]
+    ) -> list[int] | None:
+        """Build the circuit of parts of a row that come one after the other.
 
-        None where nothing is better than a circuit for each part (`at_part`) and a choice.
+        None where it has no way of its own: then the circuits of all parts are built, and one is
+        chosen.
 
         Args:
-            module: to build in.
-            x: a part of each operand.
-            phase: the signal that holds the part's number, from 0.
-            parts: how many a row has, of equal size.
+            module: where it is built.
+            x: elements of one part of the operands, on a single axis.
+            phase: the signal of the part's number.
+            parts: `at_part` of each, in order.
         """
         return None
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from gatewright.blocks.phased_thresholds import phased_code
+from gatewright.blocks.phased import phased_code
 from gatewright.blocks.thresholds import threshold_code
 from gatewright.hw import Bus, Module
 from gatewright.ir import Op, Pull, Reals
@@ -46,27 +47,6 @@ class Requantize(Unary):
         if len(self.thresholds) == 1:
             return self
         return replace(self, thresholds=self.thresholds[part], falling=self.falling[part])
-
-    def lower_parts(self, module: Module, *x: Bus, phase: int, parts: int) -> Bus | None:
-        """Take the thresholds of the channels that are there from a table."""
-        if len(self.thresholds) == 1:
-            return None
-        signals = x[0].flat
-        lanes = len(signals)
-        codes = [
-            phased_code(
-                module,
-                a,
-                phase,
-                self.thresholds[lane::lanes],
-                self.frac,
-                first=self.first,
-                step=self.step,
-                falling=self.falling[lane::lanes],
-            )
-            for lane, a in enumerate(signals)
-        ]
-        return Bus(np.asarray(codes, np.int64))
 
     def _count(self, q: Ints) -> Ints:
         """Count thresholds reached; `q` has shape (..., channels)."""
@@ -110,6 +90,20 @@ class Requantize(Unary):
             step=self.step,
             falling=bool(self.falling[channel]),
         )
+
+    def lower_phases(
+        self, module: Module, *x: Bus, phase: int, parts: Sequence[Op]
+    ) -> list[int] | None:
+        """Search among thresholds that are looked up by the part's number."""
+        found = []
+        for i, a in enumerate(x[0].flat):
+            own = [p for p in parts if isinstance(p, Requantize)]
+            thresholds = np.stack([p.thresholds[i % len(p.thresholds)] for p in own])
+            falling = np.stack([p.falling[i % len(p.falling)] for p in own]).astype(np.int64)
+            found.append(
+                phased_code(module, a, phase, thresholds, self.frac, self.first, self.step, falling)
+            )
+        return found
 
     def luts(self, y: Intervals, *x: Intervals) -> float | None:
         """Count a comparison for each threshold, up to those of an adder and a limiter."""
