@@ -358,14 +358,45 @@ def saving_rows(
     return rows or [Row(f"{name}: saving", trouble="without synthesis")]
 
 
+STEPS = 20
+STATIC, UNROLLED = 80, 20
+"""Cycles between events: of one cell that does all steps, and of a cell for each step."""
+
+
 def recurrent(kind: str) -> Callable[[Bench], Rows]:
-    """Return the measurement of a recurrent network, static and not."""
+    """Return the measurement of a recurrent network, one cell for all steps and a cell for each."""
 
     def rows_of(bench: Bench) -> Rows:
         c = case(kind)
-        raise MissingError(f"{c.name}: designs that keep a state are not built yet")
+        static = compiled(bench, c, f"{kind}, static", ii=STATIC, ports="stream")
+        rows = _recurrent_rows(bench, c, f"{kind}, static", static)
+        run = simulated(bench, static, c.material.x, 6)
+        rows += [static_row(kind, static, run), accuracy_row(c, static, "accuracy", 0.0)]
+        unrolled = again(bench, c, static, f"{kind}, non-static", ii=UNROLLED, ports="stream")
+        return rows + _recurrent_rows(bench, c, f"{kind}, non-static", unrolled)
 
     return rows_of
+
+
+def _recurrent_rows(bench: Bench, c: Case, what: str, design: Design) -> Rows:
+    run = simulated(bench, design, c.material.x, 6)
+    rows = cycle_rows(bench, what, design, run)
+    return rows + resource_rows(what, resources(bench, design), {})
+
+
+def static_row(kind: str, design: Design, run: Run) -> Row:
+    """Hold the simulated interval to the steps times the cycles of the cell."""
+    assert isinstance(design, StreamDesign)
+    loop = next(actor for actor in design.stream.network.actors if actor.name == kind)
+    cell, rest = divmod(loop.timing.steps, STEPS)
+    found = run.interval - STEPS * cell
+    return Row(
+        f"{kind}, static: II less steps x cell II",
+        f"{found} (II {run.interval} simulated, {STEPS} steps x {cell} cycles of the cell)",
+        Target("0, exactly", most=0.0, least=0.0),
+        float(found if not rest else "nan"),
+        note="hls4ml: static designs use one cell for all steps, non-static ones a cell for each",
+    )
 
 
 SHAPE_SECTIONS: dict[str, Callable[[Bench], Rows]] = {
