@@ -15,6 +15,7 @@ import gatewright as gw
 from bench.context import Bench
 from bench.material import SHARED
 from bench.record import MissingError, Row, Target
+from gatewright.arch.ready import is_ready_late
 from gatewright.flow import Design
 from gatewright.flow.compile import rebuild
 from gatewright.flow.host import as_inputs, encode
@@ -57,7 +58,7 @@ def case(name: str) -> Case:
 
 def compiled(bench: Bench, c: Case, what: str = "", **options: Any) -> Design:
     """Compile as a user would; `what` says which of several designs."""
-    asked = ", ".join(f"{name}={value}" for name, value in options.items())
+    asked = ", ".join(f"{name}={value}" for name, value in options.items() if name != "plan")
     bench.tell(f"compile {what or c.name}: {asked or 'no options'}")
     given = {"device": c.shape.device, "clock": c.shape.clock, **c.material.options, **options}
     return gw.compile(c.material.model, **given)
@@ -144,20 +145,24 @@ def fifo_row(bench: Bench, name: str, design: StreamDesign) -> Row:
     depths = [link.depth for link in network.links]
     deep = [i for i, depth in enumerate(depths) if depth]
     bench.tell(f"try {len(deep)} FIFOs one smaller")
-    now = simulate(network, interval=pace)
-    spare = []
+    now, clock = simulate(network, interval=pace), design.options.clock_for(design.module)
+    spare, cuts = [], []
     for i in deep:
-        found = simulate(network, [d - (i == k) for k, d in enumerate(depths)], interval=pace)
-        if not (found.locked or worse(found, now)):
-            spare.append(i)
+        fewer = [d - (i == k) for k, d in enumerate(depths)]
+        found = simulate(network, fewer, interval=pace)
+        if found.locked or worse(found, now):
+            continue
+        (cuts if is_ready_late(network.with_depths(fewer), clock) else spare).append(i)
     return Row(
         f"{name}: FIFOs that could be one smaller",
-        f"{len(spare)} of {len(deep)} ({sum(depths):,} beats, {len(depths)} links)",
+        f"{len(spare)} of {len(deep)} ({sum(depths):,} beats, {len(depths)} links"
+        + (f"; {len(cuts)} only for the clock)" if cuts else ")"),
         Target("none", most=0.0),
         float(len(spare)),
         note="each FIFO one smaller, the others as they are, in the cycle model, which the row "
-        "before holds to RTL; smaller counts as possible where interval and latency stay",
-        facts={"depths": depths, "spare": spare},
+        "before holds to RTL; smaller counts as possible where interval and latency stay, and no "
+        "path of `ready` becomes too long for the clock",
+        facts={"depths": depths, "spare": spare, "cuts": cuts},
     )
 
 
@@ -227,10 +232,25 @@ def accuracy_row(c: Case, design: Design, text: str, least: float) -> Row:
 # ---- the networks
 
 
+KEYWORDS_PLAN = {
+    "inp_1": {"beat": 2},
+    "MatMul_10": {"taken": 2, "beat": 128},
+    "MatMul_22": {"taken": 1, "beat": 256},
+    "MatMul_34": {"taken": 1, "beat": 256},
+    "MatMul_46": {"taken": 1, "beat": 12},
+}
+"""Each layer sums all of its outputs at once, an input after the other as the layer before gives
+them, so that only the sums of a layer stand between an input and its answer."""
+
+
 def keywords(bench: Bench) -> Rows:
     """FINN's MLPerf Tiny entry: 17.5 us on a Pynq-Z2, 33,732 LUTs."""
     c = case("keywords")
-    design = compiled(bench, c, max_latency="15 us", max_luts=30_000)
+    lanes = {
+        name: {**value, "multipliers": "lut"} if "taken" in value else value
+        for name, value in KEYWORDS_PLAN.items()
+    }
+    design = compiled(bench, c, ii=700, plan=lanes)
     run = simulated(bench, design, c.material.x, 4)
     counts = resources(bench, design)
     return [
@@ -343,14 +363,45 @@ def saving_rows(
     return rows or [Row(f"{name}: saving", trouble="without synthesis")]
 
 
+STEPS = 20
+STATIC, UNROLLED = 80, 20
+"""Cycles between events: of one cell that does all steps, and of a cell for each step."""
+
+
 def recurrent(kind: str) -> Callable[[Bench], Rows]:
-    """Return the measurement of a recurrent network, static and not."""
+    """Return the measurement of a recurrent network, one cell for all steps and a cell for each."""
 
     def rows_of(bench: Bench) -> Rows:
         c = case(kind)
-        raise MissingError(f"{c.name}: designs that keep a state are not built yet")
+        static = compiled(bench, c, f"{kind}, static", ii=STATIC, ports="stream")
+        rows = _recurrent_rows(bench, c, f"{kind}, static", static)
+        run = simulated(bench, static, c.material.x, 6)
+        rows += [static_row(kind, static, run), accuracy_row(c, static, "accuracy", 0.0)]
+        unrolled = again(bench, c, static, f"{kind}, non-static", ii=UNROLLED, ports="stream")
+        return rows + _recurrent_rows(bench, c, f"{kind}, non-static", unrolled)
 
     return rows_of
+
+
+def _recurrent_rows(bench: Bench, c: Case, what: str, design: Design) -> Rows:
+    run = simulated(bench, design, c.material.x, 6)
+    rows = cycle_rows(bench, what, design, run)
+    return rows + resource_rows(what, resources(bench, design), {})
+
+
+def static_row(kind: str, design: Design, run: Run) -> Row:
+    """Hold the simulated interval to the steps times the cycles of the cell."""
+    assert isinstance(design, StreamDesign)
+    loop = next(actor for actor in design.stream.network.actors if actor.name == kind)
+    cell, rest = divmod(loop.timing.steps, STEPS)
+    found = run.interval - STEPS * cell
+    return Row(
+        f"{kind}, static: II less steps x cell II",
+        f"{found} (II {run.interval} simulated, {STEPS} steps x {cell} cycles of the cell)",
+        Target("0, exactly", most=0.0, least=0.0),
+        float(found if not rest else "nan"),
+        note="hls4ml: static designs use one cell for all steps, non-static ones a cell for each",
+    )
 
 
 SHAPE_SECTIONS: dict[str, Callable[[Bench], Rows]] = {

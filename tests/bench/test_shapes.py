@@ -131,3 +131,14 @@ def test_the_command_prints_writes_and_keeps(monkeypatch, tmp_path, capsys):
 
 def test_every_network_is_measured():
     assert [shape.name for shape in shape_rows.SHAPES] == list(SHAPE_SECTIONS)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["keywords", "interaction", "gru", "lstm"])
+def test_shapes_of_real_networks_keep_to_their_targets(shared_data, monkeypatch, name):
+    """Cycles, FIFOs and answers; resources are left to the command."""
+    monkeypatch.setattr(shape_rows, "SHARED", shared_data)
+    case.cache_clear()
+    rows = SHAPE_SECTIONS[name](QUIET)
+    assert {row.verdict for row in rows} <= {"met", "not run", "for information"}
+    assert len([row for row in rows if row.verdict == "met"]) >= 4
