@@ -307,6 +307,12 @@ class Streams:
         opened.inputs.append(stream)
         return _moving(opened.module, opened.module.input(name, stream.types))
 
+    def share(self, stream: Stream) -> None:
+        """Tell that a stream has several readers, under whatever name and shape they read it."""
+        opened = self._open.get(stream.source)
+        if opened is not None:
+            opened.alone = False
+
     def settled(self, stream: Stream) -> Stream:
         """Return a stream that an actor gives: a kernel that others might have joined is closed."""
         opened = self._open.get(stream.source)
