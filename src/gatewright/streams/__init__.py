@@ -13,10 +13,11 @@ from gatewright.streams.builder import Finish, Stream, Streams, beat_types
 from gatewright.streams.collect import Parts, collect
 from gatewright.streams.cycles import Cycles, least_depths, simulate
 from gatewright.streams.lines import Raster, line_windows
-from gatewright.streams.moved import Moves, elements_of, moved, walked
+from gatewright.streams.moved import Moves, beat_loops, elements_of, moved, walked
 from gatewright.streams.network import OUTSIDE, Link, Network, assemble
 from gatewright.streams.ordered import is_ordered, ordered
 from gatewright.streams.reader import Walk, reader
+from gatewright.streams.registers import Bank, Registers
 from gatewright.streams.sequence import Sequence
 from gatewright.streams.shell import Shell, counter, union
 from gatewright.streams.width import narrow, widen
@@ -24,6 +25,7 @@ from gatewright.streams.windowed import window_walk, windowed
 
 __all__ = [
     "Actor",
+    "Bank",
     "Buffered",
     "Cycles",
     "Finish",
@@ -34,6 +36,7 @@ __all__ = [
     "Parts",
     "Program",
     "Raster",
+    "Registers",
     "Sequence",
     "Shell",
     "Stream",
@@ -41,6 +44,7 @@ __all__ = [
     "Timing",
     "Walk",
     "assemble",
+    "beat_loops",
     "beat_types",
     "collect",
     "counter",
