@@ -51,9 +51,10 @@ class Instances:
             pins[number] = [
                 f".{port}({name})" for port, name, _ in self._wires(number, own, rows[number])
             ]
+        alone = set(scope.buses.vector.values())  # elements that are a wire by now
         for own_rows in rows:
             for s in own_rows.tolist():
-                if scope.nets.name[s] is None:
+                if s not in alone and (scope.nets.name[s] is None or scope.buses.needed[s]):
                     self.row(s)
         for number, own in self.written.items():
             self._body(number, own, pins[number])

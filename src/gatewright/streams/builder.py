@@ -310,6 +310,12 @@ class Streams:
         opened.inputs.append(stream)
         return _moving(opened.module, opened.module.input(name, stream.types))
 
+    def share(self, stream: Stream) -> None:
+        """Tell that a stream has several readers, under whatever name and shape they read it."""
+        opened = self._open.get(stream.source)
+        if opened is not None:
+            opened.alone = False
+
     def settled(self, stream: Stream) -> Stream:
         """Return a stream that an actor gives: a kernel that others might have joined is closed."""
         opened = self._open.get(stream.source)
@@ -343,12 +349,12 @@ class Streams:
     def network(self) -> Network:
         """Close the network: a stream that is read more than once is given to all its readers.
 
-        An input that is an output as well passes an actor, too: `valid` comes from a register.
+        An input that is an output as well passes an actor, too: `valid` comes from a register. One
+        that no output needs is taken and dropped.
         """
         for source, readers in list(self._reads.items()):
-            if not readers:
-                self._drop(source)
-            elif len(readers) > 1 or source[0] == readers[0][0] == OUTSIDE:
+            assert readers or source[0] == OUTSIDE, f"nothing reads {source}"
+            if len(readers) != 1 or source[0] == readers[0][0] == OUTSIDE:
                 stream = self._given[source]
                 actor = fork(
                     self.module_name(f"{_owner(self.actors, source)}_fork"),
@@ -359,9 +365,6 @@ class Streams:
                 for copy, reader in zip(copies, readers, strict=True):
                     self._reads[copy.source] = [reader]
         return self._sorted()
-
-    def _drop(self, source: tuple[int, str]) -> None:
-        raise AssertionError(f"nothing reads {source}: what no output needs was not left out")
 
     def _sorted(self) -> Network:
         """Number the actors in an order of computation, and lay the links."""

@@ -8,9 +8,13 @@ from gatewright.streams.shell import Shell
 
 
 def fork(name: str, types: Intervals, readers: int, beats: int) -> Actor:
-    """Return an actor with outputs `y`, `y2`, ... that all get each beat of `x`."""
+    """Return an actor with outputs `y`, `y2`, ... that all get each beat of `x`.
+
+    With no reader the beats are taken and dropped.
+    """
     outputs = ["y" if i == 0 else f"y{i + 1}" for i in range(readers)]
-    note = f"gives each beat to {readers} readers" if readers > 1 else "passes each beat on"
+    notes = ("drops each beat", "passes each beat on")
+    note = notes[readers] if readers < 2 else f"gives each beat to {readers} readers"
     shell = Shell.begin(name, {"x": types}, outputs, note=note)
     fired = shell.fire()
     kept = shell.data["x"]

@@ -91,6 +91,8 @@ def lower_streams(
             to.light = node.op.wiring or node.op.at_part(slice(0, 1)) is not None
             alone = reads[node.name] == 1
             values[node.name] = _build(to, node, operands, types, plan, alone)
+            if not alone:  # what keeps the order passes its operand's own stream on
+                to.share(values[node.name])
             if plan.writable:
                 registers[node.name] = _writable(to, node, len(registers))
     ports_out = []
