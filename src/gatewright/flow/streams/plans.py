@@ -14,15 +14,19 @@ from gatewright.arch.stream_plan import StreamPlan
 from gatewright.base import FileError, OptionError, Place
 from gatewright.flow.options import Options, check_count
 from gatewright.ir import Graph, Plan, infer
+from gatewright.streams.registers import BITS
 
 PLAN = "plan.json"
 FORMAT = 1
 
-VALUES = ("beat", "taken", "memory", "multipliers")
+VALUES = ("beat", "taken", "memory", "multipliers", "writable", "weight_bits", "bias_bits")
 """What a user may change for a node or an input."""
 
 TOLD = ("layer", "operation", "shape", "reason")
 """What stands beside it for people."""
+
+WRITABLE = ("writable", "weight_bits", "bias_bits")
+"""Whether weights can be written while the design runs, and their formats."""
 
 WORDS = {
     "memory": ("auto", "distributed", "block"),
@@ -131,7 +135,17 @@ def _plan(name: str, value: Any, sizes: Mapping[str, int], place: str) -> Plan:
                 f"`{key}` of a plan is not known", place=where, found=repr(word),
                 supported=", ".join(WORDS[key]),
             )  # fmt: skip
-    return Plan(beat=beat, taken=taken, memory=words["memory"], multipliers=words["multipliers"])
+    writable = value.get("writable", False)
+    if not isinstance(writable, bool):
+        raise OptionError(
+            "`writable` of a plan is a yes or no", place=where, found=repr(writable),
+            supported="true, false",
+        )  # fmt: skip
+    weight_bits, bias_bits = (_number(value, k, where, BITS) for k in ("weight_bits", "bias_bits"))
+    return Plan(
+        beat=beat, taken=taken, memory=words["memory"], multipliers=words["multipliers"],
+        writable=writable, weight_bits=weight_bits, bias_bits=bias_bits,
+    )  # fmt: skip
 
 
 def _number(value: Mapping[str, Any], key: str, where: Place, most: int) -> int:
@@ -145,7 +159,7 @@ def _number(value: Mapping[str, Any], key: str, where: Place, most: int) -> int:
     if number is None or number > most:
         raise OptionError(
             f"`{key}` of a plan is impossible", place=where, found=number,
-            supported=f"1 to {most:,} elements",
+            supported=f"1 to {most:,}",
         )  # fmt: skip
     return number
 
@@ -155,7 +169,9 @@ def check_beats(asked: Mapping[str, Plan], built: Mapping[str, int], graph: Grap
     types = infer(graph)
     layers = {node.name: node.layer or node.name for node in graph.nodes}
     for name, plan in asked.items():
-        if plan.beat and name in built and built[name] != plan.beat:
+        # A folded product joins groups of outputs that do not fill up to whole rows.
+        rows = plan.taken and built.get(name) == types[name].shape[-1]
+        if plan.beat and name in built and built[name] != plan.beat and not rows:
             shape = types[name].shape
             raise OptionError(
                 "an operation cannot give the beats that its plan asks for",
@@ -187,6 +203,7 @@ def plan_text(graph: Graph, planned: StreamPlan, beats: Mapping[str, int], facts
         row |= {"shape": list(types[name].shape), "beat": beat}
         row |= {"taken": plan.taken} if plan.taken else {}
         row |= {key: getattr(plan, key) for key in WORDS if getattr(plan, key) != "auto"}
+        row |= {key: getattr(plan, key) for key in WRITABLE if getattr(plan, key)}
         row |= {"reason": reasons[name]} if reasons.get(name) else {}
         rows[name] = row
     lines = [f"  {json.dumps(k)}: {json.dumps(v)}," for k, v in {
