@@ -34,8 +34,8 @@ def image(spatial, kernel, strides, pads, groups, dilation=(1, 1)):
 
 WALKS = [
     image((5, 4), (3, 3), (1, 1), ((0, 0), (0, 0)), 1),
-    image((4, 5), (3, 3), (1, 1), ((1, 1), (1, 1)), 2),
-    image((6, 6), (3, 3), (2, 2), ((0, 0), (1, 1)), 1),
+    image((3, 3), (3, 2), (1, 1), ((1, 0), (1, 1)), 2),
+    image((4, 6), (3, 3), (2, 2), ((0, 0), (1, 1)), 1),
     image((5, 5), (2, 2), (2, 2), ((0, 0), (0, 0)), 2),
     image((4, 6), (2, 2), (1, 2), ((1, 1), (1, 1)), 1, (2, 2)),
     permutation(np.arange(24).reshape(4, 6).T.ravel()),
@@ -95,7 +95,6 @@ PARTS = [
     Parts(np.zeros(5, np.int64), (5,)),
     Parts(np.array([0, 0, 1, 1, -1] * 2 + [2, 2, 3, 3, -1] * 2 + [-1] * 5), (5, 5)),
     Parts(np.tile([0, 1, 2], 4), (4, 3)),
-    Parts(np.array([0, 1, 0, 1, -1, 0, 2, 3, 2, 3]), (10,)),
     Parts(np.array([0, 1, 2, 3]), (4,)),
     Parts(np.array([-1, 0, 1, -1, 0, 1, 2, -1, 2, -1]), (10,)),
 ]
@@ -106,8 +105,6 @@ PARTS = [
 @pytest.mark.parametrize("adds", [True, False])
 def test_collect(number, adds):
     parts = PARTS[number]
-    if not parts.is_in_order:
-        pytest.skip("complete out of order")
     types = Intervals.of([-8, 0], [7, 5], 0)
     n = parts.most if adds else 1
     kept = Intervals.of(types.lo * n, types.hi * n, 0)

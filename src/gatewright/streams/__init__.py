@@ -13,7 +13,7 @@ from gatewright.streams.builder import Finish, Stream, Streams, beat_types
 from gatewright.streams.collect import Parts, collect
 from gatewright.streams.cycles import Cycles, least_depths, simulate
 from gatewright.streams.lines import Raster, line_windows
-from gatewright.streams.moved import Moves, elements_of, moved, walked
+from gatewright.streams.moved import Moves, beat_loops, elements_of, moved, walked
 from gatewright.streams.network import OUTSIDE, Link, Network, assemble
 from gatewright.streams.ordered import is_ordered, ordered
 from gatewright.streams.reader import Walk, reader
@@ -44,6 +44,7 @@ __all__ = [
     "Timing",
     "Walk",
     "assemble",
+    "beat_loops",
     "beat_types",
     "collect",
     "counter",

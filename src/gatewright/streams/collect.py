@@ -75,9 +75,15 @@ class Parts:
 
 
 def collect(
-    name: str, types: Intervals, kept: Intervals, parts: Parts, join: Joins, layer: str = "",
+    name: str,
+    types: Intervals,
+    kept: Intervals,
+    parts: Parts,
+    join: Joins,
+    layer: str = "",
     note: str = "",
-) -> Actor:  # fmt: skip
+    style: str = "auto",
+) -> Actor:
     """Return an actor that takes a beat a step and gives each result with its last part.
 
     Args:
@@ -88,6 +94,7 @@ def collect(
         join: of the collected and the new.
         layer: the user's.
         note: what it computes.
+        style: of its memory.
     """
     assert parts.is_in_order, "results are not complete in their order"
     beats, places = len(parts.target), parts.open
@@ -106,18 +113,19 @@ def collect(
     sequence.close(fired)
     writes = m.and_(fired, using)
     ranges = list(zip(kept.lo.tolist(), kept.hi.tolist(), kept.frac.tolist(), strict=True))
-    result = [m.register(r) for r in ranges]
-    old, memory, at = result, -1, -1
-    if (used * (1 - begins) * (1 - again)).any():
+    result = [m.constant(r[0], r[2]) if r[0] == r[1] else m.register(r) for r in ranges]
+    moving = [i for i, s in enumerate(result) if not m.is_constant(s)]
+    old, memory, at = list(result), -1, -1
+    if moving and (used * (1 - begins) * (1 - again)).any():
         at, following = _addresses(shell, place, places, hop, fired)
-        memory = m.memory("store", places, kept)
-        words = m.read_word(memory, following)
-        found = [shell.register(word, fired) for word in words]
-        old = [m.select(same, a, b) for a, b in zip(result, found, strict=True)]
+        memory = m.memory("store", places, m.intervals([result[i] for i in moving]), style=style)
+        for i, word in zip(moving, m.read_word(memory, following), strict=True):
+            old[i] = m.select(same, result[i], shell.register(word, fired))
     new = []
-    for register, s, o, (lo, hi, _) in zip(result, shell.data["x"], old, ranges, strict=True):
-        new.append(m.select(beginning, s, join(m, o, s), within=(lo, hi)))
-        m.connect(register, new[-1], writes)
+    for i in moving:
+        joined = join(m, old[i], shell.data["x"][i])
+        new.append(m.select(beginning, shell.data["x"][i], joined, within=ranges[i][:2]))
+        m.connect(result[i], new[-1], writes)
     if memory >= 0:
         m.write(memory, at, new, writes)
     shell.finish({"y": (m.and_(fired, ending), result)}, registered=True)

@@ -44,7 +44,7 @@ class Moves:
 
     def walk(self, unit: int) -> Walk | None:
         """Return the order of beats of `unit` elements; None where they are not kept whole."""
-        loops = _loops(self.source.shape, unit)
+        loops = beat_loops(self.source.shape, unit)
         if loops is None or self.elements % unit:
             return None
         rows, inside = self.source.reshape(-1, unit), self.inside.reshape(-1, unit)
@@ -63,7 +63,7 @@ class Moves:
         return rows[0] if same else None
 
 
-def _loops(shape: tuple[int, ...], unit: int) -> tuple[int, ...] | None:
+def beat_loops(shape: tuple[int, ...], unit: int) -> tuple[int, ...] | None:
     """Return the loops over beats of `unit` elements; None where they straddle axes."""
     loops = list(shape) or [1]
     while unit > 1:
@@ -120,9 +120,11 @@ def walked(
     """Return a stream in beats of `unit` elements in the order of a walk."""
     pieces = to.rebeat(x, unit)
     name = to.module_name(f"{to.layer or to.name}_order")
-    constants = None if fill is None else fill.map(lambda v: np.tile(v.ravel(), unit))
+    constants = fill
+    if fill is not None and fill.size < unit:
+        constants = fill.map(lambda v: np.tile(v, unit // v.size))
     if is_ordered(walk):
-        loops = _loops(x.shape, unit) or (walk.beats,)
+        loops = beat_loops(x.shape, unit) or (walk.beats,)
         actor = ordered(name, pieces.types, walk, loops, constants, to.layer)
     else:
         actor = reader(name, pieces.types, walk, 0, constants, style, to.layer)

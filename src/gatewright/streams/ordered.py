@@ -60,10 +60,14 @@ def ordered(
 
 def _steps(walk: Walk) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return what each step takes and gives, and whether a beat of the input is given."""
-    rows, taken = [], 0
+    rows: list[tuple[int, int, int]] = []
+    taken = 0
     for source, inside in zip(walk.source.tolist(), walk.inside.tolist(), strict=True):
         if not inside:
-            rows.append((0, 1, 0))
+            # Nothing is given of an event that has not begun: its first beat is taken, and kept.
+            begins = int(not rows)
+            rows.append((begins, 1, 0))
+            taken += begins
             continue
         rows += [(1, 0, 1)] * (source - taken)
         rows.append((int(source >= taken), 1, 1))

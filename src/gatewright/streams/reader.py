@@ -44,8 +44,8 @@ class Walk:
 
     @cached_property
     def need(self) -> Ints:
-        """(steps,), beats that must have come before each step."""
-        return np.maximum.accumulate(np.where(self.inside, self.source + 1, 0))
+        """(steps,), beats that must have come before each step: at least one of the event."""
+        return np.maximum(np.maximum.accumulate(np.where(self.inside, self.source + 1, 0)), 1)
 
     @cached_property
     def free(self) -> Ints:
@@ -73,8 +73,7 @@ class Walk:
         period = max(self.steps, self.beats)
         at = np.arange(self.beats) * period // self.beats  # cycle in which each beat is written
         steps = np.arange(self.steps)
-        waits = np.where(self.need > 0, at[np.maximum(self.need, 1) - 1] + 1 - steps, 0)
-        start = max(0, int(waits.max()))  # of an event's steps
+        start = max(0, int((at[self.need - 1] + 1 - steps).max()))  # of an event's steps
         later = start // period + 1
         events, within = np.divmod(at + later * period - start, period)
         freed = np.append(0, self.free)[np.minimum(within, self.steps)]
@@ -111,19 +110,24 @@ def reader(
     note = f"gives {walk.steps} of {walk.beats} beats in another order, keeps {depth}"
     shell = Shell.begin(name, {"x": types}, ["y"], layer, note)
     m = shell.module
-    fields = np.stack([walk.inside, walk.hops % depth, -walk.hops, np.diff(walk.free, prepend=0)])
+    freed = np.diff(walk.free, prepend=0)
+    waits = (np.arange(walk.steps) == 0) & ~walk.inside  # for an event to begin
+    fields = np.stack([walk.inside, waits, walk.hops % depth, -walk.hops, freed])
     sequence = Sequence.begin(m, walk.loops, fields.T.astype(np.int64))
-    inside, hop, back, freed = sequence.signals
+    inside, waiting, hop, back, release = sequence.signals
     room, ahead = _counts(shell, walk, depth)
     wanted = m.not_(m.equal(room, m.constant(0)))
     m.output("x_ready", [wanted])
     written = m.and_(shell.valid["x"], wanted)
     m.label(written, "write")
-    fired = m.and_(shell.advance, m.or_(m.not_(inside), m.less(m.constant(0), ahead)))
+    come = m.or_(m.not_(inside), m.less(m.constant(0), ahead))
+    if waits.any():
+        come = m.and_(come, m.or_(m.not_(waiting), m.less(room, m.constant(depth))))
+    fired = m.and_(shell.advance, come)
     m.label(fired, "fire")
     sequence.close(fired)
     zero, bounds = m.constant(0), (m.lo[room], m.hi[room])
-    m.connect(room, m.add(m.sub(room, written), m.select(fired, freed, zero), within=bounds))
+    m.connect(room, m.add(m.sub(room, written), m.select(fired, release, zero), within=bounds))
     bounds = (m.lo[ahead], m.hi[ahead])
     m.connect(ahead, m.add(m.add(ahead, written), m.select(fired, back, zero), within=bounds))
     data = _memory(shell, walk, depth, written, fired, hop, style)

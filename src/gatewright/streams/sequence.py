@@ -100,10 +100,10 @@ def _table(m: Module, loops: tuple[int, ...], field: Ints, counters: list[int], 
     index = None
     for axis, counter in enumerate(counters):
         rows = np.moveaxis(grid, axis, 0).reshape(grid.shape[axis], -1)
-        _, first, classes = np.unique(rows, axis=0, return_index=True, return_inverse=True)
-        order = np.argsort(np.argsort(first))  # classes count up from the loop's first number
-        classes = order[np.asarray(classes, np.int64).ravel()]
-        grid = np.take(grid, np.sort(first), axis=axis)
+        known: dict[bytes, int] = {}
+        classes = np.asarray([known.setdefault(r.tobytes(), len(known)) for r in rows], np.int64)
+        first = np.unique(classes, return_index=True)[1]
+        grid = np.take(grid, first, axis=axis)
         if len(first) == 1:
             continue
         own = counter

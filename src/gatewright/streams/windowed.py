@@ -33,7 +33,8 @@ def windowed(
         raster: the windows, and zeros around the image.
         beat: elements of a beat that are asked for.
         style: of memories.
-        fill: constants (lo = hi, one for each channel) around the image; zeros unless given.
+        fill: constants (lo = hi) around the image, one for each channel or one for all; zeros
+            unless given.
     """
     channels = x.shape[-1]
     elements = len(raster.offsets) * channels
@@ -45,8 +46,10 @@ def windowed(
         if fill is None or part is not None:
             return to.rebeat(walked(to, x, walk, unit, shape, part, style), beat)
     if not raster.is_in_order:
-        x, raster = _padded(to, x, raster), _bare(raster)
+        x, raster = _padded(to, x, raster, fill), _bare(raster)
     pixels = to.rebeat(x, channels)
+    if fill is not None and fill.size == 1:
+        fill = fill.map(lambda v: np.repeat(v, channels))
     name = to.module_name(f"{to.layer or to.name}_windows")
     actor = line_windows(name, pixels.types, raster, fill, style, to.layer)
     return to.rebeat(to.add(actor, [pixels], [shape])[0], beat)
@@ -74,7 +77,7 @@ def _bare(raster: Raster) -> Raster:
     return replace(raster, spatial=tuple(sum(row) for row in rows), before=none, after=none)
 
 
-def _padded(to: Streams, x: Stream, raster: Raster) -> Stream:
+def _padded(to: Streams, x: Stream, raster: Raster, fill: Intervals | None) -> Stream:
     """Put the padding around an image, pixel by pixel."""
     *spatial, channels = x.shape
     pixels = np.arange(prod(spatial)).reshape(spatial)
@@ -82,4 +85,4 @@ def _padded(to: Streams, x: Stream, raster: Raster) -> Stream:
     source = np.pad(pixels, around)
     inside = np.pad(np.ones(spatial, np.bool_), around)
     walk = Walk(prod(spatial), source.shape, source.ravel(), inside.ravel())
-    return walked(to, x, walk, channels, (*source.shape, channels))
+    return walked(to, x, walk, channels, (*source.shape, channels), fill)

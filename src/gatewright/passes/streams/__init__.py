@@ -1,6 +1,7 @@
 """From a graph to a network of actors."""
 
 from gatewright.passes.streams.beats import Port, from_beats, to_beats
+from gatewright.passes.streams.fuse import fuse
 from gatewright.passes.streams.lower import Lowered, lower_streams
 from gatewright.passes.streams.weights import Loaded, load_weights, register_table
 
@@ -9,6 +10,7 @@ __all__ = [
     "Lowered",
     "Port",
     "from_beats",
+    "fuse",
     "load_weights",
     "lower_streams",
     "register_table",
