@@ -83,3 +83,17 @@ def test_axi_stream_ports_end_every_event():
 def test_what_cannot_be_is_refused(more, words):
     with pytest.raises(OptionError, match=words):
         gw.compile(quantized_mlp(), **more)
+
+
+@pytest.mark.parametrize("ports", ["stream", "axi-stream"])
+def test_weights_can_be_written(ports):
+    plan = {"MatMul_h": {"beat": 2, "taken": 2, "writable": True}}
+    design = gw.compile(quantized_mlp(), ii=24, ports=ports, plan=plan)
+    assert "s_axil_awaddr" in design.module.inputs
+    assert design.verify(random=20).verified
+    assert "MatMul_h  weights 0 to 3  0x000000" in design.register_table
+    op = next(n.op for n in design.graph.nodes if n.name == "MatMul_h")
+    other, writes = design.load_weights("MatMul_h", op.weight[::-1])
+    x = np.random.default_rng(0).normal(size=(50, 6))
+    assert np.array_equal(other.predict(x[:, ::-1]), design.predict(x))
+    assert writes.shape == (9 + 3, 2)
