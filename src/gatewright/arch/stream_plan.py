@@ -18,7 +18,11 @@ from gatewright.base import OptionError
 from gatewright.ir import Graph, Node, Plan, infer
 from gatewright.num import Intervals
 from gatewright.ops import Dense, GroupedDense, Windows
+from gatewright.passes.streams import Loop, roll
 from gatewright.passes.streams.slabs import slabs
+
+LEAST_CELL = 4
+"""Cycles that a recurrent cell takes at least, for what is not known before it is built."""
 
 WHOLE_INPUT = 1024
 """Bits up to which an input comes in one beat, unless its pixels or steps come one by one."""
@@ -82,6 +86,7 @@ def plan_streams(
     """
     if interval < 1:
         raise OptionError("the interval is impossible", found=interval, supported="1 and above")
+    graph = roll(graph)
     known = {node.name for node in graph.nodes} | {i.name for i in graph.inputs}
     for name in given or {}:
         if name not in known:
@@ -125,6 +130,8 @@ class _Planner:
                 self._choose(node, *folded[node.name])
             elif isinstance(node.op, Windows):
                 self._windows(node, folded)
+            elif isinstance(node.op, Loop):
+                self._loop(node, node.op)
             else:
                 self._other(node)
         return StreamPlan(self.interval, self.plans, tuple(self.choices))
@@ -145,6 +152,7 @@ class _Planner:
     def _input_beat(self, name: str) -> int:
         kind = self.types[name]
         spatial = any(isinstance(reader.op, Windows) for reader in self._behind(name))
+        spatial |= self.interval >= (kind.shape or (1,))[0] and self._steps_through(name)
         if int(kind.width.sum()) <= WHOLE_INPUT and not spatial:
             return int(kind.size)
         return self._least_beat(kind.shape)
@@ -155,6 +163,16 @@ class _Planner:
             yield reader
             if reader.op.wiring and not isinstance(reader.op, Windows):
                 yield from self._behind(reader.name)
+
+    def _steps_through(self, name: str) -> bool:
+        """Whether rows reach a recurrent layer each on its own."""
+        for reader in self.readers[name]:
+            if isinstance(reader.op, Loop):
+                return True
+            rows = len(self.types[name].shape) == 2 and reader.op.at_row((0,)) is not None
+            if rows and self._steps_through(reader.name):
+                return True
+        return False
 
     def _least_beat(self, shape: tuple[int, ...]) -> int:
         """Return the least part of a row, or number of whole rows, that keeps the pace."""
@@ -225,6 +243,20 @@ class _Planner:
         while node is not None and node.op.at_part(slice(0, 1)) is not None and node.inputs:
             node = self.nodes.get(node.inputs[0])
         return node
+
+    # ---- recurrent layers
+
+    def _loop(self, node: Node, op: Loop) -> None:
+        """Give one cell for all steps, or one for each where steps would come too fast for one."""
+        steps, kind = op.what.steps, self.types[node.name]
+        least = LEAST_CELL if op.what.initial else 1
+        unroll = self.interval < least * steps and not op.what.stateful
+        cell = op.luts(kind, *(self.types[name] for name in node.inputs)) or 0.0
+        cost = Cost(lut=cell * (steps if unroll else 1))
+        reason = f"a cell for each of {steps} steps" if unroll else f"one cell for {steps} steps"
+        row = kind.shape[-1]
+        rows = ceil(steps / self.interval) if op.what.each and unroll else 1
+        self._choose(node, Plan(beat=rows * row, unroll=unroll), cost, 0, reason)
 
     # ---- everything else
 

@@ -43,6 +43,8 @@ class Plan:
         writable: the weights of a folded product can be written while the design runs.
         weight_bits: of each weight that can be written; 0: as many as the model's need.
         bias_bits: of each bias; 0: likewise, and as many as a product has.
+        unroll: on streams, a circuit for each step of a recurrent layer; else one for all, with the
+            state in registers.
     """
 
     reuse: int = 1
@@ -55,6 +57,7 @@ class Plan:
     writable: bool = False
     weight_bits: int = 0
     bias_bits: int = 0
+    unroll: bool = False
 
     @property
     def is_parallel(self) -> bool:

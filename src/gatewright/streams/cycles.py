@@ -28,7 +28,7 @@ from gatewright.streams.run import LAST_IN, LAST_OUT, run
 
 UNBOUNDED = 1 << 40
 EVENTS = 3
-"""Events of a run: the first tells the latency, the distance of the last two the interval."""
+"""Least events of a run: the first tells the latency, the distances of later ones the interval."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +59,7 @@ class Cycles:
 def simulate(
     network: Network,
     depths: Sequence[int] | None = None,
-    events: int = EVENTS,
+    events: int = 0,
     interval: int = 0,
     deadlines: Sequence[int] | None = None,
 ) -> Cycles:
@@ -68,12 +68,19 @@ def simulate(
     Args:
         network: what to run.
         depths: of the links' FIFOs, in place of those that they have.
-        events: how many; at least 2.
+        events: how many, at least 2; 0 for so many that the first is long gone when the last ends:
+            a long chain of actors has many under way before it is as slow as it will be.
         interval: cycles between events on the inputs, whose beats come evenly then, one every
             `pace_of` cycles; 0 offers a beat in every cycle.
         deadlines: of each event, in cycles from the first beat taken; a run that misses one ends
             there, and counts as locked.
     """
+    if not events:
+        found = simulate(network, depths, EVENTS, interval)
+        enough = found.latency // max(found.interval, 1) + EVENTS - 1
+        if found.locked or enough <= EVENTS:
+            return found
+        return simulate(network, depths, enough, interval)
     tables = _tables(network)
     chosen = np.asarray(network.depths if depths is None else depths, np.int64)
     compiled: Any = run
@@ -86,7 +93,8 @@ def simulate(
         return Cycles(0, 0, filled, True, given, late, spans)
     latency = int(given[0] - accepted)
     steps = np.diff(given)
-    return Cycles(latency, int(steps[-1]), filled, False, given, late, spans - accepted)
+    longest = int(steps[len(steps) // 2 :].max())
+    return Cycles(latency, longest, filled, False, given, late, spans - accepted)
 
 
 @lru_cache(maxsize=4)
@@ -175,14 +183,16 @@ def least_depths(network: Network, floors: Sequence[int] | None = None) -> tuple
         )
     # A FIFO that is never full takes a beat in every cycle: one place more than ever is filled.
     depths = [max(int(f) + 1, least) for f, least in zip(endless.filled, low, strict=True)]
+    events = len(endless.finished)
+    goal = simulate(network, depths, events)
+    search = _Search(network, low, depths, goal.latency + goal.finished - goal.finished[0])
     bridges = _bridges(network)
     order = sorted(range(len(low)), key=lambda i: (i not in bridges, endless.filled[i]))
-    search = _Search(network, low, depths, endless.interval, simulate(network, depths).latency)
     search.to_floor(order)
     search.to_filled()
     for link in order:
         search.lower(link)
-    return search.depths, simulate(network, search.depths)
+    return search.depths, simulate(network, search.depths, events)
 
 
 def _bridges(network: Network) -> set[int]:
@@ -201,13 +211,19 @@ def _bridges(network: Network) -> set[int]:
 
 @dataclass(eq=False)
 class _Search:
-    """Lowers depths as long as the network stays as fast."""
+    """Lowers depths as long as the network stays as fast.
+
+    Attributes:
+        network: its own depths do not matter.
+        floors: the least depths that may be.
+        depths: found so far.
+        goal: cycles from the first beat taken to the end of each event, which none may exceed.
+    """
 
     network: Network
     floors: list[int]
     depths: list[int]
-    interval: int
-    latency: int
+    goal: Ints
 
     def to_floor(self, links: Sequence[int]) -> None:
         """Take links to their floors, all at once or half of them, and so on."""
@@ -249,9 +265,9 @@ class _Search:
         tried = list(self.depths)
         for link, depth in change.items():
             tried[link] = depth
-        deadlines = [self.latency + event * self.interval for event in range(EVENTS)]
-        found = simulate(self.network, tried, deadlines=deadlines)
+        found = simulate(self.network, tried, len(self.goal), deadlines=self.goal.tolist())
         if found.locked:
             return False
-        self.depths, self.latency = tried, found.latency
+        own = found.latency + found.finished - found.finished[0]
+        self.depths, self.goal = tried, np.minimum(self.goal, own)
         return True

@@ -14,19 +14,20 @@ from gatewright.arch.stream_plan import StreamPlan
 from gatewright.base import FileError, OptionError, Place
 from gatewright.flow.options import Options, check_count
 from gatewright.ir import Graph, Plan, infer
+from gatewright.passes.streams import roll
 from gatewright.streams.registers import BITS
 
 PLAN = "plan.json"
 FORMAT = 1
 
-VALUES = ("beat", "taken", "memory", "multipliers", "writable", "weight_bits", "bias_bits")
+WRITABLE = ("writable", "weight_bits", "bias_bits")
+"""Whether weights can be written while the design runs, and their formats."""
+
+VALUES = ("beat", "taken", "memory", "multipliers", "unroll", *WRITABLE)
 """What a user may change for a node or an input."""
 
 TOLD = ("layer", "operation", "shape", "reason")
 """What stands beside it for people."""
-
-WRITABLE = ("writable", "weight_bits", "bias_bits")
-"""Whether weights can be written while the design runs, and their formats."""
 
 WORDS = {
     "memory": ("auto", "distributed", "block"),
@@ -73,6 +74,7 @@ def read_plan(given: GivenPlan, graph: Graph) -> Plans:
             "the file is not a plan", place=place, supported="what `gatewright compile` writes as "
             f"{PLAN}: an object with `format` and `plans`",
         )  # fmt: skip
+    graph = roll(graph)
     sizes = {i.name: prod(i.shape) for i in graph.inputs}
     sizes |= {name: kind.size for name, kind in infer(graph).items()}
     return {str(name): _plan(str(name), value, sizes, place) for name, value in content.items()}
@@ -135,16 +137,17 @@ def _plan(name: str, value: Any, sizes: Mapping[str, int], place: str) -> Plan:
                 f"`{key}` of a plan is not known", place=where, found=repr(word),
                 supported=", ".join(WORDS[key]),
             )  # fmt: skip
-    writable = value.get("writable", False)
-    if not isinstance(writable, bool):
-        raise OptionError(
-            "`writable` of a plan is a yes or no", place=where, found=repr(writable),
-            supported="true, false",
-        )  # fmt: skip
-    weight_bits, bias_bits = (_number(value, k, where, BITS) for k in ("weight_bits", "bias_bits"))
+    flags = {key: value.get(key, False) for key in ("unroll", "writable")}
+    for key, flag in flags.items():
+        if not isinstance(flag, bool):
+            raise OptionError(
+                f"`{key}` of a plan is a yes or no", place=where, found=repr(flag),
+                supported="true, false",
+            )  # fmt: skip
+    bits = [_number(value, key, where, BITS) for key in ("weight_bits", "bias_bits")]
     return Plan(
-        beat=beat, taken=taken, memory=words["memory"], multipliers=words["multipliers"],
-        writable=writable, weight_bits=weight_bits, bias_bits=bias_bits,
+        beat=beat, taken=taken, unroll=flags["unroll"], writable=flags["writable"],
+        weight_bits=bits[0], bias_bits=bits[1], **words,
     )  # fmt: skip
 
 
@@ -166,6 +169,7 @@ def _number(value: Mapping[str, Any], key: str, where: Place, most: int) -> int:
 
 def check_beats(asked: Mapping[str, Plan], built: Mapping[str, int], graph: Graph) -> None:
     """Raise `OptionError` where a plan that a user wrote could not be followed."""
+    graph = roll(graph)
     types = infer(graph)
     layers = {node.name: node.layer or node.name for node in graph.nodes}
     for name, plan in asked.items():
@@ -193,6 +197,7 @@ def plan_text(graph: Graph, planned: StreamPlan, beats: Mapping[str, int], facts
         beats: elements of a beat of each value, as built.
         facts: what else is told of the design at the head of the file.
     """
+    graph = roll(graph)
     types, rows = infer(graph), dict[str, dict[str, Any]]()
     nodes = {node.name: node for node in graph.nodes}
     reasons = {choice.node: choice.reason for choice in planned.choices}
@@ -203,7 +208,7 @@ def plan_text(graph: Graph, planned: StreamPlan, beats: Mapping[str, int], facts
         row |= {"shape": list(types[name].shape), "beat": beat}
         row |= {"taken": plan.taken} if plan.taken else {}
         row |= {key: getattr(plan, key) for key in WORDS if getattr(plan, key) != "auto"}
-        row |= {key: getattr(plan, key) for key in WRITABLE if getattr(plan, key)}
+        row |= {key: getattr(plan, key) for key in ("unroll", *WRITABLE) if getattr(plan, key)}
         row |= {"reason": reasons[name]} if reasons.get(name) else {}
         rows[name] = row
     lines = [f"  {json.dumps(k)}: {json.dumps(v)}," for k, v in {

@@ -23,6 +23,7 @@ from gatewright.num import Intervals
 from gatewright.passes.lower import Progress, live
 from gatewright.passes.row_kinds import state_key
 from gatewright.passes.streams.beats import Port
+from gatewright.passes.streams.find_loops import roll
 from gatewright.passes.streams.fuse import fuse
 from gatewright.passes.streams.slabs import slab_of
 from gatewright.streams import Finish, Network, Stream, Streams, union
@@ -64,7 +65,7 @@ def lower_streams(
         progress: told of each layer.
         most_steps: steps of an event that the plan allows an actor.
     """
-    graph = fuse(live(graph))
+    graph = fuse(live(roll(graph)))
     types = infer(graph)
     to = Streams(Namer().name(graph.name, "model"), finish, most_steps)
     values: dict[str, Stream] = {}
