@@ -13,7 +13,9 @@ import gatewright as gw
 from gatewright.base import OptionError, VerificationError
 from gatewright.flow.options import Options
 from gatewright.flow.steps import Steps
-from gatewright.flow.streams import StreamDesign, plan_text, read_plan, stream_circuit
+from gatewright.flow.streams import StreamDesign, read_plan
+from gatewright.flow.streams.circuit import stream_circuit
+from gatewright.flow.streams.plans import plan_text
 
 
 @pytest.fixture(scope="module")
@@ -117,7 +119,7 @@ def test_a_recurrent_layer_is_one_cell_or_one_for_each_step(unroll, interval):
     assert design.verify(random=20).verified
     text = plan_text(graph, design.stream.planned, design.stream.beats, {})
     assert json.loads(text)["plans"]["simple_loop"].get("unroll", False) is unroll
-    assert read_plan(json.loads(text), graph)["simple_loop"].unroll is unroll
+    assert read_plan(json.loads(text), graph).plans["simple_loop"].unroll is unroll
     loops = [a for a in design.stream.network.actors if "recurrent cell" in a.note]
     assert len(loops) == (not unroll)
     assert design.interval == (3 if unroll else loops[0].timing.steps)
