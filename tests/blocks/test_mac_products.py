@@ -29,12 +29,33 @@ def test_two_products_of_one_block_are_exact_on_all_operands(x, w):
     (a,) = m.input("x", kind)
     (first,) = m.input("first", Intervals.of(low, high, 1))
     (second,) = m.input("second", Intervals.of(held[:, 1].min(), held[:, 1].max(), 1))
-    m.output("y", two_dots(m, [a], [first], [second], chosen.pair))
+    m.output("y", two_dots(m, [a], [first], [second], chosen))
     found = evaluate(m, {"x": cases[:, :1], "first": held[:, :1], "second": held[:, 1:]})["y"]
     wanted = cases[:, :1] * cases[:, 1:]
     points = np.array([m.frac[s] for s in m.outputs["y"]])
     assert np.array_equal(found << (3 - points), wanted)
     assert sum(kind == Kind.MUL for kind in m.kind) == 1
+
+
+def test_sums_of_narrow_pairs_are_taken_apart_once():
+    rng = np.random.default_rng(0)
+    x, w = Intervals.of([0] * 9, [255] * 9, 3), np.array([-4, 3])
+    chosen = choose_multiplier(x, w[:1], w[1:], 2, XC7, "auto", 9)
+    assert chosen == Multiplier(XC7, 15, 9)  # 9 * 255 * -4 takes 15 bits
+    weights = rng.choice([-4, -4, 3, 0], (300, 9, 2))
+    weights[:3] = -4
+    elements = rng.choice([0, 255, 255, 1], (300, 9))
+    elements[:3] = 255
+    held = paired(weights, chosen)
+    m = Module("pairs")
+    a = m.input("x", x)
+    first = m.input("first", Intervals.of([-4] * 9, [3] * 9, 0))
+    second = m.input("second", Intervals.of([-5] * 9, [3] * 9, 0))
+    m.output("y", two_dots(m, a, first, second, chosen))
+    feeds = {"x": elements, "first": held[..., 0], "second": held[..., 1]}
+    found = evaluate(m, feeds)["y"] << (3 - np.array([m.frac[s] for s in m.outputs["y"]]))
+    assert np.array_equal(found, (elements[:, :, None] * weights).sum(1))
+    assert choose_multiplier(x, w[:1], w[1:], 2, XC7, "auto", 1200).joint == 1028
 
 
 def test_sums_of_pairs_of_wide_numbers():
@@ -49,7 +70,7 @@ def test_sums_of_pairs_of_wide_numbers():
     a = m.input("x", x)
     first = m.input("first", Intervals.of([-128] * 3, [127] * 3, 0))
     second = m.input("second", Intervals.of([-129] * 3, [127] * 3, 0))
-    m.output("y", two_dots(m, a, first, second, chosen.pair))
+    m.output("y", two_dots(m, a, first, second, chosen))
     feeds = {"x": elements, "first": held[..., 0], "second": held[..., 1]}
     assert np.array_equal(evaluate(m, feeds)["y"], (elements[:, :, None] * weights).sum(1))
 

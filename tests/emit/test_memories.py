@@ -140,7 +140,7 @@ def test_words_that_an_address_can_reach_past_the_end_are_zeros():
     text = emit_verilog(CIRCUITS["beyond"]())["beyond.v"]
     assert "ram_store [0:31];" in text
     assert "for (ram_store_i = 20; ram_store_i < 32;" in text
-    assert "if (we && {wa} < 5'd20) begin" in text
+    assert "if (!rst && we && {wa} < 5'd20) begin" in text
     assert "(|far[7:5]) ? " in text
 
 

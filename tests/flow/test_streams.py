@@ -110,6 +110,20 @@ def test_a_state_is_kept_from_event_to_event(monkeypatch):
     assert not np.array_equal(found[1:], design.predict(x[1:]))  # the first event is remembered
 
 
+@pytest.mark.parametrize("ports", ["stream", "axi-stream"])
+def test_weights_can_be_written(ports):
+    plan = {"MatMul_h": {"beat": 2, "taken": 2, "writable": True}}
+    design = gw.compile(quantized_mlp(), ii=24, ports=ports, plan=plan)
+    assert "s_axil_awaddr" in design.module.inputs
+    assert design.verify(random=20).verified
+    assert "MatMul_h  weights 0 to 3  0x000000" in design.register_table
+    op = next(n.op for n in design.graph.nodes if n.name == "MatMul_h")
+    other, writes = design.load_weights("MatMul_h", op.weight[::-1])
+    x = np.random.default_rng(0).normal(size=(50, 6))
+    assert np.array_equal(other.predict(x[:, ::-1]), design.predict(x))
+    assert writes.shape == (9 + 3, 2)
+
+
 @pytest.mark.parametrize(("unroll", "interval"), [(False, 24), (True, 3)])
 def test_a_recurrent_layer_is_one_cell_or_one_for_each_step(unroll, interval):
     graph = recurrent_graphs.layer("simple")

@@ -100,7 +100,7 @@ class _Mac:
         self.shell = Shell.begin(stem, {"x": x}, ["y"], to.layer, "multiply-accumulate array")
         self.m = self.shell.module
         self.multiplier = choose_multiplier(
-            x, store.low, store.high, shape.group, plan.block, plan.multipliers
+            x, store.low, store.high, shape.group, plan.block, plan.multipliers, shape.lanes
         )
         if plan.multipliers == "auto" and not self._fast_enough(x):
             self.multiplier = Multiplier()

@@ -123,7 +123,7 @@ def _dots(m: Module, x: list[int], w: list[int], size: int, multiplier: Multipli
     """Return the dot product of one output, or of two."""
     if size == 1:
         return [dot(m, x, w, multiplier)]
-    return list(two_dots(m, x, w[: len(x)], w[len(x) :], multiplier.pair))
+    return list(two_dots(m, x, w[: len(x)], w[len(x) :], multiplier))
 
 
 def _union(kinds: Intervals) -> tuple[int, int, int]:

@@ -29,14 +29,22 @@ class Multiplier:
         pair: two weights share a block and an element: as `first + second * 2**pair` they are one
             operand, and the products are the block's result below and above bit `pair`. 0: each
             product has its own blocks.
+        joint: so many results of blocks with pairs are added before they are taken apart.
     """
 
     block: DspBlock | None = None
     pair: int = 0
+    joint: int = 1
 
 
 def choose_multiplier(
-    x: Intervals, low: Ints, high: Ints, group: int, block: DspBlock | None, style: str
+    x: Intervals,
+    low: Ints,
+    high: Ints,
+    group: int,
+    block: DspBlock | None,
+    style: str,
+    lanes: int = 1,
 ) -> Multiplier:
     """Return what multiplies elements of some types by weights of some ranges.
 
@@ -47,6 +55,7 @@ def choose_multiplier(
         group: products of one element.
         block: what the device has.
         style: "auto", "lut" or "dsp".
+        lanes: products that are added up.
 
     Raises:
         OptionError: the style is not known, or asks for blocks that are not there.
@@ -65,7 +74,10 @@ def choose_multiplier(
     wide = min(bits_x, bits_w) >= 2 and bits_x + bits_w >= SMALLEST
     if style == "auto" and not (wide and 1.1 * bits_x * bits_w > price):
         return Multiplier()
-    return Multiplier(block, pair)
+    joint = lanes
+    while pair and joint > 1 and not _pair(x, low, high, block, joint):
+        joint -= 1
+    return Multiplier(block, pair and _pair(x, low, high, block, joint), joint if pair else 1)
 
 
 def folded_blocks(
@@ -88,10 +100,14 @@ def folded_blocks(
     return taken * given * block.blocks(element, weight)
 
 
-def _pair(x: Intervals, low: Ints, high: Ints, block: DspBlock) -> int:
-    """Return the distance of two weights in one operand, 0 where a block is too narrow for two."""
+def _pair(x: Intervals, low: Ints, high: Ints, block: DspBlock, joint: int = 1) -> int:
+    """Return the distance of two weights in one operand, 0 where a block is too narrow for two.
+
+    It holds the sum of `joint` products with the first weights.
+    """
     ends = [int(a) * int(b) for a in (x.lo.min(), x.hi.max()) for b in (low.min(), high.max())]
-    pair = Fixed.holding(min(*ends, 0), max(*ends, 0), 0).width + (min(ends) >= 0)
+    ends = [joint * end for end in ends]
+    pair = Fixed.holding(min(*ends, -1), max(*ends, 0), 0).width
     upper = Fixed.holding(int(low.min()) - 1, int(high.max()), 0).width
     element = Fixed.holding(min(int(x.lo.min()), -1), int(x.hi.max()), 0).width
     return pair if block.blocks(upper + pair, element) == 1 else 0
@@ -126,25 +142,35 @@ def dot(m: Module, x: Sequence[int], w: Sequence[int], multiplier: Multiplier) -
 
 
 def two_dots(
-    m: Module, x: Sequence[int], first: Sequence[int], second: Sequence[int], pair: int
+    m: Module,
+    x: Sequence[int],
+    first: Sequence[int],
+    second: Sequence[int],
+    multiplier: Multiplier,
 ) -> tuple[int, int]:
     """Return the sums of products with the first and the second weights of pairs.
 
-    With p the block's result, signed bits below `pair` hold the first product, so that the second
-    one is floor(p / 2**pair), and 1 more where the first is negative.
+    With p the sum of some blocks' results, its signed bits below `pair` hold the sum of the first
+    products, so that the sum of the second ones is floor(p / 2**pair), and 1 more where the first
+    is negative.
     """
-    low_terms, high_terms = [], []
+    pair = multiplier.pair
+    both: dict[int, list[int]] = {}  # by binary point
     for a, low, high in zip(x, first, second, strict=True):
         if m.is_constant(a) and not m.lo[a]:
             continue
         point = m.frac[low] if m.lo[low] or m.hi[low] else m.frac[high]
         spread = m.wrap(low, Fixed(False, pair, point))
-        both = m.mul(m.add(m.shift(high, pair), spread), a, blocks=1)
-        frac = point + m.frac[a]
-        low_terms.append(m.wrap(both, Fixed(True, pair, frac)))
-        high_terms.append(m.shift(m.floor(both, frac - pair), -pair))
-        sign = m.wrap(m.shift(m.floor(both, frac - pair + 1), 1 - pair), Fixed(False, 1, frac))
-        high_terms.append(sign)
+        found = m.mul(m.add(m.shift(high, pair), spread), a, blocks=1)
+        both.setdefault(point + m.frac[a], []).append(found)
+    low_terms, high_terms = [], []
+    for frac, results in both.items():
+        for start in range(0, len(results), multiplier.joint):
+            total = signed_sum(m, results[start : start + multiplier.joint])
+            low_terms.append(m.wrap(total, Fixed(True, pair, frac)))
+            high_terms.append(m.shift(m.floor(total, frac - pair), -pair))
+            sign = m.shift(m.floor(total, frac - pair + 1), 1 - pair)
+            high_terms.append(m.wrap(sign, Fixed(False, 1, frac)))
     return signed_sum(m, low_terms), signed_sum(m, high_terms)
 
 

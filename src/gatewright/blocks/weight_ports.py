@@ -7,8 +7,11 @@ from gatewright.blocks.axi_lite import axi_lite
 from gatewright.hw import Module
 from gatewright.streams.registers import ADDRESS, BUS, DATA, WRITE
 
+SLAVE = "s_axil"
+"""What the ports of the slave begin with."""
 
-def axi_lite_weights(inner: Module, prefix: str = "s_axil") -> Module:
+
+def axi_lite_weights(inner: Module, prefix: str = SLAVE) -> Module:
     """Return a module that holds `inner` and writes its weights by AXI4-Lite.
 
     The word at address `a` of the bus of weights stands at byte `4 * a`. Reading gives zero. All

@@ -96,6 +96,10 @@ class Memories:
         scope, m = self.scope, self.scope.module
         memory, nets = m.memories[number], self.scope.nets
         conditions = []
+        if memory.init is not None:
+            # Registers hold anything before reset: they must not spoil what is there at power-up.
+            scope.clock_pins.add("rst")
+            conditions.append("!rst")
         if not (nets.is_constant(memory.enable) and nets.value[nets.root[memory.enable]]):
             conditions.append(truth(nets, memory.enable))
         if m.reach(memory.address) > memory.depth:

@@ -12,7 +12,7 @@ from gatewright.emit.project import assemble_project, fact_rows, port_rows
 from gatewright.emit.testbench import template
 from gatewright.emit.vectors import check_values, write_hex
 from gatewright.emit.verilog import top_name
-from gatewright.hw import Module
+from gatewright.hw import Module, Packing
 from gatewright.num import Intervals, Ints
 
 DRAIN = 64
@@ -164,6 +164,11 @@ def emit_stream_testbench(top: Module, ports: StreamPorts, events: int) -> dict[
         File name (`tb_<top>.v`) to text.
     """
     name = top_name(top)
+    pins = list(_pins(ports))
+    known = {port for port, _ in pins}
+    # What belongs to no stream, as an AXI4-Lite slave for weights, is left alone.
+    pins += [(port, f"{Packing.of(top.intervals(signals)).bits}'d0")
+             for port, signals in top.inputs.items() if port not in known]  # fmt: skip
     text = template("stream_testbench.v.jinja").render(
         top=name,
         kind=ports.kind,
@@ -175,7 +180,7 @@ def emit_stream_testbench(top: Module, ports: StreamPorts, events: int) -> dict[
         interval=ports.interval,
         drain=2 * ports.latency + DRAIN,
         patience=4 * (ports.latency + ports.interval) + 1000,
-        pins="".join(f",\n    .{port}({signal})" for port, signal in _pins(ports)),
+        pins="".join(f",\n    .{port}({signal})" for port, signal in pins),
         noise=lambda bits: f"{{{-(-bits // 32)}{{random}}}}",
         generator=generator(),
     )

@@ -51,7 +51,7 @@ def test_every_cut_gives_the_reference_in_the_cycles_of_the_plan(
 ):
     rows = int(np.prod(shape[:-1]))
     plans = {"x": Plan(beat=came), "d": Plan(beat=beat, taken=taken)}
-    cycles = compare(layer(shape, n_out), plans, samples=3)
+    cycles = compare(layer(shape, n_out), plans, samples=2)
     assert cycles.interval == max(rows * steps, rows * shape[-1] // came)
 
 
@@ -85,7 +85,7 @@ def test_groups_have_matrices_of_their_own(shape, n_out, taken, beat, came):
     nodes = (Node("d", op, ("x",), "grouped"),)
     graph = Graph("grouped", (Input("x", shape, kind),), nodes, (Output("y", "d"),))
     fold = Plan(beat=beat, taken=taken)
-    compare(graph, {"x": Plan(beat=came), "d": fold}, samples=3)
+    compare(graph, {"x": Plan(beat=came), "d": fold}, samples=2)
 
 
 def test_weights_that_are_zero_take_no_multiplier():

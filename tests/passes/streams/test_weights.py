@@ -56,7 +56,7 @@ def extreme(shape, weight, seed):
 def test_other_weights_give_the_reference_of_other_weights(first, second):
     graph = two_layers()
     lowered, top, cycles = network_of(graph, {"d1": first, "d2": second})
-    data = random_data(graph, 4)
+    data = random_data(graph, 2)
     assert agree(lowered, top, graph, data)[0] == cycles.latency
     writes = []
     for number, (name, own) in enumerate(lowered.registers.items()):
@@ -96,7 +96,7 @@ def test_weights_are_written_by_axi(written):
     lowered, top, graph, loaded = written
     whole = axi_lite_weights(top)
     check(whole)
-    data = random_data(graph, 3)
+    data = random_data(graph, 2)
     agree(lowered, whole, loaded.graph, data, 0.2, loaded.writes.tolist())
     agree(lowered, fixed_weights(top), graph, data, 0.2)
     with pytest.raises(OptionError, match="without weights that can be written") as caught:

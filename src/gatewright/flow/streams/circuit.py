@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,9 @@ from gatewright.arch.ready import is_ready_late, ready_breaks
 from gatewright.arch.stream_plan import StreamPlan, plan_streams
 from gatewright.base import ModelError, OptionError, Place
 from gatewright.blocks.axi_stream import axi_stream
+from gatewright.blocks.mac_store import MacRegisters
 from gatewright.blocks.valid_ports import valid_ports
+from gatewright.blocks.weight_ports import axi_lite_weights, fixed_weights
 from gatewright.flow.options import Options
 from gatewright.flow.steps import Steps
 from gatewright.flow.streams.facts import fifo_rows
@@ -48,10 +50,11 @@ class StreamCircuit:
         interval: cycles between events.
         ports: of the top; see `Options.ports`.
         pace: cycles from a beat of an event to its next, by input, of ports without a `ready`.
-        core: the network as a module, its ports streams.
+        core: the network as a module, its ports streams, its weights those of the model.
         module: the top: the core, with the ports that were asked for.
         clock: with the delays of a design of this size.
         tried: the plans that were looked at, this one the last.
+        registers: weights that can be written, by node; the top has an AXI4-Lite slave for them.
     """
 
     planned: StreamPlan
@@ -67,6 +70,7 @@ class StreamCircuit:
     module: Module
     clock: Clock
     tried: tuple[StreamNeed, ...] = ()
+    registers: dict[str, MacRegisters] = field(default_factory=dict)
 
     @property
     def handshake(self) -> bool:
@@ -180,7 +184,7 @@ def _build(
     core, module = _top(network, options.ports, cycles.latency, interval)
     return StreamCircuit(
         planned, network, lowered.inputs, lowered.outputs, lowered.beats, cycles, interval,
-        options.ports, pace, core, module, clock,
+        options.ports, pace, core, module, clock, registers=lowered.registers,
     )  # fmt: skip
 
 
@@ -227,16 +231,18 @@ def _without_spare(
 
 def _top(network: Network, ports: str, latency: int, interval: int) -> tuple[Module, Module]:
     """Return the network as a module, and the top with the ports that were asked for."""
-    if ports == "stream":
+    if ports == "stream" and not network.registers:
         core = assemble(network, latency, interval)
         return core, core
-    core = assemble(replace(network, name=f"{network.name}_network"), latency, interval)
+    top = core = assemble(replace(network, name=f"{network.name}_network"), latency, interval)
     if ports == "valid":
         top = valid_ports(core)
-    else:
+    elif ports != "stream":
         frames = {name: link.beats for link in network.links for side, name in
                   (link.source, link.target) if side == OUTSIDE}  # fmt: skip
         top = axi_stream(core, frames)
+    if network.registers:
+        top, core = axi_lite_weights(top), fixed_weights(core)
     top.name = network.name
     return core, top
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -50,8 +50,9 @@ from gatewright.flow.streams.verify import (
 )
 from gatewright.flow.verify import Codes, Verification
 from gatewright.ir import Graph
-from gatewright.num import FixedArray
+from gatewright.num import FixedArray, Ints
 from gatewright.passes.netlist import Resources, total_resources
+from gatewright.passes.streams import load_weights, register_table
 from gatewright.tools.rtl import RtlDesign
 
 
@@ -156,6 +157,37 @@ class StreamDesign(Design):
             "budget": budget_facts(need, tried, self.options),
             "stream": stream_facts(self),
         }
+
+    # ---- weights that can be written
+
+    def load_weights(
+        self, layer: str, weight: np.ndarray, bias: np.ndarray | None = None
+    ) -> tuple[StreamDesign, Ints]:
+        """Return the emulator with other weights in a layer, and what brings them into hardware.
+
+        The emulator answers as this design's hardware does after the writes; this design itself
+        stays as it is.
+
+        Args:
+            layer: name of the layer, or of the node of the integer model.
+            weight: (n_in, n_out), or (groups, n_in, n_out), numbers of the format in the hardware.
+            bias: likewise; None keeps the one there is.
+
+        Returns:
+            The design, whose RTL cannot be verified without the writes, and (writes, 2) integers,
+            address and 32 bits of data of each; at the AXI4-Lite slave the address times 4.
+
+        Raises:
+            OptionError: the weights of this layer cannot be written.
+            ModelError: shapes or numbers do not fit.
+        """
+        loaded = load_weights(self.graph, self.stream.registers, layer, weight, bias)
+        return replace(self, graph=loaded.graph, verification=None), loaded.writes
+
+    @property
+    def register_table(self) -> str:
+        """The address map of weights that can be written; empty where there are none."""
+        return register_table(self.stream.registers) if self.stream.registers else ""
 
     # ---- proving
 

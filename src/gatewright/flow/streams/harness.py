@@ -6,7 +6,7 @@ inputs; on the outputs two bits stand above the data: `tlast`, and whether a fra
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from gatewright.hw import Packing
@@ -34,7 +34,13 @@ class Harness:
     outputs: tuple[RtlPort, ...]
 
 
-def harness(kind: str, top: str, inputs: Sequence[Port], outputs: Sequence[Port]) -> Harness:
+def harness(
+    kind: str,
+    top: str,
+    inputs: Sequence[Port],
+    outputs: Sequence[Port],
+    idle: Mapping[str, int] | None = None,
+) -> Harness:
     """Return what to put around a top.
 
     Args:
@@ -42,15 +48,19 @@ def harness(kind: str, top: str, inputs: Sequence[Port], outputs: Sequence[Port]
         top: its name.
         inputs: its streams.
         outputs: likewise.
+        idle: other input ports, which stay 0, and their bits.
     """
     marks = MARKS if kind == "axi-stream" else 0
     ins = tuple(RtlPort(p.name, Packing.of(p.types).bits, True) for p in inputs)
     outs = tuple(RtlPort(p.name, Packing.of(p.types).bits + marks, False) for p in outputs)
-    if kind == "stream":
+    if kind == "stream" and not idle:
         return Harness(top, "", ins, outs)
     pins, body = [".clk(clk)", ".rst(rst)"], list[str]()
+    pins += [f".{name}({bits}'d0)" for name, bits in (idle or {}).items()]
     for port, stream in zip((*ins, *outs), (*inputs, *outputs), strict=True):
-        if kind == "valid":
+        if kind == "stream":
+            pins += [f".{port.name}{end}({port.name}{end})" for end in ("", "_valid", "_ready")]
+        elif kind == "valid":
             pins += [f".{port.name}_valid({port.name}_valid)", f".{port.name}({port.name})"]
             body += [f"  assign {port.name}_ready = 1'b1;"] if port.is_input else []
         elif port.is_input:

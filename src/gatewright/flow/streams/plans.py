@@ -19,11 +19,15 @@ from gatewright.flow.options import Options, check_count
 from gatewright.ir import Graph, Node, Plan, infer
 from gatewright.num import Intervals
 from gatewright.passes.streams import roll
+from gatewright.streams.registers import BITS
 
 PLAN = "plan.json"
 FORMAT = 1
 
-VALUES = ("beat", "taken", "memory", "multipliers", "unroll")
+WRITABLE = ("writable", "weight_bits", "bias_bits")
+"""Whether weights can be written while the design runs, and their formats."""
+
+VALUES = ("beat", "taken", "memory", "multipliers", "unroll", *WRITABLE)
 """What a user may change for a node or an input."""
 
 TOLD = ("layer", "operation", "shape", "reason")
@@ -152,13 +156,18 @@ def _plan(name: str, value: Any, sizes: Mapping[str, int], place: str) -> Plan:
                 f"`{key}` of a plan is not known", place=where, found=repr(word),
                 supported=", ".join(WORDS[key]),
             )  # fmt: skip
-    unroll = value.get("unroll", False)
-    if not isinstance(unroll, bool):
-        raise OptionError(
-            "`unroll` of a plan is yes or no", place=where, found=repr(unroll),
-            supported="true: a cell for each step of a recurrent layer; false: one for all",
-        )  # fmt: skip
-    return Plan(beat=beat, taken=taken, unroll=unroll, **words)
+    flags = {key: value.get(key, False) for key in ("unroll", "writable")}
+    for key, flag in flags.items():
+        if not isinstance(flag, bool):
+            raise OptionError(
+                f"`{key}` of a plan is a yes or no", place=where, found=repr(flag),
+                supported="true, false",
+            )  # fmt: skip
+    bits = [_number(value, key, where, BITS) for key in ("weight_bits", "bias_bits")]
+    return Plan(
+        beat=beat, taken=taken, unroll=flags["unroll"], writable=flags["writable"],
+        weight_bits=bits[0], bias_bits=bits[1], **words,
+    )  # fmt: skip
 
 
 def _number(value: Mapping[str, Any], key: str, where: Place, most: int) -> int:
@@ -172,7 +181,7 @@ def _number(value: Mapping[str, Any], key: str, where: Place, most: int) -> int:
     if number is None or number > most:
         raise OptionError(
             f"`{key}` of a plan is impossible", place=where, found=number,
-            supported=f"1 to {most:,} elements",
+            supported=f"1 to {most:,}",
         )  # fmt: skip
     return number
 
@@ -183,7 +192,9 @@ def check_beats(asked: Mapping[str, Plan], built: Mapping[str, int], graph: Grap
     types = infer(graph)
     layers = {node.name: node.layer or node.name for node in graph.nodes}
     for name, plan in asked.items():
-        if plan.beat and name in built and built[name] != plan.beat:
+        # A folded product joins groups of outputs that do not fill up to whole rows.
+        rows = plan.taken and built.get(name) == types[name].shape[-1]
+        if plan.beat and name in built and built[name] != plan.beat and not rows:
             shape = types[name].shape
             raise OptionError(
                 "an operation cannot give the beats that its plan asks for",
@@ -201,9 +212,10 @@ def plan_entries(planned: StreamPlan, beats: Mapping[str, int]) -> dict[str, dic
     rows = {}
     for name, beat in beats.items():
         plan, row = planned.plans.get(name, Plan()), dict[str, Any]()
-        row |= {"beat": beat}
+        # Of a folded product that joins uneven groups to rows, the groups are what was planned.
+        row |= {"beat": plan.beat if plan.taken and plan.beat else beat}
         row |= {"taken": plan.taken} if plan.taken else {}
-        row |= {"unroll": True} if plan.unroll else {}
+        row |= {key: getattr(plan, key) for key in ("unroll", *WRITABLE) if getattr(plan, key)}
         rows[name] = row | {k: getattr(plan, k) for k in WORDS if getattr(plan, k) != "auto"}
     return rows
 

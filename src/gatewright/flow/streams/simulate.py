@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from gatewright.blocks.weight_ports import SLAVE
 from gatewright.flow.streams.circuit import StreamCircuit
 from gatewright.flow.streams.harness import harness
 from gatewright.flow.verify import shared_modules
@@ -53,7 +54,11 @@ class StreamRun:
 def rtl_design(circuit: StreamCircuit, top: str, sources: Mapping[str, str]) -> RtlDesign:
     """Describe the emitted Verilog to the simulator: streams with `valid` and `ready`."""
     shared = shared_modules(circuit.module, sources)
-    around = harness(circuit.ports, top, circuit.inputs, circuit.outputs)
+    m = circuit.module
+    # An AXI4-Lite slave for weights is left alone: they are those of the model.
+    idle = {name: Packing.of(m.intervals(signals)).bits for name, signals in m.inputs.items()
+            if circuit.registers and name.startswith(f"{SLAVE}_")}  # fmt: skip
+    around = harness(circuit.ports, top, circuit.inputs, circuit.outputs, idle)
     own = {f"{around.top}.v": around.text} if around.text else {}
     sources = {**own, **sources}
     return RtlDesign(around.top, sources, around.inputs, around.outputs, shared, elastic=True)
