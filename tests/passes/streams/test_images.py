@@ -172,3 +172,22 @@ def test_a_channel_split_of_a_window_needs_no_memory():
     notes = actors(model.graph(y), {"x": Plan(beat=2), "groups": Plan(beat=8)})
     assert [note for note in notes if "windows of 2x2" in note]
     assert not [note for note in notes if "another order, keeps" in note]
+
+
+@pytest.mark.parametrize("kind", ["max", "average"])
+@pytest.mark.parametrize(("width", "pixels"), [(8, 2), (8, 4), (9, 3)])
+def test_pooling_of_several_pixels_a_step(kind, width, pixels):
+    axes = [Axis(4, 2, 2), Axis(width, 2 if width == 8 else 3, 2 if width == 8 else 3)]
+    model = Model((4, width, 2))
+    y = (max_pool if kind == "max" else average_pool)(model, model.x, axes)
+    if model.nodes[-1].op.kind == "divide_constant":
+        y = Value(model.nodes.pop().inputs[0], y.shape)
+    cycles = compare(model.graph(y), {"x": Plan(beat=2 * pixels)}, 2)
+    assert cycles.interval == 4 * width // pixels
+
+
+def test_convolution_of_two_pixels_a_step():
+    model = Model((4, 6, 2))
+    y = convolution(model, model.x, np.ones((3, 3, 2, 1)), None, padding=((1, 1), (1, 1)))
+    plans = {"x": Plan(beat=4), "windows": Plan(beat=36), "y": Plan(beat=2)}
+    assert compare(model.graph(y), plans, 2).interval == 12 + 3 + 1

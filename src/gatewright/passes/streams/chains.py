@@ -216,6 +216,7 @@ class ReducedChain(Chain):
         self, to: Streams, x: Stream, targets: Ints, shape: Shape, plan: Plan
     ) -> Stream | None:
         """Join beats with what has been collected of their result."""
+        x, targets = self._joined(to, x, targets)
         most = gcd(x.beat, x.elements)
         units = (u for u in range(most, 0, -1) if most % u == 0)
         split = ((u, _parts(targets, x.shape, u)) for u in units)
@@ -233,6 +234,32 @@ class ReducedChain(Chain):
         note = f"{self.reduction.kind} of up to {parts.most} beats"
         actor = collect(name, types, kept, parts, self._join, to.layer, note, plan.memory)
         return to.add(actor, [pieces], [shape])[0]
+
+    def _joined(self, to: Streams, x: Stream, targets: Ints) -> tuple[Stream, Ints]:
+        """Join neighbours of a beat that are part of one result; return the others' targets."""
+        *leading, channels = x.shape
+        pixels = x.beat // channels
+        if not leading or x.beat % channels:
+            return x, targets
+        for count in range(pixels, 1, -1):
+            if pixels % count or leading[-1] % count:
+                continue
+            groups = targets.reshape(-1, count, channels)
+            if (groups == groups[:, :1]).all():
+                shape = (*leading[:-1], leading[-1] // count, channels)
+                return self._neighbours(to, x, count, shape), groups[:, 0].ravel()
+        return x, targets
+
+    def _neighbours(self, to: Streams, x: Stream, count: int, shape: Shape) -> Stream:
+        """Join each `count` pixels of a beat."""
+        op = replace(self.reduction, axes=(1,), keepdims=False)
+
+        def build(m: Module, elements: list[list[int]], phase: int) -> list[list[int]]:
+            signals = np.asarray(elements[0], np.int64).reshape(-1, count, shape[-1])
+            return [op.lower(m, Bus(signals), plan=PARALLEL).flat]
+
+        note = f"{op.kind} of {count} pixels of a beat"
+        return to.kernel([x], [shape], build, note=note)[0]
 
     @property
     def _join(self) -> Callable[[Module, int, int], int]:
