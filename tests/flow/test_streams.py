@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
+import recurrent_graphs
 from flow_models import quantized_mlp
 
 import gatewright as gw
 from gatewright.base import OptionError, VerificationError
-from gatewright.flow.streams import StreamDesign
+from gatewright.flow.options import Options
+from gatewright.flow.steps import Steps
+from gatewright.flow.streams import StreamDesign, plan_text, read_plan, stream_circuit
 
 
 @pytest.fixture(scope="module")
@@ -83,3 +88,22 @@ def test_axi_stream_ports_end_every_event():
 def test_what_cannot_be_is_refused(more, words):
     with pytest.raises(OptionError, match=words):
         gw.compile(quantized_mlp(), **more)
+
+
+@pytest.mark.parametrize(("unroll", "interval"), [(False, 24), (True, 3)])
+def test_a_recurrent_layer_is_one_cell_or_one_for_each_step(unroll, interval):
+    graph = recurrent_graphs.layer("simple")
+    plan = read_plan({"simple_loop": {"unroll": unroll}, "x": {"beat": 2}}, graph)
+    options = Options.of(
+        "250 MHz", "xcvu13p", None, None, None, None, None, interval, None, None, "stream"
+    )
+    circuit = stream_circuit(graph, options, Steps(None), plan)
+    design = StreamDesign.of(graph, circuit, options, {}, None)
+    design.emit()
+    assert design.verify(random=20).verified
+    text = plan_text(graph, design.stream.planned, design.stream.beats, {})
+    assert json.loads(text)["plans"]["simple_loop"].get("unroll", False) is unroll
+    assert read_plan(json.loads(text), graph)["simple_loop"].unroll is unroll
+    loops = [a for a in design.stream.network.actors if "recurrent cell" in a.note]
+    assert len(loops) == (not unroll)
+    assert design.interval == (3 if unroll else loops[0].timing.steps)

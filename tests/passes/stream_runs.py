@@ -18,20 +18,54 @@ def finish(module):
     return pipeline(module, CLOCK)
 
 
-def run(lowered, top, data, stalls=0.0, seed=0):
-    """Run samples through a top with one input and one output."""
+def write(simulator, idle, address, word):
+    """Write a word of weights, by the plain bus or by AXI4-Lite."""
+    if "w_write" in idle:
+        bus = {"w_write": 1, "w_address": address, "w_data": word}
+        simulator.step(idle | {port: np.array([[value]]) for port, value in bus.items()})
+        return
+    axi = {
+        "awaddr": 4 * address,
+        "awvalid": 1,
+        "wdata": word,
+        "wvalid": 1,
+        "wstrb": 15,
+        "bready": 1,
+    }
+    for _ in range(8):
+        given = {f"s_axil_{name}": np.array([[value]]) for name, value in axi.items()}
+        found = simulator.step(idle | given)
+        for name in ("aw", "w"):
+            if axi[f"{name}valid"] and found[f"s_axil_{name}ready"][0, 0]:
+                axi[f"{name}valid"] = 0
+        if found["s_axil_bvalid"][0, 0]:
+            assert found["s_axil_bresp"][0, 0] == 0
+            return
+    raise AssertionError("no answer to a write")
+
+
+def run(lowered, top, data, stalls=0.0, seed=0, writes=()):
+    """Run samples through a top with one input and one output, weights being written before."""
     rng = np.random.default_rng(seed)
     (source,), (sink,) = lowered.inputs, lowered.outputs
     beats = to_beats(data, source)
     simulator = Simulator(top)
+    idle = {port: np.zeros((1, len(signals)), np.int64) for port, signals in top.inputs.items()}
+    idle[source.name] = source.types.lo[None]
     simulator.reset()
+    for access in writes:
+        write(simulator, idle, *access)
+    if len(writes):
+        for _ in range(3):
+            simulator.step(idle)
     given, taken, first, ends = 0, [], None, []
     for cycle in range(20_000):
         offered = given < len(beats) and rng.random() >= stalls
         word = beats[given] if offered else source.types.lo
         wanted = rng.random() >= stalls
         found = simulator.step(
-            {
+            idle
+            | {
                 f"{source.name}_valid": np.array([[int(offered)]]),
                 source.name: word[None],
                 f"{sink.name}_ready": np.array([[int(wanted)]]),
@@ -57,17 +91,27 @@ def network_of(graph, plans):
     return lowered, top, cycles
 
 
-def compare(graph, plans, samples=5):
-    lowered, top, cycles = network_of(graph, plans)
+def random_data(graph, samples):
     (source,) = graph.inputs
     rng = np.random.default_rng(3)
     q = rng.integers(source.type.lo, source.type.hi + 1, (samples, *source.shape))
-    data = FixedArray(q, source.type.frac)
-    wanted = evaluate(graph, {source.name: data})[graph.outputs[0].value]
+    return FixedArray(q, source.type.frac)
+
+
+def agree(lowered, top, graph, data, stalls=0.0, writes=()):
+    """Hold a run to the reference of a graph; return the cycles in which events ended."""
+    wanted = evaluate(graph, {graph.inputs[0].name: data})[graph.outputs[0].value]
+    found, ends = run(lowered, top, data, stalls, writes=writes)
+    finest = np.maximum(found.frac, wanted.frac)
+    assert np.array_equal(found.aligned(finest), wanted.aligned(finest))
+    return ends
+
+
+def compare(graph, plans, samples=5):
+    lowered, top, cycles = network_of(graph, plans)
+    data = random_data(graph, samples)
     for stalls in (0.0, 0.3):
-        found, ends = run(lowered, top, data, stalls)
-        finest = np.maximum(found.frac, wanted.frac)
-        assert np.array_equal(found.aligned(finest), wanted.aligned(finest))
+        ends = agree(lowered, top, graph, data, stalls)
         if not stalls:
             assert ends[0] == cycles.latency
             assert np.diff(ends)[-1] == cycles.interval

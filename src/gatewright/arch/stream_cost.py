@@ -8,7 +8,7 @@ from math import ceil
 import numpy as np
 
 from gatewright.arch.devices import Device
-from gatewright.blocks.mac_products import folded_blocks
+from gatewright.blocks.mac_products import choose_multiplier, folded_blocks
 from gatewright.ir import Op
 from gatewright.num import Intervals
 from gatewright.ops import Dense
@@ -45,14 +45,12 @@ def parallel_cost(op: Op, y: Intervals, x: Intervals, share: float) -> Cost:
     return Cost(lut=(op.luts(y, x) or 0.0) * share)
 
 
-LEAST_DSP_BITS = 12
-"""Bits of both factors together from which a product is worth a DSP block: 6 x 6 bits take some
-40 LUTs."""
-
-
 def wants_dsp(op: Dense, x: Intervals, device: Device) -> bool:
     """Whether a folded product's multipliers are worth DSP blocks."""
-    return bool(device.dsp) and int(x.width.max()) + op.weight_bits >= LEAST_DSP_BITS
+    low, high = (np.asarray([v]) for v in op.weight_range)
+    group = min(op.weight.shape[1], 2)
+    block = device.block if device.dsp else None
+    return choose_multiplier(x, low, high, group, block, "auto").block is not None
 
 
 def folded_cost(op: Dense, x: Intervals, taken: int, given: int, device: Device, dsp: bool) -> Cost:

@@ -18,7 +18,11 @@ from gatewright.base import OptionError
 from gatewright.ir import Graph, Node, Plan, infer
 from gatewright.num import Intervals
 from gatewright.ops import Dense, GroupedDense, Windows
+from gatewright.passes.streams import Loop, roll
 from gatewright.passes.streams.slabs import slabs
+
+LEAST_CELL = 4
+"""Cycles that a recurrent cell takes at least, for what is not known before it is built."""
 
 WHOLE_INPUT = 1024
 """Bits up to which an input comes in one beat, unless its pixels or steps come one by one."""
@@ -82,6 +86,7 @@ def plan_streams(
     """
     if interval < 1:
         raise OptionError("the interval is impossible", found=interval, supported="1 and above")
+    graph = roll(graph)
     known = {node.name for node in graph.nodes} | {i.name for i in graph.inputs}
     for name in given or {}:
         if name not in known:
@@ -91,7 +96,9 @@ def plan_streams(
                 supported=", ".join(sorted(known)),
             )
     most = device.dsp if most_blocks is None else most_blocks
-    return _Planner(graph, interval, device, most, dict(given or {})).run()
+    block = device.block if device.dsp else None
+    fixed = {name: replace(plan, block=block) for name, plan in (given or {}).items()}
+    return _Planner(graph, interval, device, most, fixed).run()
 
 
 @dataclass(eq=False)
@@ -123,6 +130,8 @@ class _Planner:
                 self._choose(node, *folded[node.name])
             elif isinstance(node.op, Windows):
                 self._windows(node, folded)
+            elif isinstance(node.op, Loop):
+                self._loop(node, node.op)
             else:
                 self._other(node)
         return StreamPlan(self.interval, self.plans, tuple(self.choices))
@@ -143,6 +152,7 @@ class _Planner:
     def _input_beat(self, name: str) -> int:
         kind = self.types[name]
         spatial = any(isinstance(reader.op, Windows) for reader in self._behind(name))
+        spatial |= self.interval >= (kind.shape or (1,))[0] and self._steps_through(name)
         if int(kind.width.sum()) <= WHOLE_INPUT and not spatial:
             return int(kind.size)
         return self._least_beat(kind.shape)
@@ -153,6 +163,16 @@ class _Planner:
             yield reader
             if reader.op.wiring and not isinstance(reader.op, Windows):
                 yield from self._behind(reader.name)
+
+    def _steps_through(self, name: str) -> bool:
+        """Whether rows reach a recurrent layer each on its own."""
+        for reader in self.readers[name]:
+            if isinstance(reader.op, Loop):
+                return True
+            rows = len(self.types[name].shape) == 2 and reader.op.at_row((0,)) is not None
+            if rows and self._steps_through(reader.name):
+                return True
+        return False
 
     def _least_beat(self, shape: tuple[int, ...]) -> int:
         """Return the least part of a row, or number of whole rows, that keeps the pace."""
@@ -189,7 +209,7 @@ class _Planner:
         if whole.weight <= cost.weight:
             return fixed, whole, 0, note
         self.blocks += cost.dsp
-        style, block = "dsp" if dsp else "lut", self.device.block
+        style, block = "auto" if dsp else "lut", self.device.block
         plan = Plan(beat=given, taken=taken, multipliers=style, block=block)
         if given == y.shape[-1]:
             self.comes_late.add(node.name)
@@ -224,6 +244,20 @@ class _Planner:
             node = self.nodes.get(node.inputs[0])
         return node
 
+    # ---- recurrent layers
+
+    def _loop(self, node: Node, op: Loop) -> None:
+        """Give one cell for all steps, or one for each where steps would come too fast for one."""
+        steps, kind = op.what.steps, self.types[node.name]
+        least = LEAST_CELL if op.what.initial else 1
+        unroll = self.interval < least * steps and not op.what.stateful
+        cell = op.luts(kind, *(self.types[name] for name in node.inputs)) or 0.0
+        cost = Cost(lut=cell * (steps if unroll else 1))
+        reason = f"a cell for each of {steps} steps" if unroll else f"one cell for {steps} steps"
+        row = kind.shape[-1]
+        rows = ceil(steps / self.interval) if op.what.each and unroll else 1
+        self._choose(node, Plan(beat=rows * row, unroll=unroll), cost, 0, reason)
+
     # ---- everything else
 
     def _windows(self, node: Node, folded: Mapping[str, tuple[Plan, Cost, int, str]]) -> None:
@@ -231,7 +265,7 @@ class _Planner:
         kind = self.types[node.name]
         readers = self.readers[node.name]
         takes = [folded[r.name][0].taken for r in readers if r.name in folded]
-        if takes and min(takes):
+        if takes and min(takes) > 0:
             self._choose(node, Plan(beat=min(takes)), Cost(), 0, "as the product behind takes them")
             return
         part = gcd(self.plans[node.inputs[0]].beat, self.types[node.inputs[0]].shape[-1])

@@ -9,40 +9,20 @@ behind it are one adder each, which starts from the bias.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import pairwise
-
-import numpy as np
 
 from gatewright.base import OptionError
 from gatewright.blocks.mac_kernel import FEW_WORDS, mac_kernel
-from gatewright.blocks.mac_products import choose_multiplier, paired
+from gatewright.blocks.mac_products import Multiplier, choose_multiplier, product
 from gatewright.blocks.mac_shape import MacShape, Sums, sums
-from gatewright.hw import Module, Table
+from gatewright.blocks.mac_store import Formats, Matrices, MemoryStore, TableStore
+from gatewright.hw import Module
 from gatewright.ir import Plan
-from gatewright.num import Fixed, Intervals, Ints
+from gatewright.num import Fixed, Intervals
 from gatewright.streams import Program, Shell, Stream, Streams, narrow, widen
 
 RING = 32
 """Most beats of a row that are kept in shift registers; more are kept in a memory."""
-LUT_ROM_WORDS = 64
-LUT_ROM_BITS = 8192
-"""Weights of so few words or bits are held by LUTs."""
-
-
-@dataclass(frozen=True, eq=False)
-class Matrices:
-    """What rows are multiplied by and what is added, as integers with their binary points.
-
-    Attributes:
-        weight: (kinds, n_in, n_out).
-        bias: (kinds, n_out).
-    """
-
-    weight: Ints
-    weight_frac: int
-    bias: Ints
-    bias_frac: int
 
 
 def mac_array(to: Streams, x: Stream, matrices: Matrices, shape: MacShape, plan: Plan) -> Stream:
@@ -89,6 +69,17 @@ def _rows_in_beats(to: Streams, x: Stream, shape: MacShape) -> Stream:
     return to.add(actor, [whole], [filled])[0]
 
 
+def _store(
+    to: Streams, x: Intervals, matrices: Matrices, shape: MacShape, plan: Plan
+) -> TableStore | MemoryStore:
+    """Return what holds the weights: tables, or memories with addresses behind those taken."""
+    if not plan.writable:
+        return TableStore(shape, matrices)
+    formats = Formats.of(matrices, x, plan.weight_bits, plan.bias_bits)
+    free = max((r.base + r.words for r in to.registers), default=0)
+    return MemoryStore(shape, matrices, formats, to.layer, free)
+
+
 class _Mac:
     """The array's actor under construction."""
 
@@ -96,39 +87,46 @@ class _Mac:
         self, to: Streams, stem: str, x: Intervals, matrices: Matrices, shape: MacShape,
         plan: Plan,
     ) -> None:  # fmt: skip
+        if plan.writable:
+            matrices = matrices.on_grid_of_products(x)
         self.to, self.stem, self.shape, self.matrices = to, stem, shape, matrices
-        self.weights, self.offsets = shape.weights(matrices.weight), shape.offsets(matrices.bias)
+        self.store = _store(to, x, matrices, shape, plan)
+        store = self.store
         self.bounds = sums(
-            shape, x, self.weights, self.weights, matrices.weight_frac,
-            (self.offsets, self.offsets), matrices.bias_frac,
+            shape, x, store.low, store.high, matrices.weight_frac,
+            (store.bias_low, store.bias_high), matrices.bias_frac,
         )  # fmt: skip
         self.widest = 0
         self.shell = Shell.begin(stem, {"x": x}, ["y"], to.layer, "multiply-accumulate array")
         self.m = self.shell.module
         self.multiplier = choose_multiplier(
-            x, self.weights, self.weights, shape.group, plan.block, plan.multipliers
+            x, store.low, store.high, shape.group, plan.block, plan.multipliers
         )
-        self.table = self._table(plan.memory)
+        if plan.multipliers == "auto" and not self._fast_enough(x):
+            self.multiplier = Multiplier()
+        slow = store.place(self.m, self.multiplier, plan.memory)
+        if isinstance(store, MemoryStore):
+            to.registers.append(store.registers)
         self.deep = shape.groups > 1 and shape.turns > RING
         # Blocks are slow to read: their words move on by a register before they are used.
-        self.front = 2 if self.table.style == "block" or self.deep else 1
+        self.front = 2 if slow or self.deep else 1
         self._sequence()
-        self._compute(self._row(), self._words())
+        weights = [self.shell.later(s, self.front) for s in store.read_weights(self.step)]
+        self._compute(self._row(), weights)
 
-    def _table(self, memory: str) -> Table:
-        """Return the weights; where a row takes one step, the bias stands with them."""
-        shape, matrices = self.shape, self.matrices
-        words = paired(self.weights, self.multiplier).reshape(shape.words, -1)
-        frac = np.full(words.shape[1], matrices.weight_frac)
-        if shape.turns == 1:
-            words = np.concatenate([words, self.offsets.reshape(shape.sets, -1)], axis=1)
-            frac = np.concatenate([frac, np.full(words.shape[1] - frac.size, matrices.bias_frac)])
-        if memory == "auto":
-            plain = Table.of("weights", words, frac)
-            bits = shape.words * int(plain.fields.width.sum())
-            small = shape.words <= LUT_ROM_WORDS or bits <= LUT_ROM_BITS
-            memory = "auto" if small else "block"
-        return Table.of("weights", words, frac, memory)
+    def _fast_enough(self, x: Intervals) -> bool:
+        """Whether products in blocks meet the clock, those of LUTs can have registers within."""
+        if self.multiplier.block is None:
+            return True
+        m = Module(f"{self.stem}_product")
+        (a,) = m.input("x", Intervals.of([x.lo.min()], [x.hi.max()], 0))
+        (b,) = m.input("w", Intervals.of([self.store.low.min()], [self.store.high.max()], 0))
+        m.output("y", [product(m, a, b, self.multiplier)])
+        try:
+            self.to.finish(m)
+        except OptionError:
+            return False
+        return True
 
     def _sequence(self) -> None:
         """Build the counters: which turn, which set of weights, whether beats are taken."""
@@ -182,31 +180,26 @@ class _Mac:
             m.connect(register, before, self.fired)
         return ring[0]
 
-    def _words(self) -> list[int]:
-        """Return the fields of the weights' words, `front` steps of the pipeline later."""
-        m, shell = self.m, self.shell
-        fields = [m.table(self.step, self.table, f) for f in range(self.table.words.shape[1])]
-        return [shell.later(s, self.front) for s in fields]
-
-    def _compute(self, x: list[int], words: list[int]) -> None:
+    def _compute(self, x: list[int], weights: list[int]) -> None:
         """Multiply, add up, and give what is whole."""
         m, shell, shape = self.m, self.shell, self.shape
-        kinds, count = m.intervals, shape.multipliers
         alone = shape.turns == 1
+        biases: list[int] = []
+        if alone:
+            biases = [shell.later(s, self.front) for s in self.store.read_biases(self.set)]
+        kinds = m.intervals
         kernel = mac_kernel(
             self.to.module_name(f"{self.stem}_kernel"),
             self.to.module_name(f"{self.stem}_dot"),
             kinds(x).map(lambda v: v.reshape(shape.units, shape.lanes)),
-            kinds(words[:count]).map(lambda v: v.reshape(shape.units, shape.lanes, shape.group)),
-            kinds(words[count:]).map(lambda v: v.reshape(shape.units, shape.group))
-            if alone
-            else None,
-            shape.words > FEW_WORDS,
+            kinds(weights).map(lambda v: v.reshape(shape.units, shape.lanes, shape.group)),
+            kinds(biases).map(lambda v: v.reshape(shape.units, shape.group)) if alone else None,
+            shape.words > FEW_WORDS or isinstance(self.store, MemoryStore),
             self.multiplier,
         )
         kernel.origin = self.to.layer
         kernel = self.to.finish(kernel)
-        ports = {"x": x, "w": words[:count], "bias": words[count:]}
+        ports = {"x": x, "w": weights, "bias": biases}
         feeds = {p: [s for s in ports[p] if not m.is_constant(s)] for p in kernel.inputs}
         totals = shell.kernel(kernel, feeds)["y"]
         cycles = self.front + kernel.latency
@@ -229,11 +222,8 @@ class _Mac:
 
     def _starts(self, cycles: int) -> list[int]:
         """Return the bias of each accumulator, some steps of the pipeline later."""
-        m, shell, shape = self.m, self.shell, self.shape
-        words = self.offsets.reshape(shape.sets, -1)
-        table = Table.of("bias", words, self.matrices.bias_frac)
-        number = shell.later(self.set, cycles - 1)
-        return [shell.register(m.table(number, table, f)) for f in range(words.shape[1])]
+        number = self.shell.later(self.set, cycles - 1)
+        return [self.shell.register(s) for s in self.store.read_biases(number)]
 
     def _accumulator(self, i: int, total: int, bias: int, first: int, moves: int) -> int:
         """Add a step's products to a sum; return the sum before its register."""

@@ -15,8 +15,8 @@ from gatewright.num import Fixed, Intervals, Ints
 
 TABLE_BITS = 6
 """Operands of so many bits together are multiplied by a table: one LUT a bit of the product."""
-BLOCK_BITS = SMALLEST + 3
-"""Operands of so many bits together are worth a DSP block."""
+BLOCK_PRICE = 40.0
+"""LUTs that a DSP block is held to be worth; a product of a and b bits takes about `1.1 a b`."""
 STYLES = ("auto", "lut", "dsp")
 
 
@@ -58,10 +58,14 @@ def choose_multiplier(
             supported=", ".join(STYLES),
         )
     bits_x, bits_w = _bits(x.lo, x.hi), _bits(low, high)
-    worth = min(bits_x, bits_w) >= 2 and bits_x + bits_w >= BLOCK_BITS
-    if block is None or style == "lut" or (style == "auto" and not worth):
+    if block is None or style == "lut":
         return Multiplier()
-    return Multiplier(block, _pair(x, low, high, block) if group > 1 else 0)
+    pair = _pair(x, low, high, block) if group > 1 else 0
+    price = BLOCK_PRICE / 2 if pair else BLOCK_PRICE
+    wide = min(bits_x, bits_w) >= 2 and bits_x + bits_w >= SMALLEST
+    if style == "auto" and not (wide and 1.1 * bits_x * bits_w > price):
+        return Multiplier()
+    return Multiplier(block, pair)
 
 
 def folded_blocks(

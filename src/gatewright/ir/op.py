@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import ClassVar, Literal, NamedTuple
 
 import numpy as np
@@ -119,6 +119,22 @@ class Op(ABC):
 
         Args:
             part: of the last axis, which all operands and the result share.
+        """
+        return None
+
+    def lower_phases(
+        self, module: Module, *x: Bus, phase: int, parts: Sequence[Op]
+    ) -> list[int] | None:
+        """Build the circuit of parts of a row that come one after the other.
+
+        None where it has no way of its own: then the circuits of all parts are built, and one is
+        chosen.
+
+        Args:
+            module: where it is built.
+            x: elements of one part of the operands, on a single axis.
+            phase: the signal of the part's number.
+            parts: `at_part` of each, in order.
         """
         return None
 

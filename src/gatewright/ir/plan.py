@@ -40,6 +40,11 @@ class Plan:
             by their size.
         block: the DSP block that products of a folded operation may use; None: LUTs alone.
         multipliers: what multiplies there: "lut", "dsp", or "auto" by the widths.
+        writable: the weights of a folded product can be written while the design runs.
+        weight_bits: of each weight that can be written; 0: as many as the model's need.
+        bias_bits: of each bias; 0: likewise, and as many as a product has.
+        unroll: on streams, a circuit for each step of a recurrent layer; else one for all, with the
+            state in registers.
     """
 
     reuse: int = 1
@@ -49,6 +54,10 @@ class Plan:
     memory: str = "auto"
     block: DspBlock | None = None
     multipliers: str = "auto"
+    writable: bool = False
+    weight_bits: int = 0
+    bias_bits: int = 0
+    unroll: bool = False
 
     @property
     def is_parallel(self) -> bool:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from gatewright.blocks.arith import multiply_constant
 from gatewright.blocks.cmvm.csd import count_digits
-from gatewright.hw import Module
-from gatewright.ir import Pull, Reals
+from gatewright.blocks.phased import phased_affine
+from gatewright.hw import Bus, Module
+from gatewright.ir import Op, Pull, Reals
 from gatewright.num import FixedArray, Intervals, dyadic
 from gatewright.ops.derivative import weighted
 from gatewright.ops.elementwise import Unary, pick
+
+FEW = 3
+"""Parts up to which a product with each one's constants is cheaper than one with any."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,6 +65,21 @@ class Affine(Unary):
         product = multiply_constant(m, a, int(q), int(frac))
         q, frac = dyadic(offset)
         return m.add(product, m.constant(int(q), int(frac)))
+
+    def lower_phases(
+        self, module: Module, *x: Bus, phase: int, parts: Sequence[Op]
+    ) -> list[int] | None:
+        """Multiply by scales that are looked up, unless there are few."""
+        if len(parts) <= FEW:
+            return None
+        found = []
+        for i, a in enumerate(x[0].flat):
+            scale, offset = (
+                dyadic(np.asarray([pick(getattr(p, name), (i,)) for p in parts]))
+                for name in ("scale", "offset")
+            )
+            found.append(phased_affine(module, a, phase, scale, offset))
+        return found
 
     def luts(self, y: Intervals, *x: Intervals) -> float | None:
         """Count an adder for each digit of the scale."""

@@ -12,8 +12,9 @@ from gatewright.blocks.chains import chains, digit_counts
 from gatewright.blocks.cmvm.csd import count_digits
 from gatewright.blocks.folded import folded_matmul
 from gatewright.blocks.linear import constant_matmul, matmul_with_blocks
-from gatewright.blocks.mac import Matrices, mac_array
+from gatewright.blocks.mac import mac_array
 from gatewright.blocks.mac_shape import MacShape
+from gatewright.blocks.mac_store import Matrices
 from gatewright.hw import Bus, DspBlock, Module
 from gatewright.ir import Op, Plan, Pull, Reals, Savings
 from gatewright.num import (
@@ -181,8 +182,9 @@ class Dense(Op):
         """Build multipliers that take `plan.taken` elements a step for `plan.beat` results."""
         self._check(x[0].shape)
         weight, weight_frac, bias, bias_frac = self._integers
-        shape = MacShape.of(weight[None], plan.taken, plan.beat)
-        if not plan.taken or shape.words == 1:
+        taken = plan.taken or (len(weight) if plan.writable else 0)
+        shape = MacShape.of(weight[None], taken, plan.beat)
+        if not plan.writable and (not taken or shape.words == 1):
             return None
         matrices = Matrices(weight[None], weight_frac, bias[None], bias_frac)
         return mac_array(to, x[0], matrices, shape, plan)

@@ -69,6 +69,16 @@ class Divide(Binary):
         assert isinstance(out, Quantize)
         return self if out is self.out else replace(self, out=out)
 
+    def at_part(self, part: slice) -> Op | None:
+        """Return the operation with the formats of part of a row."""
+        if self.out is None:
+            return self
+        out = self.out.at_part(part)
+        if out is None or out is self.out:
+            return None if out is None else self
+        assert isinstance(out, Quantize)
+        return replace(self, out=out)
+
     def join_real(self, a: Reals, b: Reals) -> Reals:
         """Compute on real numbers; infinite where the divisor is 0."""
         with np.errstate(divide="ignore", invalid="ignore"):

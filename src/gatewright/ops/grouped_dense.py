@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from gatewright.base import ModelError
-from gatewright.blocks.mac import Matrices, mac_array
+from gatewright.blocks.mac import mac_array
 from gatewright.blocks.mac_shape import MacShape
+from gatewright.blocks.mac_store import Matrices
 from gatewright.hw import Bus, Module
 from gatewright.ir import Op, Plan, Pull, Reals
 from gatewright.num import FixedArray, Intervals
@@ -116,8 +117,9 @@ class GroupedDense(Op):
         """Build multipliers that work on one group after the other, or on some groups at once."""
         self._check(x[0].shape)
         weight, bias = FixedArray.exact(self.weight), FixedArray.exact(self.bias)
-        shape = MacShape.of(weight.q, plan.taken, plan.beat)
-        if not plan.taken or shape.words == 1:
+        taken = plan.taken or (weight.q.shape[1] if plan.writable else 0)
+        shape = MacShape.of(weight.q, taken, plan.beat)
+        if not plan.writable and (not taken or shape.words == 1):
             return None
         matrices = Matrices(weight.q, int(weight.frac), bias.q, int(bias.frac))
         return mac_array(to, x[0], matrices, shape, plan)

@@ -97,6 +97,10 @@ class Lookup(Unary):
         low, high = x[0].aligned(point)
         return Lookup.of(self.function, int(low.min()), int(high.max()), point, _widest(out))
 
+    def at_part(self, part: slice) -> Op | None:
+        """Return the operation itself: one table for all elements."""
+        return self
+
     def _index(self, q: Ints, frac: Ints) -> Ints:
         """Return where the values of inputs stand; -1 where there is none."""
         if self.function is not None:

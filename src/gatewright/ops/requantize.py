@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from gatewright.blocks.phased import phased_code
 from gatewright.blocks.thresholds import threshold_code
-from gatewright.hw import Module
+from gatewright.hw import Bus, Module
 from gatewright.ir import Op, Pull, Reals
 from gatewright.num import FixedArray, Intervals, Ints
 from gatewright.ops.derivative import nothing
@@ -88,6 +90,20 @@ class Requantize(Unary):
             step=self.step,
             falling=bool(self.falling[channel]),
         )
+
+    def lower_phases(
+        self, module: Module, *x: Bus, phase: int, parts: Sequence[Op]
+    ) -> list[int] | None:
+        """Search among thresholds that are looked up by the part's number."""
+        found = []
+        for i, a in enumerate(x[0].flat):
+            own = [p for p in parts if isinstance(p, Requantize)]
+            thresholds = np.stack([p.thresholds[i % len(p.thresholds)] for p in own])
+            falling = np.stack([p.falling[i % len(p.falling)] for p in own]).astype(np.int64)
+            found.append(
+                phased_code(module, a, phase, thresholds, self.frac, self.first, self.step, falling)
+            )
+        return found
 
     def luts(self, y: Intervals, *x: Intervals) -> float | None:
         """Count a comparison for each threshold, up to those of an adder and a limiter."""

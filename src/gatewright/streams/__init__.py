@@ -18,6 +18,7 @@ from gatewright.streams.network import OUTSIDE, Link, Network, assemble
 from gatewright.streams.ordered import is_ordered, ordered
 from gatewright.streams.raster import Pace, Raster
 from gatewright.streams.reader import Walk, reader
+from gatewright.streams.registers import Bank, Registers
 from gatewright.streams.sequence import Sequence
 from gatewright.streams.shell import Shell, counter, union
 from gatewright.streams.width import narrow, widen
@@ -25,6 +26,7 @@ from gatewright.streams.windowed import window_walk, windowed
 
 __all__ = [
     "Actor",
+    "Bank",
     "Buffered",
     "Cycles",
     "Finish",
@@ -36,6 +38,7 @@ __all__ = [
     "Parts",
     "Program",
     "Raster",
+    "Registers",
     "Sequence",
     "Shell",
     "Stream",

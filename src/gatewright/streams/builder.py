@@ -14,6 +14,7 @@ from gatewright.num import Intervals, Ints
 from gatewright.streams.actor import Actor, Program
 from gatewright.streams.fork import fork
 from gatewright.streams.network import OUTSIDE, Link, Network
+from gatewright.streams.registers import Registers
 from gatewright.streams.serve import serve
 from gatewright.streams.shell import Shell, counter
 from gatewright.streams.width import narrow, widen
@@ -133,6 +134,7 @@ class Streams:
         layer: the user's layer that is built; actors belong to it.
         light: what is built takes little logic, so that it may join another layer's actor.
         alone: what is built has one reader.
+        registers: what a bus writes in the actors so far.
     """
 
     name: str
@@ -142,6 +144,7 @@ class Streams:
     light: bool = False
     alone: bool = False
     actors: list[Actor] = field(default_factory=list)
+    registers: list[Registers] = field(default_factory=list)
     _open: dict[tuple[int, str], _Open] = field(default_factory=dict)
     _reads: dict[tuple[int, str], list[tuple[int, str]]] = field(default_factory=dict)
     _given: dict[tuple[int, str], Stream] = field(default_factory=dict)
@@ -380,7 +383,9 @@ class Streams:
             for stream in [self._given[giver, name]]
         ]
         actors = tuple(self.actors[i] for i in order)
-        return Network(self.name, actors, tuple(found), tuple(self._inputs), tuple(self._outputs))
+        ends = tuple(self._inputs), tuple(self._outputs)
+        registers = tuple(self.registers)
+        return Network(self.name, actors, tuple(found), *ends, registers=registers)
 
 
 def _numbered(stem: str, count: int) -> list[str]:

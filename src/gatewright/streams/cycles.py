@@ -13,8 +13,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
+import networkx as nx
 import numpy as np
 from numpy.typing import NDArray
 
@@ -25,8 +27,8 @@ from gatewright.streams.network import OUTSIDE, Network
 from gatewright.streams.run import LAST_IN, LAST_OUT, run
 
 UNBOUNDED = 1 << 40
-EVENTS = 4
-"""Events of a run: the first tells the latency, the distance of the last two the interval."""
+EVENTS = 3
+"""Least events of a run: the first tells the latency, the distances of later ones the interval."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,30 +59,48 @@ class Cycles:
 def simulate(
     network: Network,
     depths: Sequence[int] | None = None,
-    events: int = EVENTS,
+    events: int = 0,
     interval: int = 0,
+    deadlines: Sequence[int] | None = None,
 ) -> Cycles:
     """Run a network whose surroundings take a beat in every cycle.
 
     Args:
         network: what to run.
         depths: of the links' FIFOs, in place of those that they have.
-        events: how many; at least 2.
+        events: how many, at least 2; 0 for so many that the first is long gone when the last ends:
+            a long chain of actors has many under way before it is as slow as it will be.
         interval: cycles between events on the inputs, whose beats come evenly then, one every
             `pace_of` cycles; 0 offers a beat in every cycle.
+        deadlines: of each event, in cycles from the first beat taken; a run that misses one ends
+            there, and counts as locked.
     """
-    tables = _Tables.of(network)
+    if not events:
+        found = simulate(network, depths, EVENTS, interval)
+        enough = found.latency // max(found.interval, 1) + EVENTS - 1
+        if found.locked or enough <= EVENTS:
+            return found
+        return simulate(network, depths, enough, interval)
+    tables = _tables(network)
     chosen = np.asarray(network.depths if depths is None else depths, np.int64)
     compiled: Any = run
     pace = np.asarray([pace_of(link.beats, interval) for link in network.links], np.int64)
+    limits = np.full(events, UNBOUNDED) if deadlines is None else np.asarray(deadlines, np.int64)
     given, accepted, filled, locked, late, spans = compiled(
-        *tables.arrays, chosen, events, pace, interval
+        *tables.arrays, chosen, events, pace, interval, limits
     )
     if locked:
         return Cycles(0, 0, filled, True, given, late, spans)
     latency = int(given[0] - accepted)
     steps = np.diff(given)
-    return Cycles(latency, int(steps[-1]), filled, False, given, late, spans - accepted)
+    longest = int(steps[len(steps) // 2 :].max())
+    return Cycles(latency, longest, filled, False, given, late, spans - accepted)
+
+
+@lru_cache(maxsize=4)
+def _tables(network: Network) -> _Tables:
+    """Return the arrays of a network, whose depths do not matter, kept for its next run."""
+    return _Tables.of(network)
 
 
 def pace_of(beats: int, interval: int) -> int:
@@ -163,55 +183,91 @@ def least_depths(network: Network, floors: Sequence[int] | None = None) -> tuple
         )
     # A FIFO that is never full takes a beat in every cycle: one place more than ever is filled.
     depths = [max(int(f) + 1, least) for f, least in zip(endless.filled, low, strict=True)]
-    search = _Search(network, low, depths, endless.interval, simulate(network, depths).latency)
-    order = sorted(range(len(low)), key=lambda i: -network.links[i].bits * depths[i])
-    while search.lower(order):
-        pass
-    return search.depths, simulate(network, search.depths)
+    events = len(endless.finished)
+    goal = simulate(network, depths, events)
+    search = _Search(network, low, depths, goal.latency + goal.finished - goal.finished[0])
+    bridges = _bridges(network)
+    order = sorted(range(len(low)), key=lambda i: (i not in bridges, endless.filled[i]))
+    search.to_floor(order)
+    search.to_filled()
+    for link in order:
+        search.lower(link)
+    return search.depths, simulate(network, search.depths, events)
+
+
+def _bridges(network: Network) -> set[int]:
+    """Return the links that are on no loop, seen without direction: nothing waits beside them."""
+    graph = nx.MultiGraph()
+    for number, link in enumerate(network.links):
+        ends = [a if a != OUTSIDE else (name, number) for a, name in (link.source, link.target)]
+        graph.add_edge(*ends, number=number)
+    simple = nx.Graph(graph)
+    return {
+        next(iter(graph[a][b].values()))["number"]
+        for a, b in nx.bridges(simple)
+        if graph.number_of_edges(a, b) == 1
+    }
 
 
 @dataclass(eq=False)
 class _Search:
-    """Lowers depths as long as the network stays as fast."""
+    """Lowers depths as long as the network stays as fast.
+
+    Attributes:
+        network: its own depths do not matter.
+        floors: the least depths that may be.
+        depths: found so far.
+        goal: cycles from the first beat taken to the end of each event, which none may exceed.
+    """
 
     network: Network
     floors: list[int]
     depths: list[int]
-    interval: int
-    latency: int
+    goal: Ints
 
-    def lower(self, links: Sequence[int]) -> bool:
-        """Lower what can be of some links, first all at once; say whether anything changed."""
+    def to_floor(self, links: Sequence[int]) -> None:
+        """Take links to their floors, all at once or half of them, and so on."""
         links = [i for i in links if self.depths[i] > self.floors[i]]
-        if not links:
-            return False
-        if self._holds(dict.fromkeys(links)):
-            return True
-        if len(links) == 1:
-            return self._bisect(links[0])
+        if not links or self._holds({i: self.floors[i] for i in links}) or len(links) == 1:
+            return
         half = len(links) // 2
-        first = self.lower(links[:half])
-        return self.lower(links[half:]) or first
+        self.to_floor(links[:half])
+        self.to_floor(links[half:])
 
-    def _bisect(self, link: int) -> bool:
-        """Find the least depth of one link; its floor is known to be too low."""
-        low, high = self.floors[link] + 1, self.depths[link]
-        start = high
+    def to_filled(self) -> None:
+        """Take all links to what they hold at most as things are."""
+        found = simulate(self.network, self.depths)
+        for more in (0, 1):
+            most = zip(self.depths, found.filled.tolist(), self.floors, strict=True)
+            fitted = [min(depth, max(filled + more, low)) for depth, filled, low in most]
+            if self._holds(dict(enumerate(fitted))):
+                return
+
+    def lower(self, link: int) -> None:
+        """Find the least depth of one link; its floor, if it is not there, is too low.
+
+        What is too low for one depth of the others is so for smaller ones, so each link is looked
+        at once.
+        """
+        high = self.depths[link]
+        if high <= self.floors[link] + 1 or not self._holds({link: high - 1}):
+            return
+        low, high = self.floors[link] + 1, high - 1
         while low < high:
             middle = (low + high) // 2
             if self._holds({link: middle}):
                 high = middle
             else:
                 low = middle + 1
-        return self.depths[link] < start
 
-    def _holds(self, change: Mapping[int, int | None]) -> bool:
-        """Take over other depths (None: the floor) if the network is as fast with them."""
+    def _holds(self, change: Mapping[int, int]) -> bool:
+        """Take over other depths if the network is as fast with them."""
         tried = list(self.depths)
         for link, depth in change.items():
-            tried[link] = self.floors[link] if depth is None else depth
-        found = simulate(self.network, tried)
-        if found.locked or found.interval > self.interval or found.latency > self.latency:
+            tried[link] = depth
+        found = simulate(self.network, tried, len(self.goal), deadlines=self.goal.tolist())
+        if found.locked:
             return False
-        self.depths, self.latency = tried, found.latency
+        own = found.latency + found.finished - found.finished[0]
+        self.depths, self.goal = tried, np.minimum(self.goal, own)
         return True

@@ -10,6 +10,7 @@ from gatewright.hw import Module
 from gatewright.num import Intervals
 from gatewright.streams.actor import Actor
 from gatewright.streams.fifo import fifo
+from gatewright.streams.registers import ADDRESS, BITS, DATA, WRITE, Registers
 from gatewright.streams.shell import BIT
 
 OUTSIDE = -1
@@ -50,6 +51,7 @@ class Network:
         actors: what computes.
         links: every output and input of every actor is in exactly one.
         inputs, outputs: names of the design's streams.
+        registers: what the bus of weights writes; the top has its ports if there are any.
     """
 
     name: str
@@ -58,6 +60,7 @@ class Network:
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     origin: str = ""
+    registers: tuple[Registers, ...] = ()
 
     def with_depths(self, depths: Sequence[int]) -> Network:
         """Return the network with other FIFOs, a depth for each link."""
@@ -88,8 +91,10 @@ def assemble(network: Network, latency: int, interval: int) -> Module:
         signals[OUTSIDE, name, "data"] = top.input(name, link.types)
     for name in network.outputs:
         signals[OUTSIDE, name, "ready"] = top.input(f"{name}_ready", BIT)
+    bus = _bus(top, network.registers)
     namer = Namer()
     for number, actor in enumerate(network.actors):
+        feeds += [(number, port, bus[port]) for port in bus if port in actor.module.inputs]
         found = top.place(actor.module, namer.name(f"u_{actor.name}", "u_actor"))
         for stream in actor.outputs:
             signals[number, stream, "valid"] = found[f"{stream}_valid"]
@@ -107,6 +112,18 @@ def assemble(network: Network, latency: int, interval: int) -> Module:
         top.output(f"{name}_valid", signals[OUTSIDE, name, "given"])
         top.output(name, signals[OUTSIDE, name, "result"])
     return top
+
+
+def _bus(top: Module, registers: Sequence[Registers]) -> dict[str, list[int]]:
+    """Add the ports of the bus of weights, its address as wide as what stands there."""
+    if not registers:
+        return {}
+    last = max(r.base + r.words for r in registers) - 1
+    return {
+        WRITE: top.input(WRITE, BIT),
+        ADDRESS: top.input(ADDRESS, Intervals.of([0], [last], 0)),
+        DATA: top.input(DATA, Intervals.of([0], [(1 << BITS) - 1], 0)),
+    }
 
 
 def _link_name(network: Network, link: Link) -> str:

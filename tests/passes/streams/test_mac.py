@@ -1,5 +1,7 @@
 """Dense layers folded over time: every cut of rows and outputs, with stalls, to the cycle."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from stream_runs import MODEL, compare, network_of
@@ -9,8 +11,9 @@ from gatewright.hw import DspBlock, Kind
 from gatewright.ir import Graph, Input, Node, Output, Plan
 from gatewright.num import Intervals
 from gatewright.ops import Dense, GroupedDense
-from gatewright.passes.netlist import Clock, pipeline
+from gatewright.passes.netlist import Clock, modules, pipeline
 from gatewright.passes.streams import lower_streams
+from gatewright.streams import assemble
 
 
 def layer(shape, n_out, weights=(-4, 4), inputs=(-8, 7), seed=0):
@@ -106,3 +109,22 @@ def test_an_accumulator_that_is_slower_than_the_clock_is_refused():
         lower_streams(graph, plans, lambda m: pipeline(m, clock))
     assert "at:        dense" in str(caught.value)
     assert "sums of 45 bits" in str(caught.value)
+
+
+def test_products_that_blocks_are_too_slow_for_are_built_of_luts():
+    def kinds(period, style):
+        clock = Clock(period, replace(MODEL, dsp=3.4))
+        plans = {"d": Plan(beat=2, taken=2, block=DspBlock(25, 18), multipliers=style)}
+        graph = layer((8,), 4, weights=(-120, 120), inputs=(0, 255))
+        lowered = lower_streams(graph, plans, lambda m: pipeline(m, clock))
+        return {
+            imm
+            for m in modules(assemble(lowered.network, 1, 1))
+            for kind, imm in zip(m.kind, m.imm, strict=True)
+            if kind == Kind.MUL
+        }
+
+    assert kinds(5.0, "auto") == {1}
+    assert kinds(3.0, "auto") == {0}
+    with pytest.raises(OptionError, match="the clock is too fast for this circuit"):
+        kinds(3.0, "dsp")

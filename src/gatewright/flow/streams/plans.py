@@ -14,11 +14,12 @@ from gatewright.arch.stream_plan import StreamPlan
 from gatewright.base import FileError, OptionError, Place
 from gatewright.flow.options import Options, check_count
 from gatewright.ir import Graph, Plan, infer
+from gatewright.passes.streams import roll
 
 PLAN = "plan.json"
 FORMAT = 1
 
-VALUES = ("beat", "taken", "memory", "multipliers")
+VALUES = ("beat", "taken", "memory", "multipliers", "unroll")
 """What a user may change for a node or an input."""
 
 TOLD = ("layer", "operation", "shape", "reason")
@@ -69,6 +70,7 @@ def read_plan(given: GivenPlan, graph: Graph) -> Plans:
             "the file is not a plan", place=place, supported="what `gatewright compile` writes as "
             f"{PLAN}: an object with `format` and `plans`",
         )  # fmt: skip
+    graph = roll(graph)
     sizes = {i.name: prod(i.shape) for i in graph.inputs}
     sizes |= {name: kind.size for name, kind in infer(graph).items()}
     return {str(name): _plan(str(name), value, sizes, place) for name, value in content.items()}
@@ -131,7 +133,13 @@ def _plan(name: str, value: Any, sizes: Mapping[str, int], place: str) -> Plan:
                 f"`{key}` of a plan is not known", place=where, found=repr(word),
                 supported=", ".join(WORDS[key]),
             )  # fmt: skip
-    return Plan(beat=beat, taken=taken, memory=words["memory"], multipliers=words["multipliers"])
+    unroll = value.get("unroll", False)
+    if not isinstance(unroll, bool):
+        raise OptionError(
+            "`unroll` of a plan is yes or no", place=where, found=repr(unroll),
+            supported="true: a cell for each step of a recurrent layer; false: one for all",
+        )  # fmt: skip
+    return Plan(beat=beat, taken=taken, unroll=unroll, **words)
 
 
 def _number(value: Mapping[str, Any], key: str, where: Place, most: int) -> int:
@@ -152,6 +160,7 @@ def _number(value: Mapping[str, Any], key: str, where: Place, most: int) -> int:
 
 def check_beats(asked: Mapping[str, Plan], built: Mapping[str, int], graph: Graph) -> None:
     """Raise `OptionError` where a plan that a user wrote could not be followed."""
+    graph = roll(graph)
     types = infer(graph)
     layers = {node.name: node.layer or node.name for node in graph.nodes}
     for name, plan in asked.items():
@@ -177,6 +186,7 @@ def plan_text(graph: Graph, planned: StreamPlan, beats: Mapping[str, int], facts
         beats: elements of a beat of each value, as built.
         facts: what else is told of the design at the head of the file.
     """
+    graph = roll(graph)
     types, rows = infer(graph), dict[str, dict[str, Any]]()
     nodes = {node.name: node for node in graph.nodes}
     reasons = {choice.node: choice.reason for choice in planned.choices}
@@ -187,6 +197,7 @@ def plan_text(graph: Graph, planned: StreamPlan, beats: Mapping[str, int], facts
         row |= {"shape": list(types[name].shape), "beat": beat}
         row |= {"taken": plan.taken} if plan.taken else {}
         row |= {key: getattr(plan, key) for key in WORDS if getattr(plan, key) != "auto"}
+        row |= {"unroll": True} if plan.unroll else {}
         row |= {"reason": reasons[name]} if reasons.get(name) else {}
         rows[name] = row
     lines = [f"  {json.dumps(k)}: {json.dumps(v)}," for k, v in {

@@ -1,7 +1,25 @@
 """From a graph to a network of actors."""
 
 from gatewright.passes.streams.beats import Port, from_beats, to_beats
+from gatewright.passes.streams.find_loops import roll
 from gatewright.passes.streams.fuse import fuse
+from gatewright.passes.streams.loop import Loop
 from gatewright.passes.streams.lower import Lowered, lower_streams
+from gatewright.passes.streams.stateful import evaluate_stateful, stateful
+from gatewright.passes.streams.weights import Loaded, load_weights, register_table
 
-__all__ = ["Lowered", "Port", "from_beats", "fuse", "lower_streams", "to_beats"]
+__all__ = [
+    "Loaded",
+    "Loop",
+    "Lowered",
+    "Port",
+    "evaluate_stateful",
+    "from_beats",
+    "fuse",
+    "load_weights",
+    "lower_streams",
+    "register_table",
+    "roll",
+    "stateful",
+    "to_beats",
+]

@@ -9,18 +9,21 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import prod
 
 import numpy as np
 
-from gatewright.base import Namer
+from gatewright.base import Namer, OptionError
+from gatewright.blocks.mac_store import MacRegisters
+from gatewright.blocks.phased import chosen
 from gatewright.hw import Bus, Module
 from gatewright.ir import PARALLEL, Graph, Node, Op, Plan, infer, located
 from gatewright.num import Intervals
 from gatewright.passes.lower import Progress, live
 from gatewright.passes.row_kinds import state_key
 from gatewright.passes.streams.beats import Port
+from gatewright.passes.streams.find_loops import roll
 from gatewright.passes.streams.fuse import fuse
 from gatewright.passes.streams.slabs import slab_of
 from gatewright.streams import Finish, Network, Stream, Streams, union
@@ -35,12 +38,14 @@ class Lowered:
         network: actors and links.
         inputs, outputs: in the graph's order.
         beats: elements of a beat of each value, by the name of its node or input.
+        registers: what the bus of weights writes, by the name of the node.
     """
 
     network: Network
     inputs: tuple[Port, ...]
     outputs: tuple[Port, ...]
     beats: dict[str, int]
+    registers: dict[str, MacRegisters] = field(default_factory=dict)
 
 
 def lower_streams(
@@ -60,13 +65,14 @@ def lower_streams(
         progress: told of each layer.
         most_steps: steps of an event that the plan allows an actor.
     """
-    graph = fuse(live(graph))
+    graph = fuse(live(roll(graph)))
     types = infer(graph)
     to = Streams(Namer().name(graph.name, "model"), finish, most_steps)
     values: dict[str, Stream] = {}
     names = Namer(("clk", "rst"))
     reads = Counter(name for node in graph.nodes for name in node.inputs)
     reads.update(o.value for o in graph.outputs)
+    registers: dict[str, MacRegisters] = {}
     ports_in = []
     for i in graph.inputs:
         assert i.type is not None
@@ -84,13 +90,28 @@ def lower_streams(
             to.light = node.op.wiring or node.op.at_part(slice(0, 1)) is not None
             alone = reads[node.name] == 1
             values[node.name] = _build(to, node, operands, types, plan, alone)
+            if plan.writable:
+                registers[node.name] = _writable(to, node, len(registers))
     ports_out = []
     for o in graph.outputs:
         name = names.name(o.name, "y")
         to.output(name, values[o.value])
         ports_out.append(Port.of(name, o.value, values[o.value]))
     beats = {name: stream.beat for name, stream in values.items()}
-    return Lowered(to.network(), tuple(ports_in), tuple(ports_out), beats)
+    return Lowered(to.network(), tuple(ports_in), tuple(ports_out), beats, registers)
+
+
+def _writable(to: Streams, node: Node, known: int) -> MacRegisters:
+    """Return what the bus writes in the operation that was just built."""
+    for found in to.registers[known:]:
+        if isinstance(found, MacRegisters):
+            return found
+    raise OptionError(
+        "this operation has no weights that could be written",
+        found=node.op.kind,
+        supported="dense, grouped_dense (convolutions are windows and a dense operation)",
+        remedy="leave `writable` out of its plan",
+    )
 
 
 def _build(
@@ -206,14 +227,13 @@ def _on_parts(
 
     def build(m: Module, elements: list[list[int]], phase: int) -> list[list[int]]:
         buses = [Bus(np.asarray(signals, np.int64)) for signals in elements]
+        if len(known) > 1:
+            found = node.op.lower_phases(m, *buses, phase=phase, parts=ops)
+            if found is not None:
+                return [found]
         variants = {id(op): op.lower(m, *buses, plan=PARALLEL).flat for op in known.values()}
-        found = variants[id(ops[-1])]
-        for k in reversed(range(phases - 1)):
-            other = variants[id(ops[k])]
-            if other is not found or len(known) > 1:
-                here = m.equal(phase, m.constant(k))
-                found = [m.select(here, a, b) for a, b in zip(other, found, strict=True)]
-        return [found]
+        lanes = zip(*(variants[id(op)] for op in ops), strict=True)
+        return [[chosen(m, phase, lane) for lane in lanes]]
 
     count = phases if len(known) > 1 else 1
     note = f"{node.op.kind}, {beat} elements a beat"

@@ -1,0 +1,293 @@
+"""One cell for all steps of a recurrent layer: the state in registers, a step after the other.
+
+The loop is as short as it can be: what a step computes from its input alone is an actor ahead of
+it, what no state needs is one behind. A step takes as many cycles as the cell's pipeline has
+registers, and one for the state's own; the layer takes `steps` times as many, exactly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+
+from gatewright.hw import Bus, Module
+from gatewright.ir import Reals
+from gatewright.num import FixedArray, Intervals, dyadic
+from gatewright.passes.streams.cell import Bundle, Cell, Recurrence, elements
+from gatewright.streams import Program, Shell, Stream, Streams
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """A cell cut into three circuits.
+
+    Attributes:
+        taken: what enters the loop at each step: rows, or what is computed ahead of it.
+        ahead: whether anything is computed ahead.
+        given: what leaves the loop: the results, or what they are computed of.
+        behind: whether anything is computed behind.
+    """
+
+    taken: tuple[str, ...]
+    ahead: bool
+    given: tuple[str, ...]
+    behind: bool
+
+    @classmethod
+    def of(cls, cell: Cell) -> Split:
+        """Cut a cell."""
+        late = cell.behind((*cell.states, *cell.held))
+        early = {node.name for node in cell.nodes} - late | set(cell.rows)
+        loop = cell.ahead(cell.following)
+        last = cell.ahead(cell.results) - loop - early
+        behind = any(not node.op.wiring for node in cell.nodes if node.name in last)
+        readers = [node for node in cell.nodes if node.name not in early]
+        ahead = any(
+            not node.op.wiring
+            for node in cell.nodes
+            if node.name in early & cell.ahead((*cell.following, *cell.results))
+        )
+        if behind:
+            read = [name for node in cell.nodes if node.name in last for name in node.inputs]
+            given = _once(name for name in (*read, *cell.results) if name not in last)
+        else:
+            given = cell.results
+        wanted = _once(
+            name
+            for name in (*(n for node in readers for n in node.inputs), *cell.following, *given)
+            if name in early
+        )
+        return cls(wanted if ahead else cell.rows, ahead, given, behind)
+
+
+def _once(names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(names))
+
+
+def static_loop(to: Streams, what: Recurrence, x: Sequence[Stream]) -> Stream:
+    """Build a recurrent layer with one cell; return the stream of its result."""
+    cell, split = what.cell, Split.of(what.cell)
+    count = len(cell.rows)
+    rows = [to.rebeat(s, prod(s.shape[1:])) for s in x[:count]]
+    inputs = [(Bundle.of([name], what.types), s) for name, s in zip(cell.rows, rows, strict=True)]
+    if not cell.states and not cell.held:
+        return _ahead(to, what, cell.results, inputs)[1]
+    if split.ahead:
+        inputs = [_ahead(to, what, split.taken, inputs)]
+    result = _loop(to, what, split, inputs, x[count:])
+    if split.behind:
+        result = _behind(to, what, split, result)
+    return result
+
+
+def shape_of(what: Recurrence, bundle: Bundle) -> tuple[int, ...]:
+    """Return the shape of a tensor that has a beat for each row of the result."""
+    return (what.steps, bundle.size) if what.each else (bundle.size,)
+
+
+def _ahead(
+    to: Streams,
+    what: Recurrence,
+    names: Sequence[str],
+    rows: Sequence[tuple[Bundle, Stream]],
+) -> tuple[Bundle, Stream]:
+    """Compute values that need no state, those of a row in each cycle."""
+    bundle = Bundle.of(names, what.types)
+
+    def build(m: Module, beats: list[list[int]], phase: int) -> list[list[int]]:
+        known: dict[str, Bus] = {}
+        for (own, _), signals in zip(rows, beats, strict=True):
+            known |= own.unpack(m, signals)
+        return [bundle.pack(what.cell.lower(m, known, names))]
+
+    shapes = [(what.steps, bundle.size)]
+    (found,) = to.kernel([s for _, s in rows], shapes, build, note="inputs of all steps")
+    return bundle, found
+
+
+def _behind(to: Streams, what: Recurrence, split: Split, x: Stream) -> Stream:
+    """Compute what no state needs."""
+    bundle = Bundle.of(split.given, what.types)
+    results = Bundle.of(what.cell.results, what.types)
+
+    def build(m: Module, beats: list[list[int]], phase: int) -> list[list[int]]:
+        values = what.cell.lower(m, bundle.unpack(m, beats[0]), what.cell.results)
+        return [results.pack(values)]
+
+    (found,) = to.kernel([x], [shape_of(what, results)], build, note="results of steps")
+    return found
+
+
+def _loop(
+    to: Streams,
+    what: Recurrence,
+    split: Split,
+    inputs: Sequence[tuple[Bundle, Stream]],
+    once: Sequence[Stream],
+) -> Stream:
+    """Build the actor with the state.
+
+    It takes a beat of each of the `inputs` in every step, and one of each of what it needs `once`,
+    held values and initial states, in the first.
+    """
+    stem = to.module_name(to.layer or to.name)
+    note = f"recurrent cell, {what.steps} steps"
+    inputs = [(bundle, to.settled(stream)) for bundle, stream in inputs]
+    once = [to.settled(to.rebeat(s, s.elements)) for s in once]
+    inner = _kernel(to, what, split, inputs, f"{stem}_cell")
+    period = inner.latency + 1
+    rows = dict(zip(_numbered("x", len(inputs)), (s.types for _, s in inputs), strict=True))
+    singles = dict(zip(_numbered("once", len(once)), (s.types for s in once), strict=True))
+    shell = Shell.begin(stem, rows | singles, ["y"], to.layer, note)
+    clock = _Clock.of(shell, rows, singles, period, what.steps)
+    feeds = {name: shell.data[name] for name in rows}
+    if what.cell.held:
+        feeds["held"] = _held(shell, clock, list(singles)[: len(what.cell.held)])
+    given = iter(list(singles)[len(what.cell.held) :])
+    starts = [None if value is not None else shell.data[next(given)] for value in what.initial]
+    before, close = _states(shell, clock, what, starts)
+    found = shell.kernel(inner, {**feeds, "h": before} if before else feeds, "u_cell")
+    close(found["h_next"])
+    valid = clock.ended if what.each else clock.finished
+    shell.finish({"y": (valid, found["y"])})
+    program = _program(len(rows), len(singles), period, what)
+    actor = shell.actor(program, to.layer, f"{note}, {period} cycles each")
+    shape = shape_of(what, Bundle.of(split.given, what.types))
+    (result,) = to.add(actor, [*(s for _, s in inputs), *once], [shape])
+    return result
+
+
+def _numbered(stem: str, count: int) -> list[str]:
+    return [f"{stem}{i + 1}" if i else stem for i in range(count)]
+
+
+def _kernel(
+    to: Streams,
+    what: Recurrence,
+    split: Split,
+    inputs: Sequence[tuple[Bundle, Stream]],
+    name: str,
+) -> Module:
+    """Build one step, pipelined."""
+    cell, types = what.cell, what.types
+    m = Module(to.module_name(name), to.layer, "one step of a recurrent layer")
+    ports = [(f"x{i + 1}" if i else "x", *own) for i, own in enumerate(inputs)]
+    known: dict[str, Bus] = {}
+    for port, bundle, stream in ports:
+        known |= bundle.unpack(m, m.input(port, stream.types))
+    for port, names in (("held", cell.held), ("h", cell.states)):
+        if names:
+            bundle = Bundle.of(names, types)
+            known |= bundle.unpack(m, m.input(port, bundle.flat))
+    values = cell.lower(m, known, (*cell.following, *split.given))
+    following = Bundle(cell.following, tuple(types[name] for name in cell.states))
+    m.output("h_next", following.pack(following.unpack(m, following.pack(values))))
+    m.output("y", Bundle.of(split.given, types).pack(values))
+    return to.finish(m)
+
+
+@dataclass(frozen=True, eq=False)
+class _Clock:
+    """Where in an event the actor is.
+
+    Attributes:
+        starting: the first cycle of the first step.
+        fired: the actor moves on.
+        last: in the last step.
+        ended: a step ends.
+        finished: the last one ends.
+    """
+
+    starting: int
+    fired: int
+    last: int
+    ended: int
+    finished: int
+
+    @classmethod
+    def of(
+        cls, shell: Shell, rows: Iterable[str], singles: Iterable[str], period: int, steps: int
+    ) -> _Clock:
+        """Count cycles and steps; take a row in the first cycle of each step."""
+        m, singles = shell.module, list(singles)
+        starting = m.register((0, 1, 0), reset=1) if singles else m.constant(0)
+        taking = m.register((0, 1, 0), reset=1) if period > 1 else m.constant(1)
+        fired = shell.fire({**dict.fromkeys(rows, taking), **dict.fromkeys(singles, starting)})
+        _, at_end = shell.counter(period, fired, "cycle")
+        ended = m.and_(fired, at_end)
+        m.label(ended, "step_ends")
+        _, last = shell.counter(steps, ended, "step")
+        if period > 1:
+            m.label(taking, "taking")
+            m.connect(taking, at_end, fired)
+        if singles:
+            m.label(starting, "starting")
+            m.connect(starting, m.and_(at_end, last), fired)
+        return cls(starting, fired, last, ended, m.and_(ended, last))
+
+
+def _held(shell: Shell, clock: _Clock, ports: Sequence[str]) -> list[int]:
+    """Keep values from the first step on."""
+    m, found = shell.module, []
+    begins = m.and_(clock.fired, clock.starting)
+    for s in (s for port in ports for s in shell.data[port]):
+        kept = m.register(m.range(s))
+        m.connect(kept, s, begins)
+        found.append(m.select(clock.starting, s, kept))
+    return found
+
+
+def _states(
+    shell: Shell, clock: _Clock, what: Recurrence, starts: Sequence[Sequence[int] | None]
+) -> tuple[list[int], Callable[[Sequence[int]], None]]:
+    """Keep the states; return them as a step sees them, and what feeds them behind it.
+
+    `starts` has, of each state, the signals that it is before the first step; None for a constant.
+    """
+    m = shell.module
+    kept: list[tuple[int, int | None]] = []
+    seen: list[int] = []
+    for name, value, start in zip(what.cell.states, what.initial, starts, strict=True):
+        kinds = elements(what.types[name])
+        first = [None] * len(kinds) if value is None else _grid(value, what.types[name])
+        for i, (lo, hi, frac) in enumerate(kinds):
+            if lo == hi:
+                kept.append((m.constant(lo, frac), None))
+                seen.append(kept[-1][0])
+                continue
+            register = m.register((lo, hi, frac), first[i])
+            m.label(register, f"{name.removeprefix('state:').rsplit('/')[-1]}_{i}")
+            kept.append((register, first[i]))
+            seen.append(register if start is None else m.select(clock.starting, start[i], register))
+
+    def close(following: Sequence[int]) -> None:
+        for (register, first), new in zip(kept, following, strict=True):
+            if m.is_constant(register):
+                continue
+            if first is not None and not what.stateful:
+                new = m.select(clock.last, m.constant(first, m.frac[register]), new)
+            m.connect(register, new, clock.ended)
+
+    return seen, close
+
+
+def _grid(values: Reals, kind: Intervals) -> list[int | None]:
+    """Return constants as integers on a type's grid."""
+    q, frac = dyadic(values)
+    return [int(v) for v in FixedArray(q, frac).fit(kind).q.ravel()]
+
+
+def _program(rows: int, singles: int, period: int, what: Recurrence) -> Program:
+    """Return when the actor takes and gives."""
+    count = period * what.steps
+    takes = np.zeros((count, rows + singles), np.bool_)
+    gives = np.zeros((count, 1), np.bool_)
+    takes[::period, :rows] = True
+    takes[0, rows:] = True
+    gives[period - 1 :: period] = True
+    if not what.each:
+        gives[:-1] = False
+    return Program(takes, gives)
