@@ -22,8 +22,11 @@ def windowed(
     beat: int,
     style: str = "auto",
     fill: Intervals | None = None,
-) -> Stream:
+) -> Stream | None:
     """Return the windows of an image, (*positions, window elements).
+
+    None where the image is there at once and pixel by pixel it would take more steps than it may:
+    then windows are wiring.
 
     Beats of whole windows, or of several pixels of one, come from line memories, a pixel a step,
     or as many as a beat of the image has where windows are complete as evenly. A beat that divides
@@ -47,9 +50,13 @@ def windowed(
         part = None if fill is None else _alike(fill)
         if fill is None or part is not None:
             return to.rebeat(walked(to, x, walk, unit, shape, part, style), beat)
-    if not raster.is_in_order:
-        x, raster = _padded(to, x, raster, fill), _bare(raster)
-    pace = _pace(raster, x.beat // channels, beat // elements)
+    bare = raster if raster.is_in_order else _bare(raster)
+    pace = _pace(bare, x.beat // channels, beat // elements)
+    late = beat >= prod(shape) or int(pace.steps[-1]) >= to.most_steps
+    if x.beat >= x.elements and late:
+        return None
+    if bare is not raster:
+        x, raster = _padded(to, x, raster, fill), bare
     pixels = to.rebeat(x, channels * pace.pixels)
     if fill is not None and fill.size == 1:
         fill = fill.map(lambda v: np.repeat(v, channels))
