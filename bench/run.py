@@ -13,7 +13,7 @@ import json
 import sys
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -38,6 +38,16 @@ STYLES = {"met": "green", "MISSED": "bold red", "FAILED": "bold red", "not run":
 
 def measure(bench: Bench, names: Sequence[str], console: Console) -> list[Row]:
     """Run sections; one that fails becomes a row and does not stop the others."""
+    return measure_with(SECTIONS, bench, names, console)
+
+
+def measure_with(
+    sections: Mapping[str, Callable[[Bench], list[Row]]],
+    bench: Bench,
+    names: Sequence[str],
+    console: Console,
+) -> list[Row]:
+    """Run some of these sections."""
     rows: list[Row] = []
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True) as progress:
@@ -51,15 +61,17 @@ def measure(bench: Bench, names: Sequence[str], console: Console) -> list[Row]:
                     console.print(f"{name}: {what}", style="dim")
 
             bench.tell = tell
-            found = _section(bench, name, console)
+            found = _section(sections[name], bench, name, console)
             rows += [replace(row, section=name) for row in found]
             console.print(f"{name}: {time.perf_counter() - start:.0f} s", style="dim")
     return rows
 
 
-def _section(bench: Bench, name: str, console: Console) -> list[Row]:
+def _section(
+    measure: Callable[[Bench], list[Row]], bench: Bench, name: str, console: Console
+) -> list[Row]:
     try:
-        return SECTIONS[name](bench)
+        return measure(bench)
     except MissingError as error:
         return [Row(name, trouble=str(error))]
     except GatewrightError as error:
@@ -106,7 +118,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     console.print(f"in {about['seconds']:.0f} s")
     keeps = args.keep or not (args.quick or args.only)
     store = ROOT / "docs" / "benchmarks.json"
-    kept = updated(read(store) if keeps else {}, rows, about, list(SECTIONS))
+    before = read(store) if keeps else {}
+    kept = updated(before, rows, about, list(dict.fromkeys([*SECTIONS, *before])))
     if keeps and not args.page:
         write(store, kept)
     target = args.page or (ROOT / "docs" / "benchmarks.md" if keeps else None)

@@ -7,7 +7,6 @@ fails here.
 from __future__ import annotations
 
 import importlib
-from functools import cache
 
 import numpy as np
 import pytest
@@ -16,7 +15,6 @@ from gatewright.arch import find_device
 from gatewright.base import ToolError
 from gatewright.emit import emit_verilog
 from gatewright.engine import Engine
-from gatewright.flow.host import corner_codes
 from gatewright.flow.verify import (
     data_ports,
     first_difference,
@@ -35,45 +33,19 @@ from gatewright.ops.serialize import dump, load
 from gatewright.passes.lower import lower
 from gatewright.passes.netlist import Clock, pipeline
 from gatewright.tools.verilator import Stimulus, find_compiler, simulate
+from tests.conformance.common import all_cases, chunks_of, samples, stem
 from tests.ops.cases.common import Case
 
 BATCH = 48
 """Circuits in one Verilator build."""
 
 
-def stem(op: type) -> str:
-    return op.__module__.rpartition(".")[2]
-
-
-@cache
-def all_cases() -> list[Case]:
-    cases: list[Case] = []
-    for op in OPERATIONS:
-        cases += importlib.import_module(f"tests.ops.cases.{stem(op)}").CASES
-    return cases
-
-
 CASES = all_cases()
 PLANNED = [(case, reuse) for case in CASES for reuse in case.reuses]
 
 
-def chunks_of(items: list, size: int) -> list[list]:
-    return [items[i : i + size] for i in range(0, len(items), size)]
-
-
 def label(pair: tuple[Case, int]) -> str:
     return f"{pair[0].name}-R{pair[1]}"
-
-
-def samples(case: Case) -> dict[str, FixedArray]:
-    rng = np.random.default_rng(case.seed)
-    codes = [corner_codes(t, rng, case.samples) for t in case.inputs]
-    count = min(len(c) for c in codes)
-    # The last of each are random: pair random with random, whatever the number of corners.
-    return {
-        f"x{i}": FixedArray(c[-count:], t.frac)
-        for i, (c, t) in enumerate(zip(codes, case.inputs, strict=True))
-    }
 
 
 def circuit(case: Case, reuse: int):

@@ -29,7 +29,8 @@ from gatewright.passes.netlist import Clock, modules, pipeline, recode, total_re
 from gatewright.passes.netlist.optimise import optimise
 from gatewright.tools.verilator import Stimulus, simulate
 from gatewright.tools.yosys import synthesize
-from tests.conformance.test_conformance import _needs_compiler, samples
+from tests.conformance.common import samples
+from tests.conformance.test_conformance import _needs_compiler
 from tests.ops.cases.common import Case, mixed, uniform
 from tests.ops.cases.dense import CASES as DENSE
 from tests.ops.cases.dense import dense

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 import gatewright as gw
 from gatewright.frontends.recipes.sparse_pixels import (
@@ -14,7 +15,8 @@ from gatewright.frontends.recipes.sparse_pixels import (
 )
 from gatewright.frontends.scores import Extension, Tensor
 from gatewright.ir import Graph, Input, Output
-from gatewright.ops import Dense, Quantize, Relu, Reshape
+from gatewright.num import Overflow
+from gatewright.ops import Dense, PlaceWeights, Quantize, Relu, Reshape
 
 
 def dyadic(rng, *shape):
@@ -41,13 +43,20 @@ def network(rng, pixels):
     value = call.emit(Reshape((8,)), densify(call, image))
     call.layer = "dense"
     value = call.emit(Dense(dyadic(rng, 8, 2), dyadic(rng, 2)), value)
+    call.layer = "score"
+    value = call.emit(Quantize.to(True, 20, 12, overflow=Overflow.SAT), value)
     return Graph("sparse", start.inputs, tuple(call.nodes), (Output("y", value.name),))
 
 
-def test_a_sparse_network_is_the_same_in_simulated_rtl():
+@pytest.mark.parametrize("dsps", [None, 200])
+def test_a_sparse_network_is_the_same_in_simulated_rtl(dsps):
+    """The dense layer takes weights by place; products stand in LUTs or in DSP blocks."""
     rng = np.random.default_rng(4)
     x = np.where(rng.random((150, 16, 16, 1)) < 0.02, rng.integers(1, 8, (150, 16, 16, 1)), 0) / 8
-    design = gw.compile(network(rng, 6), calibration=x, input_format="ufixed<3,0>", clock=200)
+    design = gw.compile(
+        network(rng, 6), calibration=x, input_format="ufixed<3,0>", clock=200, max_dsps=dsps
+    )
+    assert any(isinstance(n.op, PlaceWeights) for n in design.graph.nodes)
     proof = design.verify(random=200)
     assert proof.verified, str(proof)
     assert len(np.unique(design.predict(x))) > 100

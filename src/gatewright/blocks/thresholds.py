@@ -117,21 +117,26 @@ def _reaches(m: Module, a: int, threshold: int, falling: bool) -> int:
 
 
 def _flat(m: Module, a: int, thresholds: Ints, frac: int, falling: bool) -> int:
-    """Compare with every threshold; the count's bit k is the parity of every 2**k-th answer.
-
-    The answers are a thermometer, 1 up to the count and 0 above, so of the answers 2**k, 2 * 2**k,
-    … exactly count >> k are 1.
-    """
+    """Compare with every threshold."""
     sign = -1 if falling else 1
     reached = [_reaches(m, a, m.constant(sign * t, frac), falling) for t in thresholds.tolist()]
+    return thermometer_count(m, reached)
+
+
+def thermometer_count(m: Module, reached: list[int]) -> int:
+    """Return how many of some answers are 1, which are 1 up to the count and 0 above.
+
+    The count's bit k is the parity of every 2**k-th answer: of the answers 2**k, 2 * 2**k, …
+    exactly count >> k are 1.
+    """
     bits = []
-    for k in range(len(thresholds).bit_length()):
+    for k in range(len(reached).bit_length()):
         level = reached[(1 << k) - 1 :: 1 << k]
         while len(level) > 1:
             pairs = [m.xor(p, q) for p, q in zip(level[::2], level[1::2], strict=False)]
             level = pairs + ([level[-1]] if len(level) % 2 else [])
         bits.append(level[0])
-    return _number(m, bits, len(thresholds))
+    return _number(m, bits, len(reached))
 
 
 def _search(m: Module, a: int, thresholds: Ints, frac: int, falling: bool) -> int:
@@ -182,6 +187,7 @@ class Multiply:
         stairs: on the integers that the rest makes.
         codes: the lowest and the highest.
         falling: the number is taken with a minus.
+        cost: estimated LUTs.
     """
 
     a: int

@@ -24,6 +24,16 @@ def complete_flow(incomplete: str) -> list[tuple[str, str]]:
     return [(name, note) for name, note in flows if name.startswith(incomplete)]
 
 
+def complete_ports(incomplete: str) -> list[tuple[str, str]]:
+    """Return the kinds of ports."""
+    kinds = [
+        ("valid", "valid only: beats come at the stated pace"),
+        ("stream", "valid and ready for every beat"),
+        ("axi-stream", "AXI4-Stream with TLAST"),
+    ]
+    return [(name, note) for name, note in kinds if name.startswith(incomplete)]
+
+
 Json = Annotated[
     bool, typer.Option("--json", help="Print one JSON object on standard output, nothing else.")
 ]
@@ -42,6 +52,47 @@ Device = Annotated[
         help="Device; see `gatewright devices`.",
         autocompletion=complete_device,
     ),
+]
+Ii = Annotated[
+    int | None,
+    typer.Option(
+        "--ii",
+        metavar="N",
+        help="Most cycles between two events. Above 1 the design works on streams: operations "
+        "share their hardware among the beats of an event.",
+    ),
+]
+Throughput = Annotated[
+    float | None,
+    typer.Option(metavar="R", help="The same as events a second: 1e6."),
+]
+MaxBrams = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        help="Block memories (36 Kbit, estimated) that the design may take; by default what the "
+        "device has.",
+    ),
+]
+Ports = Annotated[
+    str,
+    typer.Option(
+        metavar="KIND",
+        help="`valid`: beats come at a stated pace and are always taken. `stream`: valid and ready "
+        "for every beat. `axi-stream`: AXI4-Stream. The latter two make a design on streams.",
+        autocompletion=complete_ports,
+    ),
+]
+PlanFile = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="Plan of a design on streams: the plan.json that was written with one, edited or not.",
+    ),
+]
+PlanOut = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Also write the plan of a design on streams here."),
 ]
 Flow = Annotated[
     str,

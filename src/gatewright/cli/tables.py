@@ -160,7 +160,7 @@ def budget(facts: Facts) -> list[Table]:
     """Return what was looked at for the limits; nothing where the first plan fits the device."""
     found = facts.get("budget") or {"plans": ()}
     asked = found.get("max_luts_from") == "asked for" or found.get("max_dsps")
-    asked = asked or found.get("max_latency")
+    asked = asked or found.get("max_latency") or found.get("max_brams") is not None
     if len(found["plans"]) < 2 and not asked and found.get("fits", True):
         return []
     names = ("plan", "LUT\nest.", "DSP\nest.", "cycles", "ns", "II", "limits")
@@ -174,13 +174,15 @@ def budget(facts: Facts) -> list[Table]:
     return [table]
 
 
-OVER = {"lut": "LUTs", "dsp": "DSPs", "cycles": "cycles"}
+OVER = {"lut": "LUTs", "dsp": "DSPs", "bram": "BRAMs", "cycles": "cycles"}
 
 
 def limits(found: Facts) -> str:
     """Return the limits on one line."""
     source = "" if found["max_luts_from"] == "asked for" else f" (all of {found['max_luts_from']})"
-    parts = [f"{number(found['max_luts'])} LUTs{source}", f"{number(found['max_dsps'])} DSPs"]
+    parts = [f"{number(found['max_luts'])} LUTs{source}"]
+    for what, name in (("max_dsps", "DSPs"), ("max_brams", "BRAMs")):
+        parts += [f"{number(found[what])} {name}"] if found.get(what) is not None else []
     if found["max_latency"]:
         parts.append(f"{found['max_latency']} ({cycles(found['max_cycles'])})")
     return ", ".join(parts)

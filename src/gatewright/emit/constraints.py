@@ -139,8 +139,14 @@ def nextpnr_options(clock_ns: float, part: str) -> list[str]:
             "--out-of-context"]  # fmt: skip
 
 
-def emit_core(top: str, files: Sequence[str], clock_ns: float, part: str) -> str:
+VECTORS = ("vectors/inputs.hex", "vectors/outputs.hex")
+
+
+def emit_core(
+    top: str, files: Sequence[str], clock_ns: float, part: str, vectors: Sequence[str] = VECTORS
+) -> str:
     """Return a FuseSoC core description (CAPI2)."""
+    played = "\n".join(f"      - {path}: {{copyto: {path}}}" for path in vectors)
     rtl = "\n".join(f"      - {file}" for file in files)
     ecp5 = yosys_family(check_part(part)) == "ecp5"
     tool = f"      vivado:\n        part: {part}"
@@ -162,8 +168,7 @@ filesets:
     file_type: verilogSource-2005
   vectors:
     files:
-      - vectors/inputs.hex: {{copyto: vectors/inputs.hex}}
-      - vectors/outputs.hex: {{copyto: vectors/outputs.hex}}
+{played}
     file_type: user
   clock:
     files:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from gatewright.emit.constraints import (
     check_clock,
@@ -49,32 +49,67 @@ def emit_project(
         OptionError: an impossible clock, part or port name.
         DataError: vectors that do not fit the ports, or none.
     """
-    check_clock(clock_ns)
-    check_part(part)
     sources = emit_verilog(top) if rtl is None else dict(rtl)
-    name = top_name(top)
     samples = check_values(input_ports(top), inputs) or check_values(output_ports(top), outputs)
-    files = [f"rtl/{file}" for file in sources]
-    project: dict[str, str | bytes] = {f"rtl/{file}": text for file, text in sources.items()}
-    project |= {f"tb/{file}": text for file, text in emit_testbench(top, samples).items()}
-    project |= {
+    vectors: dict[str, str | bytes] = {
         "vectors/inputs.hex": write_hex(input_ports(top), inputs),
         "vectors/outputs.hex": write_hex(output_ports(top), outputs),
         "vectors/golden.npz": write_npz(top, inputs, outputs),
+    }
+
+    def page(paths: Mapping[str, str]) -> str:
+        return emit_readme(
+            top, clock_ns=clock_ns, part=part, samples=samples, paths=paths, facts=facts or {}
+        )
+
+    bench = emit_testbench(top, samples)
+    return assemble_project(
+        top, clock_ns, part, sources, bench, vectors, {}, dict(others or {}), page
+    )
+
+
+def assemble_project(
+    top: Module,
+    clock_ns: float,
+    part: str,
+    sources: Mapping[str, str],
+    bench: Mapping[str, str],
+    vectors: Mapping[str, str | bytes],
+    told: Mapping[str, str],
+    others: Mapping[str, str],
+    page: Callable[[Mapping[str, str]], str],
+) -> dict[str, str | bytes]:
+    """Return the files of a hand-over.
+
+    Args:
+        top: the design.
+        clock_ns: clock period.
+        part: part number for the scripts.
+        sources: Verilog by file name.
+        bench: test benches by file name.
+        vectors: by path.
+        told: what files are that `what_is` does not know.
+        others: files that the caller adds, with what they are.
+        page: writes the page that lists all files.
+    """
+    check_clock(clock_ns)
+    check_part(part)
+    name = top_name(top)
+    files = [f"rtl/{file}" for file in sources]
+    texts = [path for path in vectors if path.endswith(".hex")]
+    project: dict[str, str | bytes] = {f"rtl/{file}": text for file, text in sources.items()}
+    project |= {f"tb/{file}": text for file, text in bench.items()}
+    project |= vectors
+    project |= {
         f"constraints/{name}.xdc": emit_xdc(clock_ns),
         "scripts/synth.ys": emit_yosys(name, files, part),
         **_place_and_route(name, files, clock_ns, part),
-        f"{name}.core": emit_core(name, files, clock_ns, part),
+        f"{name}.core": emit_core(name, files, clock_ns, part, texts),
     }
-    paths = {path: what_is(path, name) for path in sorted([*project, "README.md"])}
-    project["README.md"] = emit_readme(
-        top,
-        clock_ns=clock_ns,
-        part=part,
-        samples=samples,
-        paths=paths | dict(others or {}),
-        facts=facts or {},
-    )
+    paths = {
+        path: told.get(path) or what_is(path, name) for path in sorted([*project, "README.md"])
+    }
+    project["README.md"] = page(paths | dict(others))
     return project
 
 
@@ -116,16 +151,10 @@ def emit_readme(
     facts: Mapping[str, object],
 ) -> str:
     """Return the page that comes with a design."""
-    ports = []
-    for direction, group in (("input", top.inputs), ("output", top.outputs)):
-        for port, signals in group.items():
-            bits = sum(top.width(s) for s in signals)
-            if bits:
-                ports.append((port, direction, bits, elements_text(top, signals)))
     return template("readme.md.jinja").render(
         top=top_name(top),
         origin=safe(top.origin),
-        ports=ports,
+        ports=port_rows(top),
         latency=top.latency,
         interval=top.interval,
         clock_ns=clock_ns,
@@ -136,6 +165,17 @@ def emit_readme(
         valid="valid_in" in top.inputs,
         generator=generator(),
     )
+
+
+def port_rows(top: Module) -> list[tuple[str, str, int, str]]:
+    """Return name, direction, bits and elements of each port that has bits."""
+    ports = []
+    for direction, group in (("input", top.inputs), ("output", top.outputs)):
+        for port, signals in group.items():
+            bits = sum(top.width(s) for s in signals)
+            if bits:
+                ports.append((port, direction, bits, elements_text(top, signals)))
+    return ports
 
 
 def fact_rows(facts: Mapping[str, object]) -> dict[str, str]:

@@ -6,6 +6,7 @@ from gatewright.flow.design import Design
 from gatewright.flow.inspect import Inspection, inspect
 from gatewright.flow.options import Options, parse_clock
 from gatewright.flow.store import check_target, load_design, save_results
+from gatewright.flow.streams import StreamDesign
 from gatewright.flow.verify import Check, Verification
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "Design",
     "Inspection",
     "Options",
+    "StreamDesign",
     "Verification",
     "check_target",
     "compile",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, fields, replace
 from functools import partial
 from pathlib import Path
@@ -23,8 +23,8 @@ from gatewright.flow.host import Data, as_inputs, encode
 from gatewright.flow.import_check import against_source, metrics, replay
 from gatewright.flow.options import Options
 from gatewright.flow.steps import Steps
-from gatewright.flow.streams import StreamDesign, read_plan, stream_circuit
-from gatewright.flow.streams.plans import GivenPlan, check_plan_options
+from gatewright.flow.streams import build_streams, read_plan, rebuild_streams
+from gatewright.flow.streams.plans import GivenPlan, GivenPlans, check_plan_options
 from gatewright.frontends import CustomHandler, read_model, with_score
 from gatewright.ir import Graph, Plan, Reals, infer
 from gatewright.num import Fixed, Ints
@@ -258,34 +258,17 @@ def _build(
     graph: Graph,
     options: Options,
     steps: Steps,
-    plans: Mapping[str, Plan] | None = None,
-    depths: Sequence[int] | None = None,
+    plans: GivenPlans | None = None,
 ) -> Design:
     """Plan, lower, optimise, pipeline and emit an integer graph, within the limits."""
     if plans is not None or options.asks_for_streams:
-        return _stream_design(graph, options, steps, plans, depths)
+        return build_streams(graph, options, steps, plans)
     budget = budget_of(graph, options, partial(_circuit, graph, options, steps))
     found = budget.find()
     design = Design(
         graph, found.lowered.netlist, found.lowered.circuit, found.module, options, found.planned,
         tuple(budget.tried), timings=steps.timings, progress=steps.progress,
     )  # fmt: skip
-    steps.begin("emit")
-    design.emit()
-    steps.end()
-    return design
-
-
-def _stream_design(
-    graph: Graph,
-    options: Options,
-    steps: Steps,
-    plans: Mapping[str, Plan] | None,
-    depths: Sequence[int] | None,
-) -> StreamDesign:
-    """Build and emit a network of actors."""
-    circuit = stream_circuit(graph, options, steps, plans, depths)
-    design = StreamDesign.of(graph, circuit, options, steps.timings, steps.progress)
     steps.begin("emit")
     design.emit()
     steps.end()
@@ -326,6 +309,20 @@ def _lowered(graph: Graph, steps: Steps, plans: Mapping[str, Plan]) -> Lowered:
     return Lowered(netlist, circuit)
 
 
-def rebuild(graph: Graph, options: Options, progress: Progress | None = None) -> Design:
-    """Build a design again from its integer graph, as `compile` did."""
-    return _build(graph, options, Steps(progress))
+def rebuild(
+    graph: Graph,
+    options: Options,
+    progress: Progress | None = None,
+    stream: Mapping[str, Any] | None = None,
+) -> Design:
+    """Build a design again from its integer graph, as `compile` did.
+
+    Args:
+        graph: the integer model.
+        options: as they were.
+        progress: told of the steps.
+        stream: what a design on streams keeps of its plan (`Design.plan_description`).
+    """
+    if stream is None:
+        return _build(graph, options, Steps(progress))
+    return rebuild_streams(graph, options, Steps(progress), stream)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -15,10 +15,17 @@ import numpy as np
 
 from gatewright.arch import Path as SlowPath
 from gatewright.arch import Planned, Tried, critical_path
-from gatewright.emit import emit_verilog, top_name
+from gatewright.emit import emit_project, emit_verilog, top_name
 from gatewright.engine import Engine
 from gatewright.flow.encoder import encode_fast
-from gatewright.flow.golden import VECTORS, Golden, compare_golden, thinned
+from gatewright.flow.golden import (
+    VECTORS,
+    Golden,
+    compare_golden,
+    read_golden,
+    read_golden_text,
+    thinned,
+)
 from gatewright.flow.host import Data, answers, as_inputs, encode, input_vectors
 from gatewright.flow.options import Options, check_count
 from gatewright.flow.verify import (
@@ -37,7 +44,7 @@ from gatewright.flow.verify import (
 from gatewright.hw import Kind, Module
 from gatewright.ir import Graph, evaluate, infer
 from gatewright.num import FixedArray
-from gatewright.passes.netlist import modules, total_resources
+from gatewright.passes.netlist import Resources, modules, total_resources
 from gatewright.tools.nextpnr import RoutingResult, route
 from gatewright.tools.yosys import SynthesisResult, synthesize
 
@@ -314,6 +321,12 @@ class Design:
 
         return facts_of(self)
 
+    def own_facts(self, total: Resources) -> dict[str, Any]:
+        """Return the facts that depend on how the design is built; `total` is what it takes."""
+        from gatewright.flow.facts import facts_of_circuit
+
+        return facts_of_circuit(self, total)
+
     def report(self, path: str | Path = "report.html") -> Path:
         """Write the report: one HTML page that needs nothing else, and the same facts as JSON.
 
@@ -344,6 +357,44 @@ class Design:
 
         with self.timed("write"):
             return save(self, Path(folder), replace)
+
+    def hand_over(
+        self,
+        inputs: Codes,
+        outputs: Codes,
+        facts: Mapping[str, object],
+        others: Mapping[str, str],
+    ) -> dict[str, str | bytes]:
+        """Return the files for whoever receives the firmware, by path.
+
+        Args:
+            inputs: golden inputs by port.
+            outputs: golden outputs by port.
+            facts: rows for the page.
+            others: files that stand beside these, with what they are.
+        """
+        return emit_project(
+            self.module,
+            clock_ns=self.options.clock_ns,
+            part=self.options.device.part,
+            inputs=inputs,
+            outputs=outputs,
+            facts=facts,
+            others=others,
+            rtl=self.sources,
+        )
+
+    def read_golden(self, folder: Path) -> tuple[Golden, Golden]:
+        """Read the golden vectors beside a saved design, and their text for the test bench.
+
+        Raises:
+            FileError: a file is damaged.
+        """
+        return read_golden(folder, self.module), read_golden_text(folder, self.module)
+
+    def plan_description(self) -> dict[str, Any] | None:
+        """Return what a saved design has to keep of its plan beside the options."""
+        return None
 
     def emit(self) -> dict[str, str]:
         """Return the emitted Verilog by file name."""

@@ -18,7 +18,7 @@ import numpy as np
 
 from gatewright.base import FileError, ModelError
 
-FORMAT = 3
+FORMAT = 4
 DESCRIPTION = "design.json"
 MOST_BYTES = 1 << 30
 """Largest file of a design that is read."""
@@ -27,6 +27,8 @@ FIELDS: dict[str, type | tuple[type, ...]] = {
     "graph": dict, "clock_mhz": (int, float), "device": str, "reuse": (int, type(None)),
     "latency_asked": (int, type(None)), "max_luts": (int, type(None)),
     "max_dsps": (int, type(None)), "max_latency": (str, type(None)),
+    "ii": (int, type(None)), "throughput": (int, float, type(None)),
+    "max_brams": (int, type(None)), "ports": str, "stream": (dict, type(None)),
     "facts_of_model": dict, "timings": dict, "sha256": dict,
 }  # fmt: skip
 """What a description must hold, and of which type."""
@@ -169,6 +171,9 @@ def _wrong_inside(description: Mapping[str, Any]) -> list[str]:
     wrong: list[str] = []
     if not all(type(seconds) in (int, float) for seconds in description["timings"].values()):
         wrong.append("timings")
+    stream = description["stream"]
+    if stream is not None and not _is_stream(stream):
+        wrong.append("stream")
     facts = description["facts_of_model"]
     wrong += [f for f, kind in FACTS.items() if f in facts and not isinstance(facts[f], kind)]
     if not all(isinstance(check, dict) for check in facts.get("source_checks") or []):
@@ -178,6 +183,19 @@ def _wrong_inside(description: Mapping[str, Any]) -> list[str]:
         if path.is_absolute() or ".." in path.parts or not isinstance(digest, str):
             wrong.append("sha256")
     return wrong
+
+
+def _is_stream(stream: Mapping[str, Any]) -> bool:
+    """Whether this is what a design on streams says of its plan."""
+    depths, reasons = stream.get("depths"), stream.get("reasons")
+    return (
+        type(stream.get("interval")) is int
+        and isinstance(stream.get("plans"), dict)
+        and isinstance(reasons, dict)
+        and all(isinstance(text, str) for text in reasons.values())
+        and isinstance(depths, list)
+        and all(type(depth) is int and 0 <= depth < 1 << 31 for depth in depths)
+    )
 
 
 def changed_files(folder: Path, recorded: Mapping[str, str]) -> list[str]:

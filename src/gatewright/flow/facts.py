@@ -44,15 +44,10 @@ def facts_of(design: Design) -> dict[str, Any]:
                     "status": _cycle_status(design), **_contract(design)},
         "interval": {"cycles": design.interval, "status": _cycle_status(design)},
         "estimate": _counts(total) | {"status": "estimated"},
-        "budget": budget_facts(design, total),
         "synthesis": _synthesis(design),
         "routing": asdict(design.routing) | {"status": "routed"} if design.routing else None,
-        "layers": _layers(design),
+        **design.own_facts(total),
         "tensors": _tensors(design, types),
-        "plan": [
-            {"layer": c.layer, "plan": str(c.plan), "products": c.products, "reason": c.reason}
-            for c in design.planned.choices
-        ],
         "quantization": design.facts_of_model.get("quantization"),
         "metrics": design.facts_of_model.get("metrics"),
         "import_check": design.facts_of_model.get("import_check"),
@@ -63,6 +58,19 @@ def facts_of(design: Design) -> dict[str, Any]:
         "host": {"python": platform.python_version(), "machine": platform.machine()},
         "command": design.facts_of_model.get("command", ""),
     }  # fmt: skip
+
+
+def facts_of_circuit(design: Design, total: Resources) -> dict[str, Any]:
+    """Return what is told of a circuit without streams: layers, plan, limits."""
+    return {
+        "layers": _layers(design),
+        "plan": [
+            {"layer": c.layer, "plan": str(c.plan), "products": c.products, "reason": c.reason}
+            for c in design.planned.choices
+        ],
+        "budget": budget_facts(design, total),
+        "stream": None,
+    }
 
 
 def _cycle_status(design: Design) -> str:

@@ -18,7 +18,6 @@ import numpy as np
 
 from gatewright._version import __version__
 from gatewright.base import FileError
-from gatewright.emit import emit_project
 from gatewright.flow.atomic import write_atomically
 from gatewright.flow.calibration import CALIBRATION, calibration_arrays, read_calibration
 from gatewright.flow.disk import (
@@ -33,7 +32,6 @@ from gatewright.flow.disk import (
 )
 from gatewright.flow.facts import handover
 from gatewright.flow.golden import ARRAYS as GOLDEN
-from gatewright.flow.golden import read_golden, read_golden_text
 from gatewright.flow.options import Options
 from gatewright.flow.results import RESULTS, results_of, take_results
 from gatewright.ops.serialize import dump, load
@@ -54,7 +52,8 @@ OTHERS = {
 """Files beside the hand-over, for its page."""
 
 ASKED = (
-    "clock_mhz", "device", "reuse", "latency_asked", "max_luts", "max_dsps", "max_latency"
+    "clock_mhz", "device", "reuse", "latency_asked", "max_luts", "max_dsps", "max_latency", "ii",
+    "throughput", "max_brams", "ports",
 )  # fmt: skip
 """Fields of a description that hold the options, in the order of `Options.of`."""
 
@@ -203,16 +202,7 @@ def _project_files(design: Design) -> dict[str, bytes]:
     """Return every file of the design, by path."""
     inputs, outputs = design.golden = design.golden_vectors()
     facts = design.facts()
-    emitted = emit_project(
-        design.module,
-        clock_ns=design.options.clock_ns,
-        part=design.options.device.part,
-        inputs=inputs,
-        outputs=outputs,
-        facts=handover(facts),
-        others=OTHERS,
-        rtl=design.sources,
-    )
+    emitted = design.hand_over(inputs, outputs, handover(facts), OTHERS)
     files = {name: _bytes(content) for name, content in emitted.items()}
     structure, arrays = dump(design.graph)
     files[ARRAYS] = _npz(arrays)
@@ -232,6 +222,11 @@ def _project_files(design: Design) -> dict[str, bytes]:
         "max_luts": design.options.max_luts,
         "max_dsps": design.options.max_dsps,
         "max_latency": design.options.max_latency,
+        "ii": design.options.ii,
+        "throughput": design.options.throughput,
+        "max_brams": design.options.max_brams,
+        "ports": design.options.ports,
+        "stream": design.plan_description(),
         "top": design.name,
         "latency": design.latency,
         "interval": design.interval,
@@ -274,11 +269,10 @@ def load_design(folder: str | Path, *, progress: Progress | None = None) -> Desi
     options = Options.of(*(description[asked] for asked in ASKED))
     with from_disk(folder):
         graph = load(description["graph"], arrays)
-        design = rebuild(graph, options, progress)
+        design = rebuild(graph, options, progress, description["stream"])
     _same_as_written(design, description, folder)
     design.sources = read_rtl(folder)
-    design.golden = read_golden(folder, design.module)
-    design.golden_text = read_golden_text(folder, design.module)
+    design.golden, design.golden_text = design.read_golden(folder)
     if (folder / CALIBRATION).is_file():
         design.calibration, design.labels = read_calibration(folder / CALIBRATION, graph)
     design.facts_of_model = dict(description["facts_of_model"])

@@ -61,6 +61,7 @@ class Op(ABC):
             `with_format`, by `with_bits`, or "" where it follows.
         whole_operands: numbers of the operands of which each row of the result needs the whole
             last two axes; of the others it needs its own row. See `at_row`.
+        slab_axes: axes of each operand that a slab has at least; see `at_slab`.
     """
 
     wiring: ClassVar[bool] = False
@@ -73,6 +74,7 @@ class Op(ABC):
     constants: ClassVar[tuple[str, ...]] = ()
     rounds: ClassVar[Rounds] = ""
     whole_operands: ClassVar[tuple[int, ...]] = ()
+    slab_axes: ClassVar[int] = 1
 
     @abstractmethod
     def real(self, *x: Reals) -> Reals:
@@ -108,7 +110,8 @@ class Op(ABC):
 
         None where a position's result does not depend on that position of all operands alone, or
         constants differ between positions. `at_row` says the same of all axes but the last, for
-        operations whose rows have constants of their own.
+        operations whose rows have constants of their own. Only asked where all operands have as
+        many axes, the result's lengths along the first ones, and `slab_axes` or more behind.
         """
         return None
 

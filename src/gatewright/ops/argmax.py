@@ -33,6 +33,10 @@ class Argmax(Op):
             return np.asarray(x.shape[-1] - 1 - find(x[..., ::-1], axis=-1))
         return np.asarray(find(x, axis=-1))
 
+    def at_slab(self, axes: int) -> Op | None:
+        """Return the operation itself: each row has its own position."""
+        return self
+
     def real(self, *x: Reals) -> Reals:
         """Find it among real numbers."""
         return self._find(x[0]).astype(np.float64)

@@ -70,14 +70,11 @@ class Divide(Binary):
         return self if out is self.out else replace(self, out=out)
 
     def at_part(self, part: slice) -> Op | None:
-        """Return the operation with the formats of part of a row."""
+        """Return the operation with the formats of part of a row; None where rows differ."""
         if self.out is None:
             return self
         out = self.out.at_part(part)
-        if out is None or out is self.out:
-            return None if out is None else self
-        assert isinstance(out, Quantize)
-        return replace(self, out=out)
+        return replace(self, out=out) if isinstance(out, Quantize) else None
 
     def join_real(self, a: Reals, b: Reals) -> Reals:
         """Compute on real numbers; infinite where the divisor is 0."""

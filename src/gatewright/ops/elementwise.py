@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
+from dataclasses import Field, dataclass, fields, replace
 from math import prod
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -72,7 +72,13 @@ def constant_row(constant: Any, index: tuple[int, ...]) -> Any:
 
 @dataclass(frozen=True, eq=False)
 class Unary(Op):
-    """A function of each element on its own."""
+    """A function of each element on its own.
+
+    Attributes:
+        tables: names of fields whose arrays belong to all elements; others hold a number for each.
+    """
+
+    tables: ClassVar[tuple[str, ...]] = ()
 
     def lower(self, module: Module, *x: Bus, plan: Plan) -> Bus:
         """Build one circuit per element."""
@@ -82,10 +88,15 @@ class Unary(Op):
         ]
         return bus.with_signals(signals, bus.shape)
 
+    @property
+    def _own_fields(self) -> list[Field[Any]]:
+        """Fields that may hold a number for each element."""
+        return [f for f in fields(self) if f.name not in self.tables]
+
     def at_row(self, index: tuple[int, ...]) -> Op | None:
         """Return the operation with the constants of one row; see `Op.at_row`."""
         parts: dict[str, Any] = {}
-        for f in fields(self):
+        for f in self._own_fields:
             value = getattr(self, f.name)
             part = value.at_row(index) if isinstance(value, Op) else constant_row(value, index)
             if part is not value:
@@ -95,7 +106,7 @@ class Unary(Op):
     def at_part(self, part: slice) -> Op | None:
         """Return the operation with the constants of part of a row; None where rows differ."""
         parts: dict[str, Any] = {}
-        for f in fields(self):
+        for f in self._own_fields:
             value = getattr(self, f.name)
             if isinstance(value, Op):
                 inner = value.at_part(part)

@@ -30,12 +30,17 @@ class Embedding(Op):
     growth = "grows"
     constants = ("table",)
     index_operands = (0,)
+    slab_axes = 0
 
     def __post_init__(self) -> None:
         if np.ndim(self.table) != 2 or not np.size(self.table):
             raise ModelError(
                 "an embedding has no table of rows and features", found=np.shape(self.table)
             )
+
+    def at_slab(self, axes: int) -> Op | None:
+        """Return the operation itself: each position has its own row."""
+        return self
 
     def real(self, *x: Reals) -> Reals:
         """Look real numbers up."""

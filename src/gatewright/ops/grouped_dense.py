@@ -32,6 +32,7 @@ class GroupedDense(Op):
     bias: Reals
     growth = "narrows"
     constants = ("weight", "bias")
+    slab_axes = 2
 
     @classmethod
     def of(cls, weight: Reals, bias: Reals | None = None) -> GroupedDense:
@@ -73,6 +74,10 @@ class GroupedDense(Op):
     def at_row(self, index: tuple[int, ...]) -> Op | None:
         """Return the matrix of the group at `index`."""
         return self.group(index[-1])
+
+    def at_slab(self, axes: int) -> Op | None:
+        """Return the operation itself: all groups of a position."""
+        return self
 
     def real(self, *x: Reals) -> Reals:
         """Multiply real numbers."""

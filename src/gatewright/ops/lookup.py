@@ -40,6 +40,7 @@ class Lookup(Unary):
     low: int = 0
     frac: int = 0
     function: NumberFunction | None = None
+    tables = ("values", "given")
     growth = "narrows"
     rounds = "format"
     addresses = True

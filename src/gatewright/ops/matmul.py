@@ -28,6 +28,7 @@ class Matmul(Op):
 
     growth = "narrows"
     whole_operands = (1,)
+    slab_axes = 2
 
     @staticmethod
     def _check(a: tuple[int, ...], b: tuple[int, ...]) -> None:
@@ -47,6 +48,10 @@ class Matmul(Op):
     def at_row(self, index: tuple[int, ...]) -> Op | None:
         """Return the product of one row of `a` with the whole matrix `b`."""
         return _ROW
+
+    def at_slab(self, axes: int) -> Op | None:
+        """Return the operation itself: matrices are multiplied each on their own."""
+        return self
 
     def real(self, *x: Reals) -> Reals:
         """Multiply real numbers."""
@@ -117,6 +122,12 @@ class Matmul(Op):
 
 class _RowMatmul(Matmul):
     """A row of k elements times a matrix (k, m)."""
+
+    def evaluate(self, *x: FixedArray) -> FixedArray:
+        """Multiply matrices of one row."""
+        row = FixedArray(x[0].q[..., None, :], x[0].frac)
+        found = super().evaluate(row, x[1])
+        return FixedArray(found.q[..., 0, :], found.frac)
 
     def lower(self, module: Module, *x: Bus, plan: Plan) -> Bus:
         """Build the product of a matrix of one row."""

@@ -27,6 +27,7 @@ class OneHot(Op):
     wraps: bool = False
     growth = "fixes"
     index_operands = (0,)
+    slab_axes = 0
 
     def __post_init__(self) -> None:
         if self.depth < 1:
@@ -39,6 +40,10 @@ class OneHot(Op):
         places = np.arange(self.depth)
         hot = q[..., None] == places
         return np.asarray(hot | (q[..., None] == places - self.depth) if self.wraps else hot)
+
+    def at_slab(self, axes: int) -> Op | None:
+        """Return the operation itself: each position has its own vector."""
+        return self
 
     def real(self, *x: Reals) -> Reals:
         """Compare real numbers with each position."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -37,6 +37,12 @@ class Pad(Op):
             )
         around = [(0, 0)] * skip + list(zip(self.before, self.after, strict=True))
         return np.pad(array, around, constant_values=value)
+
+    def at_slab(self, axes: int) -> Op | None:
+        """Return the padding behind some axes, where nothing is around those."""
+        if any(self.before[:axes] + self.after[:axes]):
+            return None
+        return replace(self, before=self.before[axes:], after=self.after[axes:])
 
     def real(self, *x: Reals) -> Reals:
         """Pad real numbers."""

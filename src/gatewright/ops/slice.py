@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gatewright.base import ModelError
+from gatewright.ir import Op
 from gatewright.ops.movement import Movement
 
 
@@ -21,6 +22,16 @@ class Slice(Movement):
 
     parts: tuple[tuple[int | None, int | None, int | None], ...]
     squeeze: tuple[int, ...] = ()
+
+    def at_slab(self, axes: int) -> Op | None:
+        """Return what is taken behind some axes, where those are taken in order.
+
+        Taken in order with their lengths kept, they are taken whole.
+        """
+        in_order = all(step in (None, 1) for _, _, step in self.parts[:axes])
+        if not in_order or any(axis < axes for axis in self.squeeze):
+            return None
+        return Slice(self.parts[axes:], tuple(axis - axes for axis in self.squeeze))
 
     def move(self, sample: np.ndarray) -> np.ndarray:
         """Slice one sample."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -65,6 +65,12 @@ class Take(Op):
                 supported=f"{-n} to {n - 1}",
             )
         return np.stack([self._take(a, b) for a, b in zip(x, place % n, strict=True)])
+
+    def at_slab(self, axes: int) -> Op | None:
+        """Return what is taken behind some axes, where each line of a later one has positions."""
+        if not self.along or self.axis < axes:
+            return None
+        return replace(self, axis=self.axis - axes)
 
     def real(self, *x: Reals) -> Reals:
         """Take real numbers."""

@@ -22,6 +22,8 @@ from gatewright.report.provenance import (
     steps_of,
 )
 from gatewright.report.ranges import ranges_of
+from gatewright.report.streams import SECTION as STREAMS
+from gatewright.report.streams import streams_of
 from gatewright.report.verdict import STATUSES, clock_text, tiles_of, verdict_of
 
 SECTIONS = (
@@ -65,7 +67,8 @@ def _context(facts: Mapping[str, Any]) -> dict[str, Any]:
         "verdict": verdict_of(facts),
         "tiles": tiles_of(facts),
         "statuses": STATUSES,
-        "sections": SECTIONS,
+        "sections": sections_of(facts),
+        "streams": streams_of(facts),
         "changed": list(facts.get("changed_files") or ()),
         "accuracy": accuracy_of(facts),
         "ranges": ranges,
@@ -88,6 +91,14 @@ def _context(facts: Mapping[str, Any]) -> dict[str, Any]:
             "timeline": draw_timeline(costs.rows, int(latency["cycles"]), float(clock["ns"])),
         },
     }
+
+
+def sections_of(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return identifiers and titles of the sections that a design has, in order."""
+    found = list(SECTIONS)
+    if facts.get("stream"):
+        found.insert(1 + [name for name, _ in found].index("pipeline"), STREAMS)
+    return found
 
 
 @cache

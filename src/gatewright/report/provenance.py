@@ -61,13 +61,15 @@ def _limits(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
     if not found:
         return []
     asked = [f"{number(found['max_luts'])} LUT ({found['max_luts_from']})"]
-    asked.append(f"{number(found['max_dsps'])} DSP")
+    for what, name in (("max_dsps", "DSP"), ("max_brams", "BRAM")):
+        asked += [f"{number(found[what])} {name}"] if found.get(what) is not None else []
     if found["max_latency"]:
         asked.append(f"latency {found['max_latency']}")
     rows = [("Limits, on estimates", ", ".join(asked))]
     for plan in found["plans"]:
         over = [f"{number(by)} {what} too many" for what, by in plan["excess"].items()]
         takes = f"{number(plan['lut'])} LUT, {number(plan['dsp'])} DSP, {plan['cycles']} cycles"
+        takes += f", {number(plan['bram'])} BRAM" if plan.get("bram") else ""
         fits = "; ".join(over) or "fits"
         rows.append((f"Plan: {plan['plan']}", f"{takes}, II = {plan['interval']}: {fits}"))
     return rows + ([("DSP blocks", str(found["note"]))] if found.get("note") else [])

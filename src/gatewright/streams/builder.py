@@ -341,11 +341,14 @@ class Streams:
         return self.add(shell.actor(program, opened.layer, note), inputs, shapes)
 
     def network(self) -> Network:
-        """Close the network: a stream that is read more than once is given to all its readers."""
+        """Close the network: a stream that is read more than once is given to all its readers.
+
+        An input that is an output as well passes an actor, too: `valid` comes from a register.
+        """
         for source, readers in list(self._reads.items()):
             if not readers:
                 self._drop(source)
-            elif len(readers) > 1:
+            elif len(readers) > 1 or source[0] == readers[0][0] == OUTSIDE:
                 stream = self._given[source]
                 actor = fork(
                     self.module_name(f"{_owner(self.actors, source)}_fork"),

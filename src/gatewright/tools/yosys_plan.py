@@ -81,14 +81,17 @@ def _internal(cell: str) -> str:
 def units(hierarchy: Hierarchy) -> list[str]:
     """Return the modules to synthesise on their own.
 
-    They are the top, its children, and what repeats and is big. Every other module is flattened
-    into its parents.
+    They are the top, its children (of a top that is nothing but ports around one module, also the
+    children of that), and what repeats and is big. Every other module is flattened into its
+    parents.
     """
     flat: dict[str, int] = {}
     for name in reversed(hierarchy.order()):
         inside = sum(flat[child] * n for child, n in hierarchy.children[name].items())
         flat[name] = hierarchy.bits[name] + inside
-    layers = hierarchy.children[hierarchy.top]
+    layers = dict(hierarchy.children[hierarchy.top])
+    if list(layers.values()) == [1]:
+        layers |= hierarchy.children[next(iter(layers))]
     counts = hierarchy.instances()
     return [
         name

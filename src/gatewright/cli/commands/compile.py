@@ -11,7 +11,18 @@ import typer
 
 from gatewright.base import OptionError
 from gatewright.cli.custom import CUSTOM_HELP, load_custom
-from gatewright.cli.parameters import Clock, Device, Json, Quiet
+from gatewright.cli.parameters import (
+    Clock,
+    Device,
+    Ii,
+    Json,
+    MaxBrams,
+    PlanFile,
+    PlanOut,
+    Ports,
+    Quiet,
+    Throughput,
+)
 from gatewright.cli.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -77,6 +88,12 @@ def compile(
         str | None,
         typer.Option(metavar="N|TIME", help="Longest latency: 12 (cycles), 100ns, 0.1us."),
     ] = None,
+    ii: Ii = None,
+    throughput: Throughput = None,
+    max_brams: MaxBrams = None,
+    ports: Ports = "valid",
+    plan: PlanFile = None,
+    plan_out: PlanOut = None,
     tolerance: Annotated[
         float | None,
         typer.Option(
@@ -124,7 +141,11 @@ def compile(
 
     terminal = Terminal(json, quiet)
     flow.check_target(output, force)
-    flow.Options.of(clock, device, reuse, latency, max_luts, max_dsps, max_latency)
+    options = flow.Options.of(
+        clock, device, reuse, latency, max_luts, max_dsps, max_latency, ii, throughput, max_brams,
+        ports,
+    )  # fmt: skip
+    check_plan_out(plan_out, plan is not None or options.asks_for_streams)
     rules = parse_rules(format or [])
     handlers = load_custom(custom)
     data = read_calibration(model, calibrate, labels, handlers)
@@ -141,6 +162,11 @@ def compile(
             max_luts=max_luts,
             max_dsps=max_dsps,
             max_latency=max_latency,
+            ii=ii,
+            throughput=throughput,
+            max_brams=max_brams,
+            ports=ports,
+            plan=plan,
             formats=rules or None,
             input_format=input_format,
             granularity=granularity,
@@ -165,6 +191,11 @@ def compile(
                 "--max-luts": max_luts,
                 "--max-dsps": max_dsps,
                 "--max-latency": max_latency,
+                "--ii": ii,
+                "--throughput": throughput,
+                "--max-brams": max_brams,
+                "--ports": None if ports == "valid" else ports,
+                "--plan": plan,
                 "--tolerance": tolerance,
                 "--input-format": input_format,
                 "--granularity": None if granularity == "channel" else granularity,
@@ -178,6 +209,8 @@ def compile(
         if progress:
             progress("write design", 0, 0)
         design.save(output, replace=force)
+        if plan_out is not None and isinstance(design, flow.StreamDesign):
+            flow.write_atomically(plan_out, design.plan_text().encode())
     _tell(terminal, design, output, data)
     facts = design.facts()
     for doubt in [*doubts(facts), facts["budget"]["note"]]:
@@ -190,6 +223,17 @@ def compile(
                 f"{choice.products:,} products"
             )
     return 0
+
+
+def check_plan_out(path: Path | None, streams: bool) -> None:
+    """Raise `OptionError` where a plan is to be written of a design that has none."""
+    if path is not None and not streams:
+        raise OptionError(
+            "only a design on streams has a plan to be written",
+            found=f"--plan-out {path}",
+            supported="--plan-out with --ii, --throughput, --ports or --plan",
+            remedy="leave it out",
+        )
 
 
 def parse_rules(texts: Sequence[str]) -> dict[str, str]:
@@ -282,10 +326,11 @@ def _tell(terminal: Terminal, design: Design, output: Path, data: Data | None) -
     terminal.answer({"folder": str(output), **facts})
     if terminal.json or terminal.quiet:
         return
+    from gatewright.cli.stream_tables import streams
     from gatewright.cli.tables import budget, next_steps, steps, summary
 
     folder = shlex.quote(str(output))
-    terminal.show(summary(facts, f"{design.name} in {output}"), *budget(facts))
+    terminal.show(summary(facts, f"{design.name} in {output}"), *streams(facts), *budget(facts))
     if data is not None:
         terminal.show(f"Calibration: {data.described}.")
     terminal.show(

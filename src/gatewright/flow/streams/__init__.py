@@ -1,7 +1,15 @@
 """Designs on streams: how they are built, run, compared, told of and kept."""
 
-from gatewright.flow.streams.circuit import StreamCircuit, stream_circuit
+from gatewright.flow.streams.build import build_streams, rebuild_streams
+from gatewright.flow.streams.circuit import StreamCircuit
 from gatewright.flow.streams.design import StreamDesign
-from gatewright.flow.streams.plans import PLAN, plan_text, read_plan
+from gatewright.flow.streams.plans import PLAN, read_plan
 
-__all__ = ["PLAN", "StreamCircuit", "StreamDesign", "plan_text", "read_plan", "stream_circuit"]
+__all__ = [
+    "PLAN",
+    "StreamCircuit",
+    "StreamDesign",
+    "build_streams",
+    "read_plan",
+    "rebuild_streams",
+]

@@ -4,30 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from gatewright.arch import plan
+from gatewright.arch.ready import is_ready_late, ready_breaks
 from gatewright.arch.stream_plan import StreamPlan, plan_streams
 from gatewright.base import ModelError, OptionError, Place
 from gatewright.blocks.axi_stream import axi_stream
 from gatewright.blocks.valid_ports import valid_ports
 from gatewright.flow.options import Options
 from gatewright.flow.steps import Steps
+from gatewright.flow.streams.facts import fifo_rows
+from gatewright.flow.streams.limits import StreamNeed, refusal
 from gatewright.flow.streams.paced import paced
-from gatewright.flow.streams.plans import Plans, check_beats
+from gatewright.flow.streams.plans import GivenPlans, check_beats
 from gatewright.hw import Module
 from gatewright.ir import Graph
 from gatewright.num import Ints
-from gatewright.passes.netlist import Clock, pipeline, recode
+from gatewright.passes.netlist import Clock, pipeline, recode, total_resources
 from gatewright.passes.netlist.optimise import optimise
 from gatewright.passes.streams import Port, lower_streams
 from gatewright.streams import OUTSIDE, Cycles, Finish, Network, assemble, least_depths, simulate
 from gatewright.streams.cycles import pace_of
 
-TRIES = 6
-"""Plans that are looked at for an interval."""
+TRIES = 8
+"""Plans that are looked at."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +50,8 @@ class StreamCircuit:
         pace: cycles from a beat of an event to its next, by input, of ports without a `ready`.
         core: the network as a module, its ports streams.
         module: the top: the core, with the ports that were asked for.
+        clock: with the delays of a design of this size.
+        tried: the plans that were looked at, this one the last.
     """
 
     planned: StreamPlan
@@ -58,6 +65,8 @@ class StreamCircuit:
     pace: dict[str, int]
     core: Module
     module: Module
+    clock: Clock
+    tried: tuple[StreamNeed, ...] = ()
 
     @property
     def handshake(self) -> bool:
@@ -66,12 +75,18 @@ class StreamCircuit:
 
     def finished(self, events: int) -> Ints:
         """Return the cycle of each event's last result, from the first beat that is taken on."""
-        found = simulate(self.network, events=max(events, 2), interval=self._given_interval)
+        found = simulate(self.network, events=max(events, 2), interval=self.given_interval)
         return np.asarray(found.finished[:events] - found.finished[0] + found.latency)
 
     @property
-    def _given_interval(self) -> int:
+    def given_interval(self) -> int:
+        """Cycles between events as the surroundings give them; 0: as fast as they are taken."""
         return 0 if self.handshake else self.interval
+
+    @cached_property
+    def fifo_rows(self) -> list[dict[str, Any]]:
+        """What is told of each FIFO, found out once."""
+        return fifo_rows(self)
 
     @property
     def full_latency(self) -> int:
@@ -84,7 +99,7 @@ def stream_circuit(
     graph: Graph,
     options: Options,
     steps: Steps,
-    plans: Plans | None = None,
+    given: GivenPlans | None = None,
     depths: Sequence[int] | None = None,
 ) -> StreamCircuit:
     """Build the network of a model.
@@ -93,23 +108,35 @@ def stream_circuit(
         graph: quantized.
         options: clock, device, interval, ports.
         steps: told what is done.
-        plans: a plan in place of the planner's.
+        given: a plan in place of the planner's, where it says something.
         depths: of the FIFOs, known from before; by default the least are found.
 
     Raises:
-        OptionError: the plan cannot be followed, or the network is slower than asked for.
+        OptionError: the plan cannot be followed, the network is slower than asked for, or it takes
+            more than it may.
     """
     asked = options.interval
-    target = _first_target(graph, options)
-    for _ in range(TRIES):
-        circuit = _build(graph, options, steps, target, plans, depths)
-        found = circuit.interval
-        if asked is None or found <= asked or plans is not None or target == 1:
+    target = (given.interval if given else None) or _first_target(graph, options)
+    tried: list[StreamNeed] = []
+    while True:
+        circuit = _build(graph, options, steps, target, given, depths)
+        tried.append(StreamNeed.of(circuit.module, options, target))
+        over = tried[-1].excess(options, asked=True)
+        slow = asked is not None and circuit.interval > asked
+        if given or len(tried) == TRIES or not (slow or over):
             break
-        # What actors add to the time that the planner gave them is about the same for another.
-        target = max(min(target - 1, asked + target - found, target * asked // found), 1)
+        if slow and asked is not None and target > 1:
+            # What actors add to the time that the planner gave them is about the same for another.
+            least = min(asked + target - circuit.interval, target * asked // circuit.interval)
+            target = max(min(target - 1, least), 1)
+        elif not slow and asked is None and over.keys() <= {"lut", "dsp", "bram"}:
+            target *= 2
+        else:
+            break
     _check_interval(options, circuit.interval, circuit.network.name)
-    return circuit
+    if over:
+        raise refusal(tried, options, circuit.network.name)
+    return replace(circuit, tried=tuple(tried))
 
 
 def _first_target(graph: Graph, options: Options) -> int:
@@ -124,11 +151,12 @@ def _build(
     options: Options,
     steps: Steps,
     target: int,
-    plans: Plans | None,
+    given: GivenPlans | None,
     depths: Sequence[int] | None,
 ) -> StreamCircuit:
     """Build a network for an interval that is aimed at."""
     steps.begin("plan")
+    plans = given.plans if given else None
     planned = plan_streams(graph, target, options.device, options.max_dsps, plans)
     steps.end()
     steps.prepare_solver()
@@ -142,7 +170,8 @@ def _build(
     if plans is not None:
         check_beats(plans, lowered.beats, graph)
     steps.begin("FIFO depths")
-    network, cycles = _with_depths(lowered.network, depths)
+    clock = Clock(options.clock_ns, options.device.delay.sized(_size(lowered.network, options)))
+    network, cycles = _with_depths(lowered.network, clock, depths)
     interval, pace = cycles.interval, dict[str, int]()
     if options.ports == "valid":
         network, cycles, interval = paced(network, interval)
@@ -151,14 +180,27 @@ def _build(
     core, module = _top(network, options.ports, cycles.latency, interval)
     return StreamCircuit(
         planned, network, lowered.inputs, lowered.outputs, lowered.beats, cycles, interval,
-        options.ports, pace, core, module,
+        options.ports, pace, core, module, clock,
     )  # fmt: skip
 
 
-def _with_depths(network: Network, depths: Sequence[int] | None) -> tuple[Network, Cycles]:
+def _size(network: Network, options: Options) -> float:
+    """Return the LUTs of all actors."""
+    family = options.device.family
+    return sum(total_resources(actor.module, family).lut for actor in network.actors)
+
+
+def _with_depths(
+    network: Network, clock: Clock, depths: Sequence[int] | None
+) -> tuple[Network, Cycles]:
     """Return a network with FIFOs, those known from before or the least, and its cycles."""
     if depths is None:
+        # What has to be stored anyway cuts paths of `ready` for nothing.
         found, cycles = least_depths(network)
+        floors = ready_breaks(network.with_depths(found), clock)
+        if any(floors):
+            found, cycles = least_depths(network, floors)
+            found, cycles = _without_spare(network, found, cycles, clock)
         return network.with_depths(found), cycles
     if len(depths) != len(network.links):
         raise ModelError("a design's FIFOs are not those of its network", found=len(depths))
@@ -166,6 +208,21 @@ def _with_depths(network: Network, depths: Sequence[int] | None) -> tuple[Networ
     if cycles.locked:
         raise ModelError("a network locks up with the depths given for its FIFOs")
     return network.with_depths(depths), cycles
+
+
+def _without_spare(
+    network: Network, depths: list[int], cycles: Cycles, clock: Clock
+) -> tuple[list[int], Cycles]:
+    """Take out FIFOs of one beat that neither speed nor a path of `ready` needs after all."""
+    for i in [i for i, depth in enumerate(depths) if depth == 1]:
+        fewer = [0 if j == i else depth for j, depth in enumerate(depths)]
+        if is_ready_late(network.with_depths(fewer), clock):
+            continue
+        found = simulate(network, fewer)
+        slower = found.interval > cycles.interval or found.latency > cycles.latency
+        if not (found.locked or slower):
+            depths, cycles = fewer, found
+    return depths, cycles
 
 
 def _top(network: Network, ports: str, latency: int, interval: int) -> tuple[Module, Module]:

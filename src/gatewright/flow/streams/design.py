@@ -2,21 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from gatewright.arch import Path as SlowPath
 from gatewright.arch import Planned, critical_path
 from gatewright.arch.planner import Choice
+from gatewright.arch.ready import slowest_ready
+from gatewright.emit.streams import StreamPort, StreamPorts, emit_stream_project
 from gatewright.engine import Engine
 from gatewright.flow.design import Design, Progress
-from gatewright.flow.golden import thinned
+from gatewright.flow.golden import Golden, thinned
 from gatewright.flow.host import Data, answers, as_inputs, encode
 from gatewright.flow.options import Options, check_count
 from gatewright.flow.streams.circuit import StreamCircuit
-from gatewright.flow.streams.golden import VECTORS, golden_beats, golden_count
+from gatewright.flow.streams.facts import layer_rows, plan_rows, stream_facts
+from gatewright.flow.streams.golden import (
+    VECTORS,
+    compare_golden,
+    golden_beats,
+    golden_count,
+    read_golden,
+)
+from gatewright.flow.streams.limits import StreamNeed, budget_facts
+from gatewright.flow.streams.plans import PLAN, plan_entries, plan_text
 from gatewright.flow.streams.reference import evaluate_outputs
 from gatewright.flow.streams.simulate import (
     Beats,
@@ -37,7 +51,7 @@ from gatewright.flow.streams.verify import (
 from gatewright.flow.verify import Codes, Verification
 from gatewright.ir import Graph
 from gatewright.num import FixedArray
-from gatewright.passes.netlist import total_resources
+from gatewright.passes.netlist import Resources, total_resources
 from gatewright.tools.rtl import RtlDesign
 
 
@@ -79,7 +93,12 @@ class StreamDesign(Design):
     def slowest_path(self) -> SlowPath:
         """The slowest path under the device's delays; its `fmax` is the estimated clock in MHz."""
         luts = total_resources(self.module).lut
-        return critical_path(self.module, self.options.device.delay, luts)
+        found = critical_path(self.module, self.options.device.delay, luts)
+        model = self.options.device.delay.sized(luts)
+        ready, actor = slowest_ready(self.stream.network, model)
+        if ready + model.register <= found.period:
+            return found
+        return SlowPath(ready + model.register, found.terms, f"ready of {actor}")
 
     # ---- computing
 
@@ -126,6 +145,18 @@ class StreamDesign(Design):
     def _rtl(self) -> RtlDesign:
         return rtl_design(self.stream, self.name, self.sources)
 
+    def own_facts(self, total: Resources) -> dict[str, Any]:
+        """Return the facts of layers, plan, limits, actors and FIFOs."""
+        tried = list(self.stream.tried)
+        planned = self.stream.planned.interval
+        need = tried[-1] if tried else StreamNeed.of(self.module, self.options, planned)
+        return {
+            "layers": layer_rows(self),
+            "plan": plan_rows(self),
+            "budget": budget_facts(need, tried, self.options),
+            "stream": stream_facts(self),
+        }
+
     # ---- proving
 
     def verify(
@@ -153,6 +184,9 @@ class StreamDesign(Design):
             vectors = thinned(self.vectors(random, seed), most)
             wanted = reference(self.graph, self.stream, vectors)
             checks = [check_network(self.stream, vectors, wanted, seed + 1), emulator_line()]
+            if self.golden is not None and self.golden_text is not None:
+                golden = self.golden, self.golden_text
+                checks.append(compare_golden(self.graph, self.stream, *golden))
             if rtl:
                 checks += check_rtl(
                     self.stream, self._rtl, vectors, wanted, seed + 1, self.progress
@@ -166,3 +200,66 @@ class StreamDesign(Design):
         """Return the vectors written with the design: beats by input and by output port."""
         vectors = thinned(self.vectors(random=VECTORS), golden_count(self.stream))
         return beats_of(self.stream, vectors), golden_beats(self.graph, self.stream, vectors)
+
+    # ---- keeping
+
+    @property
+    def stream_ports(self) -> StreamPorts:
+        """What the surroundings of the design have to know."""
+        circuit = self.stream
+        streams = [
+            StreamPort(p.name, is_input, p.types, p.shape, circuit.pace.get(p.name, 0))
+            for ports, is_input in ((circuit.inputs, True), (circuit.outputs, False))
+            for p in ports
+        ]
+        return StreamPorts(circuit.ports, tuple(streams), self.latency, self.interval)
+
+    def hand_over(
+        self,
+        inputs: Codes,
+        outputs: Codes,
+        facts: Mapping[str, object],
+        others: Mapping[str, str],
+    ) -> dict[str, str | bytes]:
+        """Return the files for whoever receives the firmware, by path; see `Design.hand_over`."""
+        files = emit_stream_project(
+            self.module,
+            self.stream_ports,
+            clock_ns=self.options.clock_ns,
+            part=self.options.device.part,
+            beats={**inputs, **outputs},
+            facts=facts,
+            others={
+                PLAN: "the plan, to be edited and given to `gatewright compile --plan`",
+                **others,
+            },
+            rtl=self.sources,
+        )
+        return {**files, PLAN: self.plan_text()}
+
+    def plan_text(self) -> str:
+        """Return the text of the plan file: what was built, to be edited and read back."""
+        told = {
+            "model": self.name, "device": self.options.device.name,
+            "clock_mhz": self.options.clock_mhz, "interval": self.interval,
+            "latency": self.latency,
+        }  # fmt: skip
+        return plan_text(self.graph, self.stream.planned, self.stream.beats, told)
+
+    def read_golden(self, folder: Path) -> tuple[Golden, Golden]:
+        """Read the golden beats beside a saved design, and their texts for the test bench.
+
+        Raises:
+            FileError: a file is damaged.
+        """
+        return read_golden(folder, self.stream)
+
+    def plan_description(self) -> dict[str, Any] | None:
+        """Return what a saved design has to keep of its plan beside the options."""
+        planned = self.stream.planned
+        return {
+            "interval": planned.interval,
+            "plans": plan_entries(planned, self.stream.beats),
+            "reasons": {c.node: c.reason for c in planned.choices},
+            "depths": self.stream.network.depths,
+        }

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from difflib import get_close_matches
 from math import prod
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from gatewright._version import __version__
 from gatewright.arch.stream_plan import StreamPlan
 from gatewright.base import FileError, OptionError, Place
 from gatewright.flow.options import Options, check_count
-from gatewright.ir import Graph, Plan, infer
+from gatewright.ir import Graph, Node, Plan, infer
+from gatewright.num import Intervals
 from gatewright.passes.streams import roll
 
 PLAN = "plan.json"
@@ -35,10 +39,22 @@ MOST_BYTES = 1 << 26
 MOST_NAMES = 12
 
 GivenPlan = str | Path | Mapping[str, Any]
-Plans = Mapping[str, Plan]
 
 
-def read_plan(given: GivenPlan, graph: Graph) -> Plans:
+@dataclass(frozen=True)
+class GivenPlans:
+    """A plan that somebody wrote.
+
+    Attributes:
+        plans: by node and input.
+        interval: that the rest is planned for; None: as the options say.
+    """
+
+    plans: dict[str, Plan]
+    interval: int | None = None
+
+
+def read_plan(given: GivenPlan, graph: Graph) -> GivenPlans:
     """Return the plans by node and input that a plan file, or its content, states.
 
     Args:
@@ -58,12 +74,14 @@ def read_plan(given: GivenPlan, graph: Graph) -> Plans:
             "a plan is given by node", found=type(content).__name__,
             supported='a path, or a dictionary such as {"dense": {"beat": 4}}',
         )  # fmt: skip
+    interval = None
     if "plans" in content and isinstance(content["plans"], Mapping) and "format" in content:
         if content["format"] != FORMAT:
             raise FileError(
                 "a plan was written by another version", place=place,
                 found=f"format {content['format']}", supported=f"format {FORMAT}",
             )  # fmt: skip
+        interval = check_count("planned_for of a plan", content.get("planned_for"), least=1)
         content = content["plans"]
     elif isinstance(given, str | Path):
         raise FileError(
@@ -73,7 +91,8 @@ def read_plan(given: GivenPlan, graph: Graph) -> Plans:
     graph = roll(graph)
     sizes = {i.name: prod(i.shape) for i in graph.inputs}
     sizes |= {name: kind.size for name, kind in infer(graph).items()}
-    return {str(name): _plan(str(name), value, sizes, place) for name, value in content.items()}
+    plans = {str(name): _plan(str(name), value, sizes, place) for name, value in content.items()}
+    return GivenPlans(plans, interval)
 
 
 def check_plan_options(options: Options, plan: GivenPlan | None) -> None:
@@ -177,6 +196,18 @@ def check_beats(asked: Mapping[str, Plan], built: Mapping[str, int], graph: Grap
             )
 
 
+def plan_entries(planned: StreamPlan, beats: Mapping[str, int]) -> dict[str, dict[str, Any]]:
+    """Return the plan of each value as it was built, as plain data."""
+    rows = {}
+    for name, beat in beats.items():
+        plan, row = planned.plans.get(name, Plan()), dict[str, Any]()
+        row |= {"beat": beat}
+        row |= {"taken": plan.taken} if plan.taken else {}
+        row |= {"unroll": True} if plan.unroll else {}
+        rows[name] = row | {k: getattr(plan, k) for k in WORDS if getattr(plan, k) != "auto"}
+    return rows
+
+
 def plan_text(graph: Graph, planned: StreamPlan, beats: Mapping[str, int], facts: Any) -> str:
     """Return the text of a plan file: what was built, to be edited and read back.
 
@@ -190,18 +221,27 @@ def plan_text(graph: Graph, planned: StreamPlan, beats: Mapping[str, int], facts
     types, rows = infer(graph), dict[str, dict[str, Any]]()
     nodes = {node.name: node for node in graph.nodes}
     reasons = {choice.node: choice.reason for choice in planned.choices}
-    for name, beat in beats.items():
-        plan, row = planned.plans.get(name, Plan()), dict[str, Any]()
+    for name, entry in plan_entries(planned, beats).items():
+        if name in nodes and _keeps_order(nodes[name], types):
+            continue  # its beats are those that it reads
+        row = dict[str, Any]()
         if name in nodes:
             row |= {"layer": nodes[name].layer, "operation": nodes[name].op.kind}
-        row |= {"shape": list(types[name].shape), "beat": beat}
-        row |= {"taken": plan.taken} if plan.taken else {}
-        row |= {key: getattr(plan, key) for key in WORDS if getattr(plan, key) != "auto"}
-        row |= {"unroll": True} if plan.unroll else {}
-        row |= {"reason": reasons[name]} if reasons.get(name) else {}
-        rows[name] = row
+        row |= {"shape": list(types[name].shape), **entry}
+        rows[name] = row | ({"reason": reasons[name]} if reasons.get(name) else {})
     lines = [f"  {json.dumps(k)}: {json.dumps(v)}," for k, v in {
-        "format": FORMAT, "gatewright": __version__, **facts,
+        "format": FORMAT, "gatewright": __version__, "planned_for": planned.interval, **facts,
     }.items()]  # fmt: skip
     entries = ",\n".join(f"    {json.dumps(k)}: {json.dumps(v)}" for k, v in rows.items())
     return "\n".join(["{", *lines, '  "plans": {', entries, "  }", "}", ""])
+
+
+def _keeps_order(node: Node, types: Mapping[str, Intervals]) -> bool:
+    """Whether an operation leaves each element in its place in C order."""
+    shapes = [types[name].shape for name in node.inputs]
+    size = types[node.name].size
+    if not node.op.wiring or len(shapes) != 1 or prod(shapes[0]) != size:
+        return False
+    numbers = np.arange(size, dtype=np.int64)
+    move = getattr(node.op, "move", None)
+    return move is not None and np.array_equal(move(numbers.reshape(shapes[0])).ravel(), numbers)

@@ -45,7 +45,7 @@ class Port:
 def to_beats(x: FixedArray, port: Port) -> Ints:
     """Return integers of shape (samples * beats, elements), on the grids of the beat's elements.
 
-    What fills up a sample's last beat is zero.
+    What fills up a sample's last beat is zero, or what is next to it of what can be there.
     """
     samples = len(x.q)
     flat = x.q.reshape(samples, -1)
@@ -58,7 +58,12 @@ def to_beats(x: FixedArray, port: Port) -> Ints:
     filled[:, : flat.shape[1]] = flat
     whole = np.where(filled == 0, 0, np.maximum(shift, 0))
     assert (shift[: flat.shape[1]][(flat != 0).any(0)] >= 0).all(), "a beat's grid is too coarse"
-    return (filled << whole).reshape(samples * port.beats, port.beat)
+    beats = (filled << whole).reshape(samples, port.beats, port.beat)
+    missing = room - flat.shape[1]
+    if missing:
+        around = np.clip(0, port.types.lo, port.types.hi)
+        beats[:, -1, port.beat - missing :] = around[port.beat - missing :]
+    return beats.reshape(samples * port.beats, port.beat)
 
 
 def from_beats(beats: Ints, port: Port) -> FixedArray:

@@ -23,6 +23,7 @@ from gatewright.num import Intervals
 from gatewright.passes.lower import Progress, live
 from gatewright.passes.row_kinds import state_key
 from gatewright.passes.streams.beats import Port
+from gatewright.passes.streams.domain import refusal, require_domain
 from gatewright.passes.streams.find_loops import roll
 from gatewright.passes.streams.fuse import fuse
 from gatewright.passes.streams.slabs import slab_of
@@ -159,6 +160,8 @@ def _on_slabs(
     if found is None:
         return None
     op, axes = found
+    if refusal(op, x, [s.shape[axes:] for s in x]) is not None:
+        return None
     copies = beat // prod(shape[axes:])
     inputs = [to.rebeat(s, copies * prod(s.shape[axes:])) for s in x]
 
@@ -223,6 +226,8 @@ def _on_parts(
         if op is None:
             return None
         known.setdefault(state_key(op), op)
+    if any(refusal(op, x, [(beat,)] * len(x)) is not None for op in known.values()):
+        return None
     inputs = [to.rebeat(s, beat) for s in x]
     ops = [known[state_key(op)] for op in parts if op is not None]
 
@@ -259,6 +264,7 @@ def _served(
 
 def _whole(to: Streams, node: Node, x: Sequence[Stream], shape: tuple[int, ...]) -> Stream:
     """Collect the operands whole and build the operation in parallel."""
+    require_domain(node.op, x)
     inputs = [to.rebeat(s, s.elements) for s in x]
 
     def build(m: Module, elements: list[list[int]], phase: int) -> list[list[int]]:

@@ -20,8 +20,8 @@ def slabs(node: Node, operands: Sequence[Shape], shape: Shape) -> list[tuple[Op,
         shape: of its result.
     """
     found: list[tuple[Op, int]] = []
-    for axes in range(len(shape) - 1, 0, -1):
-        if any(s[:axes] != shape[:axes] for s in operands):
+    for axes in range(len(shape), 0, -1):
+        if not slab_fits(node.op, operands, shape, axes):
             continue
         op = node.op.at_slab(axes)
         if op is None and axes == len(shape) - 1:
@@ -29,6 +29,17 @@ def slabs(node: Node, operands: Sequence[Shape], shape: Shape) -> list[tuple[Op,
         if op is not None:
             found.append((op, axes))
     return found
+
+
+def slab_fits(op: Op, operands: Sequence[Shape], shape: Shape, axes: int) -> bool:
+    """Whether the first axes of all operands are those of the result, and enough are behind.
+
+    Operands of fewer axes than others are aligned with the last ones: where they have as many in
+    front, those are others.
+    """
+    aligned = len({len(s) for s in operands}) == 1
+    behind = all(len(s) >= axes + op.slab_axes for s in operands)
+    return aligned and behind and all(s[:axes] == shape[:axes] for s in operands)
 
 
 def slab_of(

@@ -1,0 +1,133 @@
+"""The command that measures shapes of hardware: what it holds designs to, on a small one."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from bench.context import Bench
+from bench.record import MissingError, Row, Target
+from bench.shape_rows import (
+    SHAPE_SECTIONS,
+    Run,
+    case,
+    cycle_rows,
+    fifo_row,
+    resource_rows,
+    saving_rows,
+    simulated,
+)
+
+import gatewright as gw
+from bench import shape_rows, shapes
+from gatewright.tools.yosys_counts import counts_of
+
+sys.path.append(str(Path(__file__).parents[1] / "flow"))
+X = np.random.default_rng(0).normal(size=(20, 6))
+QUIET = Bench(quick=True, tell=lambda text: None)
+
+
+@pytest.fixture(scope="module")
+def design():
+    from flow_models import quantized_mlp
+
+    return gw.compile(quantized_mlp(), ii=3, ports="stream", plan={"x": {"beat": 2}})
+
+
+def verdicts(rows):
+    return [row.verdict for row in rows]
+
+
+def test_a_design_that_does_what_it_says(design):
+    run = simulated(QUIET, design, X, 4)
+    assert run == Run(design.latency, design.interval, True, 4)
+    assert verdicts(cycle_rows(QUIET, "small", design, run)) == ["met", "met"]
+
+
+def test_other_cycles_or_integers_are_missed(design):
+    run = Run(design.latency, design.interval, True, 4)
+    for other in (
+        replace(run, latency=run.latency + 1),
+        replace(run, interval=run.interval + 1),
+        replace(run, equal=False),
+    ):
+        assert verdicts(cycle_rows(QUIET, "small", design, other))[0] == "MISSED"
+
+
+def test_a_fifo_with_a_place_too_many_is_found(design):
+    network = design.stream.network
+    depths = [link.depth for link in network.links]
+    depths[1] += 3
+    stream = replace(design.stream, network=network.with_depths(depths))
+    row = fifo_row(QUIET, "small", replace(design, stream=stream))
+    assert row.verdict == "MISSED"
+    assert row.facts["spare"] == [1]
+
+
+def test_a_parallel_design_is_simulated_too():
+    from flow_models import quantized_mlp
+
+    parallel = gw.compile(quantized_mlp())
+    run = simulated(QUIET, parallel, X, 8)
+    assert run == Run(parallel.latency, 1, True, 8)
+    assert verdicts(cycle_rows(QUIET, "small", parallel, run)) == ["met"]
+
+
+def test_resources_are_held_to_limits():
+    counts = counts_of({"LUT6": 90, "SRL16E": 12, "FDRE": 5, "DSP48E1": 3})
+    found = resource_rows("n", counts, {"LUT": ("at most 100", 100), "DSP": ("at most 3", 3)})
+    assert verdicts(found) == ["MISSED", "met"]
+    assert verdicts(resource_rows("n", None, {})) == ["not run"]
+    assert verdicts(resource_rows("n", counts, {})) == ["for information"]
+
+
+def test_savings_are_shares_of_the_ideal():
+    found = {4: (8000, 100, 4), 16: (3000, 30, 16), 64: (2900, 20, 64)}
+    rows = saving_rows("n", found)
+    assert verdicts(rows) == ["met", "MISSED"]
+    assert rows[0].value == pytest.approx(100 / 30 / 4)
+    assert rows[1].value == pytest.approx(100 / 20 / 16)
+    assert verdicts(saving_rows("n", found, is_target=False)) == ["for information"] * 2
+    assert verdicts(saving_rows("n", {})) == ["not run"]
+
+
+def test_data_that_are_not_there_are_named(monkeypatch, tmp_path):
+    monkeypatch.setattr(shape_rows, "SHARED", tmp_path)
+    case.cache_clear()
+    with pytest.raises(MissingError, match="mlperf_tiny_kws_w3a3"):
+        case("keywords")
+
+
+def test_the_command_prints_writes_and_keeps(monkeypatch, tmp_path, capsys):
+    def good(bench):
+        bench.tell("measuring")
+        return [Row("latency", "3", Target("at most 4", most=4), 3.0, note="how")]
+
+    def absent(bench):
+        raise MissingError("needs data")
+
+    for name in SHAPE_SECTIONS:
+        monkeypatch.setitem(SHAPE_SECTIONS, name, absent)
+    monkeypatch.setitem(SHAPE_SECTIONS, "keywords", good)
+    assert shapes.main(["--no-synthesis", "--json", str(tmp_path / "o.json")]) == 0
+    assert "1 met" in capsys.readouterr().out
+    facts = json.loads((tmp_path / "o.json").read_text())
+    assert [row["verdict"] for row in facts["rows"]].count("met") == 1
+    about = facts["about"]
+    rows = [Row("latency", "3", Target("at most 4", most=4), 3.0, section="keywords")]
+    shapes.keep(rows, about, tmp_path)
+    shapes.keep([replace(rows[0], value=5.0, measured="5")], about, tmp_path)
+    text = (tmp_path / "benchmarks.md").read_text()
+    assert "### Shapes of hardware: keywords" in text
+    assert text.count("| latency |") == 1
+    assert "| latency | at most 4 | 5 |  | MISSED |" in text
+    with pytest.raises(SystemExit):
+        shapes.main(["nothing"])
+
+
+def test_every_network_is_measured():
+    assert [shape.name for shape in shape_rows.SHAPES] == list(SHAPE_SECTIONS)
