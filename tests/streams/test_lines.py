@@ -54,7 +54,10 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize("case", range(len(CASES)))
+@pytest.mark.parametrize(
+    "case",
+    [pytest.param(n, marks=[pytest.mark.slow] if n in (5, 13) else []) for n in range(len(CASES))],
+)
 def test_line_windows(case):
     r = CASES[case]
     channels = 1 + case % 3

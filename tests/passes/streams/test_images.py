@@ -57,7 +57,15 @@ SHAPES = {
 }
 
 
-LONG = [("far", "one"), ("valid", "one"), ("same", "one"), ("strided", "one"), ("dilated", "one")]
+LONG = [
+    ("far", "one"),
+    ("far", "channels"),
+    ("same", "channels"),
+    ("valid", "one"),
+    ("same", "one"),
+    ("strided", "one"),
+    ("dilated", "one"),
+]
 BEATS = [(name, beat) for name in SHAPES for beat in ("whole", "channels", "one")]
 
 
@@ -82,7 +90,7 @@ def test_convolution(name, beat):
         assert cycles.interval == pixels
 
 
-@pytest.mark.parametrize("beat", [1, 8])
+@pytest.mark.parametrize("beat", [pytest.param(1, marks=[pytest.mark.slow]), 8])
 def test_depthwise_convolution(beat):
     model = Model((4, 4, 2))
     y = depthwise(model, model.x, np.ones((2, 2, 2, 1)) / 2)
