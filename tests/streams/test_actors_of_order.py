@@ -45,8 +45,17 @@ WALKS = [
 ]
 
 
-@pytest.mark.parametrize("number", range(len(WALKS)))
-@pytest.mark.parametrize("least", [True, False])
+SLOW = {(1, True), (1, False), (2, False), (0, True), (4, False)}
+
+
+@pytest.mark.parametrize(
+    ("number", "least"),
+    [
+        pytest.param(n, least, marks=[pytest.mark.slow] if (n, least) in SLOW else [])
+        for n in range(len(WALKS))
+        for least in (True, False)
+    ],
+)
 def test_reader(number, least):
     walk = WALKS[number]
     types = Intervals.of([-8, 3], [7, 3], 0)

@@ -54,7 +54,10 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize("case", range(len(CASES)))
+@pytest.mark.parametrize(
+    "case",
+    [pytest.param(n, marks=[pytest.mark.slow] if n in (5, 13) else []) for n in range(len(CASES))],
+)
 def test_line_windows(case):
     r = CASES[case]
     channels = 1 + case % 3
@@ -72,3 +75,32 @@ def test_steps_of_an_event():
     same = line_windows("s", byte, raster((32, 32), (3, 3), **SAME)).timing
     assert valid.steps == 1024
     assert same.steps == 1024 + 32 + 1
+
+
+LANES = [
+    (raster((3, 8), (3, 3), **SAME), 2, 2),
+    (raster((3, 8), (3, 3), **SAME), 4, 4),
+    (raster((4, 6), (3, 3)), 2, 2),
+    (raster((4, 6), (3, 3), (1, 2), before=(1, 0), after=(1, 1)), 2, 1),
+    (raster((4, 8), (2, 2), (2, 2)), 4, 2),
+    (raster((12,), (3,), before=(1,), after=(1,)), 3, 3),
+]
+
+
+@pytest.mark.parametrize("case", range(len(LANES)))
+def test_several_pixels_a_step(case):
+    r, pixels, windows = LANES[case]
+    types = Intervals.of([-8, 0] * pixels, [7, 15] * pixels, 0)
+    actor = line_windows("cut", types, r, pace=r.pace(pixels, windows))
+    rng = np.random.default_rng(case)
+    images = rng.integers(types.lo[:2], types.hi[:2] + 1, (3, *r.spatial, 2))
+    found = windows_of(images, r)
+    data = images.reshape(3, -1, 2 * pixels)
+    compare(actor, data, found.reshape(3, -1, windows * found.shape[2]))
+
+
+def test_windows_that_do_not_stand_alike_in_the_steps_have_no_pace():
+    assert raster((3, 8), (3, 3), **SAME).pace(2, 1) is None
+    assert raster((4, 8), (3, 3)).pace(2, 2) is not None
+    assert raster((4, 8), (3, 3)).pace(4, 4) is None
+    assert raster((3, 9), (3, 3), **SAME).pace(2, 2) is None

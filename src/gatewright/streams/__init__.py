@@ -12,10 +12,11 @@ from gatewright.streams.actor import Actor, Buffered, Program, Timing
 from gatewright.streams.builder import Finish, Stream, Streams, beat_types
 from gatewright.streams.collect import Parts, collect
 from gatewright.streams.cycles import Cycles, least_depths, simulate
-from gatewright.streams.lines import Raster, line_windows
+from gatewright.streams.lines import line_windows
 from gatewright.streams.moved import Moves, beat_loops, elements_of, moved, walked
 from gatewright.streams.network import OUTSIDE, Link, Network, assemble
 from gatewright.streams.ordered import is_ordered, ordered
+from gatewright.streams.raster import Pace, Raster
 from gatewright.streams.reader import Walk, reader
 from gatewright.streams.registers import Bank, Registers
 from gatewright.streams.sequence import Sequence
@@ -33,6 +34,7 @@ __all__ = [
     "Moves",
     "Network",
     "OUTSIDE",
+    "Pace",
     "Parts",
     "Program",
     "Raster",

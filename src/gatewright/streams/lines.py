@@ -10,89 +10,21 @@ chain moves on by itself as far as windows still need it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import prod
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gatewright.num import Intervals, Ints
 from gatewright.streams.actor import Actor, Program
+from gatewright.streams.raster import Pace, Raster
 from gatewright.streams.sequence import Sequence
 from gatewright.streams.shell import Shell, constants
 
 FEWEST_PLACES = 4
 """Places from which on a piece of the chain is a memory."""
 
-
-@dataclass(frozen=True, eq=False)
-class Raster:
-    """Windows on a raster of pixels with padding around it.
-
-    Attributes:
-        spatial: lengths of the image.
-        kernel, strides, dilation, before, after: along each axis; the latter two are padding.
-    """
-
-    spatial: tuple[int, ...]
-    kernel: tuple[int, ...]
-    strides: tuple[int, ...]
-    dilation: tuple[int, ...]
-    before: tuple[int, ...]
-    after: tuple[int, ...]
-
-    @property
-    def counts(self) -> tuple[int, ...]:
-        """Windows along each axis."""
-        rows = zip(self.spatial, self.before, self.after, self.kernel, self.dilation, self.strides,
-                   strict=True)  # fmt: skip
-        return tuple((n + b + a - (k - 1) * d - 1) // s + 1 for n, b, a, k, d, s in rows)
-
-    @property
-    def steps(self) -> Ints:
-        """How far apart neighbours along each axis are, in pixels of the raster."""
-        return np.asarray([prod(self.spatial[i + 1 :]) for i in range(len(self.spatial))], np.int64)
-
-    def _flat(self, coordinates: list[Ints]) -> Ints:
-        """Return numbers of pixels from coordinates along each axis, all combinations."""
-        grids = np.meshgrid(*coordinates, indexing="ij")
-        return np.asarray(sum(g * s for g, s in zip(grids, self.steps, strict=True))).ravel()
-
-    @property
-    def offsets(self) -> Ints:
-        """(taps,), pixels from each element of a window to its last one."""
-        back = [(k - 1 - np.arange(k)) * d for k, d in zip(self.kernel, self.dilation, strict=True)]
-        return self._flat(back)
-
-    @property
-    def ends(self) -> Ints:
-        """(windows,), number of the pixel at which each window's last element stands.
-
-        It counts on where that lies in padding: behind the end of a line come the pixels of the
-        next one.
-        """
-        rows = zip(self.counts, self.strides, self.before, self.kernel, self.dilation, strict=True)
-        return self._flat([np.arange(c) * s - b + (k - 1) * d for c, s, b, k, d in rows])
-
-    @property
-    def inside(self) -> NDArray[np.bool_]:
-        """(windows, taps), whether an element of a window is in the image."""
-        found = np.ones((1, 1), np.bool_)
-        rows = zip(self.spatial, self.counts, self.strides, self.before, self.kernel,
-                   self.dilation, strict=True)  # fmt: skip
-        for n, count, s, b, k, d in rows:
-            at = np.arange(count)[:, None] * s - b + np.arange(k) * d
-            here = (at >= 0) & (at < n)
-            found = (found[:, None, :, None] & here[None, :, None, :]).reshape(
-                len(found) * count, -1
-            )
-        return found
-
-    @property
-    def is_in_order(self) -> bool:
-        """Whether windows are complete one after the other, in their order."""
-        ends = self.ends
-        return bool(ends[0] >= 0 and (np.diff(ends) > 0).all())
+Lines = dict[int, list[tuple[int, int]]]
+"""For each length, signals and the registers into which they come so many steps and one later."""
 
 
 def line_windows(
@@ -102,84 +34,116 @@ def line_windows(
     fill: Intervals | None = None,
     style: str = "auto",
     layer: str = "",
+    pace: Pace | None = None,
 ) -> Actor:
-    """Return an actor that takes a pixel a step and gives whole windows.
+    """Return an actor that takes a pixel a step, or several, and gives whole windows.
 
     Elements of a window are ordered by position, the last axis fastest, and channels within each.
 
     Args:
         name: of its module.
-        types: of a pixel's channels.
+        types: of a beat's elements: the channels of each of its pixels.
         raster: `is_in_order`.
         fill: constants (lo = hi, one for each channel) around the image; zeros unless given.
         style: of the line memories.
         layer: the user's.
+        pace: `raster.pace`, where it is not one pixel a step and one window a beat.
     """
-    assert raster.is_in_order, "windows are not complete in their order"
-    pixels, ends = prod(raster.spatial), raster.ends
-    steps = max(pixels, int(ends[-1]) + 1)
+    pace = pace or raster.pace()
+    assert pace is not None, "windows are not complete in their order"
+    pixels = prod(raster.spatial) // pace.pixels
+    steps = max(pixels, int(pace.steps[-1]) + 1)
     gives = np.zeros(steps, np.bool_)
-    gives[ends] = True
+    gives[pace.steps] = True
     takes = np.arange(steps) < pixels
-    masks = np.zeros((steps, len(raster.offsets)), np.int64)
-    masks[ends] = raster.inside
-    masks[:, raster.inside.all(0)] = 1
-    note = f"windows of {'x'.join(map(str, raster.kernel))}, a pixel a step"
+    shown = raster.inside.reshape(len(pace.steps), -1)
+    masks = np.zeros((steps, shown.shape[1]), np.int64)
+    masks[pace.steps] = shown
+    masks[:, shown.all(0)] = 1
+    size = "x".join(map(str, raster.kernel))
+    note = f"windows of {size}, {_count(pace.pixels, 'pixel')} a step"
     shell = Shell.begin(name, {"x": types}, ["y"], layer, note)
     m = shell.module
-    rest = prod(raster.spatial[1:])
-    loops = (-(-steps // rest), *raster.spatial[1:])
     fields = np.concatenate([takes[:, None], gives[:, None], masks], axis=1).astype(np.int64)
-    sequence = Sequence.begin(m, loops, fields)
+    sequence = Sequence.begin(m, _loops(raster, pace, steps), fields)
     taking, giving, *inside = sequence.signals
     fired = shell.fire({"x": taking})
     sequence.close(fired)
     given = []
-    others = constants(m, fill, types.size)
-    for tap, here in zip(_chain(shell, raster.offsets, fired, style), inside, strict=True):
+    others = constants(m, fill, types.size // pace.pixels)
+    taps = _taps(shell, pace, fired, style)
+    for tap, here in zip(taps, inside, strict=True):
         mask = here if m.is_constant(here) else shell.register(here, fired)
         given += [m.select(mask, s, other) for s, other in zip(tap, others, strict=True)]
     shell.finish({"y": (m.and_(fired, giving), given)}, registered=True)
     return shell.actor(Program(takes[:, None], gives[:, None]), layer, note)
 
 
-def _chain(shell: Shell, offsets: Ints, fired: int, style: str) -> list[list[int]]:
-    """Return the pixel at each distance behind the newest; the newest is in a register, too."""
+def _count(number: int, what: str) -> str:
+    return f"a {what}" if number == 1 else f"{number} {what}s"
+
+
+def _loops(raster: Raster, pace: Pace, steps: int) -> tuple[int, ...]:
+    """Return the loops that steps are counted by: lines, and steps of a line."""
+    if len(raster.spatial) == 1:
+        return (steps,)
+    inner = (*raster.spatial[1:-1], raster.spatial[-1] // pace.pixels)
+    return (-(-steps // prod(inner)), *inner)
+
+
+def _taps(shell: Shell, pace: Pace, fired: int, style: str) -> list[list[int]]:
+    """Return the pixel of each element of a beat of windows, out of a chain for each lane.
+
+    A lane holds the pixels that come at one place of the steps' beats.
+    """
+    channels = len(shell.data["x"]) // pace.pixels
+    lines: Lines = {}
+    places: dict[int, list[int]] = {}
+    for lane in range(pace.pixels):
+        pixel = shell.data["x"][lane * channels : (lane + 1) * channels]
+        behind = pace.pixels - 1 - lane
+        delays = pace.delays[pace.delays % pace.pixels == behind] // pace.pixels
+        found = _chain(shell, pixel, delays, fired, lines)
+        places |= {steps * pace.pixels + behind: place for steps, place in found.items()}
+    for depth, pieces in lines.items():
+        _line_memory(shell, depth, pieces, fired, style)
+    return [places[int(delay)] for delay in pace.delays]
+
+
+def _chain(
+    shell: Shell, new: list[int], delays: Ints, fired: int, lines: Lines
+) -> dict[int, list[int]]:
+    """Return the pixel at each number of steps behind the newest, which is in a register, too."""
     m = shell.module
-    pixel = [shell.register(s, fired) for s in shell.data["x"]]
+    pixel = [shell.register(s, fired) for s in new]
     at, places = 0, {0: pixel}
-    lines: dict[int, list[tuple[list[int], list[int]]]] = {}
-    for offset in np.unique(offsets).tolist():
-        while offset > at:
-            jump = offset - at
-            step = jump if jump > FEWEST_PLACES else 1
+    for delay in np.unique(delays).tolist():
+        while delay > at:
+            step = delay - at if delay - at > FEWEST_PLACES else 1
             following = [s if m.is_constant(s) else m.register(m.range(s)) for s in pixel]
             moving = [(s, r) for s, r in zip(pixel, following, strict=True) if s != r]
             if step == 1:
                 for s, r in moving:
                     m.connect(r, s, fired)
             elif moving:
-                old, new = zip(*moving, strict=True)
-                lines.setdefault(step - 1, []).append((list(old), list(new)))
+                lines.setdefault(step - 1, []).extend(moving)
             pixel, at = following, at + step
         places[at] = pixel
-    for depth, pieces in lines.items():
-        _line_memory(shell, depth, pieces, fired, style)
-    return [places[int(offset)] for offset in offsets]
+    return places
 
 
 def _line_memory(
-    shell: Shell, depth: int, pieces: list[tuple[list[int], list[int]]], fired: int, style: str
+    shell: Shell, depth: int, pieces: list[tuple[int, int]], fired: int, style: str
 ) -> None:
     """Let pixels come into registers `depth` + 1 steps after they stood in others.
 
-    Pieces of the chain of one length share a memory, a word for all.
+    Pieces of the chains of one length share a memory, a word for all.
     """
     m = shell.module
-    written = [s for old, _ in pieces for s in old]
+    written = [s for s, _ in pieces]
     at, _ = shell.counter(depth, fired, f"line_{depth}_at")
     memory = m.memory(f"line_{depth}", depth, m.intervals(written), style=style)
     m.write(memory, at, written, fired)
     found = m.read_word(memory, at)
-    for register, signal in zip([r for _, new in pieces for r in new], found, strict=True):
+    for (_, register), signal in zip(pieces, found, strict=True):
         m.connect(register, signal, fired)

@@ -9,8 +9,9 @@ import numpy as np
 
 from gatewright.num import Intervals
 from gatewright.streams.builder import Stream, Streams
-from gatewright.streams.lines import Raster, line_windows
+from gatewright.streams.lines import line_windows
 from gatewright.streams.moved import walked
+from gatewright.streams.raster import Pace, Raster
 from gatewright.streams.reader import Walk
 
 
@@ -21,11 +22,15 @@ def windowed(
     beat: int,
     style: str = "auto",
     fill: Intervals | None = None,
-) -> Stream:
+) -> Stream | None:
     """Return the windows of an image, (*positions, window elements).
 
-    A beat of a whole window, or of several pixels of one, comes from line memories, a pixel a
-    step. A beat that divides a pixel is read from a memory, so many times as windows hold it.
+    None where the image is there at once and pixel by pixel it would take more steps than it may:
+    then windows are wiring.
+
+    Beats of whole windows, or of several pixels of one, come from line memories, a pixel a step,
+    or as many as a beat of the image has where windows are complete as evenly. A beat that divides
+    a pixel is read from a memory, so many times as windows hold it.
 
     Args:
         to: the network under construction.
@@ -45,13 +50,18 @@ def windowed(
         part = None if fill is None else _alike(fill)
         if fill is None or part is not None:
             return to.rebeat(walked(to, x, walk, unit, shape, part, style), beat)
-    if not raster.is_in_order:
-        x, raster = _padded(to, x, raster, fill), _bare(raster)
-    pixels = to.rebeat(x, channels)
+    bare = raster if raster.is_in_order else _bare(raster)
+    pace = _pace(bare, x.beat // channels, beat // elements)
+    late = beat >= prod(shape) or int(pace.steps[-1]) >= to.most_steps
+    if x.beat >= x.elements and late:
+        return None
+    if bare is not raster:
+        x, raster = _padded(to, x, raster, fill), bare
+    pixels = to.rebeat(x, channels * pace.pixels)
     if fill is not None and fill.size == 1:
         fill = fill.map(lambda v: np.repeat(v, channels))
     name = to.module_name(f"{to.layer or to.name}_windows")
-    actor = line_windows(name, pixels.types, raster, fill, style, to.layer)
+    actor = line_windows(name, pixels.types, raster, fill, style, to.layer, pace)
     return to.rebeat(to.add(actor, [pixels], [shape])[0], beat)
 
 
@@ -62,6 +72,18 @@ def window_walk(raster: Raster, groups: int) -> Walk:
     inside = np.repeat(raster.inside, groups, axis=1)
     loops = (*raster.counts, *raster.kernel, groups)
     return Walk(prod(raster.spatial) * groups, loops, beats.ravel(), inside.ravel())
+
+
+def _pace(raster: Raster, pixels: int, windows: int) -> Pace:
+    """Return the fastest pace up to some pixels a step and windows a beat."""
+    for coming in range(pixels, 1, -1):
+        for given in range(min(windows, coming), 0, -1):
+            pace = raster.pace(coming, given)
+            if pace is not None:
+                return pace
+    pace = raster.pace()
+    assert pace is not None, "windows are not complete in their order"
+    return pace
 
 
 def _alike(fill: Intervals) -> Intervals | None:

@@ -57,7 +57,15 @@ SHAPES = {
 }
 
 
-LONG = [("far", "one"), ("valid", "one"), ("same", "one"), ("strided", "one"), ("dilated", "one")]
+LONG = [
+    ("far", "one"),
+    ("far", "channels"),
+    ("same", "channels"),
+    ("valid", "one"),
+    ("same", "one"),
+    ("strided", "one"),
+    ("dilated", "one"),
+]
 BEATS = [(name, beat) for name in SHAPES for beat in ("whole", "channels", "one")]
 
 
@@ -82,7 +90,7 @@ def test_convolution(name, beat):
         assert cycles.interval == pixels
 
 
-@pytest.mark.parametrize("beat", [1, 8])
+@pytest.mark.parametrize("beat", [pytest.param(1, marks=[pytest.mark.slow]), 8])
 def test_depthwise_convolution(beat):
     model = Model((4, 4, 2))
     y = depthwise(model, model.x, np.ones((2, 2, 2, 1)) / 2)
@@ -172,3 +180,22 @@ def test_a_channel_split_of_a_window_needs_no_memory():
     notes = actors(model.graph(y), {"x": Plan(beat=2), "groups": Plan(beat=8)})
     assert [note for note in notes if "windows of 2x2" in note]
     assert not [note for note in notes if "another order, keeps" in note]
+
+
+@pytest.mark.parametrize("kind", ["max", "average"])
+@pytest.mark.parametrize(("width", "pixels"), [(8, 2), (8, 4), (9, 3)])
+def test_pooling_of_several_pixels_a_step(kind, width, pixels):
+    axes = [Axis(4, 2, 2), Axis(width, 2 if width == 8 else 3, 2 if width == 8 else 3)]
+    model = Model((4, width, 2))
+    y = (max_pool if kind == "max" else average_pool)(model, model.x, axes)
+    if model.nodes[-1].op.kind == "divide_constant":
+        y = Value(model.nodes.pop().inputs[0], y.shape)
+    cycles = compare(model.graph(y), {"x": Plan(beat=2 * pixels)}, 2)
+    assert cycles.interval == 4 * width // pixels
+
+
+def test_convolution_of_two_pixels_a_step():
+    model = Model((4, 6, 2))
+    y = convolution(model, model.x, np.ones((3, 3, 2, 1)), None, padding=((1, 1), (1, 1)))
+    plans = {"x": Plan(beat=4), "windows": Plan(beat=36), "y": Plan(beat=2)}
+    assert compare(model.graph(y), plans, 2).interval == 12 + 3 + 1

@@ -14,7 +14,8 @@ from gatewright.num import Intervals
 from gatewright.ops import Gather, Pad, Reshape, Sum, Windows
 from gatewright.ops.movement import Movement
 from gatewright.ops.reduce import Reduction
-from gatewright.passes.streams.chains import Chain, MovedChain, ReducedChain
+from gatewright.passes.streams.chains import Chain, MovedChain
+from gatewright.passes.streams.reductions import ReducedChain
 
 
 def fuse(graph: Graph) -> Graph:

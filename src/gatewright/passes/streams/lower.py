@@ -66,8 +66,9 @@ def lower_streams(
         progress: told of each layer.
         most_steps: steps of an event that the plan allows an actor.
     """
-    graph = fuse(live(roll(graph)))
+    graph = live(roll(graph))
     types = infer(graph)
+    graph = fuse(graph)
     to = Streams(Namer().name(graph.name, "model"), finish, most_steps)
     values: dict[str, Stream] = {}
     names = Namer(("clk", "rst"))
