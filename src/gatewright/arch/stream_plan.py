@@ -71,6 +71,7 @@ def plan_streams(
     device: Device,
     most_blocks: int | None = None,
     given: Mapping[str, Plan] | None = None,
+    tail: int | None = None,
 ) -> StreamPlan:
     """Plan every operation for a target interval.
 
@@ -80,6 +81,9 @@ def plan_streams(
         device: whose DSP blocks products may use.
         most_blocks: DSP blocks that may be used; None: what the device has.
         given: plans that are fixed, by node or input.
+        tail: cycles that an operation may take for what is first along the first axis, or for a
+            tensor of one axis, where that is less: it begins on the last of them when all else is
+            done, so that time adds to the latency.
 
     Raises:
         OptionError: the interval is below 1, or a plan is given for what the graph does not have.
@@ -98,7 +102,7 @@ def plan_streams(
     most = device.dsp if most_blocks is None else most_blocks
     block = device.block if device.dsp else None
     fixed = {name: replace(plan, block=block) for name, plan in (given or {}).items()}
-    return _Planner(graph, interval, device, most, fixed).run()
+    return _Planner(graph, interval, device, most, fixed, interval if tail is None else tail).run()
 
 
 @dataclass(eq=False)
@@ -108,6 +112,7 @@ class _Planner:
     device: Device
     most_blocks: int
     given: dict[str, Plan]
+    tail: int
     types: Mapping[str, Intervals] = field(init=False)
     readers: Mapping[str, list[Node]] = field(init=False)
     plans: dict[str, Plan] = field(default_factory=dict)
@@ -179,7 +184,7 @@ class _Planner:
         last, rows = shape[-1], prod(shape[:-1])
         if rows > self.interval:
             return last * ceil(rows / self.interval)
-        parts = max(1, self.interval // rows)
+        parts = max(1, self._most_steps(shape) // rows)
         return min((d for d in _divisors(last) if last // d <= parts), default=last)
 
     # ---- products
@@ -228,14 +233,19 @@ class _Planner:
             channels = n_in // prod(source.op.kernel)
             steps_in = [*_divisors(channels), n_in]
         at_once = source is not None and source.name in self.comes_late
+        most = self._most_steps(self.types[node.name].shape)
         best: tuple[int, int, int, int] | None = None
         for taken in steps_in:
             for given in _divisors(n_out):
                 steps = rows * (n_in // taken) * (n_out // given)
                 found = (taken * given, given if at_once else taken, taken, given)
-                if steps <= self.interval and (best is None or found < best):
+                if steps <= most and (best is None or found < best):
                     best = found
         return None if best is None else (best[2], best[3])
+
+    def _most_steps(self, shape: tuple[int, ...]) -> int:
+        """Return the steps that an operation may take: those of its last row add to the latency."""
+        return min(self.interval, self.tail * (shape[0] if len(shape) > 1 else 1))
 
     def _source(self, name: str) -> Node | None:
         """Return what makes a value, behind what works on single elements."""
@@ -269,7 +279,7 @@ class _Planner:
             self._choose(node, Plan(beat=min(takes)), Cost(), 0, "as the product behind takes them")
             return
         part = gcd(self.plans[node.inputs[0]].beat, self.types[node.inputs[0]].shape[-1])
-        if takes or kind.size > part * self.interval:
+        if takes or kind.size > part * self._most_steps(kind.shape):
             self._choose(node, Plan(beat=kind.shape[-1]), Cost(), 0, "whole windows")
             return
         self._choose(node, Plan(beat=part), Cost(), 0, "at the pace of what it reads")
@@ -289,12 +299,16 @@ class _Planner:
             return
         if node.op.wiring and len(operands) == 1:
             part = gcd(beats[0], shape[-1])
-            beat = part if kind.size <= part * self.interval else least
+            beat = part if kind.size <= part * self._most_steps(shape) else least
             self._plan_other(node, beat, operands, "in another order")
             return
         for _, axes in slabs(node, [t.shape for t in operands], shape):
             size, leading = prod(shape[axes:]), prod(shape[:axes])
-            copies = ceil(leading / self.interval)
+            copies = ceil(leading / min(leading, self._most_steps(shape)))
+            row = next((n for n in reversed(shape) if n > 1), 1)
+            if row % size == 0:  # slabs within a row: parts of equal size, or whole rows
+                parts = [d for d in _divisors(row // size) if d >= copies]
+                copies = min(parts, default=ceil(copies * size / row) * row // size)
             reason = f"{copies} of {leading} slabs at once"
             self._plan_other(node, copies * size, operands, reason)
             return
