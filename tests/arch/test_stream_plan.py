@@ -1,15 +1,12 @@
 """Plans of stream designs: who is folded, how far, and what is said where nothing fits."""
 
 import itertools
-from dataclasses import dataclass
 
 import numpy as np
 import pytest
 
 from gatewright.arch import find_device
-from gatewright.arch.stream_cost import Cost
 from gatewright.arch.stream_plan import plan_streams
-from gatewright.arch.stream_search import StreamLimits, StreamSearch
 from gatewright.base.errors import OptionError
 from gatewright.ir import Graph, Input, Node, Output, Plan
 from gatewright.num import Intervals, Overflow, Rounding
@@ -67,44 +64,7 @@ def test_a_plan_for_what_is_not_there_is_refused():
         plan_streams(layers(), 0, DEVICE)
 
 
-@dataclass(frozen=True)
-class Fake:
-    """Stands for a design whose figures are those of its plan, and a little more."""
-
-    interval: int
-    latency: int
-    cost: Cost
-
-
-def fake(plan):
-    steps = [choice.steps for choice in plan.choices]
-    return Fake(max(steps) + 2, sum(steps) + 20, plan.cost)
-
-
-def search(**limits):
-    return StreamSearch(layers(), DEVICE, StreamLimits(**limits), fake)
-
-
-def test_the_search_meets_an_interval_and_a_latency():
-    plan, built = search(interval=100).find()
-    assert built.interval <= 100
-    assert plan.interval > 60
-    _, built = search(latency=150).find()
-    assert built.latency <= 150
-
-
-def test_without_an_interval_the_budget_decides():
-    _, small = search(luts=3000, dsps=20, brams=10).find()
-    _, large = search(luts=40000, dsps=200, brams=140).find()
-    assert small.interval > 2 * large.interval
-    assert small.cost.lut <= 3000
-    assert small.cost.dsp <= 20
-
-
-def test_what_cannot_be_met_is_told_with_what_the_smallest_needs():
-    with pytest.raises(OptionError) as error:
-        search(interval=4, luts=100, dsps=0).find()
-    text = str(error.value)
-    assert "no plan meets the limits" in text
-    assert "the smallest plan needs about" in text
-    assert "LUT" in text
+def test_what_is_done_last_can_be_given_less_time():
+    for tail in (64, 16, 4):
+        plan = plan_streams(layers(), 300, DEVICE, most_blocks=10**6, tail=tail)
+        assert all(choice.steps <= tail for choice in plan.choices)

@@ -122,14 +122,20 @@ def stream_circuit(
     asked = options.interval
     target = (given.interval if given else None) or _first_target(graph, options)
     tried: list[StreamNeed] = []
+    tail: int | None = None
     while True:
-        circuit = _build(graph, options, steps, target, given, depths)
+        circuit = _build(graph, options, steps, target, given, depths, tail)
         tried.append(StreamNeed.of(circuit.module, options, target))
         over = tried[-1].excess(options, asked=True)
         slow = asked is not None and circuit.interval > asked
         if given or len(tried) == TRIES or not (slow or over):
             break
-        if slow and asked is not None and target > 1:
+        limit = options.most_cycles if "cycles" in over else None
+        if limit is not None and not slow and (tail is None or tail > 1):
+            # First what is done last, whose time adds to the latency, then all.
+            far = circuit.cycles.latency > 1.5 * limit
+            tail = max(1, (tail or target) // (4 if far else 2))
+        elif slow and asked is not None and target > 1:
             # What actors add to the time that the planner gave them is about the same for another.
             least = min(asked + target - circuit.interval, target * asked // circuit.interval)
             target = max(min(target - 1, least), 1)
@@ -157,11 +163,12 @@ def _build(
     target: int,
     given: GivenPlans | None,
     depths: Sequence[int] | None,
+    tail: int | None = None,
 ) -> StreamCircuit:
     """Build a network for an interval that is aimed at."""
     steps.begin("plan")
     plans = given.plans if given else None
-    planned = plan_streams(graph, target, options.device, options.max_dsps, plans)
+    planned = plan_streams(graph, target, options.device, options.max_dsps, plans, tail)
     steps.end()
     steps.prepare_solver()
     steps.begin("lower and pipeline")
