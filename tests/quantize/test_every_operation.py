@@ -19,14 +19,16 @@ from gatewright.ops import (
     Dense,
     DivideConstant,
     Lookup,
+    PlaceWeights,
     Requantize,
     ScaledQuantize,
 )
 from gatewright.quantize import quantize
 from gatewright.quantize.judge import relative_error
 
-MADE_LATER = (Requantize, ScaledQuantize)
-"""They stand for quantizers of the user's model, and are gone or there only after `streamline`."""
+MADE_LATER = (PlaceWeights, Requantize, ScaledQuantize)
+"""They stand for quantizers of the user's model, and are gone or there only after `streamline`; or
+are made of quantized operations by `gather_dense`."""
 
 FOLDED = (Affine, DivideConstant)
 """A dense layer behind them would take them in."""

@@ -27,6 +27,9 @@ from gatewright.streams.network import OUTSIDE, Network
 from gatewright.streams.run import LAST_IN, LAST_OUT, run
 
 UNBOUNDED = 1 << 40
+LONG = 300_000
+"""Cycles of a run above which FIFOs are tried by fewer events."""
+
 EVENTS = 3
 """Least events of a run: the first tells the latency, the distances of later ones the interval."""
 
@@ -183,8 +186,18 @@ def least_depths(network: Network, floors: Sequence[int] | None = None) -> tuple
         )
     # A FIFO that is never full takes a beat in every cycle: one place more than ever is filled.
     depths = [max(int(f) + 1, least) for f, least in zip(endless.filled, low, strict=True)]
-    events = len(endless.finished)
-    goal = simulate(network, depths, events)
+    found = _least(network, low, depths, endless, len(endless.finished))
+    if found[1].interval > endless.interval or found[1].locked:
+        found = _least(network, low, depths, endless, 2 * len(endless.finished))
+    return found
+
+
+def _least(
+    network: Network, low: list[int], depths: list[int], endless: Cycles, events: int
+) -> tuple[list[int], Cycles]:
+    """Lower depths as long as so many events are over as soon; long ones are tried by two."""
+    tried = 2 if endless.finished[-1] > LONG and events == len(endless.finished) else events
+    goal = simulate(network, depths, tried)
     ends = goal.latency + goal.finished - goal.finished[0]
     search = _Search(network, low, depths, ends, goal.interval)
     bridges = _bridges(network)
@@ -239,7 +252,7 @@ class _Search:
 
     def to_filled(self) -> None:
         """Take all links to what they hold at most as things are."""
-        found = simulate(self.network, self.depths)
+        found = simulate(self.network, self.depths, len(self.goal))
         for more in (0, 1):
             most = zip(self.depths, found.filled.tolist(), self.floors, strict=True)
             fitted = [min(depth, max(filled + more, low)) for depth, filled, low in most]
@@ -252,16 +265,16 @@ class _Search:
         What is too low for one depth of the others is so for smaller ones, so each link is looked
         at once.
         """
-        high = self.depths[link]
-        if high <= self.floors[link] + 1 or not self._holds({link: high - 1}):
-            return
-        low, high = self.floors[link] + 1, high - 1
-        while low < high:
-            middle = (low + high) // 2
-            if self._holds({link: middle}):
-                high = middle
+        low = self.floors[link] + 1  # the floor is known to be too low
+        step = 1
+        while self.depths[link] > low:
+            high = self.depths[link]
+            if self._holds({link: max(high - step, low)}):
+                step *= 4  # most are near what they were filled to: go down in growing steps
+            elif step == 1:
+                return
             else:
-                low = middle + 1
+                low, step = max(high - step, low) + 1, max(1, min(step, high - low) // 2)
 
     def _holds(self, change: Mapping[int, int]) -> bool:
         """Take over other depths if the network is as fast with them."""
@@ -272,5 +285,8 @@ class _Search:
         if found.locked or found.interval > self.interval:
             return False
         own = found.latency + found.finished - found.finished[0]
-        self.depths, self.goal = tried, np.minimum(self.goal, own)
+        # What was never full would not be with one place more than it held.
+        held = zip(tried, found.filled.tolist(), self.floors, strict=True)
+        self.depths = [min(depth, max(filled + 1, low)) for depth, filled, low in held]
+        self.goal = np.minimum(self.goal, own)
         return True

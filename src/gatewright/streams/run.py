@@ -98,6 +98,9 @@ def _pass(actors: Any, links: Any, border: Any, full: Any, depths: Any) -> Any:
     moved = False
     for link in range(len(depths)):
         offered = _offers(link, links, border, full)
+        if not offered and links[link, COUNT] == 0:
+            links[link, LEAVES] = links[link, ARRIVES] = 0
+            continue
         ready = links[link, READY] == 1
         if depths[link] == 0:
             leaves = arrives = offered and ready
