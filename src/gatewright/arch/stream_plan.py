@@ -322,12 +322,3 @@ class _Planner:
 
 def _divisors(n: int) -> list[int]:
     return [d for d in range(1, n + 1) if n % d == 0]
-
-
-def with_plans(plan: StreamPlan, changes: Mapping[str, Plan]) -> StreamPlan:
-    """Return a plan with some operations planned otherwise."""
-    choices = tuple(
-        replace(c, plan=changes[c.node], reason="as asked") if c.node in changes else c
-        for c in plan.choices
-    )
-    return StreamPlan(plan.interval, {**plan.plans, **changes}, choices)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from gatewright.base import Namer
@@ -164,10 +164,3 @@ def _join(
         signals[OUTSIDE, stream, "result"] = data
     else:
         feeds += [(target, f"{stream}_valid", valid), (target, stream, data)]
-
-
-def types_of_streams(actor: Actor) -> Mapping[str, Intervals]:
-    """Return the types of a beat of each of an actor's streams."""
-    m = actor.module
-    ports = {**{n: m.inputs[n] for n in actor.inputs}, **{n: m.outputs[n] for n in actor.outputs}}
-    return {name: m.intervals(signals) for name, signals in ports.items()}
