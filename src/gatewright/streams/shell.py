@@ -151,6 +151,8 @@ class Shell:
 
     def actor(self, timing: Timing, layer: str = "", note: str = "", name: str = "") -> Actor:
         """Return the finished actor."""
+        # What the head of its file states: from a step to its beat, and the steps of an event.
+        self.module.latency, self.module.interval = timing.latency, timing.steps
         inputs, outputs = tuple(self.valid), tuple(self._full)
         return Actor(name or self.module.name, self.module, inputs, outputs, timing, layer, note)
 
