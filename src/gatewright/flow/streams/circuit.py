@@ -12,7 +12,7 @@ import numpy as np
 
 from gatewright.arch import plan
 from gatewright.arch.ready import is_ready_late, ready_breaks
-from gatewright.arch.stream_plan import StreamPlan, plan_streams
+from gatewright.arch.stream_plan import LEAST_CELL, StreamPlan, plan_streams
 from gatewright.base import ModelError, OptionError, Place
 from gatewright.blocks.axi_stream import axi_stream
 from gatewright.blocks.mac_store import MacRegisters
@@ -24,6 +24,7 @@ from gatewright.flow.streams.facts import fifo_rows
 from gatewright.flow.streams.limits import StreamNeed, refusal
 from gatewright.flow.streams.paced import paced
 from gatewright.flow.streams.plans import GivenPlans, check_beats
+from gatewright.flow.streams.state import least_interval
 from gatewright.hw import Module
 from gatewright.ir import Graph
 from gatewright.num import Ints
@@ -153,7 +154,8 @@ def _first_target(graph: Graph, options: Options) -> int:
     """Return the interval to plan for; by default as a folded design of this size would have."""
     if options.interval is not None:
         return options.interval
-    return max((c.plan.reuse for c in plan(graph).choices), default=1)
+    folded = max((c.plan.reuse for c in plan(graph).choices), default=1)
+    return max(folded, least_interval(graph, LEAST_CELL))
 
 
 def _build(

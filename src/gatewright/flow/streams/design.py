@@ -40,6 +40,7 @@ from gatewright.flow.streams.simulate import (
     rtl_design,
     run_rtl,
 )
+from gatewright.flow.streams.state import Session, state_rows
 from gatewright.flow.streams.verify import (
     affordable,
     check_network,
@@ -62,9 +63,12 @@ class StreamDesign(Design):
 
     Attributes:
         stream: the network, its plan, its cycles.
+        stateless: the integer model, where `graph` keeps more state than it: layers of `graph` go
+            on from event to event.
     """
 
     stream: StreamCircuit = None  # type: ignore[assignment]
+    stateless: Graph | None = None
 
     @classmethod
     def of(
@@ -79,6 +83,11 @@ class StreamDesign(Design):
             graph, m, m, m, options, planned, timings=timings, progress=progress,
             stream=circuit,
         )  # fmt: skip
+
+    @property
+    def model(self) -> Graph:
+        """The integer model, each event of which begins with the initial state."""
+        return self.graph if self.stateless is None else self.stateless
 
     @property
     def is_folded(self) -> bool:
@@ -106,6 +115,9 @@ class StreamDesign(Design):
     def predict_codes(self, x: Data, *, threads: int | None = None) -> dict[str, FixedArray]:
         """Return the integers that the firmware answers, with their binary points, by output name.
 
+        Where layers keep their state, samples are events in the order of time, the first one behind
+        a reset; `session` goes on from call to call.
+
         Args:
             x: real inputs as for `predict`.
             threads: no meaning here; the reference uses what NumPy uses.
@@ -115,6 +127,13 @@ class StreamDesign(Design):
         """
         check_count("number of threads", threads, least=1)
         return evaluate_outputs(self.graph, encode(self.graph, as_inputs(self.graph, x)))
+
+    def session(self) -> Session:
+        """Return an emulator that goes on from call to call, as the circuit does until a reset.
+
+        `predict`, `simulate` and `verify` begin with a reset each.
+        """
+        return Session(self.graph)
 
     def simulate(
         self, x: Data, *, gaps: np.ndarray | None = None
@@ -152,6 +171,7 @@ class StreamDesign(Design):
         planned = self.stream.planned.interval
         need = tried[-1] if tried else StreamNeed.of(self.module, self.options, planned)
         return {
+            "state": state_rows(self.graph),
             "layers": layer_rows(self),
             "plan": plan_rows(self),
             "budget": budget_facts(need, tried, self.options),

@@ -19,6 +19,11 @@ from gatewright.passes.streams.loop import Loop
 
 NUMBERED = re.compile(r"(.*?)(\d+)$")
 
+SINGLE = (
+    "of one step alone it is not known how it goes on from another: build the model for 2 steps, "
+    "with the same weights, and give event_steps = 1"
+)
+
 Part = dict[str, Node]
 """The nodes of a step, by their tie."""
 
@@ -192,7 +197,9 @@ def _check_stateful(graph: Graph, found: Sequence[Found], stateful: Collection[s
                 "a layer that is to keep its state is not recurrent",
                 place=graph.source,
                 found=name,
-                supported=", ".join(known) or "none: the model has no recurrent layer",
+                supported=", ".join(known)
+                or "none: the model has no recurrent layer of 2 steps or more, all alike",
+                remedy=SINGLE,
             )
 
 

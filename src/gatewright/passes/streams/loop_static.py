@@ -134,7 +134,8 @@ def _loop(
     held values and initial states, in the first.
     """
     stem = to.module_name(to.layer or to.name)
-    note = f"recurrent cell, {what.steps} steps"
+    kept = ", state kept from event to event" if what.stateful else ""
+    note = f"recurrent cell, {what.steps} step{'' if what.steps == 1 else 's'}{kept}"
     inputs = [(bundle, to.settled(stream)) for bundle, stream in inputs]
     once = [to.settled(to.rebeat(s, s.elements)) for s in once]
     inner = _kernel(to, what, split, inputs, f"{stem}_cell")
