@@ -12,7 +12,8 @@ import numpy as np
 
 from gatewright.arch import plan
 from gatewright.arch.ready import is_ready_late, ready_breaks
-from gatewright.arch.stream_plan import LEAST_CELL, StreamPlan, plan_streams
+from gatewright.arch.stream_plan import StreamPlan, plan_streams
+from gatewright.arch.stream_planner import LEAST_CELL
 from gatewright.base import ModelError, OptionError, Place
 from gatewright.blocks.axi_stream import axi_stream
 from gatewright.blocks.mac_store import MacRegisters
