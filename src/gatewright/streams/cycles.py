@@ -18,13 +18,12 @@ from typing import Any
 
 import networkx as nx
 import numpy as np
-from numpy.typing import NDArray
 
 from gatewright.base import OptionError
 from gatewright.num import Ints
-from gatewright.streams.actor import Buffered, Program
+from gatewright.streams import run
 from gatewright.streams.network import OUTSIDE, Network
-from gatewright.streams.run import LAST_IN, LAST_OUT, run
+from gatewright.streams.tables import Tables
 
 UNBOUNDED = 1 << 40
 LONG = 300_000
@@ -85,13 +84,17 @@ def simulate(
             return found
         return simulate(network, depths, enough, interval)
     tables = _tables(network)
-    chosen = np.asarray(network.depths if depths is None else depths, np.int64)
-    compiled: Any = run
-    pace = np.asarray([pace_of(link.beats, interval) for link in network.links], np.int64)
+    chosen = network.depths if depths is None else depths
+    state = tables.start(chosen, [pace_of(link.beats, interval) for link in network.links])
     limits = np.full(events, UNBOUNDED) if deadlines is None else np.asarray(deadlines, np.int64)
-    given, accepted, filled, locked, late, spans = compiled(
-        *tables.arrays, chosen, events, pace, interval, limits
-    )
+    compiled: Any = run.run
+    given = np.full(events, -1, np.int64)
+    accepted, locked = compiled(
+        state.nodes, state.outs, state.links, state.queue, tables.flags, tables.numbers,
+        tables.links_in, interval, limits, given, np.zeros(1, np.int64),
+    )  # fmt: skip
+    filled, late = state.links[:, run.FILLED].copy(), state.links[:, run.LATE].copy()
+    spans = state.nodes[tables.actors, run.BEGUN : run.LAST + 1].copy()
     if locked:
         return Cycles(0, 0, filled, True, given, late, spans)
     latency = int(given[0] - accepted)
@@ -101,69 +104,14 @@ def simulate(
 
 
 @lru_cache(maxsize=4)
-def _tables(network: Network) -> _Tables:
+def _tables(network: Network) -> Tables:
     """Return the arrays of a network, whose depths do not matter, kept for its next run."""
-    return _Tables.of(network)
+    return Tables.of(network)
 
 
 def pace_of(beats: int, interval: int) -> int:
     """Return how many cycles apart the beats of an event come, where they come evenly."""
     return interval // beats if interval else 0
-
-
-@dataclass(frozen=True, eq=False)
-class _Tables:
-    """A network as flat arrays; see `run`."""
-
-    arrays: tuple[NDArray[np.int64], ...]
-
-    @classmethod
-    def of(cls, network: Network) -> _Tables:
-        """Lay out actors and links."""
-        rows, flags, numbers = [], [], []
-        at_flag = at_number = 0
-        links_in: list[int] = []
-        links_out: list[int] = []
-        starts = []
-        into = {link.target: i for i, link in enumerate(network.links)}
-        out_of = {link.source: i for i, link in enumerate(network.links)}
-        for number, actor in enumerate(network.actors):
-            timing = actor.timing
-            ins = [into[number, name] for name in actor.inputs]
-            outs = [out_of[number, name] for name in actor.outputs]
-            starts.append((len(links_in), len(ins), len(links_out), len(outs)))
-            links_in += ins
-            links_out += outs
-            if isinstance(timing, Program):
-                both = np.concatenate([timing.takes, timing.gives], axis=1).astype(np.int8)
-                rows.append((0, timing.steps, timing.latency, at_flag, 0, 0, 0))
-                flags.append(both.ravel())
-                at_flag += both.size
-            else:
-                assert isinstance(timing, Buffered)
-                rows.append((1, timing.steps, timing.latency, at_flag, at_number,
-                             timing.depth, timing.beats))  # fmt: skip
-                flags.append(timing.gives.astype(np.int8))
-                at_flag += timing.steps
-                numbers.append(np.stack([timing.need, timing.free], axis=1).ravel())
-                at_number += 2 * timing.steps
-        border = [
-            LAST_IN if link.source[0] == OUTSIDE else LAST_OUT * (link.target[0] == OUTSIDE)
-            for link in network.links
-        ]
-        beats = [link.beats for link in network.links]
-        return cls(
-            (
-                np.asarray(rows, np.int64).reshape(-1, 7),
-                np.asarray(starts, np.int64).reshape(-1, 4),
-                np.asarray(links_in, np.int64),
-                np.asarray(links_out, np.int64),
-                np.concatenate([*flags, np.zeros(1, np.int8)]).astype(np.int64),
-                np.concatenate([*numbers, np.zeros(1, np.int64)]).astype(np.int64),
-                np.asarray(border, np.int64),
-                np.asarray(beats, np.int64),
-            )
-        )
 
 
 def least_depths(network: Network, floors: Sequence[int] | None = None) -> tuple[list[int], Cycles]:
