@@ -217,7 +217,7 @@ def _with_depths(
         found, cycles = least_depths(network)
         floors = ready_breaks(network.with_depths(found), clock)
         if any(floors):
-            found, cycles = least_depths(network, floors)
+            found, cycles = least_depths(network, floors, near=found)
             found, cycles = _without_spare(network, found, cycles, clock)
         return network.with_depths(found), cycles
     if len(depths) != len(network.links):
