@@ -12,7 +12,8 @@ import numpy as np
 
 from gatewright.arch import plan
 from gatewright.arch.ready import is_ready_late, ready_breaks
-from gatewright.arch.stream_plan import LEAST_CELL, StreamPlan, plan_streams
+from gatewright.arch.stream_plan import StreamPlan, plan_streams
+from gatewright.arch.stream_planner import LEAST_CELL
 from gatewright.base import ModelError, OptionError, Place
 from gatewright.blocks.axi_stream import axi_stream
 from gatewright.blocks.mac_store import MacRegisters
@@ -124,13 +125,17 @@ def stream_circuit(
     target = (given.interval if given else None) or _first_target(graph, options)
     tried: list[StreamNeed] = []
     tail: int | None = None
+    intervals: list[int] = []
     while True:
         circuit = _build(graph, options, steps, target, given, depths, tail)
+        intervals.append(circuit.interval)
         tried.append(StreamNeed.of(circuit.module, options, target))
         over = tried[-1].excess(options, asked=True)
         slow = asked is not None and circuit.interval > asked
         if given or len(tried) == TRIES or not (slow or over):
             break
+        if slow and len(tried) > 2 and intervals[-1] >= intervals[-3]:
+            break  # what is slow does not follow the plan, and all else grows for nothing
         limit = options.most_cycles if "cycles" in over else None
         if limit is not None and not slow and (tail is None or tail > 1):
             # First what is done last, whose time adds to the latency, then all.
