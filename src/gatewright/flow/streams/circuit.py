@@ -24,7 +24,7 @@ from gatewright.flow.streams.facts import fifo_rows
 from gatewright.flow.streams.limits import StreamNeed, refusal
 from gatewright.flow.streams.paced import paced
 from gatewright.flow.streams.plans import GivenPlans, check_beats
-from gatewright.flow.streams.state import least_interval
+from gatewright.flow.streams.state import least_interval, varied_rows
 from gatewright.hw import Module
 from gatewright.ir import Graph
 from gatewright.num import Ints
@@ -183,6 +183,8 @@ def _build(
     """Build a network for an interval that is aimed at."""
     steps.begin("plan")
     plans = given.plans if given else None
+    rows = varied_rows(graph, plans or {})
+    plans = {**plans, **rows} if plans is not None else rows or None
     planned = plan_streams(graph, target, options.device, options.max_dsps, plans, tail)
     steps.end()
     steps.prepare_solver()
@@ -203,7 +205,8 @@ def _build(
         network, cycles, interval = paced(network, interval, cycles.latency)
         pace = {p.name: pace_of(p.beats, interval) for p in lowered.inputs}
     steps.end()
-    core, module = _top(network, options.ports, cycles.latency, interval)
+    ends = [p.name for p in lowered.inputs if p.value in rows]
+    core, module = _top(network, options.ports, cycles.latency, interval, ends)
     return StreamCircuit(
         planned, network, lowered.inputs, lowered.outputs, lowered.beats, cycles, interval,
         options.ports, pace, core, module, clock, registers=lowered.registers,
@@ -251,8 +254,13 @@ def _without_spare(
     return depths, cycles
 
 
-def _top(network: Network, ports: str, latency: int, interval: int) -> tuple[Module, Module]:
-    """Return the network as a module, and the top with the ports that were asked for."""
+def _top(
+    network: Network, ports: str, latency: int, interval: int, varied: Sequence[str]
+) -> tuple[Module, Module]:
+    """Return the network as a module, and the top with the ports that were asked for.
+
+    Frames of streams in `varied` may end early.
+    """
     if ports == "stream" and not network.registers:
         core = assemble(network, latency, interval)
         return core, core
@@ -262,7 +270,7 @@ def _top(network: Network, ports: str, latency: int, interval: int) -> tuple[Mod
     elif ports != "stream":
         frames = {name: link.beats for link in network.links for side, name in
                   (link.source, link.target) if side == OUTSIDE}  # fmt: skip
-        top = axi_stream(core, frames)
+        top = axi_stream(core, frames, varied)
     if network.registers:
         top, core = axi_lite_weights(top), fixed_weights(core)
     top.name = network.name
