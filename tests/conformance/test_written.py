@@ -77,10 +77,11 @@ def test_constants_are_written_and_read(op):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("op", WRITABLE, ids=lambda op: op.__name__)
-def test_constants_of_every_case(op):
-    for case in cases_of(op):
-        for plan in plans_of(case):
-            rewritten(case, plan)
+def test_constants_of_more_cases(op):
+    cases = cases_of(op)
+    for number, case in enumerate(cases[:: max(len(cases) // 12, 1)]):
+        plans = plans_of(case)
+        rewritten(case, plans[number % len(plans)])
 
 
 @pytest.mark.parametrize("op", OTHERS, ids=lambda op: op.__name__)
