@@ -15,6 +15,9 @@ from gatewright.flow.options import Options
 from gatewright.flow.steps import Steps
 from gatewright.flow.streams import StreamDesign, build_streams, read_plan, reference
 from gatewright.flow.streams.plans import plan_text
+from gatewright.ir import Graph, Input, Node, Output
+from gatewright.num import Intervals
+from gatewright.ops import Dense, Pad, Windows
 from gatewright.passes.streams import stateful
 
 
@@ -159,3 +162,20 @@ def test_a_recurrent_layer_is_one_cell_or_one_for_each_step(unroll, interval):
     loops = [a for a in design.stream.network.actors if "recurrent cell" in a.note]
     assert len(loops) == (not unroll)
     assert design.interval == (3 if unroll else loops[0].timing.steps)
+
+
+@pytest.mark.parametrize("interval", [64, 40])
+def test_a_convolution_takes_as_many_pixels_at_once_as_the_interval_needs(interval):
+    weight = np.random.default_rng(0).integers(-3, 4, (9, 2)) / 4
+    nodes = (
+        Node("pad", Pad((1, 1, 0), (1, 1, 0), 0.0), ("x",)),
+        Node("windows", Windows.of((3, 3)), ("pad",)),
+        Node("dense", Dense.of(weight), ("windows",)),
+    )
+    kind = Intervals.of(np.full((8, 8, 1), -4), np.full((8, 8, 1), 3), 2)
+    graph = Graph("image", (Input("x", (8, 8, 1), kind),), nodes, (Output("y", "dense"),))
+    design = of_graph(graph, interval)
+    assert len(design.stream.tried) == 1
+    assert design.interval <= interval
+    assert design.stream.beats["dense"] == (2 if interval == 64 else 4)
+    design.verify(random=5, rtl=False)  # raises where the network differs

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from gatewright.arch import Path as SlowPath
 from gatewright.arch import Planned, critical_path
@@ -18,7 +19,7 @@ from gatewright.emit.streams import StreamPort, StreamPorts, emit_stream_project
 from gatewright.engine import Engine
 from gatewright.flow.design import Design, Progress
 from gatewright.flow.golden import Golden, thinned
-from gatewright.flow.host import Data, answers, as_inputs, encode
+from gatewright.flow.host import Data, answers
 from gatewright.flow.options import Options, check_count
 from gatewright.flow.streams.circuit import StreamCircuit
 from gatewright.flow.streams.facts import layer_rows, plan_rows, stream_facts
@@ -41,6 +42,7 @@ from gatewright.flow.streams.simulate import (
     rtl_design,
     run_rtl,
 )
+from gatewright.flow.streams.state import Session, encoded, state_rows
 from gatewright.flow.streams.verify import (
     affordable,
     check_network,
@@ -69,11 +71,14 @@ class StreamDesign(Design):
 
     Attributes:
         stream: the network, its plan, its cycles.
+        stateless: the integer model, where `graph` keeps more state than it: layers of `graph` go
+            on from event to event.
         writes: (writes, 2) address and data that the hardware is given before the first event,
             where the weights are not those that it has at power-up; see `load_weights`.
     """
 
     stream: StreamCircuit = None  # type: ignore[assignment]
+    stateless: Graph | None = None
     writes: Ints | None = None
 
     @classmethod
@@ -89,6 +94,11 @@ class StreamDesign(Design):
             graph, m, m, m, options, planned, timings=timings, progress=progress,
             stream=circuit,
         )  # fmt: skip
+
+    @property
+    def model(self) -> Graph:
+        """The integer model, each event of which begins with the initial state."""
+        return self.graph if self.stateless is None else self.stateless
 
     @property
     def is_folded(self) -> bool:
@@ -113,29 +123,61 @@ class StreamDesign(Design):
 
     # ---- computing
 
-    def predict_codes(self, x: Data, *, threads: int | None = None) -> dict[str, FixedArray]:
+    def predict(
+        self, x: Data, *, threads: int | None = None, lengths: ArrayLike | None = None
+    ) -> np.ndarray | dict[str, np.ndarray]:
+        """Return the model's answers as the firmware gives them, bit for bit.
+
+        Args:
+            x: real inputs of shape (samples, ...), or a dictionary of them by input name.
+            threads: no meaning here; the reference uses what NumPy uses.
+            lengths: steps of each event where they vary; rows beyond are not looked at.
+
+        Returns:
+            An array, or a dictionary by output name where there are several.
+
+        Raises:
+            DataError: the data do not fit the model's inputs, or float64 cannot hold an answer.
+        """
+        return answers(self.graph, self.predict_codes(x, threads=threads, lengths=lengths))
+
+    def predict_codes(
+        self, x: Data, *, threads: int | None = None, lengths: ArrayLike | None = None
+    ) -> dict[str, FixedArray]:
         """Return the integers that the firmware answers, with their binary points, by output name.
+
+        Where layers keep their state, samples are events in the order of time, the first one behind
+        a reset; `session` goes on from call to call.
 
         Args:
             x: real inputs as for `predict`.
             threads: no meaning here; the reference uses what NumPy uses.
+            lengths: as for `predict`.
 
         Raises:
             DataError: the data do not fit the model's inputs.
         """
         check_count("number of threads", threads, least=1)
-        return evaluate_outputs(self.graph, encode(self.graph, as_inputs(self.graph, x)))
+        return evaluate_outputs(self.graph, encoded(self.graph, self.model, x, lengths))
+
+    def session(self) -> Session:
+        """Return an emulator that goes on from call to call, as the circuit does until a reset.
+
+        `predict`, `simulate` and `verify` begin with a reset each.
+        """
+        return Session(self.graph, self.model)
 
     def simulate(
-        self, x: Data, *, gaps: np.ndarray | None = None
+        self, x: Data, *, gaps: np.ndarray | None = None, lengths: ArrayLike | None = None
     ) -> np.ndarray | dict[str, np.ndarray]:
         """Return the answers of the emitted RTL, run by Verilator.
 
         Args:
             x: real inputs as for `predict`.
             gaps: idle cycles before each sample, beyond those that the ports ask for.
+            lengths: as for `predict`.
         """
-        inputs = encode(self.graph, as_inputs(self.graph, x))
+        inputs = encoded(self.graph, self.model, x, lengths)
         beats = beats_of(self.stream, inputs)
         run = self.simulate_beats(beats, gaps)
         found = answers_of(self.stream, run)
@@ -167,6 +209,7 @@ class StreamDesign(Design):
         planned = self.stream.planned.interval
         need = tried[-1] if tried else StreamNeed.of(self.module, self.options, planned)
         return {
+            "state": state_rows(self.graph),
             "layers": layer_rows(self),
             "plan": plan_rows(self),
             "budget": budget_facts(need, tried, self.options),
