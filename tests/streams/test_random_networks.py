@@ -59,7 +59,7 @@ def test_the_model_counts_the_cycles_of_the_circuit(seed, size):
 
 @given(st.integers(0, 10**6), st.integers(2, 14), st.booleans())
 @settings(max_examples=40)
-@example(seed=80, size=13, near=False)  # one that fails by less, with others less still does not
+@example(seed=80, size=12, near=False)  # one that fails by less, with others less still does not
 def test_no_fifo_could_be_smaller(seed, size, near):
     network = random_network(seed, size)
     depths, best = least_depths(network)
