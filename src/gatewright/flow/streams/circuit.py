@@ -16,7 +16,6 @@ from gatewright.arch.stream_plan import StreamPlan, plan_streams
 from gatewright.arch.stream_planner import LEAST_CELL
 from gatewright.base import ModelError, OptionError, Place
 from gatewright.blocks.axi_stream import axi_stream
-from gatewright.blocks.mac_store import MacRegisters
 from gatewright.blocks.valid_ports import valid_ports
 from gatewright.blocks.weight_ports import axi_lite_weights, fixed_weights
 from gatewright.flow.options import Options
@@ -32,7 +31,16 @@ from gatewright.num import Ints
 from gatewright.passes.netlist import Clock, pipeline, recode, total_resources
 from gatewright.passes.netlist.optimise import optimise
 from gatewright.passes.streams import Port, lower_streams
-from gatewright.streams import OUTSIDE, Cycles, Finish, Network, assemble, least_depths, simulate
+from gatewright.streams import (
+    OUTSIDE,
+    Cycles,
+    Finish,
+    Network,
+    Registers,
+    assemble,
+    least_depths,
+    simulate,
+)
 from gatewright.streams.cycles import pace_of
 
 TRIES = 8
@@ -72,7 +80,7 @@ class StreamCircuit:
     module: Module
     clock: Clock
     tried: tuple[StreamNeed, ...] = ()
-    registers: dict[str, MacRegisters] = field(default_factory=dict)
+    registers: dict[str, Registers] = field(default_factory=dict)
 
     @property
     def handshake(self) -> bool:
@@ -220,7 +228,7 @@ def _with_depths(
         found, cycles = least_depths(network)
         floors = ready_breaks(network.with_depths(found), clock)
         if any(floors):
-            found, cycles = least_depths(network, floors)
+            found, cycles = least_depths(network, floors, near=found)
             found, cycles = _without_spare(network, found, cycles, clock)
         return network.with_depths(found), cycles
     if len(depths) != len(network.links):

@@ -7,7 +7,13 @@ from gatewright.passes.streams.lengths import marked, varied_input, with_lengths
 from gatewright.passes.streams.loop import Loop, States
 from gatewright.passes.streams.lower import Lowered, lower_streams
 from gatewright.passes.streams.stateful import evaluate_stateful, stateful
-from gatewright.passes.streams.weights import Loaded, load_weights, register_table
+from gatewright.passes.streams.weights import (
+    Loaded,
+    held_words,
+    load_weights,
+    register_rows,
+    register_table,
+)
 
 __all__ = [
     "Loaded",
@@ -18,9 +24,11 @@ __all__ = [
     "evaluate_stateful",
     "from_beats",
     "fuse",
+    "held_words",
     "load_weights",
     "lower_streams",
     "marked",
+    "register_rows",
     "register_table",
     "roll",
     "stateful",
