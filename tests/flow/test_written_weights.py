@@ -30,9 +30,7 @@ def design():
     (table,) = [n.name for n in graph.nodes if isinstance(n.op, Function)]
     plan = {name: {"writable": True, "beat": 2, "taken": 3} for name in products}
     plan[table] = {"writable": True, "beat": 2, "weight_bits": 12}
-    return gw.compile(
-        quantized_convolution(), calibration=x, ii=300, ports="axi-stream", plan=plan
-    )
+    return gw.compile(quantized_convolution(), calibration=x, ii=300, ports="axi-stream", plan=plan)
 
 
 def drawn(fmt, shape, rng):
