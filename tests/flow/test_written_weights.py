@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from cocotb_bench import needs_cocotb, run_bench
 from flow_models import quantized_convolution
-from stream_runs import drawn_weights
 
 import gatewright as gw
+from gatewright.blocks.mac_store import MacRegisters
 from gatewright.flow.host import encode
 from gatewright.flow.streams.simulate import beats_of
 from gatewright.flow.streams.verify import reference
@@ -33,12 +33,20 @@ def design():
     return gw.compile(quantized_convolution(), calibration=x, ii=300, ports="axi-stream", plan=plan)
 
 
+def drawn(fmt, shape, rng):
+    return rng.integers(fmt.low, fmt.high + 1, shape) * 2.0**-fmt.frac
+
+
 def with_other_weights(design, seed):
     """Return the design with random weights in all layers, and the writes."""
     rng, writes = np.random.default_rng(seed), []
-    ops = {node.name: node.op for node in design.graph.nodes}
     for name, own in design.stream.registers.items():
-        given = drawn_weights(ops[name], own, rng)
+        if isinstance(own, MacRegisters):
+            op = next(n.op for n in design.graph.nodes if n.name == name)
+            given = [drawn(own.formats.weight, op.weight.shape, rng)]
+            given.append(drawn(own.formats.bias, op.bias.shape, rng))
+        else:
+            given = [drawn(own.format, own.shape, rng)]
         design, found = design.load_weights(name, *given)
         writes.append(found)
     return design, np.concatenate(writes)
