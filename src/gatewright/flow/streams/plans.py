@@ -150,6 +150,8 @@ def _plan(name: str, value: Any, sizes: Mapping[str, int], place: str) -> Plan:
     beat = _number(value, "beat", where, sizes[name])
     taken = _number(value, "taken", where, max(sizes.values()))
     words = {key: value.get(key, "auto") for key in WORDS}
+    if words["memory"] == "ultra":
+        _refuse_ultra(where, bool(value.get("writable", False)))
     for key, word in words.items():
         if word not in WORDS[key]:
             raise OptionError(
@@ -167,6 +169,20 @@ def _plan(name: str, value: Any, sizes: Mapping[str, int], place: str) -> Plan:
     return Plan(
         beat=beat, taken=taken, bits=serial, unroll=flags["unroll"], writable=flags["writable"],
         weight_bits=bits[0], bias_bits=bits[1], **words,
+    )  # fmt: skip
+
+
+def _refuse_ultra(where: Place, writable: bool) -> None:
+    """Raise `OptionError`: UltraRAM of UltraScale+ has no contents until they are written."""
+    if writable:
+        found = "weights that are written at run time: until then a design is not the model"
+        remedy = 'give "memory": "block": such weights are the model\'s own from power-up on'
+    else:
+        found = "constants, or lines that are planned like them: a bitstream does not fill UltraRAM"
+        remedy = 'give "memory": "block" or "distributed", or leave it out'
+    raise OptionError(
+        "UltraRAM cannot hold what has to be there at power-up", place=where, found=found,
+        supported=", ".join(WORDS["memory"]), remedy=remedy,
     )  # fmt: skip
 
 
