@@ -1,7 +1,8 @@
 """Estimate what memories and tables with registers behind them take: LUTs, blocks, UltraRAM.
 
 The rules are those by which Yosys chooses (its libraries of RAM cells give each a cost): a word
-whose readers are all registers without reset may stand in blocks, where LUTs would cost more.
+whose readers are all registers without reset, or whose address is a register, may stand in blocks,
+where LUTs would cost more.
 """
 
 from __future__ import annotations
@@ -71,6 +72,9 @@ class Store:
         depth, width: words, and bits of one that are read.
         readers: addresses at which it is read.
         registered: whether registers that a block can take in are all that read it.
+        addressed: otherwise, whether every address is a register, whose place those of a block can
+            take: synthesis reads with the next address then, and adds what shows a word that is
+            just being written.
         style: what was asked for.
         is_rom: whether nothing writes it.
         rows: its READ or TABLE cells.
@@ -83,6 +87,7 @@ class Store:
     style: str
     is_rom: bool
     rows: tuple[int, ...]
+    addressed: bool = False
 
     def halves(self, fabric: Fabric) -> tuple[int, int]:
         """Return blocks of 18 kbit, and how many stand side by side for its depth."""
@@ -109,7 +114,7 @@ class Store:
         in_luts = "logic" if self.is_rom else "distributed"
         if self.style in ("block", "ultra"):
             return self.style
-        if self.style == "distributed" or not self.registered:
+        if self.style == "distributed" or not (self.registered or self.addressed):
             return in_luts
         bits = self.depth * self.width
         cost = bits * fabric.rom if self.is_rom else fabric.site * self.sites(fabric)[0]
@@ -154,7 +159,8 @@ def stored(m: Module, family: str = DEFAULT) -> Stored:
     for store in stores(m, readers):
         place = store.place(fabric)
         if place in ("block", "ultra"):
-            registers.update(r for s in store.rows for r in readers.registers(s))
+            if store.registered:
+                registers.update(r for s in store.rows for r in readers.registers(s))
             tables.update(store.rows if store.is_rom else ())
         deep = 1
         if place == "distributed":
@@ -164,8 +170,13 @@ def stored(m: Module, family: str = DEFAULT) -> Stored:
             blocks, deep = store.halves(fabric)
             halves += blocks
             ff += (deep - 1).bit_length()
-            if fabric.collides and not store.is_rom:
-                address = (store.depth - 1).bit_length()
+            address = (store.depth - 1).bit_length()
+            if store.addressed:  # the address that comes next, chosen in logic
+                lut += address * store.readers
+            if store.addressed and not store.is_rom:
+                ff += (store.width + 1) * store.readers
+                lut += (store.width + ceil(address / 3)) * store.readers
+            elif fabric.collides and not store.is_rom:
                 ff += 2 * store.width + address + 1 + store.readers
                 lut += (store.width + 2 * address) * store.readers
         elif place == "ultra":
@@ -223,4 +234,5 @@ def stores(m: Module, readers: _Readers | None = None) -> Iterator[Store]:
                 depth, style = memory.depth, memory.style
                 width = int(memory.widths[sorted(columns)].sum())
             registered = all(readers.registered(group) for group in at.values())
-            yield Store(depth, width, len(at), registered, style, is_rom, tuple(rows))
+            addressed = not registered and all(kind[a] == REG for a in at)
+            yield Store(depth, width, len(at), registered, style, is_rom, tuple(rows), addressed)
