@@ -94,6 +94,11 @@ class Design:
     # ---- what is known at once
 
     @property
+    def model(self) -> Graph:
+        """The integer model as it was read or quantized; what is built may keep more state."""
+        return self.graph
+
+    @property
     def name(self) -> str:
         """Name of the top module."""
         return top_name(self.module)
