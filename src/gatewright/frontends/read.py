@@ -16,8 +16,10 @@ from gatewright.frontends.listed import Listed
 from gatewright.frontends.recognise import Head, Recogniser
 from gatewright.frontends.trees.recognised import (
     CATBOOST,
+    CONIFER,
     LIGHTGBM,
     NOT_READ,
+    TMVA,
     XGBOOST_JSON,
     XGBOOST_UBJ,
     NotRead,
@@ -172,6 +174,8 @@ RECOGNISED: tuple[tuple[Recogniser, Frontend], ...] = (
     (XGBOOST_UBJ, XGBOOST),
     (LIGHTGBM, _trees("lightgbm")),
     (CATBOOST, _trees("catboost")),
+    (CONIFER, _trees("conifer")),
+    (TMVA, _trees("tmva")),
     *((kind.recogniser, _not_read(kind)) for kind in NOT_READ),
 )
 """Frontends by how a file begins, for all endings but those above; the first that matches."""
@@ -185,6 +189,7 @@ LIVE: dict[str, Frontend] = {
     "sklearn": SCIKIT,
     "torch": TORCH,
     "xgboost": XGBOOST,
+    "ydf": _trees("ydf"),
 }
 """Frontends by the package that a class of the live object's comes from."""
 

@@ -20,7 +20,14 @@ from gatewright.base import ModelError, Place, UnsupportedError
 from gatewright.frontends.listed import Listed
 from gatewright.frontends.trees.document import read_bytes
 from gatewright.frontends.trees.heads import LINKS, as_graph, scaled
-from gatewright.frontends.trees.nodes import MOST_FEATURES, Built, Comparison, Tree, build
+from gatewright.frontends.trees.nodes import (
+    MOST_CLASSES,
+    MOST_FEATURES,
+    Built,
+    Comparison,
+    Tree,
+    build,
+)
 from gatewright.ir import Graph, Op, Reals
 from gatewright.num import Ints
 from gatewright.ops import Function
@@ -30,7 +37,6 @@ CATEGORICAL, DEFAULT_LEFT = 1, 2
 NONE, ZERO, NAN = 0, 1, 2
 NOTHING = float(np.float32(1e-35))
 """Numbers up to here on either side are taken for zero."""
-MOST_CLASSES = 1 << 16
 
 OBJECTIVES: dict[str, str] = {
     "binary": "sigmoid",

@@ -21,7 +21,7 @@ from gatewright.ops import Forest
 
 Bools = NDArray[np.bool_]
 
-MOST_FEATURES, MOST_CATEGORIES, MOST_NUMBERS = 1 << 16, 1 << 16, 1 << 27
+MOST_FEATURES, MOST_CLASSES, MOST_CATEGORIES, MOST_NUMBERS = 1 << 16, 1 << 16, 1 << 16, 1 << 27
 """Limits against files that claim sizes which would fill the memory."""
 
 BEYOND = 2.0**128

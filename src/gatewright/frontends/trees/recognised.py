@@ -22,6 +22,8 @@ LIGHTGBM = Recogniser(
     "LightGBM (text)", lambda head: bool(re.match(r"\ufeff?tree\r?\nversion=", head.text))
 )
 CATBOOST = Recogniser("CatBoost (JSON)", _is_catboost)
+CONIFER = Recogniser("conifer (JSON)", lambda head: {"init_predict", "norm"} <= head.keys)
+TMVA = Recogniser("TMVA (XML)", lambda head: "<MethodSetup" in head.text[:4096])
 
 
 @dataclass(frozen=True)

@@ -19,13 +19,19 @@ from gatewright.base import ModelError, UnsupportedError
 from gatewright.frontends.listed import Listed
 from gatewright.frontends.trees.document import Item, parse_json, read_bytes
 from gatewright.frontends.trees.heads import LINKS, as_graph
-from gatewright.frontends.trees.nodes import MOST_NUMBERS, Built, Comparison, Tree, build
+from gatewright.frontends.trees.nodes import (
+    MOST_CLASSES,
+    MOST_NUMBERS,
+    Built,
+    Comparison,
+    Tree,
+    build,
+)
 from gatewright.frontends.trees.ubjson import parse_ubjson
 from gatewright.ir import Graph, Reals
 from gatewright.num import Ints
 
 SINGLE = Comparison(inclusive=False, single=True)
-MOST_CLASSES = 1 << 16
 
 
 def _same(base: Reals) -> Reals:
