@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gatewright.base import VerificationError
+from gatewright.frontends.trees.run import RUNNERS, CannotRunError, library_of
+from gatewright.frontends.trees.run import run as run_library
 from gatewright.ir import Graph, Reals
 from gatewright.ops.rounding_error import FLOAT32, FLOAT64, float_bounds
 
@@ -149,6 +151,10 @@ def _runners(model: Any) -> list[tuple[str, Run, float]]:
     if isinstance(model, Graph):
         return []  # there is nothing beside it to run
     suffix = Path(model).suffix.lower() if isinstance(model, str | Path) else ""
+    library = "" if suffix in (".keras", ".h5", ".hdf5", ".onnx", ".pt2") else library_of(model)
+    if library:
+        name, _, u = RUNNERS[library]
+        return [(name, _run_trees(library), u)]
     if suffix in (".keras", ".h5", ".hdf5"):
         return [("Keras (float32)", _run_keras_file, FLOAT32)]
     if suffix == ".pt2" or is_torch(model):
@@ -186,6 +192,18 @@ def _run_torch(way: str) -> Run:
         except (AssertionError, NotImplementedError, RuntimeError, TypeError, ValueError) as error:
             raise _CannotRunError(f"it cannot run the model: {type(error).__name__}") from None
         return answers
+
+    return run
+
+
+def _run_trees(library: str) -> Run:
+    """Return a way to run a forest."""
+
+    def run(model: Any, graph: Graph, inputs: Mapping[str, Reals]) -> list[Reals]:
+        try:
+            return [run_library(library, model, graph, inputs[graph.inputs[0].name])]
+        except CannotRunError as error:
+            raise _CannotRunError(str(error)) from None
 
     return run
 
