@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -16,14 +16,15 @@ from bench.context import Bench
 from bench.material import SHARED
 from bench.record import MissingError, Row, Target
 from gatewright.arch.ready import is_ready_late
+from gatewright.emit.verilog import emit_verilog
 from gatewright.flow import Design
 from gatewright.flow.compile import rebuild
 from gatewright.flow.host import as_inputs, encode
 from gatewright.flow.options import Options
 from gatewright.flow.streams import StreamDesign
-from gatewright.flow.streams.simulate import beats_of
+from gatewright.flow.streams.simulate import beats_of, rtl_design, run_rtl
 from gatewright.flow.streams.verify import reference, to_codes
-from gatewright.streams import Cycles, simulate
+from gatewright.streams import Cycles, assemble, simulate
 from gatewright.tools.yosys_counts import Counts
 
 Rows = list[Row]
@@ -166,6 +167,47 @@ def fifo_row(bench: Bench, name: str, design: StreamDesign) -> Row:
     )
 
 
+def tried_row(bench: Bench, name: str, design: StreamDesign, x: Any, events: int) -> Row:
+    """Simulate the RTL with each FIFO one smaller: the cycle model must have told what happens.
+
+    Args:
+        bench: told what is done.
+        name: what the table calls the design.
+        design: its FIFOs are the least; the streams in front of ports are what is simulated.
+        x: inputs.
+        events: how many are simulated.
+    """
+    circuit = replace(design.stream, ports="stream", pace={})
+    codes = encode(design.graph, as_inputs(design.graph, x[:events]))
+    beats = beats_of(circuit, codes)
+    now = simulate(circuit.network, events=events)
+    depths = circuit.network.depths
+    deep = [i for i, depth in enumerate(depths) if depth]
+    stopped, slower, surprises = [], [], []
+    for i in deep:
+        bench.tell(f"simulate {events} events in RTL, FIFO {i} one smaller")
+        network = circuit.network.with_depths([d - (i == k) for k, d in enumerate(depths)])
+        told = simulate(network, events=events)
+        module = assemble(network, design.latency, design.interval)
+        fewer = replace(circuit, network=network, core=module, module=module)
+        run = run_rtl(fewer, rtl_design(fewer, module.name, emit_verilog(module)), beats)
+        if told.locked or run.deadlock:
+            (stopped if told.locked and run.deadlock else surprises).append(i)
+            continue
+        same = np.array_equal(np.diff(run.finished(fewer)), np.diff(told.finished))
+        (slower if same and worse(told, now) else surprises).append(i)
+    return Row(
+        f"{name}: RTL with each FIFO one smaller",
+        f"{len(stopped)} stop, {len(slower)} slower"
+        + (f", {len(surprises)} not as told" if surprises else "")
+        + f" of {len(deep)}",
+        Target("each stops or is slower, as the cycle model says", most=0.0) if deep else None,
+        float(len(surprises)),
+        note=f"each FIFO one smaller, the others as they are, {events} events back to back",
+        facts={"stopped": stopped, "slower": slower, "surprises": surprises},
+    )
+
+
 def worse(found: Cycles, now: Cycles) -> bool:
     """Whether a network is slower, or lets a beat from outside wait where none did."""
     return bool(
@@ -177,30 +219,77 @@ def worse(found: Cycles, now: Cycles) -> bool:
 
 
 def resources(bench: Bench, design: Design) -> Counts | None:
-    """Return what Yosys counts, or None where nothing is to be synthesised."""
+    """Return what Yosys counts, or None where nothing is to be synthesised.
+
+    Each module by itself: quicker than the whole design flat, and without what may be saved across
+    the borders of modules.
+    """
     if bench.quick:
         return None
     bench.tell("synthesise")
-    return design.synthesize().total
+    return design.synthesize(flatten=False).total
 
 
 def resource_rows(
-    name: str, counts: Counts | None, limits: Mapping[str, tuple[str, float]]
+    name: str,
+    counts: Counts | None,
+    limits: Mapping[str, tuple[str, float]],
+    design: Design | None = None,
 ) -> Rows:
-    """Hold counts to limits: by resource, the target's text and the most."""
+    """Hold counts to limits: by resource, the target's text and the most.
+
+    Args:
+        name: what the table calls the design.
+        counts: that synthesis found; None where it did not run.
+        limits: by resource.
+        design: whose estimate is compared with them.
+    """
     if counts is None:
         return [Row(f"{name}: resources", trouble="without synthesis")]
-    found = {"LUT": counts.lut_sites, "FF": counts.ff, "BRAM": counts.bram, "DSP": counts.dsp}
-    told = ", ".join(f"{value:g} {key}" for key, value in found.items())
-    rows = []
-    for key, (text, most) in limits.items():
-        rows.append(
-            Row(
-                f"{name}: {key}, synthesised", f"{found[key]:,g}", Target(text, most=most),
-                float(found[key]), note=f"Yosys: {told}", facts=dict(found),
-            )
-        )  # fmt: skip
-    return rows or [Row(f"{name}: resources, synthesised", told, facts=dict(found))]
+    found = named_counts(counts)
+    told = ", ".join(f"{value:,g} {key}" for key, value in found.items())
+    rows = [
+        Row(
+            f"{name}: {key}, synthesised", f"{found[key]:,g}", Target(text, most=most),
+            float(found[key]), note=f"{SYNTHESIS}: {told}", facts=dict(found),
+        )
+        for key, (text, most) in limits.items()
+    ]  # fmt: skip
+    if not limits:
+        rows.append(Row(f"{name}: resources, synthesised", told, note=SYNTHESIS, facts=dict(found)))
+    return [*rows, estimate_row(name, design, found)] if design is not None else rows
+
+
+SYNTHESIS = (
+    "Yosys `synth_xilinx`, each module by itself, times its instances; LUTs are all sites, those "
+    "that are memory or shift registers as well"
+)
+
+
+def named_counts(counts: Counts) -> dict[str, float]:
+    """Return counts as the table names them."""
+    return {"LUT": counts.lut_sites, "FF": counts.ff, "BRAM": counts.bram, "DSP": counts.dsp}
+
+
+def estimate_row(name: str, design: Design, found: Mapping[str, float]) -> Row:
+    """Compare what was estimated before synthesis with what synthesis counted; no target."""
+    facts = design.facts()
+    guess = {key: float(facts["estimate"][key.lower()]) for key in found}
+    told = ", ".join(
+        f"{key} {guess[key]:,g} ({guess[key] / value - 1:+.0%})"
+        if value
+        else f"{key} {guess[key]:g}"
+        for key, value in found.items()
+    )
+    layers = {
+        row["layer"]: {"estimate": row["estimate"], "synthesised": row["synthesised"]}
+        for row in facts["layers"] if row.get("synthesised")
+    }  # fmt: skip
+    return Row(
+        f"{name}: estimate against synthesis", told,
+        note="resources as estimated from the circuit; in brackets what that is off by",
+        facts={"estimate": guess, "synthesised": dict(found), "layers": layers},
+    )  # fmt: skip
 
 
 def latency_row(name: str, design: Design, run: Run, most: float, published: str) -> Row:
@@ -218,198 +307,12 @@ def latency_row(name: str, design: Design, run: Run, most: float, published: str
     )
 
 
-def accuracy_row(c: Case, design: Design, text: str, least: float) -> Row:
+def accuracy_row(c: Case, design: Design, text: str, least: float, how: str = "") -> Row:
     """Hold the share of right answers, by the emulator, to a target."""
     x, y = c.material.x, c.material.y
     right = c.material.right(np.asarray(design.predict(x)).reshape(len(y), -1), y)
     return Row(
         f"{c.name}: {text}", f"{right:.2%} of {len(y):,}",
         Target(f"at least {least:.1%}", least=least), right,
-        note="all by the emulator, bit for bit what the RTL gives",
+        note="all by the emulator, bit for bit what the RTL gives" + (f"; {how}" if how else ""),
     )  # fmt: skip
-
-
-# ---- the networks
-
-
-KEYWORDS_PLAN = {
-    "inp_1": {"beat": 2},
-    "MatMul_10": {"taken": 2, "beat": 128},
-    "MatMul_22": {"taken": 1, "beat": 256},
-    "MatMul_34": {"taken": 1, "beat": 256},
-    "MatMul_46": {"taken": 1, "beat": 12},
-}
-"""Each layer sums all of its outputs at once, an input after the other as the layer before gives
-them, so that only the sums of a layer stand between an input and its answer."""
-
-
-def keywords(bench: Bench) -> Rows:
-    """FINN's MLPerf Tiny entry: 17.5 us on a Pynq-Z2, 33,732 LUTs."""
-    c = case("keywords")
-    lanes = {
-        name: {**value, "multipliers": "lut"} if "taken" in value else value
-        for name, value in KEYWORDS_PLAN.items()
-    }
-    design = compiled(bench, c, ii=700, plan=lanes)
-    run = simulated(bench, design, c.material.x, 4)
-    counts = resources(bench, design)
-    return [
-        latency_row(c.name, design, run, 15.0, "FINN, MLPerf Tiny v0.7: 17.5 us"),
-        *resource_rows(c.name, counts, {"LUT": ("at most 30,000 (FINN 33,732)", 30_000)}),
-        accuracy_row(c, design, "class as the published system answered", 1.0),
-        *cycle_rows(bench, c.name, design, run),
-    ]
-
-
-def resnet(bench: Bench) -> Rows:
-    """hls4ml's MLPerf Tiny entry: 27.3 ms; FINN's CNV: 1.5 ms with 84.5 %."""
-    c = case("resnet-8")
-    design = compiled(bench, c, max_latency="3 ms")
-    device = design.options.device
-    seconds = sum(
-        took
-        for step, took in design.timings.items()
-        if step not in ("read model", "quantize", "check import", "prepare solver")
-    )
-    limits = {
-        "LUT": (f"at most {device.lut:,} ({device.name})", device.lut),
-        "BRAM": (f"at most {device.bram:,}", device.bram),
-        "DSP": (f"at most {device.dsp:,}", device.dsp),
-    }
-    run = simulated(bench, design, c.material.x, 2)
-    return [
-        latency_row(
-            c.name, design, run, 3000.0,
-            "hls4ml RN07 27.3 ms, 28,544 LUTs, 83.5 %; FINN CNV 1.5 ms, 24,502 LUTs, 100 BRAM, "
-            "84.5 %",
-        ),
-        *resource_rows(c.name, resources(bench, design), limits),
-        accuracy_row(c, design, "accuracy", 0.845),
-        Row(
-            f"{c.name}: planning and emitting", f"{seconds:.1f} s", Target("under 60 s", most=60.0),
-            seconds, note=str({k: round(v, 1) for k, v in design.timings.items()}),
-        ),
-        *cycle_rows(bench, c.name, design, run),
-    ]  # fmt: skip
-
-
-def digits(bench: Bench) -> Rows:
-    """The CNN of arXiv:2101.05108: 5.2 us, an image every 1,028 cycles."""
-    c = case("digits")
-    design = compiled(bench, c, max_latency="5.2 us", ports="axi-stream")
-    run = simulated(bench, design, c.material.x, 4)
-    return [
-        latency_row(c.name, design, run, 5.2, "arXiv:2101.05108: 5.2 us, II 1,028 cycles"),
-        *resource_rows(c.name, resources(bench, design), {}),
-        accuracy_row(c, design, "accuracy", 0.0),
-        *cycle_rows(bench, c.name, design, run),
-    ]
-
-
-INTERVALS = (4, 16, 64)
-SHARE = 0.7
-
-
-def interaction(bench: Bench) -> Rows:
-    """The interaction network folded: what a longer interval saves."""
-    c = case("interaction")
-    first = None
-    rows: Rows = []
-    for title, limits in (("", {}), (" without DSP", {"max_dsps": 0})):
-        found = {}
-        for ii in INTERVALS:
-            what = f"{c.name}, II {ii}{title}"
-            if first is None:
-                design = first = compiled(bench, c, what, ii=ii, **limits)
-            else:
-                design = again(bench, c, first, what, ii=ii, **limits)
-            run = simulated(bench, design, c.material.x, 20)
-            rows += cycle_rows(bench, what, design, run)
-            counts = resources(bench, design)
-            rows += resource_rows(what, counts, {})
-            if counts is not None:
-                found[ii] = counts.lut_sites, counts.dsp, run.interval
-        rows += saving_rows(c.name + title, found, is_target=not title)
-    return rows
-
-
-def saving_rows(
-    name: str, found: Mapping[int, tuple[int, int, int]], is_target: bool = True
-) -> Rows:
-    """Hold what folding saves to what it would ideally: resources inverse to the interval.
-
-    Args:
-        name: of the network.
-        found: by the interval asked for, LUTs, DSP blocks and the interval that was simulated.
-        is_target: there is something to be met.
-    """
-    rows = []
-    for ii in list(found)[1:]:
-        (lut, dsp, before), (less_lut, less_dsp, after) = found[min(found)], found[ii]
-        ideal = after / before
-        shares = {"LUT": lut / max(less_lut, 1) / ideal, "DSP": dsp / max(less_dsp, 1) / ideal}
-        best = max(shares, key=lambda key: shares[key])
-        rows.append(
-            Row(
-                f"{name}: saving from II {before} to {after}",
-                f"{shares[best]:.0%} of ideal in {best} "
-                f"(LUT {lut:,} -> {less_lut:,}, DSP {dsp:,} -> {less_dsp:,})",
-                Target(f"at least {SHARE:.0%} in LUT or DSP", least=SHARE) if is_target else None,
-                shares[best],
-                note="ideal: resources inverse to the interval that was simulated",
-                facts=shares,
-            )
-        )
-    return rows or [Row(f"{name}: saving", trouble="without synthesis")]
-
-
-STEPS = 20
-STATIC, UNROLLED = 80, 20
-"""Cycles between events: of one cell that does all steps, and of a cell for each step."""
-
-
-def recurrent(kind: str) -> Callable[[Bench], Rows]:
-    """Return the measurement of a recurrent network, one cell for all steps and a cell for each."""
-
-    def rows_of(bench: Bench) -> Rows:
-        c = case(kind)
-        static = compiled(bench, c, f"{kind}, static", ii=STATIC, ports="stream")
-        rows = _recurrent_rows(bench, c, f"{kind}, static", static)
-        run = simulated(bench, static, c.material.x, 6)
-        rows += [static_row(kind, static, run), accuracy_row(c, static, "accuracy", 0.0)]
-        unrolled = again(bench, c, static, f"{kind}, non-static", ii=UNROLLED, ports="stream")
-        return rows + _recurrent_rows(bench, c, f"{kind}, non-static", unrolled)
-
-    return rows_of
-
-
-def _recurrent_rows(bench: Bench, c: Case, what: str, design: Design) -> Rows:
-    run = simulated(bench, design, c.material.x, 6)
-    rows = cycle_rows(bench, what, design, run)
-    return rows + resource_rows(what, resources(bench, design), {})
-
-
-def static_row(kind: str, design: Design, run: Run) -> Row:
-    """Hold the simulated interval to the steps times the cycles of the cell."""
-    assert isinstance(design, StreamDesign)
-    loop = next(actor for actor in design.stream.network.actors if actor.name == kind)
-    cell, rest = divmod(loop.timing.steps, STEPS)
-    found = run.interval - STEPS * cell
-    return Row(
-        f"{kind}, static: II less steps x cell II",
-        f"{found} (II {run.interval} simulated, {STEPS} steps x {cell} cycles of the cell)",
-        Target("0, exactly", most=0.0, least=0.0),
-        float(found if not rest else "nan"),
-        note="hls4ml: static designs use one cell for all steps, non-static ones a cell for each",
-    )
-
-
-SHAPE_SECTIONS: dict[str, Callable[[Bench], Rows]] = {
-    "keywords": keywords,
-    "resnet-8": resnet,
-    "digits": digits,
-    "interaction": interaction,
-    "gru": recurrent("gru"),
-    "lstm": recurrent("lstm"),
-}
-"""The measurements, in the order of the table."""

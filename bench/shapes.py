@@ -33,7 +33,7 @@ from bench.page import environment, page
 from bench.record import Row, is_bad
 from bench.results import read, updated, write
 from bench.run import measure_with, table
-from bench.shape_rows import SHAPE_SECTIONS
+from bench.shape_networks import SHAPE_SECTIONS
 
 TITLE = "Shapes of hardware"
 """What the page calls these rows."""

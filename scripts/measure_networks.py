@@ -149,15 +149,24 @@ def alone(design: Design, module: Module) -> Counts:
     ).total  # fmt: skip
 
 
-def summed(design: Design, found: dict[str, Counts]) -> dict[str, Any]:
-    """Return the counts of all modules, times their instances in the top."""
+def instances_of(design: Design) -> dict[str, int]:
+    """Return how often each module stands in the top."""
     instances: dict[str, int] = {}
     for i in design.module.instances:
         instances[i.module.name] = instances.get(i.module.name, 0) + i.count
+    return instances
+
+
+def summed_counts(design: Design, found: dict[str, Counts]) -> Counts:
+    """Return the counts of all modules, times their instances in the top."""
+    counts = (found[name] * number for name, number in instances_of(design).items())
+    return sum(counts, Counts())
+
+
+def summed(design: Design, found: dict[str, Counts]) -> dict[str, Any]:
+    """Return the counts of all modules, times their instances in the top, as plain data."""
+    instances, total = instances_of(design), summed_counts(design, found)
     between = own_resources(design.module)
-    total = Counts()
-    for name, number in instances.items():
-        total = total + found[name] * number
     shown = {n: {"lut": c.lut, "ff": c.ff, "dsp": c.dsp} for n, c in found.items()}
     return {
         "tool": yosys_version(), "family": design.options.device.family, "modules": shown,

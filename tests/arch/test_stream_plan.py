@@ -10,7 +10,7 @@ from gatewright.arch.stream_plan import plan_streams
 from gatewright.base.errors import OptionError
 from gatewright.ir import Graph, Input, Node, Output, Plan
 from gatewright.num import Intervals, Overflow, Rounding
-from gatewright.ops import Dense, Quantize
+from gatewright.ops import Dense, Pad, Quantize, Reshape, Sum, Windows
 
 DEVICE = find_device("xc7z020")
 
@@ -68,3 +68,45 @@ def test_what_is_done_last_can_be_given_less_time():
     for tail in (64, 16, 4):
         plan = plan_streams(layers(), 300, DEVICE, most_blocks=10**6, tail=tail)
         assert all(choice.steps <= tail for choice in plan.choices)
+
+
+def image(side=8, pad=1):
+    """Two convolutions, `same` or `valid`, and a sum over what they give."""
+    rng = np.random.default_rng(0)
+    kind = Intervals.of(np.full((side, side, 3), -128), np.full((side, side, 3), 127), 7)
+    nodes, last = [], "x"
+    for number, channels in enumerate((3, 8)):
+        if pad:
+            nodes.append(Node(f"p{number}", Pad((pad, pad, 0), (pad, pad, 0), 0.0), (last,)))
+            last = f"p{number}"
+        nodes.append(Node(f"w{number}", Windows.of((3, 3)), (last,)))
+        weight = rng.integers(-127, 128, (9 * channels, 8)) / 64
+        nodes.append(Node(f"d{number}", Dense.of(weight), (f"w{number}",)))
+        last = f"q{number}"
+        quantize = Quantize.to(False, 8, 6, Rounding.RND, Overflow.SAT)
+        nodes.append(Node(last, quantize, (f"d{number}",)))
+    nodes += [Node("s", Sum((0, 1)), (last,)), Node("flat", Reshape((8,)), ("s",))]
+    return Graph(
+        "image", (Input("x", (side, side, 3), kind),), tuple(nodes), (Output("y", "flat"),)
+    )
+
+
+def test_planned_is_what_is_built():
+    plan = plan_streams(image(), 100, DEVICE)
+    assert [c.node for c in plan.choices] == ["w0", "d0", "q0", "w1", "d1", "q1", "flat"]
+    with pytest.raises(OptionError, match="built as part of another") as caught:
+        plan_streams(image(), 100, DEVICE, given={"p1": Plan(beat=3)})
+    assert "plan w1, which it is a part of" in caught.value.text()
+
+
+@pytest.mark.parametrize(("interval", "windows", "copies"), [(80, 1, 1), (64, 2, 1), (40, 2, 2),
+                                                            (20, 4, 4), (10, 8, 7)])  # fmt: skip
+def test_as_many_windows_as_the_interval_needs(interval, windows, copies):
+    plans = plan_streams(image(), interval, DEVICE).plans
+    assert (plans["w0"].beat, plans["w1"].beat) == (windows * 27, windows * 72)
+    assert plans["d0"].beat == plans["d1"].beat == copies * 8
+
+
+def test_windows_that_do_not_lie_alike_come_one_by_one():
+    plans = plan_streams(image(32, pad=0), 300, DEVICE).plans
+    assert plans["w0"].beat == 27

@@ -11,15 +11,16 @@ import numpy as np
 import pytest
 from bench.context import Bench
 from bench.record import MissingError, Row, Target
+from bench.shape_networks import SHAPE_SECTIONS, planning_row, saving_rows, unrolled_row, within
 from bench.shape_rows import (
-    SHAPE_SECTIONS,
     Run,
     case,
     cycle_rows,
+    estimate_row,
     fifo_row,
     resource_rows,
-    saving_rows,
     simulated,
+    tried_row,
 )
 
 import gatewright as gw
@@ -68,6 +69,33 @@ def test_a_fifo_with_a_place_too_many_is_found(design):
     assert row.facts["spare"] == [1]
 
 
+def test_each_fifo_one_smaller_is_simulated(design):
+    row = tried_row(QUIET, "small", design, X, 4)
+    network = design.stream.network
+    deep = [i for i, depth in enumerate(network.depths) if depth]
+    assert sorted(row.facts["stopped"] + row.facts["slower"]) == deep
+    assert row.verdict == "met"
+    stream = replace(design.stream, network=network.with_depths([d + 5 for d in network.depths]))
+    row = tried_row(QUIET, "small", replace(design, stream=stream), X, 4)
+    assert row.facts["surprises"]
+    assert row.verdict == "MISSED"
+
+
+def test_estimates_stand_beside_what_was_synthesised(design):
+    row = estimate_row("small", design, {"LUT": 100.0, "FF": 50.0, "BRAM": 0.0, "DSP": 0.0})
+    guess = row.facts["estimate"]
+    assert row.verdict == "for information"
+    assert f"LUT {guess['LUT']:,g} ({guess['LUT'] / 100 - 1:+.0%})" in row.measured
+
+
+def test_limits_are_those_of_the_device_and_seconds_those_of_planning(design):
+    device = design.options.device
+    assert within(design, "LUT")["LUT"] == (f"at most {device.lut:,} ({device.name})", device.lut)
+    slow = replace(design, timings={"plan": 50.0, "emit": 11.0, "quantize": 1e3})
+    row = planning_row("small", slow, 3.0)
+    assert (row.value, row.verdict) == (61.0, "MISSED")
+
+
 def test_a_parallel_design_is_simulated_too():
     from flow_models import quantized_mlp
 
@@ -93,6 +121,11 @@ def test_savings_are_shares_of_the_ideal():
     assert rows[1].value == pytest.approx(100 / 20 / 16)
     assert verdicts(saving_rows("n", found, is_target=False)) == ["for information"] * 2
     assert verdicts(saving_rows("n", {})) == ["not run"]
+
+
+def test_a_cell_for_each_step_is_held_to_its_interval():
+    assert unrolled_row("gru", Run(100, 20, True, 6)).verdict == "met"
+    assert unrolled_row("gru", Run(100, 21, True, 6)).verdict == "MISSED"
 
 
 def test_data_that_are_not_there_are_named(monkeypatch, tmp_path):

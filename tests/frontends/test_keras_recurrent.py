@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from keras_files import layer, sequential, start, write_keras
+from keras_files import called, functional, layer, sequential, start, tensor, write_keras
 
 from gatewright.base import GatewrightError, ModelError, UnsupportedError
 from gatewright.frontends.keras import read_keras
@@ -25,10 +25,31 @@ def refused(folder, entry, kind=UnsupportedError, shape=(3, 2), weights=None):
 
 
 def test_stateful(tmp_path):
-    text = refused(tmp_path, layer("LSTM", "memory", units=2, stateful=True))
-    assert text.startswith("a recurrent layer keeps its state from one sample to the next")
+    """The graph is that of single samples, and tells which layers go on from sample to sample."""
+    weights = {"layers/lstm/cell": groups(2, 4, 2, (8,))}
+    graphs = []
+    for flag in (True, False):
+        entry = layer("LSTM", "memory", units=2, stateful=flag)
+        graphs.append(read_keras(write_keras(tmp_path, sequential(start(3, 2), entry), weights)))
+    assert [graph.stateful for graph in graphs] == [("memory",), ()]
+    x = {"x": np.random.default_rng(0).normal(size=(5, 3, 2))}
+    first, second = (run_real(graph, x)[graph.outputs[0].value] for graph in graphs)
+    assert np.array_equal(first, second)
+
+
+def test_stateful_twice(tmp_path):
+    memory = layer("SimpleRNN", "memory", units=2, stateful=True)
+    memory = called(memory, "x")
+    memory["inbound_nodes"] += [{"args": [tensor("x")], "kwargs": {}}]
+    both = called(layer("Add", "both"), "memory", tensor("memory", 1))
+    begin = called(start(3, 2))
+    weights = {"layers/simple_rnn/cell": groups(2, 1, 2, (2,))}
+    model = functional([begin, memory, both], ["x"], ["both"])
+    with pytest.raises(UnsupportedError) as error:
+        read_keras(write_keras(tmp_path, model, weights))
+    text = str(error.value)
+    assert text.startswith("a recurrent layer that keeps its state is used several times")
     assert "layer 'memory', attribute 'stateful'" in text
-    assert "stateful=False" in text
 
 
 def test_time_major(tmp_path):

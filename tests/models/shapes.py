@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.models.networks import MODELS, Material, classes, script
+from tests.models.networks import MODELS, NETWORKS, Material, classes, script
 
 SMALL = "xc7z020"
 """The device of the Pynq-Z2, on which the MLPerf Tiny entries ran."""
@@ -90,10 +90,9 @@ def _recurrent(kind: str) -> Callable[[Path], Material]:
     return load
 
 
-def _interaction(data: Path) -> Material:
-    from tests.models.networks import NETWORKS
-
-    return next(n for n in NETWORKS if n.name == "interaction").load(data)
+def _network(name: str) -> Callable[[Path], Material]:
+    """One of the networks that are built fully parallel, too."""
+    return next(n for n in NETWORKS if n.name == name).load
 
 
 SHAPES = (
@@ -103,11 +102,16 @@ SHAPES = (
         "digits", "CNN of arXiv:2101.05108, digits over photographs", TRIGGER, "200 MHz", _digits
     ),
     Shape(
-        "interaction", "interaction network (arXiv:2402.01876)", TRIGGER, "200 MHz", _interaction
+        "sparse-pixels", "SparsePixels, neutrino, 63 x 63 (arXiv:2512.06208)", "xcu250", "100 MHz",
+        _network("neutrino"),
+    ),
+    Shape(
+        "interaction", "interaction network (arXiv:2402.01876)", TRIGGER, "200 MHz",
+        _network("interaction"),
     ),
     Shape("gru", "GRU, 20 steps x 6 inputs, 20 units", TRIGGER, "200 MHz", _recurrent("gru")),
     Shape("lstm", "LSTM, 20 steps x 6 inputs, 20 units", TRIGGER, "200 MHz", _recurrent("lstm")),
-)
+)  # fmt: skip
 """In the order of the table."""
 
 __all__ = ["SHAPES", "Shape", "classes", "later_of_equals", "recorded"]

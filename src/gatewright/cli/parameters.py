@@ -83,6 +83,31 @@ Ports = Annotated[
         autocompletion=complete_ports,
     ),
 ]
+Stateful = Annotated[
+    bool | None,
+    typer.Option(
+        "--stateful/--no-stateful",
+        help="Recurrent layers keep their state from event to event, until a reset: events are "
+        "parts of one sequence. By default as the model says.",
+        show_default=False,
+    ),
+]
+EventSteps = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        help="Steps of an event of a stateful design: 1 for an answer at every tick; by default "
+        "the model's.",
+    ),
+]
+VariedLength = Annotated[
+    bool,
+    typer.Option(
+        "--varied-length",
+        help="An event may end before the model's last step: an element more in each row says "
+        "whether the event has it.",
+    ),
+]
 PlanFile = Annotated[
     Path | None,
     typer.Option(

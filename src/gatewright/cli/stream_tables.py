@@ -13,7 +13,9 @@ MOST = 40
 def streams(facts: Facts) -> list[Table]:
     """Return the streams at the border, the actors and the FIFOs; nothing without streams."""
     found = facts.get("stream")
-    return [_ports(found), _actors(found), *_fifos(found)] if found else []
+    if not found:
+        return []
+    return [_ports(found), *_states(facts.get("state") or []), _actors(found), *_fifos(found)]
 
 
 def _ports(found: Facts) -> Table:
@@ -26,6 +28,19 @@ def _ports(found: Facts) -> Table:
         shape = "x".join(map(str, port["shape"])) or "scalar"
         row(table, port["name"], port["direction"], shape, *figures, every)
     return table
+
+
+def _states(states: list[Facts]) -> list[Table]:
+    """Return what recurrent layers keep in registers from step to step."""
+    if not states:
+        return []
+    names = ("layer", "state", "elements", "bits", "format", "steps\nan event", "cleared")
+    table = columns("State of recurrent layers", names, right=(names[2], names[3], names[5]))
+    for each in states:
+        figures = (number(each["elements"]), number(each["bits"]))
+        row(table, each["layer"], each["state"], *figures, each["format"], number(each["steps"]),
+            each["cleared"])  # fmt: skip
+    return [table]
 
 
 def _actors(found: Facts) -> Table:

@@ -86,6 +86,7 @@ def metrics(facts: Facts) -> list[tuple[str, str, str]]:
     """Return accuracy where labels were given, else how far the firmware is from the model."""
     found = facts.get("metrics") or {}
     samples = f"{found.get('samples', 0):,} calibration samples"
+    samples += f", {found['state']}" if "state" in found else ""
     lines = []
     if "accuracy_model" in found:
         lines.append(("accuracy of the model", percent(found["accuracy_model"]), samples))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields, replace
 from functools import partial
 from pathlib import Path
@@ -19,12 +19,13 @@ from gatewright.base import DataError, OptionError
 from gatewright.flow.budget import budget_of
 from gatewright.flow.design import Design, Progress
 from gatewright.flow.given import check_data, check_input_format, with_input_format
-from gatewright.flow.host import Data, as_inputs, encode
+from gatewright.flow.host import Data, as_inputs
 from gatewright.flow.import_check import against_source, metrics, replay
 from gatewright.flow.options import Options
 from gatewright.flow.steps import Steps
 from gatewright.flow.streams import build_streams, read_plan, rebuild_streams
 from gatewright.flow.streams.plans import GivenPlan, GivenPlans, check_plan_options
+from gatewright.flow.streams.state import as_events, encoded, with_state
 from gatewright.frontends import CustomHandler, read_model, with_score
 from gatewright.ir import Graph, Plan, Reals, infer
 from gatewright.num import Fixed, Ints
@@ -60,6 +61,9 @@ def compile(
     throughput: float | None = None,
     max_brams: int | None = None,
     ports: str = "valid",
+    stateful: bool | str | Sequence[str] | None = None,
+    event_steps: int | None = None,
+    varied_length: bool = False,
     plan: GivenPlan | None = None,
     formats: Mapping[str, str] | None = None,
     input_format: str | None = None,
@@ -96,6 +100,13 @@ def compile(
         max_brams: block memories (36 Kbit) that the design may take; None: what the device has.
         ports: `valid`, whose beats come at a stated pace and are always taken; `stream`, with
             `valid` and `ready`; `axi-stream`. The latter two make a design on streams.
+        stateful: whether recurrent layers keep their state from event to event, until a reset;
+            True for all, or names of layers. None: those that the model says keep it (`stateful`
+            of Keras). Makes a design on streams; see the guide `state.md`.
+        event_steps: steps of an event where all recurrent layers keep their state, 1 for an answer
+            at every tick; by default as many as the model has.
+        varied_length: an event may end before the model's last step: one more element in each row
+            of the sequence says whether the event has it, and TLAST of AXI4-Stream ends it.
         plan: the plan of a design on streams, a `plan.json` that was written with one or its
             content, edited or not. What it leaves out is planned.
         formats: number formats by layer pattern, `{"dense_*.weight": "fixed<6,1>"}`.
@@ -121,7 +132,7 @@ def compile(
     """
     options = Options.of(
         clock, device, reuse, latency, max_luts, max_dsps, max_latency, ii, throughput, max_brams,
-        ports,
+        ports, stateful, event_steps, varied_length,
     )  # fmt: skip
     check_plan_options(options, plan)
     grain = Formats((), granularity, weight_bits, activation_bits)
@@ -130,6 +141,7 @@ def compile(
     steps.begin("read model")
     imported = read_model(model, custom, calibration if inputs is None else inputs)
     imported = replace(imported, name=str(name or _own_name(imported.name, model)))
+    options = options.with_state_of(imported.stateful, imported.source)
     source = imported if score is None else with_score(imported, score)
     data = None if calibration is None else as_inputs(source, calibration)
     classes = check_data(data, labels)
@@ -145,14 +157,19 @@ def compile(
     facts["import_check"] = replay(source, graph, data, quantized)
     facts["source_checks"] = [asdict(c) for c in against_source(model, imported, graph, data)]
     steps.end()
-    plans = None if plan is None else read_plan(plan, graph)
+    plans = None if plan is None else read_plan(plan, with_state(graph, options))
     design = _build(graph, options, steps, plans)
     design.facts_of_model = facts
     if data is not None:
-        design.calibration = encode(graph, data)
-        design.labels = classes
-        facts["metrics"] = metrics(source, design, data)
+        events = as_events(design.graph, graph, data)
+        design.calibration = encoded(design.graph, graph, events)
+        design.labels = classes if len(next(iter(events.values()))) == _count(data) else None
+        facts["metrics"] = metrics(source, design, data, classes)
     return design
+
+
+def _count(data: Mapping[str, Reals]) -> int:
+    return len(next(iter(data.values())))
 
 
 def _own_name(name: str, model: Any) -> str:

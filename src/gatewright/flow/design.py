@@ -94,6 +94,11 @@ class Design:
     # ---- what is known at once
 
     @property
+    def model(self) -> Graph:
+        """The integer model as it was read or quantized; what is built may keep more state."""
+        return self.graph
+
+    @property
     def name(self) -> str:
         """Name of the top module."""
         return top_name(self.module)
@@ -266,13 +271,17 @@ class Design:
         chosen = thinned(self.vectors(random=VECTORS // 4), VECTORS)
         return to_ports(self.graph, self.module, chosen), reference(self.graph, self.module, chosen)
 
-    def synthesize(self, *, flow: str = "full", nodsp: bool | None = None) -> SynthesisResult:
+    def synthesize(
+        self, *, flow: str = "full", nodsp: bool | None = None, flatten: bool = True
+    ) -> SynthesisResult:
         """Synthesise with Yosys for the device's family; figures are kept per layer.
 
         Args:
             flow: `full` (`synth_xilinx` as it is) or `fast` (abc in place of abc9).
             nodsp: keep all products out of DSP blocks; by default those that the plan puts into
                 blocks go there, and no others.
+            flatten: the total is that of the flat design; otherwise that of all modules, each by
+                itself, which is quicker and never less optimistic.
 
         Raises:
             ToolError: Yosys is missing or fails.
@@ -284,6 +293,7 @@ class Design:
                 self.options.device.family,  # type: ignore[arg-type]
                 flow=flow,  # type: ignore[arg-type]
                 nodsp=self._nodsp(nodsp),
+                flatten=flatten,
                 progress=self.progress,
             )
         return self.synthesis

@@ -70,6 +70,7 @@ def facts_of_circuit(design: Design, total: Resources) -> dict[str, Any]:
         ],
         "budget": budget_facts(design, total),
         "stream": None,
+        "state": [],
     }
 
 
@@ -247,6 +248,12 @@ def handover(facts: Mapping[str, Any]) -> dict[str, str]:
         rows["accuracy of the model"] = f"{found['accuracy_model']:.2%}"
         rows["accuracy of the firmware"] = (
             f"{found['accuracy_firmware']:.2%}, both on {found['samples']:,} calibration samples"
+        )
+    kept = dict.fromkeys(row["layer"] for row in facts["state"] if row["kept"])
+    if kept:
+        rows["state"] = (
+            f"{', '.join(kept)}: kept from event to event, cleared by rst alone; the golden "
+            "vectors are events one after another"
         )
     check = facts["import_check"]
     if facts["quantization"] is not None:

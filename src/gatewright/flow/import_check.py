@@ -8,8 +8,10 @@ import numpy as np
 
 from gatewright.base import DataError, VerificationError
 from gatewright.flow.host import decode, encode
+from gatewright.flow.streams.reference import evaluate_outputs
 from gatewright.frontends.compare import SourceCheck, compare_with_source
 from gatewright.ir import Graph, Reals, evaluate, infer, run_real
+from gatewright.num import FixedArray, Ints
 from gatewright.ops import Function, Quantize, ScaledQuantize
 from gatewright.quantize import Quantized
 
@@ -145,13 +147,13 @@ def _as_model_sees(source: Graph, graph: Graph, inputs: dict[str, Reals]) -> dic
     return seen
 
 
-def _are_classes(source: Graph, design: Design) -> bool:
+def _are_classes(source: Graph, labels: Ints | None) -> bool:
     """Whether a vector of answers rates classes: not so if each went through a function alone.
 
     Labels say that they are classes. Without, answers of a sigmoid (tags that may all be true,
     weights of edges) have no largest one that would mean anything.
     """
-    if design.labels is not None:
+    if labels is not None:
         return True
     nodes = {node.name: node for node in source.nodes}
     last = nodes.get(source.outputs[0].value)
@@ -160,26 +162,40 @@ def _are_classes(source: Graph, design: Design) -> bool:
     return last is None or not isinstance(last.op, Function)
 
 
-def metrics(source: Graph, design: Design, data: dict[str, Reals]) -> dict[str, Any]:
-    """Return how model and firmware do on the calibration data."""
+def _answers(design: Design, data: dict[str, Reals]) -> dict[str, FixedArray]:
+    """Return the firmware's integers for samples on their own."""
+    if design.model is design.graph:
+        return design.predict_codes(data)
+    return evaluate_outputs(design.model, encode(design.model, data))
+
+
+def metrics(
+    source: Graph, design: Design, data: dict[str, Reals], labels: Ints | None
+) -> dict[str, Any]:
+    """Return how model and firmware do on the calibration data.
+
+    Both begin every sample with the initial state, also where the firmware keeps it.
+    """
     model = run_real(source, data)
     first, own = source.outputs[0], design.graph.outputs[0]
-    firmware = decode(own, design.predict_codes(data)[own.name])
+    firmware = decode(own, _answers(design, data)[own.name])
     theirs = model[first.value]
     facts: dict[str, Any] = {"samples": len(theirs)}
+    if design.model is not design.graph:
+        facts["state"] = "each from the initial state"
     scale = float(np.sqrt(np.mean(theirs**2))) or 1.0
     if firmware.shape == theirs.shape:
         facts["relative_error"] = float(np.sqrt(np.mean((firmware - theirs) ** 2)) / scale)
-    if theirs.ndim == 2 and theirs.shape[1] > 1 and _are_classes(source, design):
+    if theirs.ndim == 2 and theirs.shape[1] > 1 and _are_classes(source, labels):
         ours, original = firmware.argmax(1), theirs.argmax(1)
         facts["same_class"] = float((ours == original).mean())
-        if design.labels is not None:
-            if design.labels.max() >= theirs.shape[1]:
+        if labels is not None:
+            if labels.max() >= theirs.shape[1]:
                 raise DataError(
                     "a label names no class of the model",
-                    found=int(design.labels.max()),
+                    found=int(labels.max()),
                     supported=f"0 to {theirs.shape[1] - 1}",
                 )
-            facts["accuracy_model"] = float((original == design.labels).mean())
-            facts["accuracy_firmware"] = float((ours == design.labels).mean())
+            facts["accuracy_model"] = float((original == labels).mean())
+            facts["accuracy_firmware"] = float((ours == labels).mean())
     return facts

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from numbers import Integral
 
 import numpy as np
@@ -146,6 +147,38 @@ def check_ports(ports: str) -> str:
     return ports
 
 
+def check_stateful(stateful: bool | str | Sequence[str] | None) -> bool | tuple[str, ...] | None:
+    """Return which recurrent layers keep their state from event to event.
+
+    Raises:
+        OptionError: it is neither a yes or no nor names of layers.
+    """
+    if stateful is None or isinstance(stateful, bool):
+        return stateful
+    names = (stateful,) if isinstance(stateful, str) else stateful
+    if not isinstance(names, Sequence) or not all(isinstance(name, str) for name in names):
+        raise OptionError(
+            "which layers keep their state cannot be read",
+            found=repr(stateful),
+            supported="True, False, or names of recurrent layers",
+        )
+    return tuple(names) or False
+
+
+def check_varied(varied: bool) -> bool:
+    """Return whether events vary in length.
+
+    Raises:
+        OptionError: it is no yes or no.
+    """
+    if not isinstance(varied, bool | np.bool_):
+        raise OptionError(
+            "whether events vary in length is a yes or no", found=repr(varied),
+            supported="True, False",
+        )  # fmt: skip
+    return bool(varied)
+
+
 def cycles_at(latency: str | None, clock_mhz: float) -> int | None:
     """Return a limit on the latency in whole cycles of a clock."""
     if latency is None:
@@ -172,6 +205,10 @@ class Options:
             has.
         ports: `valid`, without a way to make the design wait; `stream`, with `valid` and `ready`
             for every beat; `axi-stream`, the same as AXI4-Stream.
+        stateful: recurrent layers that keep their state from event to event, True for all; None:
+            those of which the model says so.
+        event_steps: steps of an event where layers keep their state; None: those of the model.
+        varied_length: an event may end before the model's last step; its rows tell.
     """
 
     clock_mhz: float
@@ -185,6 +222,9 @@ class Options:
     throughput: float | None = None
     max_brams: int | None = None
     ports: str = "valid"
+    stateful: bool | tuple[str, ...] | None = None
+    event_steps: int | None = None
+    varied_length: bool = False
 
     @classmethod
     def of(
@@ -200,6 +240,9 @@ class Options:
         throughput: float | None = None,
         max_brams: int | None = None,
         ports: str = "valid",
+        stateful: bool | str | Sequence[str] | None = None,
+        event_steps: int | None = None,
+        varied_length: bool = False,
     ) -> Options:
         """Check what a user gave.
 
@@ -222,7 +265,10 @@ class Options:
         brams = check_limit("block memories", max_brams, part.bram, part)
         options = cls(parse_clock(clock), part, reuse, cycles, luts, dsps, longest,
                       check_count("initiation interval (ii)", ii, least=1),
-                      check_throughput(throughput), brams, check_ports(ports))  # fmt: skip
+                      check_throughput(throughput), brams, check_ports(ports),
+                      check_stateful(stateful),
+                      check_count("number of steps of an event", event_steps, least=1),
+                      check_varied(varied_length))  # fmt: skip
         options.check_streams()
         if latency is not None and (cycles is None or cycles < 0):
             raise OptionError(
@@ -262,12 +308,45 @@ class Options:
             raise OptionError(
                 "options for designs without streams were given for one with streams",
                 found=", ".join([*asked, *self._for_streams()]),
-                supported="reuse and latency without ii, throughput and ports, or these alone",
+                supported="reuse and latency without ii, throughput, ports, stateful and "
+                "varied_length, or these alone",
                 remedy="leave out what you do not need",
             )
 
+    def with_state_of(self, layers: tuple[str, ...], source: str) -> Options:
+        """Return options that say which layers keep their state, where a user left it to the model.
+
+        Args:
+            layers: those of which the model says so.
+            source: the model, for messages.
+
+        Raises:
+            OptionError: an option does not go with a state that is kept, or asks for one.
+        """
+        options = self
+        if self.stateful is None:
+            options = replace(self, stateful=layers or False)
+        if self.event_steps is not None and not options.stateful:
+            raise OptionError(
+                "the steps of an event were given for a model that keeps no state",
+                place=source,
+                found=f"event_steps = {self.event_steps}",
+                supported="stateful = True beside it: events are then parts of one sequence",
+            )
+        if self.event_steps is not None and self.varied_length:
+            raise OptionError(
+                "the steps of an event were given for events of varied length",
+                place=source,
+                found=f"event_steps = {self.event_steps}, varied_length = True",
+                supported="one of them; an event of varied length has up to the model's steps",
+            )
+        options.check_streams()
+        return options
+
     def _for_streams(self) -> list[str]:
-        given = {"ii": self.ii, "throughput": self.throughput, "ports": self.ports}
+        given = {"ii": self.ii, "throughput": self.throughput, "ports": self.ports,
+                 "stateful": self.stateful or None,
+                 "varied_length": self.varied_length or None}  # fmt: skip
         return [
             f"{name} = {value}" for name, value in given.items() if value not in (None, "valid")
         ]
@@ -282,7 +361,8 @@ class Options:
     @property
     def asks_for_streams(self) -> bool:
         """Whether these options alone make a design of streams."""
-        return self.ports != "valid" or (self.interval or 1) > 1
+        state = bool(self.stateful) or self.varied_length
+        return self.ports != "valid" or (self.interval or 1) > 1 or state
 
     @property
     def most_cycles(self) -> int | None:

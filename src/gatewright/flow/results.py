@@ -31,7 +31,7 @@ def fingerprint(design: Design) -> str:
 
     Results of a design that was changed since then are not shown as its own.
     """
-    structure, arrays = dump(design.graph)
+    structure, arrays = dump(design.model)
     digest = hashlib.sha256()
     options = design.options
     described = [structure, design.sources, options.clock_mhz, options.device.name, design.name]

@@ -53,7 +53,8 @@ OTHERS = {
 
 ASKED = (
     "clock_mhz", "device", "reuse", "latency_asked", "max_luts", "max_dsps", "max_latency", "ii",
-    "throughput", "max_brams", "ports",
+    "throughput", "max_brams", "ports", "stateful", "event_steps",
+    "varied_length",
 )  # fmt: skip
 """Fields of a description that hold the options, in the order of `Options.of`."""
 
@@ -204,7 +205,7 @@ def _project_files(design: Design) -> dict[str, bytes]:
     facts = design.facts()
     emitted = design.hand_over(inputs, outputs, handover(facts), OTHERS)
     files = {name: _bytes(content) for name, content in emitted.items()}
-    structure, arrays = dump(design.graph)
+    structure, arrays = dump(design.model)
     files[ARRAYS] = _npz(arrays)
     files[GOLDEN] = _npz(
         {f"{k}:{p}": q for k, part in (("in", inputs), ("out", outputs)) for p, q in part.items()}
@@ -226,6 +227,9 @@ def _project_files(design: Design) -> dict[str, bytes]:
         "throughput": design.options.throughput,
         "max_brams": design.options.max_brams,
         "ports": design.options.ports,
+        "stateful": design.options.stateful or False,
+        "event_steps": design.options.event_steps,
+        "varied_length": design.options.varied_length,
         "stream": design.plan_description(),
         "top": design.name,
         "latency": design.latency,
@@ -274,7 +278,7 @@ def load_design(folder: str | Path, *, progress: Progress | None = None) -> Desi
     design.sources = read_rtl(folder)
     design.golden, design.golden_text = design.read_golden(folder)
     if (folder / CALIBRATION).is_file():
-        design.calibration, design.labels = read_calibration(folder / CALIBRATION, graph)
+        design.calibration, design.labels = read_calibration(folder / CALIBRATION, design.graph)
     design.facts_of_model = dict(description["facts_of_model"])
     design.timings = {
         **description["timings"],

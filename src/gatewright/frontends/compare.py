@@ -387,6 +387,24 @@ def _a_backend() -> Iterator[None]:
             del os.environ["KERAS_BACKEND"]
 
 
+@contextmanager
+def _forgetting(model: Any) -> Iterator[None]:
+    """Let layers that keep their state begin each sample anew, as the samples here are."""
+    layers = model._flatten_layers() if hasattr(model, "_flatten_layers") else ()
+    keeping = [layer for layer in layers if getattr(layer, "stateful", None) is True]
+    for layer in keeping:
+        layer.stateful = False
+    if keeping:
+        model.predict_function = None  # compiled before, it would go on keeping them
+    try:
+        yield
+    finally:
+        for layer in keeping:
+            layer.stateful = True
+        if keeping:
+            model.predict_function = None
+
+
 def _run_keras(model: Any, graph: Graph, inputs: Mapping[str, Reals]) -> list[Reals]:
     """Run a live Keras model, whose inputs and outputs may be mappings by name."""
     arrays = {i.name: inputs[i.name].astype(np.float32) for i in graph.inputs}
@@ -395,7 +413,8 @@ def _run_keras(model: Any, graph: Graph, inputs: Mapping[str, Reals]) -> list[Re
     try:
         if isinstance(form, dict):
             given = {key: arrays[tensor.name] for key, tensor in form.items()}
-        answers = model.predict(given, verbose=0)
+        with _forgetting(model):
+            answers = model.predict(given, verbose=0)
         if isinstance(answers, dict):
             answers = [answers[output.name] for output in graph.outputs]
     except (KeyError, AttributeError, TypeError, ValueError, RuntimeError) as error:

@@ -1,4 +1,4 @@
-"""Find the frontend for whatever the user holds: a file's ending, or the kind of a live object."""
+"""Find the frontend for what a user holds: by a file's ending or content, or an object's class."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from gatewright.base import FileError, UnsupportedError
 from gatewright.frontends.custom import CustomHandler, using
 from gatewright.frontends.listed import Listed
+from gatewright.frontends.recognise import Head, Recogniser
 from gatewright.ir import Graph
 from gatewright.passes.graph import settle_layout
 
@@ -126,6 +127,9 @@ FILES: dict[str, Frontend] = {
 }
 """Frontends by a file's ending."""
 
+RECOGNISED: tuple[tuple[Recogniser, Frontend], ...] = ()
+"""Frontends by how a file begins, for all endings but those above; the first that matches."""
+
 LIVE: dict[str, Frontend] = {
     "gatewright": Frontend(_given, _list_given, shapeless=True),
     "keras": Frontend(_saved(_read_keras), _saved(_list_keras)),
@@ -218,13 +222,17 @@ def _of_file(path: Path) -> Frontend:
         raise FileError(
             "the model cannot be read", place=str(path), found=found, supported="a file"
         )
-    frontend = FILES.get(path.suffix.lower())
-    if frontend is None:
-        raise UnsupportedError(
-            "the kind of model cannot be told from its name",
-            place=str(path),
-            found=path.suffix or "no ending",
-            supported=", ".join(FILES),
-            remedy="give the file its format's ending, or export the model to ONNX",
-        )
-    return frontend
+    if path.suffix.lower() in FILES:
+        return FILES[path.suffix.lower()]
+    head = Head.of(path)
+    for recogniser, frontend in RECOGNISED:
+        if recogniser.matches(head):
+            return frontend
+    keys = f", JSON with the keys {', '.join(sorted(head.keys))}" if head.keys else ""
+    raise UnsupportedError(
+        "the kind of model cannot be told from its name or its content",
+        place=str(path),
+        found=f"{path.suffix or 'no ending'}{keys}",
+        supported=", ".join([*FILES, *(recogniser.name for recogniser, _ in RECOGNISED)]),
+        remedy="give the file its format's ending, or export the model to ONNX",
+    )

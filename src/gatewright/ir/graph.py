@@ -71,6 +71,7 @@ class Graph:
     Attributes:
         source: where it came from, for messages.
         facts: what the frontend wants the report to say (framework, version, trained score).
+        stateful: layers that keep their state from sample to sample, by what the source says.
     """
 
     name: str
@@ -79,6 +80,7 @@ class Graph:
     outputs: tuple[Output, ...]
     source: str = ""
     facts: Mapping[str, str] = field(default_factory=dict)
+    stateful: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         known = {i.name for i in self.inputs}

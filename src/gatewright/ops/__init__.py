@@ -15,6 +15,7 @@ from gatewright.ops.divide import Divide
 from gatewright.ops.divide_constant import DivideConstant
 from gatewright.ops.embedding import Embedding
 from gatewright.ops.first_active import FirstActive
+from gatewright.ops.forest import Forest
 from gatewright.ops.function import Function
 from gatewright.ops.functions import FUNCTIONS
 from gatewright.ops.gather import Gather
@@ -68,6 +69,7 @@ OPERATIONS: tuple[type[Op], ...] = (
     DivideConstant,
     Embedding,
     FirstActive,
+    Forest,
     Function,
     Gather,
     GroupedDense,
@@ -124,6 +126,7 @@ __all__ = [
     "DivideConstant",
     "Embedding",
     "FirstActive",
+    "Forest",
     "Function",
     "Gather",
     "GroupedDense",

@@ -8,7 +8,9 @@ from typing import Any
 
 from gatewright.report.text import NONE, number, percent, plural, points
 
-KNOWN = ("samples", "accuracy_model", "accuracy_firmware", "same_class", "relative_error")
+KNOWN = (
+    "samples", "state", "accuracy_model", "accuracy_firmware", "same_class", "relative_error",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,9 @@ def accuracy_of(facts: Mapping[str, Any]) -> Accuracy:
     details = quantization or {}
     return Accuracy(
         tuple(_metrics(metrics)),
-        plural(int(metrics.get("samples", 0)), "sample"),
+        ", ".join(
+            filter(None, (plural(int(metrics.get("samples", 0)), "sample"), metrics.get("state")))
+        ),
         _loss(details),
         quantization is not None,
         tuple(map(str, details.get("data", ()))),

@@ -58,6 +58,19 @@ class FifoLine:
 
 
 @dataclass(frozen=True)
+class StateLine:
+    """What a recurrent layer keeps in registers."""
+
+    layer: str
+    state: str
+    elements: str
+    bits: str
+    form: str
+    steps: str
+    cleared: str
+
+
+@dataclass(frozen=True)
 class StreamView:
     """The section."""
 
@@ -66,6 +79,7 @@ class StreamView:
     ports: tuple[PortLine, ...]
     actors: tuple[ActorLine, ...]
     fifos: tuple[FifoLine, ...]
+    states: tuple[StateLine, ...]
 
 
 def streams_of(facts: Mapping[str, Any]) -> StreamView | None:
@@ -78,6 +92,7 @@ def streams_of(facts: Mapping[str, Any]) -> StreamView | None:
     return StreamView(
         PORTS.get(str(found["ports"]), ""), _rate(facts, found),
         tuple(_port(row) for row in found["streams"]), actors, fifos,
+        tuple(_state(row) for row in facts.get("state") or ()),
     )  # fmt: skip
 
 
@@ -105,6 +120,14 @@ def _port(row: Mapping[str, Any]) -> PortLine:
         number(int(row["beats"])), number(int(row["bits"])),
         "as it is taken" if not pace else f"every {number(int(pace))} cycles",
         one_line(row["format"]),
+    )  # fmt: skip
+
+
+def _state(row: Mapping[str, Any]) -> StateLine:
+    return StateLine(
+        one_line(row["layer"]), one_line(row["state"]), number(int(row["elements"])),
+        number(int(row["bits"])), one_line(row["format"]), number(int(row["steps"])),
+        str(row["cleared"]),
     )  # fmt: skip
 
 

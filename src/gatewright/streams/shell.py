@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import reduce
 
 from gatewright.hw import Module, Range
 from gatewright.hw.enable import ENABLE, with_enable
@@ -57,7 +56,7 @@ class Shell:
             full = shell._full[stream] = m.register((0, 1, 0), reset=0)
             m.label(full, f"{stream}_full")
             free.append(m.or_(m.not_(full), shell._ready[stream]))
-        shell.advance = reduce(m.and_, free) if free else m.constant(1)
+        shell.advance = all_of(m, free)
         m.label(shell.advance, "advance")
         return shell
 
@@ -73,8 +72,8 @@ class Shell:
         there = {name: m.or_(m.not_(wanted[name]), valid) for name, valid in self.valid.items()}
         for name in self.valid:
             others = [there[other] for other in self.valid if other != name]
-            m.output(f"{name}_ready", [reduce(m.and_, [self.advance, wanted[name], *others])])
-        fired = reduce(m.and_, [self.advance, *there.values()])
+            m.output(f"{name}_ready", [all_of(m, [self.advance, wanted[name], *others])])
+        fired = all_of(m, [self.advance, *there.values()])
         m.label(fired, "fire")
         return fired
 
@@ -155,6 +154,16 @@ class Shell:
         self.module.latency, self.module.interval = timing.latency, timing.steps
         inputs, outputs = tuple(self.valid), tuple(self._full)
         return Actor(name or self.module.name, self.module, inputs, outputs, timing, layer, note)
+
+
+def all_of(m: Module, signals: Sequence[int]) -> int:
+    """Return whether all of some bits are 1, by a tree: an actor may have dozens of streams."""
+    level = list(signals) or [m.constant(1)]
+    while len(level) > 1:
+        pairs = zip(level[::2], level[1::2], strict=False)
+        odd = level[-1:] if len(level) % 2 else []
+        level = [m.and_(a, b) for a, b in pairs] + odd
+    return level[0]
 
 
 def counter(m: Module, count: int, enable: int, name: str = "") -> tuple[int, int]:

@@ -25,12 +25,12 @@ def windowed(
 ) -> Stream | None:
     """Return the windows of an image, (*positions, window elements).
 
-    None where the image is there at once and pixel by pixel it would take more steps than it may:
-    then windows are wiring.
+    None where the image is there at once, or all windows are asked for at once, and pixel by pixel
+    it would take more steps than it may: then windows are wiring.
 
     Beats of whole windows, or of several pixels of one, come from line memories, a pixel a step,
-    or as many as a beat of the image has where windows are complete as evenly. A beat that divides
-    a pixel is read from a memory, so many times as windows hold it.
+    or as many as a beat of the image or of windows has where windows are complete as evenly. A beat
+    that divides a pixel is read from a memory, so many times as windows hold it.
 
     Args:
         to: the network under construction.
@@ -51,9 +51,9 @@ def windowed(
         if fill is None or part is not None:
             return to.rebeat(walked(to, x, walk, unit, shape, part, style), beat)
     bare = raster if raster.is_in_order else _bare(raster)
-    pace = _pace(bare, x.beat // channels, beat // elements)
-    late = beat >= prod(shape) or int(pace.steps[-1]) >= to.most_steps
-    if x.beat >= x.elements and late:
+    pace = _pace(bare, max(x.beat, beat // elements * channels) // channels, beat // elements)
+    slow, all_asked = int(pace.steps[-1]) >= to.most_steps, beat >= prod(shape)
+    if (x.beat >= x.elements and (slow or all_asked)) or (slow and all_asked):
         return None
     if bare is not raster:
         x, raster = _padded(to, x, raster, fill), bare

@@ -14,6 +14,7 @@ from gatewright.cli.custom import CUSTOM_HELP, load_custom
 from gatewright.cli.parameters import (
     Clock,
     Device,
+    EventSteps,
     Ii,
     Json,
     MaxBrams,
@@ -21,7 +22,9 @@ from gatewright.cli.parameters import (
     PlanOut,
     Ports,
     Quiet,
+    Stateful,
     Throughput,
+    VariedLength,
 )
 from gatewright.cli.terminal import Terminal
 
@@ -92,6 +95,9 @@ def compile(
     throughput: Throughput = None,
     max_brams: MaxBrams = None,
     ports: Ports = "valid",
+    stateful: Stateful = None,
+    event_steps: EventSteps = None,
+    varied_length: VariedLength = False,
     plan: PlanFile = None,
     plan_out: PlanOut = None,
     tolerance: Annotated[
@@ -143,7 +149,7 @@ def compile(
     flow.check_target(output, force)
     options = flow.Options.of(
         clock, device, reuse, latency, max_luts, max_dsps, max_latency, ii, throughput, max_brams,
-        ports,
+        ports, stateful, event_steps, varied_length,
     )  # fmt: skip
     check_plan_out(plan_out, plan is not None or options.asks_for_streams)
     rules = parse_rules(format or [])
@@ -166,6 +172,9 @@ def compile(
             throughput=throughput,
             max_brams=max_brams,
             ports=ports,
+            stateful=stateful,
+            event_steps=event_steps,
+            varied_length=varied_length,
             plan=plan,
             formats=rules or None,
             input_format=input_format,
@@ -182,6 +191,7 @@ def compile(
             output,
             rules,
             {
+                **flag("stateful", stateful),
                 "--calibrate": calibrate,
                 "--labels": labels,
                 "--clock": clock,
@@ -195,6 +205,8 @@ def compile(
                 "--throughput": throughput,
                 "--max-brams": max_brams,
                 "--ports": None if ports == "valid" else ports,
+                "--event-steps": event_steps,
+                "--varied-length": varied_length or None,
                 "--plan": plan,
                 "--tolerance": tolerance,
                 "--input-format": input_format,
@@ -231,7 +243,7 @@ def check_plan_out(path: Path | None, streams: bool) -> None:
         raise OptionError(
             "only a design on streams has a plan to be written",
             found=f"--plan-out {path}",
-            supported="--plan-out with --ii, --throughput, --ports or --plan",
+            supported="--plan-out with --ii, --throughput, --ports, --stateful or --plan",
             remedy="leave it out",
         )
 
@@ -296,10 +308,15 @@ def command(
     """Return the command that builds the design again, every choice spelt out."""
     words: list[object] = ["gatewright", "compile", model, "-o", output]
     for option, value in options.items():
-        words += [] if value is None else [option, value]
+        words += [] if value is None else [option] if value is True else [option, value]
     for pattern, form in rules.items():
         words += ["--format", f"{pattern}={form}"]
     return shlex.join(str(word) for word in words)
+
+
+def flag(name: str, value: bool | None) -> dict[str, bool]:
+    """Return the word that says yes or no; none where nothing was said."""
+    return {} if value is None else {f"--{name}" if value else f"--no-{name}": True}
 
 
 def doubts(facts: Mapping[str, Any]) -> list[str]:

@@ -56,6 +56,7 @@ class Builder:
         self.keras = keras
         self.weights = weights
         self.nodes: list[Node] = []
+        self.stateful: list[str] = []
         self.handlers: dict[tuple[str, ...], tuple[Handler, dict[str, Any]]] = {}
         self.namer = Namer()
 

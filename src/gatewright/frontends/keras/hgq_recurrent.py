@@ -22,8 +22,8 @@ from gatewright.frontends.keras.recurrent import (
     TRAINING,
     CellSite,
     activation_ops,
+    check_flow,
     gru_biases,
-    refuse_unsupported_flow,
     results,
     run_cells,
     split_inputs,
@@ -78,7 +78,7 @@ def _cell(at: CellSite) -> Cell:
 
 def _build(site: Site) -> list[Value]:
     """Append a QSimpleRNN or QGRU layer."""
-    refuse_unsupported_flow(site)
+    check_flow(site)
     if site.attributes["enable_oq"]:
         raise site.unsupported(
             "the output quantizer of a recurrent layer is not handled",

@@ -24,9 +24,9 @@ from gatewright.frontends.keras.recurrent import (
     TRAINING,
     CellSite,
     activation_ops,
+    check_flow,
     gate_columns,
     gru_biases,
-    refuse_unsupported_flow,
     results,
     run_cells,
     split_inputs,
@@ -111,7 +111,7 @@ def _cell(at: CellSite) -> Cell:
 
 def _build(site: Site) -> list[Value]:
     """Append a QSimpleRNN, QLSTM or QGRU layer."""
-    refuse_unsupported_flow(site)
+    check_flow(site)
     x, states = split_inputs(site)
     cell = _cell(CellSite(site, site.layer.kind, "cell", x.shape[-1]))
     return results(site, *run_cells(site, [cell], x, states))

@@ -62,6 +62,7 @@ def read_keras(path: Path) -> Graph:
         tuple(outputs),
         source=str(path),
         facts={key: value for key, value in facts.items() if value},
+        stateful=tuple(builder.stateful),
     )
 
 

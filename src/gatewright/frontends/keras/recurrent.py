@@ -182,17 +182,18 @@ def gru_biases(bias: Array | None, reset_after: bool) -> tuple[Array | None, Arr
     return bias[0], bias[1]
 
 
-def refuse_unsupported_flow(site: Site) -> None:
-    """Refuse a state kept across samples, and another order of axes."""
+def check_flow(site: Site) -> None:
+    """Note a state that is kept from sample to sample; refuse another order of axes."""
     if site.attributes["stateful"]:
-        raise site.unsupported(
-            "a recurrent layer keeps its state from one sample to the next",
-            "stateful",
-            "stateful=True",
-            "stateful=False: every sample begins with the initial state",
-            "build the layer with stateful=False and give it the whole sequence; a state that "
-            "lives across events needs a streaming design",
-        )
+        if site.title in site.builder.stateful:
+            raise site.unsupported(
+                "a recurrent layer that keeps its state is used several times",
+                "stateful",
+                "stateful=True, a second call",
+                "one call: several would go on from each other's state",
+                "give each use a layer of its own",
+            )
+        site.builder.stateful.append(site.title)
     if site.attributes["time_major"]:
         raise site.unsupported(
             "a recurrent layer takes the time axis in front of the batch",
@@ -279,7 +280,7 @@ def results(site: Site, outputs: list[Value], states: list[Value]) -> list[Value
 
 def build_layer(site: Site) -> list[Value]:
     """Append a SimpleRNN, LSTM or GRU layer."""
-    refuse_unsupported_flow(site)
+    check_flow(site)
     x, states = split_inputs(site)
     cell = cell_of(CellSite(site, site.layer.kind, "cell", x.shape[-1]))
     return results(site, *run_cells(site, [cell], x, states))
@@ -295,7 +296,7 @@ STACK = Table({"cells": REQUIRED}, only={"reverse_state_order": (False,)})
 
 def _rnn(site: Site) -> list[Value]:
     """Append an RNN layer around a cell, or a stack of cells."""
-    refuse_unsupported_flow(site)
+    check_flow(site)
     x, states = split_inputs(site)
     entry = site.attributes["cell"]
     if _class(site, entry, "cell") == "StackedRNNCells":

@@ -66,6 +66,14 @@ class Chain(Op):
             found = op.lower(module, found, plan=plan)
         return found
 
+    def luts(self, y: Intervals, *x: Intervals) -> float | None:
+        """Add up what the operations take."""
+        (found,), total = x, 0.0
+        for op in self.parts:
+            before, found = found, op.infer(found)
+            total += op.luts(found, before) or 0.0
+        return total
+
 
 @dataclass(frozen=True, eq=False)
 class MovedChain(Chain):

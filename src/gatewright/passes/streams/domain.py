@@ -33,12 +33,23 @@ def refusal(
         x: the tensors.
         shapes: of a part of each.
     """
-    parts = [_part(stream, shape) for stream, shape in zip(x, shapes, strict=True)]
+    return refused_by(op, [_part(stream, shape) for stream, shape in zip(x, shapes, strict=True)])
+
+
+def refused_by(op: Op, parts: Sequence[Intervals]) -> GatewrightError | None:
+    """Return why an operation does not take operands of some types; None where it does."""
     try:
         op.infer(*parts)
     except GatewrightError as error:
         return error
     return None
+
+
+def in_beats(kind: Intervals, beat: int) -> Intervals:
+    """Return what is known of each element of a tensor once it has travelled in beats."""
+    places = beat_types(kind, beat)
+    whole = places.map(lambda v: np.tile(v, -(-kind.size // beat))[: kind.size])
+    return whole.map(lambda v: v.reshape(kind.shape))
 
 
 def _part(stream: Stream, shape: tuple[int, ...]) -> Intervals:

@@ -19,6 +19,11 @@ from gatewright.passes.streams.loop import Loop
 
 NUMBERED = re.compile(r"(.*?)(\d+)$")
 
+SINGLE = (
+    "of one step alone it is not known how it goes on from another: build the model for 2 steps, "
+    "with the same weights, and give event_steps = 1"
+)
+
 Part = dict[str, Node]
 """The nodes of a step, by their tie."""
 
@@ -95,12 +100,17 @@ class _Matcher:
         steps = [self._same(k, template) for k in range(len(self.run))]
         if not self.orders or not all(steps) or not self._whole(template, states):
             return None
-        orders = {source: tuple(rows) for source, rows in self.orders.items()}
+        orders = {source: self._completed(rows) for source, rows in self.orders.items()}
         if any(len(rows) != len(self.run) for rows in orders.values()):
             return None
         return Found(
             self.layer, self.prefix, tuple(self.parts), template, orders, dict(self.initial)
         )
+
+    def _completed(self, rows: Sequence[int]) -> tuple[int, ...]:
+        """Return which rows the steps read; what only a state needs, the last one need not read."""
+        left = set(range(len(self.run))) - set(rows)
+        return (*rows, *left) if len(rows) + 1 == len(self.run) and len(left) == 1 else tuple(rows)
 
     def _row(self, node: Node) -> bool:
         """Whether a node picks a row of a sequence."""
@@ -192,7 +202,9 @@ def _check_stateful(graph: Graph, found: Sequence[Found], stateful: Collection[s
                 "a layer that is to keep its state is not recurrent",
                 place=graph.source,
                 found=name,
-                supported=", ".join(known) or "none: the model has no recurrent layer",
+                supported=", ".join(known)
+                or "none: the model has no recurrent layer of 2 steps or more, all alike",
+                remedy=SINGLE,
             )
 
 

@@ -17,7 +17,7 @@ from gatewright.num import FixedArray, Intervals
 from gatewright.ops import Reshape
 from gatewright.passes.lower import live
 from gatewright.passes.streams.cell import joined
-from gatewright.passes.streams.find_loops import find_loops, roll
+from gatewright.passes.streams.find_loops import SINGLE, find_loops, roll
 from gatewright.passes.streams.loop import Loop, States
 
 
@@ -43,7 +43,8 @@ def stateful(graph: Graph, layers: Collection[str] = (), steps: int = 0) -> Grap
         raise OptionError(
             "a model without recurrent layers has no state to keep",
             place=graph.source,
-            supported="models with a recurrent layer of 2 steps or more",
+            supported="models with a recurrent layer of 2 steps or more, all alike",
+            remedy=SINGLE,
         )
     rolled = live(roll(graph, chosen))
     loops = [node.op for node in rolled.nodes if isinstance(node.op, Loop)]
