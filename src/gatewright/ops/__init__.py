@@ -47,6 +47,7 @@ from gatewright.ops.slice import Slice
 from gatewright.ops.softmax import Softmax, SoftmaxFormats
 from gatewright.ops.subtract import Subtract
 from gatewright.ops.sum import Sum
+from gatewright.ops.table_sum import TableSpec, TableSum
 from gatewright.ops.take import Take
 from gatewright.ops.top_k import TopK
 from gatewright.ops.transpose import Transpose
@@ -99,6 +100,7 @@ OPERATIONS: tuple[type[Op], ...] = (
     Softmax,
     Subtract,
     Sum,
+    TableSum,
     Take,
     TopK,
     Transpose,
@@ -157,6 +159,8 @@ __all__ = [
     "SoftmaxFormats",
     "Subtract",
     "Sum",
+    "TableSum",
+    "TableSpec",
     "Take",
     "TopK",
     "Transpose",
