@@ -339,4 +339,4 @@ def _integers(values: ArrayLike, point: ArrayLike) -> Ints:
 
 def math_value(q: int, frac: int) -> float:
     """Return the number that an integer stands for."""
-    return float(q) * 2.0 ** -float(frac)
+    return float(np.ldexp(float(q), -int(frac)))

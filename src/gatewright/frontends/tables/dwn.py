@@ -16,9 +16,10 @@ from typing import Any
 import numpy as np
 
 from gatewright.base import ModelError, OptionError, Place, UnsupportedError
+from gatewright.frontends.tables.layers import codes_input
 from gatewright.ir import Graph, Input, Node, Output, Reals
 from gatewright.num import Ints
-from gatewright.ops import Affine, Compare, Constant, Reshape, TableSpec, TableSum
+from gatewright.ops import Compare, Constant, Reshape, TableSpec, TableSum
 
 LAYER = re.compile(r"(?:(?P<prefix>.*)\.)?(?P<name>luts|mapping|mapping\.weights)")
 DUMMY = "_LUTLayer__dummy_mapping"
@@ -27,28 +28,25 @@ DUMMY = "_LUTLayer__dummy_mapping"
 MOST_INPUTS = 12
 
 
-def read_dwn(
-    state: Any, classes: int, thresholds: Any = None, tau: float = 1.0, name: str = "dwn"
-) -> Graph:
+def read_dwn(state: Any, classes: int, thresholds: Any = None, name: str = "dwn") -> Graph:
     """Return the graph of a weightless network.
 
     Args:
         state: the state dict of the layers, in their order (tensors or arrays by name), or a live
             module with a `state_dict`. A `.pt` file is a pickle: load it with
             `torch.load(path, weights_only=True)`.
-        classes: groups that the last layer's tables are counted in (`GroupSum`'s `k`).
+        classes: groups that the last layer's tables are counted in (`GroupSum`'s `k`). The outputs
+            are the counts; `GroupSum` divides them by its `tau`, which changes no order.
         thresholds: of the thermometer, (features, bits), or None where the network takes bits.
-        tau: what the counts are divided by, on the host.
         name: of the model.
 
     Raises:
-        OptionError: `state` is a path, or a count or `tau` is impossible.
+        OptionError: `state` is a path, or `classes` is impossible.
         ModelError: tensors are missing, or do not fit.
         UnsupportedError: the state dict holds something else.
     """
-    if classes < 1 or not np.isfinite(tau) or tau <= 0:
-        raise OptionError("groups or their divisor are impossible", found=f"{classes}, {tau}",
-                          supported="at least one class, a positive finite tau")  # fmt: skip
+    if classes < 1:
+        raise OptionError("a DWN needs classes", found=classes, supported="1 or more")
     layers = _layers(_arrays(state))
     size = _inputs_of(layers[0], thresholds)
     bits = "x"
@@ -59,22 +57,15 @@ def read_dwn(
         size = limits.size
         inputs: tuple[Input, ...] = (Input("x", (len(limits),)),)
     else:
-        inputs = (_bit_input(size),)
+        inputs = (codes_input("x", size, 0, 2),)
     for number, (label, mapping, luts) in enumerate(layers):
         last = number == len(layers) - 1
         op = _layer(label, mapping, luts, size, classes if last else len(luts))
         node = f"{label.replace('.', '_') or 'layer'}_{number}_tables"
         nodes.append(Node(node, op, (bits,), label or f"layer {number}"))
         bits, size = node, len(luts)
-    decode = () if tau == 1 else (Affine(np.asarray(1 / tau), np.asarray(0.0)),)
     facts = {"framework": "DWN", "model": f"{sum(len(luts) for *_, luts in layers)} tables"}
-    return Graph(name, inputs, tuple(nodes), (Output("y", bits, decode),), name, facts)
-
-
-def _bit_input(size: int) -> Input:
-    from gatewright.frontends.tables.layers import codes_input
-
-    return codes_input("x", size, 0, 2)
+    return Graph(name, inputs, tuple(nodes), (Output("y", bits),), name, facts)
 
 
 def _thermometer(nodes: list[Node], limits: Reals) -> str:
