@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gatewright.base import VerificationError
+from gatewright.frontends.tables.recognised import is_logicnets, is_tables
 from gatewright.frontends.trees.run import RUNNERS, CannotRunError, library_of
 from gatewright.frontends.trees.run import run as run_library
 from gatewright.ir import Graph, Reals
@@ -150,6 +151,10 @@ def _runners(model: Any) -> list[tuple[str, Run, float]]:
     """Return the ways to run a source, with the unit roundoff of each."""
     if isinstance(model, Graph):
         return []  # there is nothing beside it to run
+    if isinstance(model, str | Path) and is_tables(Path(model)):
+        return [("tables, one after the other (integers)", _run_tables, 0.0)]
+    if is_logicnets(model):
+        return []  # each neuron was run when it was enumerated, then the network as a whole
     suffix = Path(model).suffix.lower() if isinstance(model, str | Path) else ""
     library = "" if suffix in (".keras", ".h5", ".hdf5", ".onnx", ".pt2") else library_of(model)
     if library:
@@ -171,6 +176,13 @@ def _runners(model: Any) -> list[tuple[str, Run, float]]:
         ("ONNX reference evaluator (float64)", _run_reference, _unit_of_reference(model)),
         ("onnxruntime (float32)", _run_onnx, FLOAT32),
     ]
+
+
+def _run_tables(model: Any, graph: Graph, inputs: Mapping[str, Reals]) -> list[Reals]:
+    """Compute the tables of a file from the file itself."""
+    from gatewright.frontends.tables.files import run_tables
+
+    return [run_tables(Path(model), inputs[graph.inputs[0].name])]
 
 
 def is_torch(model: Any) -> bool:

@@ -14,6 +14,7 @@ from gatewright.base import FileError, UnsupportedError
 from gatewright.frontends.custom import CustomHandler, using
 from gatewright.frontends.listed import Listed
 from gatewright.frontends.recognise import Head, Recogniser
+from gatewright.frontends.tables.recognised import KANELE, PLAIN, is_logicnets
 from gatewright.frontends.trees.recognised import (
     CATBOOST,
     CONIFER,
@@ -73,8 +74,24 @@ def _list_onnx(model: Any) -> list[Listed]:
     return list_onnx(model)
 
 
+def _read_tables(path: Path) -> Graph:
+    from gatewright.frontends.tables import read_tables
+
+    return read_tables(path)
+
+
+def _list_tables(path: Path) -> list[Listed]:
+    from gatewright.frontends.tables import list_tables
+
+    return list_tables(path)
+
+
 def _read_torch(model: Any, inputs: Any = None) -> Graph:
     _require_torch(model)
+    if is_logicnets(model):
+        from gatewright.frontends.tables import read_logicnets
+
+        return read_logicnets(model)
     from gatewright.frontends.torch import read_torch
 
     return read_torch(model, inputs)
@@ -82,6 +99,10 @@ def _read_torch(model: Any, inputs: Any = None) -> Graph:
 
 def _list_torch(model: Any, inputs: Any = None) -> list[Listed]:
     _require_torch(model)
+    if is_logicnets(model):
+        from gatewright.frontends.tables import list_logicnets
+
+        return list_logicnets(model)
     from gatewright.frontends.torch import list_torch
 
     return list_torch(model, inputs)
@@ -157,6 +178,7 @@ def _list_given(model: Any, inputs: Any = None) -> list[Listed]:
 
 KERAS = Frontend(_read_keras, _list_keras)
 ONNX = Frontend(_read_onnx, _list_onnx)
+TABLES = Frontend(_read_tables, _list_tables)
 TORCH = Frontend(_read_torch, _list_torch, shapeless=True)
 XGBOOST, SCIKIT = _trees("xgboost"), _trees("scikit")
 
@@ -177,6 +199,8 @@ RECOGNISED: tuple[tuple[Recogniser, Frontend], ...] = (
     (CONIFER, _trees("conifer")),
     (TMVA, _trees("tmva")),
     *((kind.recogniser, _not_read(kind)) for kind in NOT_READ),
+    (PLAIN, TABLES),
+    (KANELE, TABLES),
 )
 """Frontends by how a file begins, for all endings but those above; the first that matches."""
 
