@@ -213,7 +213,9 @@ def _load_onnx(model: Any) -> onnx.ModelProto:
     import onnx
 
     loaded = onnx.load(str(model)) if isinstance(model, str | Path) else model
-    foreign = {n.op_type for n in loaded.graph.node if n.domain not in ("", "ai.onnx")}
+    foreign = {
+        n.op_type for n in loaded.graph.node if n.domain not in ("", "ai.onnx", "ai.onnx.ml")
+    }
     foreign |= {n.op_type for n in loaded.graph.node} & {"Quant", "IntQuant", "BipolarQuant"}
     if foreign:
         raise _CannotRunError(f"it does not know {', '.join(sorted(foreign))} (QONNX)")
@@ -238,6 +240,8 @@ def _refuse_reference(model: onnx.ModelProto) -> None:
     kinds = {n.op_type for n in model.graph.node}
     if "BatchNormalization" in kinds and opset < 14:
         raise _CannotRunError("its BatchNormalization before opset 14 is that of training")
+    if any(n.domain == "ai.onnx.ml" for n in model.graph.node):
+        raise _CannotRunError("its trees compare numbers of float32")
     if "GlobalMaxPool" in kinds:
         raise _CannotRunError("its GlobalMaxPool takes two axes, however many there are")
 

@@ -48,6 +48,7 @@ def run(library: str, model: Any, graph: Graph, x: Reals) -> Reals:
     asked = np.unique(forest.features[forest.members >= 0])
     if (x[:, asked] != np.floor(x[:, asked])).any():
         raise CannotRunError("it was given fractions for categories")
+    x = np.where(forest.has_missing & (x == forest.missing), np.nan, x)
     found = np.asarray(RUNNERS[library][1](model, graph, x), np.float64)
     return found.reshape(len(x), -1)
 
