@@ -187,7 +187,9 @@ def _orders(call: Call, trees: Ints, sides: list[Ints]) -> list[Ints]:
         own = np.flatnonzero(trees == tree)
         roots = own[is_root[own]]
         if len(roots) != 1:
-            raise _malformed(call, "nodes_treeids", f"tree {tree} of {len(roots)} roots", "one")
+            raise _malformed(call, "nodes_treeids", f"{len(roots)} roots of tree {tree}", "one")
+        if len(own) > 1 and sides[0][roots[0]] < 0:
+            raise _malformed(call, "nodes_truenodeids", f"a loop in tree {tree}", "trees")
         found.append(np.concatenate([roots, own[own != roots[0]]]))
     return found
 
@@ -366,3 +368,13 @@ def _below(call: Call, nodes: _Questions, root: int) -> Ints:
         if len(found) > len(nodes.feature):
             raise _malformed(call, "nodes_truenodeids", "a loop", "trees")
     return np.asarray(found)
+
+
+def zip_map(call: Call) -> Operand:
+    """Refuse a ZipMap, which makes dictionaries of scores."""
+    raise call.unsupported(
+        "a ZipMap gives dictionaries instead of numbers",
+        found="ZipMap",
+        supported="scores as a tensor",
+        remedy="export with options={'zipmap': False} (skl2onnx), or zipmap=False (onnxmltools)",
+    )

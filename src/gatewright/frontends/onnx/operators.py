@@ -175,6 +175,7 @@ MACHINE_LEARNING: dict[str, Handler] = {
     "TreeEnsemble": forests.ensemble,
     "TreeEnsembleClassifier": forests.classifier,
     "TreeEnsembleRegressor": forests.regressor,
+    "ZipMap": forests.zip_map,
 }
 """Operators of the domain `ai.onnx.ml`."""
 
