@@ -48,6 +48,7 @@ from gatewright.ops.slice import Slice
 from gatewright.ops.softmax import Softmax, SoftmaxFormats
 from gatewright.ops.subtract import Subtract
 from gatewright.ops.sum import Sum
+from gatewright.ops.table_sum import TableSpec, TableSum
 from gatewright.ops.take import Take
 from gatewright.ops.top_k import TopK
 from gatewright.ops.transpose import Transpose
@@ -101,6 +102,7 @@ OPERATIONS: tuple[type[Op], ...] = (
     Softmax,
     Subtract,
     Sum,
+    TableSum,
     Take,
     TopK,
     Transpose,
@@ -160,6 +162,8 @@ __all__ = [
     "SoftmaxFormats",
     "Subtract",
     "Sum",
+    "TableSpec",
+    "TableSum",
     "Take",
     "TopK",
     "Transpose",

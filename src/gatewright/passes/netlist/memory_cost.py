@@ -1,7 +1,8 @@
 """Estimate what memories and tables with registers behind them take: LUTs, blocks, UltraRAM.
 
 The rules are those by which Yosys chooses (its libraries of RAM cells give each a cost): a word
-whose readers are all registers without reset may stand in blocks, where LUTs would cost more.
+whose readers are all registers without reset, or whose address is a register, may stand in blocks,
+where LUTs would cost more.
 """
 
 from __future__ import annotations
@@ -79,6 +80,9 @@ class Store:
         readers: addresses at which it is read.
         shared: whether one of them is that of the write port.
         registered: whether registers that a block can take in are all that read it.
+        addressed: otherwise, whether every address is a register, whose place those of a block can
+            take: synthesis reads with the next address then, and adds what shows a word that is
+            just being written.
         style: what was asked for.
         is_rom: whether nothing writes it.
         rows: its READ or TABLE cells.
@@ -92,6 +96,7 @@ class Store:
     is_rom: bool
     rows: tuple[int, ...]
     shared: bool = False
+    addressed: bool = False
 
     def saves(self, fabric: Fabric) -> bool:
         """Return whether the read at the write port takes no port of its own."""
@@ -127,7 +132,7 @@ class Store:
         in_luts = "logic" if self.is_rom else "distributed"
         if self.style in ("block", "ultra"):
             return self.style
-        if self.style == "distributed" or not self.registered:
+        if self.style == "distributed" or not (self.registered or self.addressed):
             return in_luts
         bits = self.depth * self.width
         cost = bits * fabric.rom if self.is_rom else fabric.site * self.sites(fabric)[0]
@@ -172,7 +177,8 @@ def stored(m: Module, family: str = DEFAULT) -> Stored:
     for store in stores(m, readers):
         place = store.place(fabric)
         if place in ("block", "ultra"):
-            registers.update(r for s in store.rows for r in readers.registers(s))
+            if store.registered:
+                registers.update(r for s in store.rows for r in readers.registers(s))
             tables.update(store.rows if store.is_rom else ())
         deep = 1
         if place == "distributed":
@@ -182,8 +188,13 @@ def stored(m: Module, family: str = DEFAULT) -> Stored:
             blocks, deep = store.halves(fabric)
             halves += blocks
             ff += (deep - 1).bit_length()
-            if fabric.collides and not store.is_rom:
-                address = (store.depth - 1).bit_length()
+            address = (store.depth - 1).bit_length()
+            if store.addressed:  # the address that comes next, chosen in logic
+                lut += address * store.readers
+            if store.addressed and not store.is_rom:
+                ff += (store.width + 1) * store.readers
+                lut += (store.width + ceil(address / 3)) * store.readers
+            elif fabric.collides and not store.is_rom:
                 ff += 2 * store.width + address + 1 + store.readers
                 lut += (store.width + 2 * address) * store.readers
         elif place == "ultra":
@@ -244,4 +255,7 @@ def stores(m: Module, readers: _Readers | None = None) -> Iterator[Store]:
                 # A memory that is read elsewhere, too, may be read at its write port for nothing.
                 shared = memory.address in at and len(at) > 1
             registered = all(readers.registered(group) for group in at.values())
-            yield Store(depth, width, len(at), registered, style, is_rom, tuple(rows), shared)
+            addressed = not registered and all(kind[a] == REG for a in at)
+            yield Store(
+                depth, width, len(at), registered, style, is_rom, tuple(rows), shared, addressed
+            )
