@@ -157,6 +157,8 @@ def _runners(model: Any) -> list[tuple[str, Run, float]]:
         return [(name, _run_trees(library), u)]
     if suffix in (".keras", ".h5", ".hdf5"):
         return [("Keras (float32)", _run_keras_file, FLOAT32)]
+    if suffix not in ("", ".onnx", ".pt2"):
+        return []  # a format that no library here runs
     if suffix == ".pt2" or is_torch(model):
         from gatewright.frontends.torch.run import roundings
 
