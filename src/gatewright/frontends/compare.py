@@ -162,6 +162,8 @@ def _runners(model: Any) -> list[tuple[str, Run, float]]:
         return [(name, _run_trees(library), u)]
     if suffix in (".keras", ".h5", ".hdf5"):
         return [("Keras (float32)", _run_keras_file, FLOAT32)]
+    if suffix not in ("", ".onnx", ".pt2"):
+        return []  # a format that no library here runs
     if suffix == ".pt2" or is_torch(model):
         from gatewright.frontends.torch.run import roundings
 
@@ -225,7 +227,9 @@ def _load_onnx(model: Any) -> onnx.ModelProto:
     import onnx
 
     loaded = onnx.load(str(model)) if isinstance(model, str | Path) else model
-    foreign = {n.op_type for n in loaded.graph.node if n.domain not in ("", "ai.onnx")}
+    foreign = {
+        n.op_type for n in loaded.graph.node if n.domain not in ("", "ai.onnx", "ai.onnx.ml")
+    }
     foreign |= {n.op_type for n in loaded.graph.node} & {"Quant", "IntQuant", "BipolarQuant"}
     if foreign:
         raise _CannotRunError(f"it does not know {', '.join(sorted(foreign))} (QONNX)")
@@ -250,6 +254,8 @@ def _refuse_reference(model: onnx.ModelProto) -> None:
     kinds = {n.op_type for n in model.graph.node}
     if "BatchNormalization" in kinds and opset < 14:
         raise _CannotRunError("its BatchNormalization before opset 14 is that of training")
+    if any(n.domain == "ai.onnx.ml" for n in model.graph.node):
+        raise _CannotRunError("its trees compare numbers of float32")
     if "GlobalMaxPool" in kinds:
         raise _CannotRunError("its GlobalMaxPool takes two axes, however many there are")
 

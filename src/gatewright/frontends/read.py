@@ -304,6 +304,12 @@ def _of_file(path: Path) -> Frontend:
             supported=", ".join(FILES),
             remedy=REFUSED[path.suffix.lower()],
         )
+    if (path / "header.pb").is_file() and (path / "data_spec.pb").is_file():
+        raise UnsupportedError(
+            "a saved YDF model is a folder that only YDF reads",
+            place=str(path),
+            remedy="compile the live model: gatewright.compile(ydf.load_model(path))",
+        )
     if not path.is_file():
         found = "a folder" if path.is_dir() else "nothing there"
         raise FileError(
