@@ -76,6 +76,18 @@ def _list_torch(model: Any, inputs: Any = None) -> list[Listed]:
     return list_torch(model, inputs)
 
 
+def _read_expressions(model: Any) -> Graph:
+    from gatewright.frontends.expressions import read_expressions
+
+    return read_expressions(model)
+
+
+def _list_expressions(model: Any) -> list[Listed]:
+    from gatewright.frontends.expressions import list_expressions
+
+    return list_expressions(model)
+
+
 def _require_torch(model: Any) -> None:
     """Say how to install PyTorch where it is needed and not there."""
     if importlib.util.find_spec("torch") is None:
@@ -104,21 +116,32 @@ def _given(model: Any, inputs: Any = None) -> Graph:
         return model
     if type(model).__module__.startswith("gatewright.frontends.torch."):
         return _read_torch(model, inputs)
+    if type(model).__module__.startswith("gatewright.frontends.expressions."):
+        return _read_expressions(model)
     raise UnsupportedError("no frontend takes this object", found=type(model).__qualname__)
 
 
 def _list_given(model: Any, inputs: Any = None) -> list[Listed]:
+    if type(model).__module__.startswith("gatewright.frontends.expressions."):
+        return _list_expressions(model)
     if not isinstance(model, Graph):
         return _list_torch(model, inputs)
     nodes = {node.layer or node.name: node for node in reversed(model.nodes)}
     return [Listed(name, node.op.kind) for name, node in reversed(nodes.items())]
 
 
+def _is_pysr(head: Head) -> bool:
+    columns = head.text.partition("\n")[0].lower().replace('"', "").strip().split(",")
+    return {"complexity", "loss", "equation"} <= {c.strip() for c in columns}
+
+
 KERAS = Frontend(_read_keras, _list_keras)
 ONNX = Frontend(_read_onnx, _list_onnx)
 TORCH = Frontend(_read_torch, _list_torch, shapeless=True)
+EXPRESSIONS = Frontend(_read_expressions, _list_expressions)
 
 FILES: dict[str, Frontend] = {
+    ".expr": EXPRESSIONS,
     ".h5": KERAS,
     ".hdf5": KERAS,
     ".keras": KERAS,
@@ -127,13 +150,17 @@ FILES: dict[str, Frontend] = {
 }
 """Frontends by a file's ending."""
 
-RECOGNISED: tuple[tuple[Recogniser, Frontend], ...] = ()
+RECOGNISED: tuple[tuple[Recogniser, Frontend], ...] = (
+    (Recogniser("PySR equations (CSV)", _is_pysr), EXPRESSIONS),
+)
 """Frontends by how a file begins, for all endings but those above; the first that matches."""
 
 LIVE: dict[str, Frontend] = {
     "gatewright": Frontend(_given, _list_given, shapeless=True),
     "keras": Frontend(_saved(_read_keras), _saved(_list_keras)),
     "onnx": ONNX,
+    "pysr": EXPRESSIONS,
+    "sympy": EXPRESSIONS,
     "torch": TORCH,
 }
 """Frontends by the package that a class of the live object's comes from."""
