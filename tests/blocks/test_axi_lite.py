@@ -23,17 +23,22 @@ def registers(words, **options):
     m = Module("registers")
     bus = axi_lite(m, words, **options)
     number = m.memory("words", words, WORD, np.zeros((words, 1), np.int64))
-    m.write(number, bus.write_address, [bus.write_data], bus.write_enable)
+    m.write(number, bus.address, [bus.write_data], bus.write_enable)
     found = m.register((0, 2**32 - 1, 0))
-    m.connect(found, m.read(number, bus.read_address))
-    bus.connect(found)
+    m.connect(found, m.read(number, bus.address), bus.read_enable)
+    answer = found
+    for _ in range(options.get("latency", 1) - 1):
+        later = m.register((0, 2**32 - 1, 0))
+        m.connect(later, answer)
+        answer = later
+    bus.connect(answer)
     return m
 
 
 @needs_cocotb
-@pytest.mark.parametrize("words", [21])
-def test_accesses_in_cocotb(words, tmp_path):
-    module = registers(words)
+@pytest.mark.parametrize(("words", "latency"), [(21, 3)])
+def test_accesses_in_cocotb(words, latency, tmp_path):
+    module = registers(words, latency=latency)
     check(module)
     passed = run_bench(module, "bench_axi_lite", tmp_path, WORDS=words)
     assert sorted(passed) == [
@@ -75,13 +80,14 @@ def test_an_address_range_that_the_words_fill(words):
     address = 4 * (words - 1)
     assert cycle(awaddr=address, awvalid=1)["awready"] == 1
     assert cycle(wdata=77, wstrb=15, wvalid=1)["wready"] == 1
-    cycle()
-    assert (cycle()["bvalid"], cycle(bready=1)["bresp"], cycle()["bvalid"]) == (1, 0, 0)
+    assert [cycle()["bvalid"] for _ in range(3)] == [0, 0, 1]
+    assert (cycle(bready=1)["bresp"], cycle()["bvalid"]) == (0, 0)
     assert cycle(araddr=address, arvalid=1)["arready"] == 1
     assert [cycle()["rvalid"] for _ in range(4)] == [0, 0, 1, 1]
+    assert [cycle(araddr=address, arvalid=n == 0)["arready"] for n in range(2)] == [1, 0]
     answer = cycle(rready=1)
     assert (answer["rdata"], answer["rresp"]) == (77, 0)
-    assert (cycle()["rvalid"], cycle()["arready"]) == (0, 1)
+    assert [cycle(rready=1)["rvalid"] for _ in range(4)] == [0, 0, 1, 0]  # the one that waited
 
 
 @pytest.mark.parametrize(

@@ -119,12 +119,35 @@ def test_weights_can_be_written(ports):
     design = gw.compile(quantized_mlp(), ii=24, ports=ports, plan=plan)
     assert "s_axil_awaddr" in design.module.inputs
     assert design.verify(random=20).verified
-    assert "MatMul_h  weights 0 to 3  0x000000" in design.register_table
+    assert "MatMul_h  weights 0 to 3  0x0000000" in design.register_table
     op = next(n.op for n in design.graph.nodes if n.name == "MatMul_h")
     other, writes = design.load_weights("MatMul_h", op.weight[::-1])
     x = np.random.default_rng(0).normal(size=(50, 6))
     assert np.array_equal(other.predict(x[:, ::-1]), design.predict(x))
     assert writes.shape == (9 + 3, 2)
+    assert {tuple(w) for w in other.register_words.tolist()} == {tuple(w) for w in writes.tolist()}
+    assert np.array_equal(other.simulate(x), other.predict(x))
+    found = other.verify(random=20)
+    assert found.verified
+    assert "12 words are written first" in found.checks[0].detail
+
+
+def test_a_design_with_loaded_weights_is_not_saved(tmp_path):
+    plan = {"MatMul_h": {"beat": 2, "taken": 2, "writable": True}}
+    design = gw.compile(quantized_mlp(), ii=24, ports="stream", plan=plan)
+    op = next(n.op for n in design.graph.nodes if n.name == "MatMul_h")
+    other, _ = design.load_weights("MatMul_h", op.weight[::-1])
+    with pytest.raises(OptionError, match="weights that were loaded") as caught:
+        other.save(tmp_path / "other")
+    assert "12 words to be written first" in str(caught.value)
+    design.save(tmp_path / "design")
+    kept = json.loads((tmp_path / "design/registers.json").read_text())
+    assert kept["registers"] == design.register_rows
+    row = kept["registers"][0]
+    assert (row["node"], row["name"], row["address"]) == ("MatMul_h", "weights 0 to 3", 0)
+    assert (row["words"], row["fields"], row["readable"]) == (9, 4, True)
+    assert len(row["formats"]) == 4
+    assert "registers.json" in (tmp_path / "design/README.md").read_text()
 
 
 @pytest.mark.parametrize(("unroll", "interval"), [(False, 24), (True, 3)])

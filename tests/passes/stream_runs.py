@@ -32,7 +32,7 @@ def write(simulator, idle, address, word):
         "wstrb": 15,
         "bready": 1,
     }
-    for _ in range(8):
+    for _ in range(16):
         given = {f"s_axil_{name}": np.array([[value]]) for name, value in axi.items()}
         found = simulator.step(idle | given)
         for name in ("aw", "w"):
@@ -42,6 +42,19 @@ def write(simulator, idle, address, word):
             assert found["s_axil_bresp"][0, 0] == 0
             return
     raise AssertionError("no answer to a write")
+
+
+def read(simulator, idle, address):
+    """Read a word by AXI4-Lite; return the response and the word."""
+    asked = {"s_axil_araddr": 4 * address, "s_axil_arvalid": 1, "s_axil_rready": 1}
+    for _ in range(16):
+        given = {name: np.array([[value]]) for name, value in asked.items()}
+        found = simulator.step(idle | given)
+        if asked["s_axil_arvalid"] and found["s_axil_arready"][0, 0]:
+            asked["s_axil_arvalid"] = 0
+        if found["s_axil_rvalid"][0, 0]:
+            return int(found["s_axil_rresp"][0, 0]), int(found["s_axil_rdata"][0, 0])
+    raise AssertionError("no answer to a read")
 
 
 def run(lowered, top, data, stalls=0.0, seed=0, writes=()):

@@ -1,4 +1,4 @@
-"""An AXI4-Lite slave: accesses of 32 bits become a write bus and a read bus."""
+"""An AXI4-Lite slave: accesses of 32 bits become those of a bus with one address."""
 
 from __future__ import annotations
 
@@ -17,53 +17,73 @@ PAGE = 12
 
 @dataclass(frozen=True)
 class RegisterBus:
-    """What the slave asks of the registers or memories behind it.
+    """What the slave asks of the registers or memories behind it, one access at a time.
 
-    In a cycle with `write_enable` 1, `write_data` is to be written to word `write_address`. The
-    word at `read_address` of one cycle is expected in the next one, as a synchronous memory gives
-    it; `connect` says where.
+    In a cycle with `write_enable` 1, `write_data` is to be written to word `address`; in one with
+    `read_enable` 1 the word at `address` is asked for. The answer to either is expected `latency`
+    cycles later, and the next access comes behind it. Both use one address, so that a memory needs
+    no port for reading beside the one that is written.
 
     Attributes:
         module: where the signals are.
         write_enable: 1 for one cycle for each write.
-        write_address: number of the 32-bit word, always one that there is.
+        read_enable: 1 for one cycle for each read.
+        address: number of the 32-bit word, always one that there is.
         write_data: 32 bits, unsigned.
-        read_address: the same for reading; it stays until the next read.
     """
 
     module: Module
     write_enable: int
-    write_address: int
+    read_enable: int
+    address: int
     write_data: int
-    read_address: int
-    _answers: int
-    _in_range: int
+    _comes: int
+    _writes: int
+    _right: int
     _data: int
+    _responses: tuple[int, int]
 
-    def connect(self, read_data: int) -> None:
-        """Say which signal is the word at the `read_address` of the cycle before."""
+    def connect(self, read_data: int, known: int | None = None) -> None:
+        """Say what answers an access, `latency` cycles after it.
+
+        Args:
+            read_data: the word that was asked for.
+            known: 1 where the access is one that the word allows; by default each is. Others are
+                answered with SLVERR, and read as zero.
+        """
         m = self.module
         assert m.frac[read_data] == 0, "a word is an integer"
         assert 0 <= m.lo[read_data] <= m.hi[read_data] <= WORD[1], "a word has 32 bits, no sign"
-        shown = m.select(self._in_range, read_data, m.constant(0))
-        m.connect(self._data, shown, self._answers)
+        right = self._right if known is None else m.and_(self._right, known)
+        of_read = m.and_(self._comes, m.not_(self._writes))
+        m.connect(self._data, m.select(right, read_data, m.constant(0)), of_read)
+        response = m.select(right, m.constant(OKAY), m.constant(SLVERR))
+        m.connect(self._responses[0], response, m.and_(self._comes, self._writes))
+        m.connect(self._responses[1], response, of_read)
 
 
 def axi_lite(
-    m: Module, words: int, *, prefix: str = "s_axil", address_bits: int | None = None
+    m: Module,
+    words: int,
+    *,
+    prefix: str = "s_axil",
+    address_bits: int | None = None,
+    latency: int = 1,
 ) -> RegisterBus:
     """Add the ports of an AXI4-Lite slave to a module; return the bus behind it.
 
     Addresses count bytes; their two lowest bits are not looked at. A write that does not strobe all
     four bytes, and any access beyond the last word, changes nothing, reads as zero and is answered
     with SLVERR. Ready, valid and what goes with them come from registers or from one inverter
-    behind a register. A write takes 2 cycles, a read 4 cycles; both go on side by side.
+    behind a register. An access takes 2 + `latency` cycles from its address to its answer; where
+    reads and writes wait, they take turns.
 
     Args:
         m: gets ports `<prefix>_awaddr` and so on; there is no `awprot` and no `arprot`.
         words: how many 32-bit words there are.
         prefix: of the ports.
         address_bits: width of the addresses, by default what the words need, at least 12.
+        latency: cycles until what is behind the bus answers, 1 or more.
 
     Raises:
         OptionError: no word, or more than the address can count.
@@ -77,10 +97,46 @@ def axi_lite(
             found=f"{words} words, {address_bits} address bits",
             supported=f"1 word or more, {max(needed, 3)} to {BITS} address bits",
         )
+    assert latency >= 1, "an answer comes from a register"
     ports = _Ports(m, prefix, address_bits)
-    enable, write_address, data = _write_channel(m, ports, words)
-    read_address, answers, in_range, shown = _read_channel(m, ports, words)
-    return RegisterBus(m, enable, write_address, data, read_address, answers, in_range, shown)
+    busy, turn, answered = ports.flag("busy"), ports.flag("write_turn"), ports.flag("b_full")
+    shown = ports.flag("r_full")
+    idle = m.not_(busy)
+    # Ready comes from registers: an access is kept, and done once the one before is.
+    address, has_address, takes_address = _held(ports, "aw", ("awaddr",))
+    data, has_data, takes_data = _held(ports, "w", ("wdata", "wstrb"))
+    asked, has_asked, takes_asked = _held(ports, "ar", ("araddr",))
+    can_write = m.and_(m.and_(has_address, has_data), m.and_(idle, m.not_(answered)))
+    can_read = m.and_(has_asked, m.and_(idle, m.not_(shown)))
+    writes = m.and_(can_write, m.not_(m.and_(can_read, turn)))
+    reads = m.and_(can_read, m.not_(writes))
+    for full, takes, done in (
+        (has_address, takes_address, writes), (has_data, takes_data, writes),
+        (has_asked, takes_asked, reads),
+    ):  # fmt: skip
+        m.connect(full, m.or_(takes, m.and_(full, m.not_(done))))
+    starts = m.or_(writes, reads)
+    m.connect(turn, writes, starts)
+    comes = starts
+    for _ in range(latency):
+        following = m.register((0, 1, 0), reset=0)
+        m.connect(following, comes)
+        comes = following
+    m.label(comes, "answer_comes")
+    m.connect(busy, m.or_(starts, m.and_(busy, m.not_(comes))))
+    number, in_range = _word(m, m.select(writes, address[0], asked[0]), words)
+    whole = m.equal(data[1], m.constant((1 << BITS // 8) - 1))
+    allowed = m.and_(in_range, m.or_(m.not_(writes), whole))
+    right = m.register((0, 1, 0))
+    m.label(right, "access_right")
+    m.connect(right, allowed, starts)
+    enables = m.and_(writes, allowed), m.and_(reads, allowed)
+    for name, enable in zip(("write_enable", "read_enable"), enables, strict=True):
+        m.label(enable, name)
+    read_data, responses = _answers(ports, comes, turn, answered, shown)
+    return RegisterBus(
+        m, *enables, number, data[0], comes, turn, right, read_data, responses
+    )  # fmt: skip
 
 
 class _Ports:
@@ -118,47 +174,32 @@ class _Ports:
         return register
 
 
-def _write_channel(m: Module, ports: _Ports, words: int) -> tuple[int, int, int]:
-    """Return (write enable, word number, data); address and data may come in either order."""
-    has_address, has_data, answered = (ports.flag(f"{n}_full") for n in ("aw", "w", "b"))
-    takes_address = m.and_(ports["awvalid"], m.not_(has_address))
-    takes_data = m.and_(ports["wvalid"], m.not_(has_data))
-    address, data = ports.kept("awaddr", takes_address), ports.kept("wdata", takes_data)
-    strobes = ports.kept("wstrb", takes_data)
-    stalls = m.and_(answered, m.not_(ports["bready"]))
-    acts = m.and_(m.and_(has_address, has_data), m.not_(stalls))
-    number, in_range = _word(m, address, words)
-    right = m.and_(in_range, m.equal(strobes, m.constant((1 << BITS // 8) - 1)))
-    for full, takes in ((has_address, takes_address), (has_data, takes_data)):
-        m.connect(full, m.or_(takes, m.and_(full, m.not_(acts))))
-    m.connect(answered, m.or_(acts, stalls))
-    ports.output("awready", m.not_(has_address))
-    ports.output("wready", m.not_(has_data))
-    ports.output("bresp", _response(m, "bresp_held", right, acts))
-    ports.output("bvalid", answered)
-    enable = m.and_(acts, right)
-    m.label(enable, "write_enable")
-    return enable, number, data
+def _held(ports: _Ports, channel: str, names: tuple[str, ...]) -> tuple[list[int], int, int]:
+    """Return what a channel brought, whether it is there, and whether it comes in this cycle."""
+    m, full = ports.m, ports.flag(f"{channel}_full")
+    takes = m.and_(ports[f"{channel}valid"], m.not_(full))
+    ports.output(f"{channel}ready", m.not_(full))
+    return [ports.kept(name, takes) for name in names], full, takes
 
 
-def _read_channel(m: Module, ports: _Ports, words: int) -> tuple[int, int, int, int]:
-    """Return (word number, whether the data are there, whether it is in range, data register)."""
-    busy, asks, comes, answered = (ports.flag(f"read_{n}") for n in ("busy", "asks", "data", "ok"))
-    takes = m.and_(ports["arvalid"], m.not_(busy))
-    number, in_range = _word(m, ports.kept("araddr", takes), words)
+def _answers(
+    ports: _Ports, comes: int, writes: int, answered: int, shown: int
+) -> tuple[int, tuple[int, int]]:
+    """Give answers until they are taken; return the registers of the data and both responses."""
+    m = ports.m
+    found = []
+    for name, full, own in (("b", answered, writes), ("r", shown, m.not_(writes))):
+        waits = m.and_(full, m.not_(ports[f"{name}ready"]))
+        m.connect(full, m.or_(m.and_(comes, own), waits))
+        response = m.register((0, 3, 0))
+        m.label(response, f"{name}resp_held")
+        found.append(response)
+        ports.output(f"{name}valid", full)
+        ports.output(f"{name}resp", response)
     data = m.register(WORD)
     m.label(data, "rdata_held")
-    m.connect(asks, takes)
-    m.connect(comes, asks)
-    stalls = m.and_(answered, m.not_(ports["rready"]))
-    m.connect(answered, m.or_(comes, stalls))
-    done = m.and_(answered, ports["rready"])
-    m.connect(busy, m.or_(takes, m.and_(busy, m.not_(done))))
-    ports.output("arready", m.not_(busy))
     ports.output("rdata", data)
-    ports.output("rresp", _response(m, "rresp_held", in_range, comes))
-    ports.output("rvalid", answered)
-    return number, comes, in_range, data
+    return data, (found[0], found[1])
 
 
 def _word(m: Module, address: int, words: int) -> tuple[int, int]:
@@ -170,11 +211,3 @@ def _word(m: Module, address: int, words: int) -> tuple[int, int]:
         return own, in_range
     # A memory need not look whether there is a word at this address.
     return m.select(in_range, own, m.constant(0), within=(0, words - 1)), in_range
-
-
-def _response(m: Module, name: str, right: int, enable: int) -> int:
-    """Return the two bits that say how an access went."""
-    register = m.register((0, 3, 0))
-    m.label(register, name)
-    m.connect(register, m.select(right, m.constant(OKAY), m.constant(SLVERR)), enable)
-    return register

@@ -8,8 +8,8 @@ counts beats itself, so an event of another length would shift all that follow.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -26,7 +26,7 @@ NOTE = (
 )
 
 
-def axi_stream(inner: Module, frames: Mapping[str, int]) -> Module:
+def axi_stream(inner: Module, frames: Mapping[str, int], varied: Collection[str] = ()) -> Module:
     """Return a module with AXI4-Stream ports that holds `inner`; its name is `<inner>_axi`.
 
     An input stream NAME becomes `s_axis_NAME_tdata`, `_tvalid`, `_tready`, `_tlast`, and a pin
@@ -37,6 +37,7 @@ def axi_stream(inner: Module, frames: Mapping[str, int]) -> Module:
     Args:
         inner: a module whose ports are streams.
         frames: beats of one event, for each stream.
+        varied: input streams whose frames may end early: they are filled up, and that is no error.
 
     Raises:
         OptionError: the frames are not those of the streams.
@@ -52,6 +53,7 @@ def axi_stream(inner: Module, frames: Mapping[str, int]) -> Module:
     m = Module(f"{inner.name}_axi", inner.origin, NOTE, inner.latency, inner.interval)
     feeds: dict[str, list[int]] = {}
     slaves = {name: _slave(m, inner, name, frames[name], feeds) for name in names}
+    slaves |= {name: replace(slaves[name], varied=True) for name in names if name in varied}
     readies = {name: m.input(f"m_axis_{name}_tready", BIT)[0] for name in ends}
     feeds |= {f"{name}_ready": [ready] for name, ready in readies.items()}
     for port in [port for port in inner.inputs if port not in feeds]:
@@ -83,6 +85,7 @@ class _Slave:
         at_last: whether the next beat is the event's last.
         filling: whether beats of zeros are put in.
         dropping: whether beats are thrown away.
+        varied: a frame that ends early is right.
     """
 
     valid: int
@@ -91,6 +94,7 @@ class _Slave:
     at_last: int
     filling: int
     dropping: int
+    varied: bool = False
 
     def close(self, m: Module, name: str, ready: int) -> None:
         """Connect the registers, and add the ports that depend on the module's `ready`."""
@@ -106,7 +110,7 @@ class _Slave:
             early = m.and_(m.and_(taken, self.last), m.not_(self.at_last))
             filled = m.and_(ready, self.at_last)
             m.connect(self.filling, m.or_(early, m.and_(self.filling, m.not_(filled))))
-            wrong = m.or_(late, early)
+            wrong = late if self.varied else m.or_(late, early)
         error = m.register((0, 1, 0), reset=0)
         m.connect(error, m.or_(error, wrong))
         m.label(error, f"{name}_error")

@@ -76,8 +76,7 @@ def _store(
     if not plan.writable:
         return TableStore(shape, matrices)
     formats = Formats.of(matrices, x, plan.weight_bits, plan.bias_bits)
-    free = max((r.base + r.words for r in to.registers), default=0)
-    return MemoryStore(shape, matrices, formats, to.layer, free)
+    return MemoryStore(shape, matrices, formats, to.layer, to.registers)
 
 
 class _Mac:

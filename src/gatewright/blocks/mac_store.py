@@ -12,7 +12,7 @@ from gatewright.blocks.mac_products import Multiplier, paired
 from gatewright.blocks.mac_shape import MacShape
 from gatewright.hw import Module, Table
 from gatewright.num import Fixed, FixedArray, Intervals, Ints
-from gatewright.streams.registers import BITS, Bank, RegisterPort, Registers
+from gatewright.streams.registers import BITS, UNREADABLE, Bank, RegisterPort, Registers, next_base
 
 LUT_WORDS = 64
 LUT_BITS = 8192
@@ -76,22 +76,16 @@ class Formats:
         w, b = matrices.weight, matrices.bias
         weight = _signed(int(w.min(initial=-1)), int(w.max(initial=0)), matrices.weight_frac)
         if weight_bits:
-            weight = _asked("weights", weight, weight_bits)
+            weight = asked_format("weights", weight, weight_bits)
         up = matrices.bias_frac - matrices.weight_frac - x.frac
         size = -weight.low * int((np.maximum(np.abs(x.lo), np.abs(x.hi)) << up).max())
         product = 0 if bias_bits else size
         bias = _signed(min(int(b.min()), -1, -product), max(int(b.max()), product),
                        matrices.bias_frac)  # fmt: skip
         if bias_bits:
-            bias = _asked("biases", bias, bias_bits)
-        for name, fmt in (("weights", weight), ("biases", bias)):
-            if fmt.width > BITS:
-                raise OptionError(
-                    f"{name} that can be written are too wide for the bus",
-                    found=f"{fmt.width} bits",
-                    supported=f"{BITS} bits",
-                    remedy="quantize the layer to fewer bits, or state `bias_bits` in its plan",
-                )
+            bias = asked_format("biases", bias, bias_bits)
+        require_narrow("weights", weight)
+        require_narrow("biases", bias)
         return cls(weight, bias)
 
 
@@ -99,7 +93,18 @@ def _signed(low: int, high: int, frac: int) -> Fixed:
     return Fixed.holding(min(low, -1), max(high, 0), frac)
 
 
-def _asked(name: str, needed: Fixed, bits: int) -> Fixed:
+def require_narrow(name: str, fmt: Fixed) -> None:
+    """Raise `OptionError` where numbers do not fit a word of the bus."""
+    if fmt.width > BITS:
+        raise OptionError(
+            f"{name} that can be written are too wide for the bus",
+            found=f"{fmt.width} bits",
+            supported=f"{BITS} bits",
+            remedy="quantize the layer to fewer bits, or state `bias_bits` in its plan",
+        )
+
+
+def asked_format(name: str, needed: Fixed, bits: int) -> Fixed:
     """Return a format of so many bits, if it holds what is needed."""
     if needed.width > bits:
         raise OptionError(
@@ -107,7 +112,7 @@ def _asked(name: str, needed: Fixed, bits: int) -> Fixed:
             found=f"{bits} bits",
             supported=f"{needed.width} bits or more",
         )
-    return Fixed(True, bits, needed.frac)
+    return Fixed(needed.signed, bits, needed.frac)
 
 
 class TableStore:
@@ -185,27 +190,34 @@ class MacRegisters(Registers):
                 found=f"weights {weight.shape}, bias {bias.shape}",
                 supported=f"weights {wanted[1:] if shape.kinds == 1 else wanted}",
             )
-        q = self._integers("weight", weight, self.formats.weight).reshape(wanted)
-        b = self._integers("bias", bias, self.formats.bias).reshape(shape.kinds, shape.n_out)
+        q = integers_of("weight", weight, self.formats.weight, self.layer).reshape(wanted)
+        b = integers_of("bias", bias, self.formats.bias, self.layer)
+        b = b.reshape(shape.kinds, shape.n_out)
         frac = self.formats.weight.frac, self.formats.bias.frac
         return self.writes(self.contents(Matrices(q, frac[0], b, frac[1])))
 
-    def _integers(self, name: str, values: np.ndarray, fmt: Fixed) -> Ints:
-        """Return numbers as integers of a format."""
+
+def integers_of(name: str, values: np.ndarray, fmt: Fixed, place: str) -> Ints:
+    """Return numbers as integers of a format.
+
+    Raises:
+        ModelError: one is not a number of the format.
+    """
+    with np.errstate(invalid="ignore", over="ignore"):
         scaled = np.ldexp(values, fmt.frac)
         good = np.isfinite(values) & (scaled == np.rint(scaled))
         good &= (scaled >= fmt.low) & (scaled <= fmt.high)
-        if not good.all():
-            index = tuple(int(i) for i in np.argwhere(~good)[0])
-            raise ModelError(
-                f"a {name} is not a number of the format that the hardware holds",
-                place=self.layer,
-                found=f"{values[index]} at {index}; {int((~good).sum())} such numbers",
-                supported=f"multiples of 2**{-fmt.frac} from {fmt.low * 2.0**-fmt.frac} to "
-                f"{fmt.high * 2.0**-fmt.frac}",
-                remedy="round and limit the numbers to this format first",
-            )
-        return np.asarray(scaled, np.int64)
+    if not good.all():
+        index = tuple(int(i) for i in np.argwhere(~good)[0])
+        raise ModelError(
+            f"a {name} is not a number of the format that the hardware holds",
+            place=place,
+            found=f"{values[index]} at {index}; {int((~good).sum())} such numbers",
+            supported=f"multiples of 2**{-fmt.frac} from {fmt.low * 2.0**-fmt.frac} to "
+            f"{fmt.high * 2.0**-fmt.frac}",
+            remedy="round and limit the numbers to this format first",
+        )
+    return np.asarray(scaled, np.int64)
 
 
 def _split(words: Ints, banks: Sequence[Bank]) -> list[Ints]:
@@ -218,10 +230,11 @@ class MemoryStore:
     """Weights and biases in memories that the bus of a design writes."""
 
     def __init__(
-        self, shape: MacShape, matrices: Matrices, formats: Formats, layer: str, free: int
-    ) -> None:
+        self, shape: MacShape, matrices: Matrices, formats: Formats, layer: str,
+        known: Sequence[Registers],
+    ) -> None:  # fmt: skip
         self.shape, self.matrices, self.formats = shape, matrices, formats
-        self.layer, self.free = layer, free
+        self.layer, self.known = layer, known
         ones = shape.weights(np.ones((shape.kinds, shape.n_in, shape.n_out), np.int64))
         # What fills up the lanes meets zeros; what fills up a group is added to nothing that is
         # given. Both may be written like the others.
@@ -238,11 +251,12 @@ class MemoryStore:
         widths = np.full((shape.units, shape.lanes, shape.group), weight.width)
         if multiplier.pair:
             widths[..., 1 : shape.group - shape.group % 2 : 2] += 1
-        weights = _banks("weights", shape.words, widths.ravel(), weight.frac)
+        readable = style_of(memory, shape.words, int(widths.sum())) not in UNREADABLE
+        weights = banks_of("weights", shape.words, widths.ravel(), weight.frac, readable=readable)
         offsets = np.full(shape.units * shape.group, formats.bias.width)
-        biases = _banks("biases", shape.sets, offsets, formats.bias.frac)
+        biases = banks_of("biases", shape.sets, offsets, formats.bias.frac)
         draft = Registers(self.layer, 0, (*weights, *biases))
-        base = -(-self.free // draft.words) * draft.words
+        base = next_base(self.known, draft.words)
         self.registers = MacRegisters(
             self.layer, base, draft.banks, shape, formats, multiplier, len(weights)
         )
@@ -253,7 +267,8 @@ class MemoryStore:
         for number, words in enumerate(contents):
             kind = style if number < len(weights) else style_of("auto", shape.sets, BITS)
             init = None if kind == "ultra" else words
-            self.numbers.append(port.memory(number, init, kind))
+            self.numbers += port.memories(number, init, kind)
+        port.close()
         assert count == sum(bank.fields.size for bank in weights)
         return style in ("block", "ultra")
 
@@ -269,16 +284,19 @@ class MemoryStore:
         return [s for number in memories for s in self.m.read_word(number, address)]
 
 
-def _banks(name: str, depth: int, widths: Ints, frac: int) -> list[Bank]:
+def banks_of(
+    name: str, depth: int, widths: Ints, frac: int, signed: bool = True, readable: bool = True
+) -> list[Bank]:
     """Put fields into as few words of the bus as hold them, in order."""
     banks: list[Bank] = []
     start, bits = 0, 0
     for end, width in enumerate([*widths.tolist(), BITS + 1]):
         if bits + width > BITS:
             own = widths[start:end]
-            high = (1 << (own - 1)) - 1
-            fields = Intervals.of(-high - 1, high, frac)
-            banks.append(Bank(f"{name} {start} to {end - 1}", depth, fields))
+            high = (1 << (own - signed)) - 1
+            fields = Intervals.of((-high - 1) * signed, high, frac)
+            stem = f"{name} {start} to {end - 1}" if end - 1 > start else f"{name} {start}"
+            banks.append(Bank(stem, depth, fields, readable))
             start, bits = end, 0
         bits += width
     return banks

@@ -2,33 +2,48 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from gatewright.base import OptionError
 from gatewright.blocks.axi_lite import axi_lite
 from gatewright.hw import Module
-from gatewright.streams.registers import ADDRESS, BUS, DATA, WRITE
+from gatewright.streams.registers import (
+    ADDRESS,
+    ANSWER,
+    BUS,
+    DATA,
+    KNOWN,
+    LATENCY,
+    READ,
+    WRITE,
+)
 
 SLAVE = "s_axil"
 """What the ports of the slave begin with."""
 
 
 def axi_lite_weights(inner: Module, prefix: str = SLAVE) -> Module:
-    """Return a module that holds `inner` and writes its weights by AXI4-Lite.
+    """Return a module that holds `inner`, whose weights AXI4-Lite writes and reads.
 
-    The word at address `a` of the bus of weights stands at byte `4 * a`. Reading gives zero. All
-    other ports are passed on. The name is `<inner>_axil`.
+    The word at address `a` of the bus of weights stands at byte `4 * a`. An access to an address
+    where no word is, and a read of one that cannot be read, is answered with SLVERR. All other
+    ports are passed on. The name is `<inner>_axil`.
 
     Args:
-        inner: with the ports `w_write`, `w_address` and `w_data`.
+        inner: with the ports of the bus of weights.
         prefix: of the slave's ports.
 
     Raises:
         OptionError: the module has no bus of weights.
     """
-    m = _around(inner, "axil", "weights behind an AXI4-Lite slave; reading gives zero")
+    m = _around(inner, "axil", "weights behind an AXI4-Lite slave")
     (address,) = inner.inputs[ADDRESS]
-    bus = axi_lite(m, inner.hi[address] + 1, prefix=prefix)
-    bus.connect(m.constant(0))
-    _connect(m, inner, (bus.write_enable, bus.write_address, bus.write_data))
+    bus = axi_lite(m, inner.hi[address] + 1, prefix=prefix, latency=LATENCY)
+    feeds = {
+        WRITE: bus.write_enable, READ: bus.read_enable, ADDRESS: bus.address, DATA: bus.write_data,
+    }  # fmt: skip
+    found = _connect(m, inner, feeds)
+    bus.connect(found[ANSWER][0], found[KNOWN][0])
     return m
 
 
@@ -41,7 +56,7 @@ def fixed_weights(inner: Module) -> Module:
         OptionError: the module has no bus of weights.
     """
     m = _around(inner, "fixed", "weights as they are at power-up")
-    _connect(m, inner, (m.constant(0), m.constant(0), m.constant(0)))
+    _connect(m, inner, dict.fromkeys(BUS, m.constant(0)))
     return m
 
 
@@ -56,12 +71,14 @@ def _around(inner: Module, end: str, note: str) -> Module:
     return Module(f"{inner.name}_{end}", inner.origin, note, inner.latency, inner.interval)
 
 
-def _connect(m: Module, inner: Module, bus: tuple[int, int, int]) -> None:
-    """Use the module inside; pass on what is not its bus of weights."""
-    own = dict(zip((WRITE, ADDRESS, DATA), bus, strict=True))
+def _connect(m: Module, inner: Module, bus: Mapping[str, int]) -> dict[str, list[int]]:
+    """Use the module inside; pass on what is not its bus of weights, and return that."""
     feeds = {
-        port: [own[port]] if port in own else m.input(port, inner.intervals(signals))
+        port: [bus[port]] if port in bus else m.input(port, inner.intervals(signals))
         for port, signals in inner.inputs.items()
     }
-    for port, signals in m.instance(inner, feeds).items():
-        m.output(port, signals)
+    found = m.instance(inner, feeds)
+    for port, signals in found.items():
+        if port not in (ANSWER, KNOWN):
+            m.output(port, signals)
+    return {port: found[port] for port in (ANSWER, KNOWN)}

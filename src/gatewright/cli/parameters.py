@@ -100,6 +100,14 @@ EventSteps = Annotated[
         "the model's.",
     ),
 ]
+VariedLength = Annotated[
+    bool,
+    typer.Option(
+        "--varied-length",
+        help="An event may end before the model's last step: an element more in each row says "
+        "whether the event has it.",
+    ),
+]
 PlanFile = Annotated[
     Path | None,
     typer.Option(

@@ -19,13 +19,13 @@ from gatewright.base import DataError, OptionError
 from gatewright.flow.budget import budget_of
 from gatewright.flow.design import Design, Progress
 from gatewright.flow.given import check_data, check_input_format, with_input_format
-from gatewright.flow.host import Data, as_inputs, encode
+from gatewright.flow.host import Data, as_inputs
 from gatewright.flow.import_check import against_source, metrics, replay
 from gatewright.flow.options import Options
 from gatewright.flow.steps import Steps
 from gatewright.flow.streams import build_streams, read_plan, rebuild_streams
 from gatewright.flow.streams.plans import GivenPlan, GivenPlans, check_plan_options
-from gatewright.flow.streams.state import as_events, with_state
+from gatewright.flow.streams.state import as_events, encoded, with_state
 from gatewright.frontends import CustomHandler, read_model, with_score
 from gatewright.ir import Graph, Plan, Reals, infer
 from gatewright.num import Fixed, Ints
@@ -63,6 +63,7 @@ def compile(
     ports: str = "valid",
     stateful: bool | str | Sequence[str] | None = None,
     event_steps: int | None = None,
+    varied_length: bool = False,
     plan: GivenPlan | None = None,
     formats: Mapping[str, str] | None = None,
     input_format: str | None = None,
@@ -104,6 +105,8 @@ def compile(
             of Keras). Makes a design on streams; see the guide `state.md`.
         event_steps: steps of an event where all recurrent layers keep their state, 1 for an answer
             at every tick; by default as many as the model has.
+        varied_length: an event may end before the model's last step: one more element in each row
+            of the sequence says whether the event has it, and TLAST of AXI4-Stream ends it.
         plan: the plan of a design on streams, a `plan.json` that was written with one or its
             content, edited or not. What it leaves out is planned.
         formats: number formats by layer pattern, `{"dense_*.weight": "fixed<6,1>"}`.
@@ -129,7 +132,7 @@ def compile(
     """
     options = Options.of(
         clock, device, reuse, latency, max_luts, max_dsps, max_latency, ii, throughput, max_brams,
-        ports, stateful, event_steps,
+        ports, stateful, event_steps, varied_length,
     )  # fmt: skip
     check_plan_options(options, plan)
     grain = Formats((), granularity, weight_bits, activation_bits)
@@ -159,7 +162,7 @@ def compile(
     design.facts_of_model = facts
     if data is not None:
         events = as_events(design.graph, graph, data)
-        design.calibration = encode(design.graph, events)
+        design.calibration = encoded(design.graph, graph, events)
         design.labels = classes if len(next(iter(events.values()))) == _count(data) else None
         facts["metrics"] = metrics(source, design, data, classes)
     return design

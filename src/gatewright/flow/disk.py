@@ -29,7 +29,7 @@ FIELDS: dict[str, type | tuple[type, ...]] = {
     "max_dsps": (int, type(None)), "max_latency": (str, type(None)),
     "ii": (int, type(None)), "throughput": (int, float, type(None)),
     "max_brams": (int, type(None)), "ports": str, "stream": (dict, type(None)),
-    "stateful": (bool, list), "event_steps": (int, type(None)),
+    "stateful": (bool, list), "event_steps": (int, type(None)), "varied_length": bool,
     "facts_of_model": dict, "timings": dict, "sha256": dict,
 }  # fmt: skip
 """What a description must hold, and of which type."""

@@ -165,6 +165,20 @@ def check_stateful(stateful: bool | str | Sequence[str] | None) -> bool | tuple[
     return tuple(names) or False
 
 
+def check_varied(varied: bool) -> bool:
+    """Return whether events vary in length.
+
+    Raises:
+        OptionError: it is no yes or no.
+    """
+    if not isinstance(varied, bool | np.bool_):
+        raise OptionError(
+            "whether events vary in length is a yes or no", found=repr(varied),
+            supported="True, False",
+        )  # fmt: skip
+    return bool(varied)
+
+
 def cycles_at(latency: str | None, clock_mhz: float) -> int | None:
     """Return a limit on the latency in whole cycles of a clock."""
     if latency is None:
@@ -194,6 +208,7 @@ class Options:
         stateful: recurrent layers that keep their state from event to event, True for all; None:
             those of which the model says so.
         event_steps: steps of an event where layers keep their state; None: those of the model.
+        varied_length: an event may end before the model's last step; its rows tell.
     """
 
     clock_mhz: float
@@ -209,6 +224,7 @@ class Options:
     ports: str = "valid"
     stateful: bool | tuple[str, ...] | None = None
     event_steps: int | None = None
+    varied_length: bool = False
 
     @classmethod
     def of(
@@ -226,6 +242,7 @@ class Options:
         ports: str = "valid",
         stateful: bool | str | Sequence[str] | None = None,
         event_steps: int | None = None,
+        varied_length: bool = False,
     ) -> Options:
         """Check what a user gave.
 
@@ -250,7 +267,8 @@ class Options:
                       check_count("initiation interval (ii)", ii, least=1),
                       check_throughput(throughput), brams, check_ports(ports),
                       check_stateful(stateful),
-                      check_count("number of steps of an event", event_steps, least=1))  # fmt: skip
+                      check_count("number of steps of an event", event_steps, least=1),
+                      check_varied(varied_length))  # fmt: skip
         options.check_streams()
         if latency is not None and (cycles is None or cycles < 0):
             raise OptionError(
@@ -290,8 +308,8 @@ class Options:
             raise OptionError(
                 "options for designs without streams were given for one with streams",
                 found=", ".join([*asked, *self._for_streams()]),
-                supported="reuse and latency without ii, throughput, ports and stateful, or these "
-                "alone",
+                supported="reuse and latency without ii, throughput, ports, stateful and "
+                "varied_length, or these alone",
                 remedy="leave out what you do not need",
             )
 
@@ -315,12 +333,20 @@ class Options:
                 found=f"event_steps = {self.event_steps}",
                 supported="stateful = True beside it: events are then parts of one sequence",
             )
+        if self.event_steps is not None and self.varied_length:
+            raise OptionError(
+                "the steps of an event were given for events of varied length",
+                place=source,
+                found=f"event_steps = {self.event_steps}, varied_length = True",
+                supported="one of them; an event of varied length has up to the model's steps",
+            )
         options.check_streams()
         return options
 
     def _for_streams(self) -> list[str]:
         given = {"ii": self.ii, "throughput": self.throughput, "ports": self.ports,
-                 "stateful": self.stateful or None}  # fmt: skip
+                 "stateful": self.stateful or None,
+                 "varied_length": self.varied_length or None}  # fmt: skip
         return [
             f"{name} = {value}" for name, value in given.items() if value not in (None, "valid")
         ]
@@ -335,7 +361,8 @@ class Options:
     @property
     def asks_for_streams(self) -> bool:
         """Whether these options alone make a design of streams."""
-        return self.ports != "valid" or (self.interval or 1) > 1 or bool(self.stateful)
+        state = bool(self.stateful) or self.varied_length
+        return self.ports != "valid" or (self.interval or 1) > 1 or state
 
     @property
     def most_cycles(self) -> int | None:

@@ -54,6 +54,7 @@ OTHERS = {
 ASKED = (
     "clock_mhz", "device", "reuse", "latency_asked", "max_luts", "max_dsps", "max_latency", "ii",
     "throughput", "max_brams", "ports", "stateful", "event_steps",
+    "varied_length",
 )  # fmt: skip
 """Fields of a description that hold the options, in the order of `Options.of`."""
 
@@ -228,6 +229,7 @@ def _project_files(design: Design) -> dict[str, bytes]:
         "ports": design.options.ports,
         "stateful": design.options.stateful or False,
         "event_steps": design.options.event_steps,
+        "varied_length": design.options.varied_length,
         "stream": design.plan_description(),
         "top": design.name,
         "latency": design.latency,

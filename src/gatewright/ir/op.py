@@ -62,6 +62,8 @@ class Op(ABC):
         whole_operands: numbers of the operands of which each row of the result needs the whole
             last two axes; of the others it needs its own row. See `at_row`.
         slab_axes: axes of each operand that a slab has at least; see `at_slab`.
+        writable: `stream` can put the operation's constants where a bus writes them while the
+            design runs, as `Plan.writable` asks.
     """
 
     wiring: ClassVar[bool] = False
@@ -75,6 +77,7 @@ class Op(ABC):
     rounds: ClassVar[Rounds] = ""
     whole_operands: ClassVar[tuple[int, ...]] = ()
     slab_axes: ClassVar[int] = 1
+    writable: ClassVar[bool] = False
 
     @abstractmethod
     def real(self, *x: Reals) -> Reals:

@@ -47,6 +47,7 @@ class Dense(Op):
     folds = True
     growth = "narrows"
     constants = ("weight", "bias")
+    writable = True
 
     @classmethod
     def of(cls, weight: Reals, bias: Reals | None = None) -> Dense:

@@ -9,10 +9,12 @@ import numpy as np
 
 from gatewright.base import ModelError
 from gatewright.blocks.lookup import lookup
+from gatewright.blocks.table_store import Rows, in_beats, table_array
 from gatewright.hw import Bus, Module
 from gatewright.ir import Op, Plan, Pull, Reals
 from gatewright.num import FixedArray, Intervals, Ints, Rounding, dyadic, round_shift
 from gatewright.ops.truth import require_positions
+from gatewright.streams import Stream, Streams
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +33,7 @@ class Embedding(Op):
     constants = ("table",)
     index_operands = (0,)
     slab_axes = 0
+    writable = True
 
     def __post_init__(self) -> None:
         if np.ndim(self.table) != 2 or not np.size(self.table):
@@ -90,6 +93,14 @@ class Embedding(Op):
                 column, frac = words[:, feature], int(grid[feature])
                 found.append(lookup(module, a, _rows(column, point), frac, "rows"))
         return x[0].with_signals(found, (*x[0].shape, words.shape[1]))
+
+    def stream(self, to: Streams, *x: Stream, plan: Plan) -> Stream | None:
+        """Put the table where a bus writes it, if the plan asks for that."""
+        if not plan.writable:
+            return None
+        inputs = in_beats(to, x[0], self.table.shape[1], plan)
+        require_positions(inputs.types, 0, len(self.table) - 1, "the operand of an embedding")
+        return table_array(to, inputs, Rows(self.table, 0, 0), plan, self.table.shape)
 
     def luts(self, y: Intervals, *x: Intervals) -> float | None:
         """Count a LUT of each bit for 64 rows."""

@@ -6,15 +6,17 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from gatewright.base import UnsupportedError
+from gatewright.base import OptionError, UnsupportedError
 from gatewright.blocks.arith import clip
 from gatewright.blocks.lookup import MAX_INDEX_BITS, codes_of, lookup
+from gatewright.blocks.table_store import Rows, in_beats, reach_of, table_array
 from gatewright.hw import Module
-from gatewright.ir import Op, Reals
-from gatewright.num import FixedArray, Intervals, Ints
+from gatewright.ir import Op, Plan, Reals
+from gatewright.num import Fixed, FixedArray, Intervals, Ints
 from gatewright.ops.elementwise import Unary, pick
 from gatewright.ops.functions import FUNCTIONS, apply_function, is_rising, steepest
 from gatewright.ops.quantize import Quantize, quantize_real
+from gatewright.streams import Stream, Streams
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +41,7 @@ class Function(Unary):
     growth = "narrows"
     addresses = True
     rounds = "format"
+    writable = True
 
     @property
     def is_monotone_unary(self) -> bool:
@@ -124,6 +127,35 @@ class Function(Unary):
             a = clip(m, a, (first, point), (last, point))
         point = m.frac[a]
         return lookup(m, a, lambda q: self._answers(q, point, out), int(out.frac), self.name)
+
+    def stream(self, to: Streams, *x: Stream, plan: Plan) -> Stream | None:
+        """Put the table where a bus writes it, if the plan asks for that."""
+        if not plan.writable:
+            return None
+        inputs = in_beats(to, x[0], 1, plan)
+        low, high, grid = reach_of(inputs.types)
+        rows = self.rows(low, high, grid)
+        return table_array(to, inputs, rows, plan, (len(rows.values),))
+
+    def rows(self, low: int, high: int, frac: int) -> Rows:
+        """Return the table of the answers to the integers of a range.
+
+        Raises:
+            OptionError: elements have formats of their own.
+            UnsupportedError: there are too many, or one has no answer.
+        """
+        out = self._quantizer()
+        if any(np.unique(v).size != 1 for v in (out.signed, out.width, out.frac)):
+            raise OptionError(
+                "a table that can be written has one format for all elements",
+                found="a quantizer with a format for each",
+                supported="one format for the answers of this layer",
+                remedy="quantize the layer's result to one format, or leave `writable` out",
+            )
+        one = _element(out, (0,) * max(np.ndim(v) for v in (out.signed, out.width, out.frac)))
+        answers = self._answers(codes_of(low, high), frac, one)
+        fmt = Fixed(bool(one.signed), int(one.width), int(one.frac))
+        return Rows(np.ldexp(answers.astype(np.float64), -fmt.frac)[:, None], low, frac, fmt)
 
     @property
     def is_formatted(self) -> bool:

@@ -32,6 +32,7 @@ class GroupedDense(Op):
     bias: Reals
     growth = "narrows"
     constants = ("weight", "bias")
+    writable = True
     slab_axes = 2
 
     @classmethod

@@ -10,11 +10,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from gatewright.base import ModelError, UnsupportedError
 from gatewright.blocks.lookup import codes_of, lookup
+from gatewright.blocks.table_store import Rows, in_beats, table_array
 from gatewright.hw import Module
-from gatewright.ir import Op, Reals
+from gatewright.ir import Op, Plan, Reals
 from gatewright.num import FixedArray, Intervals, Ints, dyadic
 from gatewright.ops.elementwise import Unary
 from gatewright.ops.quantize import Quantize, quantize_real
+from gatewright.streams import Stream, Streams
 
 NumberFunction = Callable[[Reals], Reals]
 
@@ -44,6 +46,7 @@ class Lookup(Unary):
     growth = "narrows"
     rounds = "format"
     addresses = True
+    writable = True
 
     @classmethod
     def of(cls, function: NumberFunction, low: int, high: int, frac: int, out: Op | None) -> Lookup:
@@ -183,6 +186,15 @@ class Lookup(Unary):
         """Build the table of the values that this element reaches."""
         frac, point = m.frac[a], self._point
         return lookup(m, a, lambda q: self._codes(q, frac, point), point, "function")
+
+    def stream(self, to: Streams, *x: Stream, plan: Plan) -> Stream | None:
+        """Put the table where a bus writes it, if the plan asks for that."""
+        if not plan.writable:
+            return None
+        inputs = in_beats(to, x[0], 1, plan)
+        self.infer(inputs.types)  # an error where an input has no value
+        rows = Rows(self.values[:, None], self.low, self.frac)
+        return table_array(to, inputs, rows, plan, self.values.shape)
 
     def luts(self, y: Intervals, *x: Intervals) -> float | None:
         """Count the table."""

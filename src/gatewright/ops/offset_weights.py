@@ -9,14 +9,13 @@ import numpy as np
 
 from gatewright.base import ModelError
 from gatewright.hw import Bus, Module, Table
-from gatewright.ir import Op, Plan, Pull, Reals
-from gatewright.num import Fixed, FixedArray, Intervals, Ints, dyadic
-from gatewright.ops.derivative import nothing
-from gatewright.ops.truth import FAR, require_positions
+from gatewright.ir import Plan, Reals
+from gatewright.num import Fixed, Intervals, Ints
+from gatewright.ops.chosen_weights import ChosenWeights
 
 
 @dataclass(frozen=True, eq=False)
-class OffsetWeights(Op):
+class OffsetWeights(ChosenWeights):
     """Return for pixels at (row, column) the matrices that convolve them with a kernel.
 
     From coordinates (pixels, 2) come weights (pixels, pixels * channels, filters): pixel i of the
@@ -30,12 +29,8 @@ class OffsetWeights(Op):
         centre: the kernel's own position along both axes; (size - 1) // 2 in Keras.
     """
 
-    kernel: Reals
     rows: int
     centre: tuple[int, int]
-    constants = ("kernel",)
-    growth = "fixes"
-    index_operands = (0,)
 
     @classmethod
     def same(cls, kernel: Reals, rows: int) -> OffsetWeights:
@@ -51,19 +46,9 @@ class OffsetWeights(Op):
                 supported="(height, width, channels, filters), 1 row or more",
             )
 
-    @staticmethod
-    def _check(shape: tuple[int, ...]) -> int:
-        if len(shape) != 2 or shape[1] != 2:
-            raise ModelError(
-                "coordinates of pixels are malformed",
-                found=f"shape {shape}",
-                supported="(pixels, 2): row and column",
-            )
-        return shape[0]
-
-    def _choose(self, at: Ints, kernel: np.ndarray) -> np.ndarray:
+    def choose(self, at: Ints, kernel: np.ndarray) -> np.ndarray:
         """Return the weights for integer coordinates (batch, pixels, 2)."""
-        pixels = self._check(at.shape[1:])
+        pixels = self.pixels(at.shape[1:])
         offset = at[:, None, :, :] - at[:, :, None, :] + np.asarray(self.centre)
         inside = ((offset >= 0) & (offset < self.kernel.shape[:2])).all(axis=-1)
         there = (at[..., 0] >= 0) & (at[..., 0] < self.rows)
@@ -73,39 +58,15 @@ class OffsetWeights(Op):
         chosen = np.where(inside[..., None, None], kernel[r, s], zero)
         return chosen.reshape(len(at), pixels, -1, self.kernel.shape[3])
 
-    def real(self, *x: Reals) -> Reals:
-        """Choose real weights."""
-        return self._choose(np.rint(x[0]).astype(np.int64), self.kernel)
-
-    def _integers(self) -> tuple[Ints, Ints]:
-        """Return the kernel as integers, with one binary point for each channel and filter."""
-        q, point = dyadic(self.kernel)
-        frac = np.where(q != 0, point, -(2**40)).max(axis=(0, 1))
-        frac = np.where(frac == -(2**40), 0, frac).astype(np.int64)
-        return np.where(q != 0, q << np.where(q != 0, frac - point, 0), 0), frac
-
-    def infer(self, *x: Intervals) -> Intervals:
-        """Return the range of each channel's and filter's weights, and 0."""
-        pixels = self._check(x[0].shape)
-        require_positions(x[0], -FAR, FAR, "a coordinate of a pixel")
-        q, frac = self._integers()
-        ends = np.minimum(q.min(axis=(0, 1)), 0), np.maximum(q.max(axis=(0, 1)), 0), frac
-        shape = (pixels, pixels * q.shape[2], q.shape[3])
-        return Intervals.of(*(np.tile(v, (pixels, pixels, 1)).reshape(shape) for v in ends))
-
-    def evaluate(self, *x: FixedArray) -> FixedArray:
-        """Choose integers on the kernel's finest grid."""
-        q, frac = self._integers()
-        finest = int(frac.max())
-        grid = np.maximum(x[0].frac, 0)
-        at = x[0].aligned(grid) >> grid
-        return FixedArray(self._choose(at, q << (finest - frac)), np.asarray(finest))
+    def copies(self, pixels: int) -> tuple[int, ...]:
+        """Return the axes of the result, as pixels."""
+        return pixels, pixels
 
     def lower(self, module: Module, *x: Bus, plan: Plan) -> Bus:
         """Build two differences for each pair of pixels, both directions share them, and tables."""
-        pixels = self._check(x[0].shape)
+        pixels = self.pixels(x[0].shape)
         at = x[0].signals.tolist()
-        q, frac = self._integers()
+        q, frac = self.integers()
         there = [self._there(module, row) for row, _ in at]
         channels, filters = q.shape[2:]
         found = np.full((pixels, pixels, channels, filters), module.constant(0), np.int64)
@@ -180,11 +141,3 @@ class OffsetWeights(Op):
     def index_range(self, *shapes: tuple[int, ...]) -> tuple[int, int]:
         """Return the rows, and the one behind them that stands for no pixel."""
         return 0, self.rows
-
-    def pullback(self, xs: list[Reals], y: Reals) -> Pull | None:
-        """Return nothing: coordinates do not feel small changes."""
-        return nothing(xs)
-
-    def float_bound(self, xs: list[Reals], es: list[Reals], y: Reals, u: float) -> Reals | None:
-        """Return 0: weights are chosen; no bound where a coordinate is in doubt."""
-        return np.full(y.shape, np.inf if (es[0] > 0).any() else 0.0)

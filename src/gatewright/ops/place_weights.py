@@ -9,14 +9,13 @@ import numpy as np
 from gatewright.base import ModelError
 from gatewright.blocks.lookup import lookup
 from gatewright.hw import Bus, Module, Table
-from gatewright.ir import Op, Plan, Pull, Reals
-from gatewright.num import FixedArray, Intervals, Ints, dyadic
-from gatewright.ops.derivative import nothing
-from gatewright.ops.truth import FAR, require_positions
+from gatewright.ir import Plan
+from gatewright.num import Intervals, Ints
+from gatewright.ops.chosen_weights import ChosenWeights
 
 
 @dataclass(frozen=True, eq=False)
-class PlaceWeights(Op):
+class PlaceWeights(ChosenWeights):
     """Return for pixels at (row, column) the matrix that a dense layer on the whole image applies.
 
     From coordinates (pixels, 2) come weights (pixels * channels, outputs): channel c of a pixel
@@ -28,11 +27,7 @@ class PlaceWeights(Op):
         window: rows and columns of pixels that share a place.
     """
 
-    kernel: Reals
     window: tuple[int, int] = (1, 1)
-    constants = ("kernel",)
-    growth = "fixes"
-    index_operands = (0,)
 
     def __post_init__(self) -> None:
         if self.kernel.ndim != 4 or not self.kernel.size or min(self.window) < 1:
@@ -42,61 +37,28 @@ class PlaceWeights(Op):
                 supported="(rows, columns, channels, outputs), windows of 1 or more",
             )
 
-    @staticmethod
-    def _check(shape: tuple[int, ...]) -> int:
-        if len(shape) != 2 or shape[1] != 2:
-            raise ModelError(
-                "coordinates of pixels are malformed",
-                found=f"shape {shape}",
-                supported="(pixels, 2): row and column",
-            )
-        return shape[0]
-
     @property
     def _places(self) -> tuple[int, int]:
         rows, columns = self.kernel.shape[:2]
         return rows, columns
 
-    def _choose(self, at: Ints, kernel: np.ndarray) -> np.ndarray:
+    def choose(self, at: Ints, kernel: np.ndarray) -> np.ndarray:
         """Return the weights for integer coordinates (batch, pixels, 2)."""
-        self._check(at.shape[1:])
+        self.pixels(at.shape[1:])
         cell = at // np.asarray(self.window)
         inside = ((cell >= 0) & (cell < self._places)).all(axis=-1)
         r, s = (np.where(inside, cell[..., k], 0) for k in range(2))
         chosen = np.where(inside[..., None, None], kernel[r, s], np.zeros((), kernel.dtype))
         return chosen.reshape(len(at), -1, self.kernel.shape[3])
 
-    def real(self, *x: Reals) -> Reals:
-        """Choose real weights."""
-        return self._choose(np.rint(x[0]).astype(np.int64), self.kernel)
-
-    def _integers(self) -> tuple[Ints, Ints]:
-        """Return the kernel as integers, with one binary point for each channel and output."""
-        q, point = dyadic(self.kernel)
-        frac = np.where(q != 0, point, -(2**40)).max(axis=(0, 1))
-        frac = np.where(frac == -(2**40), 0, frac).astype(np.int64)
-        return np.where(q != 0, q << np.where(q != 0, frac - point, 0), 0), frac
-
-    def infer(self, *x: Intervals) -> Intervals:
-        """Return the range of each channel's and output's weights, and 0."""
-        pixels = self._check(x[0].shape)
-        require_positions(x[0], -FAR, FAR, "a coordinate of a pixel")
-        q, frac = self._integers()
-        ends = np.minimum(q.min(axis=(0, 1)), 0), np.maximum(q.max(axis=(0, 1)), 0), frac
-        return Intervals.of(*(np.tile(v, (pixels, 1)) for v in ends))
-
-    def evaluate(self, *x: FixedArray) -> FixedArray:
-        """Choose integers on the kernel's finest grid."""
-        q, frac = self._integers()
-        finest = int(frac.max())
-        grid = np.maximum(x[0].frac, 0)
-        at = x[0].aligned(grid) >> grid
-        return FixedArray(self._choose(at, q << (finest - frac)), np.asarray(finest))
+    def copies(self, pixels: int) -> tuple[int, ...]:
+        """Return the axes of the result, as pixels."""
+        return (pixels,)
 
     def lower(self, module: Module, *x: Bus, plan: Plan) -> Bus:
         """Number the place of each pixel, and look its weights up."""
-        m, pixels = module, self._check(x[0].shape)
-        q, frac = self._integers()
+        m, pixels = module, self.pixels(x[0].shape)
+        q, frac = self.integers()
         words = q.reshape(-1, *q.shape[2:])  # a table is 0 behind its last word
         found = np.empty((pixels, *q.shape[2:]), np.int64)
         for i, at in enumerate(x[0].signals.tolist()):
@@ -142,11 +104,3 @@ class PlaceWeights(Op):
     def index_range(self, *shapes: tuple[int, ...]) -> tuple[int, int]:
         """Return the pixels of all places, and the one behind them."""
         return 0, max(w * n for w, n in zip(self.window, self._places, strict=True))
-
-    def pullback(self, xs: list[Reals], y: Reals) -> Pull | None:
-        """Return nothing: coordinates do not feel small changes."""
-        return nothing(xs)
-
-    def float_bound(self, xs: list[Reals], es: list[Reals], y: Reals, u: float) -> Reals | None:
-        """Return 0: weights are chosen; no bound where a coordinate is in doubt."""
-        return np.full(y.shape, np.inf if (es[0] > 0).any() else 0.0)

@@ -11,7 +11,8 @@ many cycles a network takes, and how deep its FIFOs must be.
 from gatewright.streams.actor import Actor, Buffered, Program, Timing
 from gatewright.streams.builder import Finish, Stream, Streams, beat_types
 from gatewright.streams.collect import Parts, collect
-from gatewright.streams.cycles import Cycles, least_depths, simulate
+from gatewright.streams.cycles import Cycles, simulate
+from gatewright.streams.depths import least_depths
 from gatewright.streams.lines import line_windows
 from gatewright.streams.moved import Moves, beat_loops, elements_of, moved, walked
 from gatewright.streams.network import OUTSIDE, Link, Network, assemble

@@ -1,4 +1,4 @@
-"""How many cycles a network takes, cycle by cycle, and the least depths of its FIFOs.
+"""How many cycles a network takes, cycle by cycle.
 
 The model follows the rules that `shell`, `fifo` and the buffers are built by, on valid bits and
 counts alone, so its cycles are those of the circuit; the tests hold it to simulated RTL.
@@ -11,25 +11,19 @@ surroundings only delay steps, and a step that can fire stays able to until it d
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-import networkx as nx
 import numpy as np
-from numpy.typing import NDArray
 
-from gatewright.base import OptionError
 from gatewright.num import Ints
-from gatewright.streams.actor import Buffered, Program
-from gatewright.streams.network import OUTSIDE, Network
-from gatewright.streams.run import LAST_IN, LAST_OUT, run
+from gatewright.streams import run
+from gatewright.streams.network import Network
+from gatewright.streams.tables import Tables
 
 UNBOUNDED = 1 << 40
-LONG = 300_000
-"""Cycles of a run above which FIFOs are tried by fewer events."""
-
 EVENTS = 3
 """Least events of a run: the first tells the latency, the distances of later ones the interval."""
 
@@ -85,13 +79,17 @@ def simulate(
             return found
         return simulate(network, depths, enough, interval)
     tables = _tables(network)
-    chosen = np.asarray(network.depths if depths is None else depths, np.int64)
-    compiled: Any = run
-    pace = np.asarray([pace_of(link.beats, interval) for link in network.links], np.int64)
+    chosen = network.depths if depths is None else depths
+    state = tables.start(chosen, [pace_of(link.beats, interval) for link in network.links])
     limits = np.full(events, UNBOUNDED) if deadlines is None else np.asarray(deadlines, np.int64)
-    given, accepted, filled, locked, late, spans = compiled(
-        *tables.arrays, chosen, events, pace, interval, limits
-    )
+    compiled: Any = run.run
+    given = np.full(events, -1, np.int64)
+    accepted, locked = compiled(
+        state.nodes, state.outs, state.links, state.queue, tables.flags, tables.numbers,
+        tables.links_in, interval, limits, given, np.zeros(1, np.int64),
+    )  # fmt: skip
+    filled, late = state.links[:, run.FILLED].copy(), state.links[:, run.LATE].copy()
+    spans = state.nodes[tables.actors, run.BEGUN : run.LAST + 1].copy()
     if locked:
         return Cycles(0, 0, filled, True, given, late, spans)
     latency = int(given[0] - accepted)
@@ -101,192 +99,11 @@ def simulate(
 
 
 @lru_cache(maxsize=4)
-def _tables(network: Network) -> _Tables:
+def _tables(network: Network) -> Tables:
     """Return the arrays of a network, whose depths do not matter, kept for its next run."""
-    return _Tables.of(network)
+    return Tables.of(network)
 
 
 def pace_of(beats: int, interval: int) -> int:
     """Return how many cycles apart the beats of an event come, where they come evenly."""
     return interval // beats if interval else 0
-
-
-@dataclass(frozen=True, eq=False)
-class _Tables:
-    """A network as flat arrays; see `run`."""
-
-    arrays: tuple[NDArray[np.int64], ...]
-
-    @classmethod
-    def of(cls, network: Network) -> _Tables:
-        """Lay out actors and links."""
-        rows, flags, numbers = [], [], []
-        at_flag = at_number = 0
-        links_in: list[int] = []
-        links_out: list[int] = []
-        starts = []
-        into = {link.target: i for i, link in enumerate(network.links)}
-        out_of = {link.source: i for i, link in enumerate(network.links)}
-        for number, actor in enumerate(network.actors):
-            timing = actor.timing
-            ins = [into[number, name] for name in actor.inputs]
-            outs = [out_of[number, name] for name in actor.outputs]
-            starts.append((len(links_in), len(ins), len(links_out), len(outs)))
-            links_in += ins
-            links_out += outs
-            if isinstance(timing, Program):
-                both = np.concatenate([timing.takes, timing.gives], axis=1).astype(np.int8)
-                rows.append((0, timing.steps, timing.latency, at_flag, 0, 0, 0))
-                flags.append(both.ravel())
-                at_flag += both.size
-            else:
-                assert isinstance(timing, Buffered)
-                rows.append((1, timing.steps, timing.latency, at_flag, at_number,
-                             timing.depth, timing.beats))  # fmt: skip
-                flags.append(timing.gives.astype(np.int8))
-                at_flag += timing.steps
-                numbers.append(np.stack([timing.need, timing.free], axis=1).ravel())
-                at_number += 2 * timing.steps
-        border = [
-            LAST_IN if link.source[0] == OUTSIDE else LAST_OUT * (link.target[0] == OUTSIDE)
-            for link in network.links
-        ]
-        beats = [link.beats for link in network.links]
-        return cls(
-            (
-                np.asarray(rows, np.int64).reshape(-1, 7),
-                np.asarray(starts, np.int64).reshape(-1, 4),
-                np.asarray(links_in, np.int64),
-                np.asarray(links_out, np.int64),
-                np.concatenate([*flags, np.zeros(1, np.int8)]).astype(np.int64),
-                np.concatenate([*numbers, np.zeros(1, np.int64)]).astype(np.int64),
-                np.asarray(border, np.int64),
-                np.asarray(beats, np.int64),
-            )
-        )
-
-
-def least_depths(network: Network, floors: Sequence[int] | None = None) -> tuple[list[int], Cycles]:
-    """Return the least depths of FIFOs that do not slow the network down, and its cycles then.
-
-    The interval is that of endless FIFOs. None of the depths could be one smaller, the others as
-    they are, without a longer interval or latency, or a lock.
-
-    Args:
-        network: its depths do not matter.
-        floors: depths that no FIFO may fall below, such as those that break long paths of `ready`.
-    """
-    low = [0] * len(network.links) if floors is None else list(floors)
-    endless = simulate(network, [UNBOUNDED] * len(low))
-    if endless.locked:
-        raise OptionError(
-            "the streams of a network do not fit each other: it locks up with endless FIFOs",
-            place=network.name,
-            remedy="this is a defect of Gatewright: please report the model",
-        )
-    # A FIFO that is never full takes a beat in every cycle: one place more than ever is filled.
-    depths = [max(int(f) + 1, least) for f, least in zip(endless.filled, low, strict=True)]
-    found = _least(network, low, depths, endless, len(endless.finished))
-    if found[1].interval > endless.interval or found[1].locked:
-        found = _least(network, low, depths, endless, 2 * len(endless.finished))
-    return found
-
-
-def _least(
-    network: Network, low: list[int], depths: list[int], endless: Cycles, events: int
-) -> tuple[list[int], Cycles]:
-    """Lower depths as long as so many events are over as soon; long ones are tried by two."""
-    tried = 2 if endless.finished[-1] > LONG and events == len(endless.finished) else events
-    goal = simulate(network, depths, tried)
-    ends = goal.latency + goal.finished - goal.finished[0]
-    search = _Search(network, low, depths, ends, goal.interval)
-    bridges = _bridges(network)
-    order = sorted(range(len(low)), key=lambda i: (i not in bridges, endless.filled[i]))
-    search.to_floor(order)
-    search.to_filled()
-    for link in order:
-        search.lower(link)
-    return search.depths, simulate(network, search.depths, events)
-
-
-def _bridges(network: Network) -> set[int]:
-    """Return the links that are on no loop, seen without direction: nothing waits beside them."""
-    graph = nx.MultiGraph()
-    for number, link in enumerate(network.links):
-        ends = [a if a != OUTSIDE else (name, number) for a, name in (link.source, link.target)]
-        graph.add_edge(*ends, number=number)
-    simple = nx.Graph(graph)
-    return {
-        next(iter(graph[a][b].values()))["number"]
-        for a, b in nx.bridges(simple)
-        if graph.number_of_edges(a, b) == 1
-    }
-
-
-@dataclass(eq=False)
-class _Search:
-    """Lowers depths as long as the network stays as fast.
-
-    Attributes:
-        network: its own depths do not matter.
-        floors: the least depths that may be.
-        depths: found so far.
-        goal: cycles from the first beat taken to the end of each event, which none may exceed.
-        interval: cycles between events, likewise: a shorter latency is no leave to fall behind.
-    """
-
-    network: Network
-    floors: list[int]
-    depths: list[int]
-    goal: Ints
-    interval: int
-
-    def to_floor(self, links: Sequence[int]) -> None:
-        """Take links to their floors, all at once or half of them, and so on."""
-        links = [i for i in links if self.depths[i] > self.floors[i]]
-        if not links or self._holds({i: self.floors[i] for i in links}) or len(links) == 1:
-            return
-        half = len(links) // 2
-        self.to_floor(links[:half])
-        self.to_floor(links[half:])
-
-    def to_filled(self) -> None:
-        """Take all links to what they hold at most as things are."""
-        found = simulate(self.network, self.depths, len(self.goal))
-        for more in (0, 1):
-            most = zip(self.depths, found.filled.tolist(), self.floors, strict=True)
-            fitted = [min(depth, max(filled + more, low)) for depth, filled, low in most]
-            if self._holds(dict(enumerate(fitted))):
-                return
-
-    def lower(self, link: int) -> None:
-        """Find the least depth of one link; its floor, if it is not there, is too low.
-
-        What is too low for one depth of the others is so for smaller ones, so each link is looked
-        at once.
-        """
-        low = self.floors[link] + 1  # the floor is known to be too low
-        step = 1
-        while self.depths[link] > low:
-            high = self.depths[link]
-            if self._holds({link: max(high - step, low)}):
-                step *= 4  # most are near what they were filled to: go down in growing steps
-            elif step == 1:
-                return
-            else:
-                low, step = max(high - step, low) + 1, max(1, min(step, high - low) // 2)
-
-    def _holds(self, change: Mapping[int, int]) -> bool:
-        """Take over other depths if the network is as fast with them."""
-        tried = list(self.depths)
-        for link, depth in change.items():
-            tried[link] = depth
-        found = simulate(self.network, tried, len(self.goal), deadlines=self.goal.tolist())
-        if found.locked or found.interval > self.interval:
-            return False
-        own = found.latency + found.finished - found.finished[0]
-        # What was never full would not be with one place more than it held.
-        held = zip(tried, found.filled.tolist(), self.floors, strict=True)
-        self.depths = [min(depth, max(filled + 1, low)) for depth, filled, low in held]
-        self.goal = np.minimum(self.goal, own)
-        return True

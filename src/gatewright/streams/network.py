@@ -10,7 +10,17 @@ from gatewright.hw import Module
 from gatewright.num import Intervals
 from gatewright.streams.actor import Actor
 from gatewright.streams.fifo import fifo
-from gatewright.streams.registers import ADDRESS, BITS, DATA, WRITE, Registers
+from gatewright.streams.registers import (
+    ADDRESS,
+    ANSWER,
+    BITS,
+    DATA,
+    KNOWN,
+    READ,
+    WRITE,
+    Registers,
+    join_answers,
+)
 from gatewright.streams.shell import BIT
 
 OUTSIDE = -1
@@ -93,9 +103,12 @@ def assemble(network: Network, latency: int, interval: int) -> Module:
         signals[OUTSIDE, name, "ready"] = top.input(f"{name}_ready", BIT)
     bus = _bus(top, network.registers)
     namer = Namer()
+    answers: list[dict[str, list[int]]] = []
     for number, actor in enumerate(network.actors):
         feeds += [(number, port, bus[port]) for port in bus if port in actor.module.inputs]
         found = top.place(actor.module, namer.name(f"u_{actor.name}", "u_actor"))
+        if ANSWER in found:
+            answers.append(found)
         for stream in actor.outputs:
             signals[number, stream, "valid"] = found[f"{stream}_valid"]
             signals[number, stream, "data"] = found[stream]
@@ -104,6 +117,8 @@ def assemble(network: Network, latency: int, interval: int) -> Module:
     shared: dict[object, Module] = {}
     for link in network.links:
         _join(top, link, signals, feeds, shared, namer, _link_name(network, link))
+    if answers:
+        _join_answers(top, answers, feeds, namer)
     for number, port, feed in feeds:
         top.join(number, port, feed)
     for name in network.inputs:
@@ -121,9 +136,24 @@ def _bus(top: Module, registers: Sequence[Registers]) -> dict[str, list[int]]:
     last = max(r.base + r.words for r in registers) - 1
     return {
         WRITE: top.input(WRITE, BIT),
+        READ: top.input(READ, BIT),
         ADDRESS: top.input(ADDRESS, Intervals.of([0], [last], 0)),
         DATA: top.input(DATA, Intervals.of([0], [(1 << BITS) - 1], 0)),
     }
+
+
+def _join_answers(
+    top: Module,
+    answers: Sequence[dict[str, list[int]]],
+    feeds: list[tuple[int, str, list[int]]],
+    namer: Namer,
+) -> None:
+    """Place what joins the answers on the bus of weights, and add its ports."""
+    number = len(top.instances)
+    found = top.place(join_answers(len(answers)), namer.name("u_register_answers"))
+    for name in (ANSWER, KNOWN):
+        feeds += [(number, f"{name}_{i}", given[name]) for i, given in enumerate(answers)]
+        top.output(name, found[name])
 
 
 def _link_name(network: Network, link: Link) -> str:

@@ -1,13 +1,20 @@
-"""Words of a design that a bus writes while it runs: where they stand, what they hold.
+"""Words of a design that a bus writes and reads while it runs: where they stand, what they hold.
 
-The bus has three ports, which lead to every actor that has such words: in a cycle with `w_write` 1,
-`w_data` (32 bits) goes to the word `w_address`. Nothing is answered, and nothing can be read.
+The ports of the bus lead to every actor that has such words: in a cycle with `w_write` 1, `w_data`
+(32 bits) goes to the word `w_address`; in one with `w_read` 1 that word is asked for. `LATENCY`
+cycles after either, `w_known` is 1 where there is such a word that can be written, or read, and
+`w_answer` is what stood there.
+
+Both use one address, so that the two share a port of a memory. The other port is the actor's own: a
+read never disturbs what is computed, whenever it comes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import reduce
+from typing import Any
 
 import numpy as np
 
@@ -18,8 +25,16 @@ from gatewright.streams.shell import BIT
 BITS = 32
 """Bits of a word of the bus."""
 ADDRESS_BITS = 24
-WRITE, ADDRESS, DATA = "w_write", "w_address", "w_data"
-BUS = (WRITE, ADDRESS, DATA)
+WRITE, READ, ADDRESS, DATA = "w_write", "w_read", "w_address", "w_data"
+BUS = (WRITE, READ, ADDRESS, DATA)
+ANSWER, KNOWN = "w_answer", "w_known"
+LATENCY = 6
+"""Cycles from an access to its answer: there, the memory, two to choose the bank, the actor."""
+GROUP = 16
+"""Banks whose words are joined at once."""
+WORD = (0, (1 << BITS) - 1, 0)
+UNREADABLE = ("ultra",)
+"""Styles of memories that cannot be read: UltraRAM shows nothing on a port that may write."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,12 +45,21 @@ class Bank:
         name: what it holds.
         depth: words.
         fields: formats of its fields, the first in the lowest bits: each the whole range of a
-            two's complement number.
+            two's complement number, or of an unsigned one.
+        readable: whether the bus can read it.
     """
 
     name: str
     depth: int
     fields: Intervals
+    readable: bool = True
+
+    @property
+    def formats(self) -> list[Fixed]:
+        """The format of each field."""
+        fields = self.fields
+        columns = zip(fields.lo.tolist(), fields.width.tolist(), fields.frac.tolist(), strict=True)
+        return [Fixed(lo < 0, width, frac) for lo, width, frac in columns]
 
     def pack(self, words: Ints) -> Ints:
         """Return the bus's words of (depth, fields) integers."""
@@ -85,18 +109,26 @@ class Registers:
             parts.append(np.stack([addresses, bank.pack(words)], axis=1))
         return np.concatenate(parts)
 
-    def table(self) -> list[tuple[str, str, int, int, str]]:
-        """Return layer, name, first address, words and fields of each bank."""
+    def rows(self) -> list[dict[str, Any]]:
+        """Return each bank as plain data; addresses count bytes, as at the AXI4-Lite slave."""
         return [
-            (self.layer, bank.name, self.base + number * self.stride, bank.depth, _fields(bank))
+            {
+                "layer": self.layer,
+                "name": bank.name,
+                "address": 4 * (self.base + number * self.stride),
+                "words": bank.depth,
+                "fields": int(bank.fields.size),
+                "formats": [str(fmt) for fmt in bank.formats],
+                "readable": bank.readable,
+            }
             for number, bank in enumerate(self.banks)
         ]
 
 
-def _fields(bank: Bank) -> str:
-    """Return how many fields a word has, and their format."""
-    width, frac = int(bank.fields.width[0]), int(bank.fields.frac[0])
-    return f"{bank.fields.size} x fixed<{width},{width - frac}>"
+def next_base(known: Sequence[Registers], words: int) -> int:
+    """Return the first address, a multiple of `words`, behind all that is taken."""
+    free = max((registers.base + registers.words for registers in known), default=0)
+    return -(-free // words) * words
 
 
 @dataclass(eq=False)
@@ -105,52 +137,99 @@ class RegisterPort:
 
     Attributes:
         module: the actor's.
-        registers: what is written there.
+        registers: what is written and read there.
     """
 
     module: Module
     registers: Registers
-    _write: int = -1
-    _address: int = -1
-    _data: int = -1
+    _kept: dict[str, int] = field(default_factory=dict)
+    _words: list[int] = field(default_factory=list)
+    _known: list[int] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         m, every = self.module, Intervals.of([0], [(1 << ADDRESS_BITS) - 1], 0)
-        kinds = (BIT, every, Intervals.of([0], [(1 << BITS) - 1], 0))
-        kept = []
+        kinds = (BIT, BIT, every, Intervals.of([0], [WORD[1]], 0))
         for name, kind in zip(BUS, kinds, strict=True):
             (signal,) = m.input(name, kind)
-            register = m.register(m.range(signal), reset=0 if name == WRITE else None)
+            register = m.register(m.range(signal), reset=0 if name in (WRITE, READ) else None)
             m.connect(register, signal)
             m.label(register, f"{name}_kept")
-            kept.append(register)
-        self._write, self._address, self._data = kept
+            self._kept[name] = register
 
-    def memory(self, number: int, init: Ints | None, style: str) -> int:
-        """Return the number of the memory of a bank, which the bus writes."""
-        m, registers = self.module, self.registers
+    def memories(self, number: int, init: Ints | None, style: str, copies: int = 1) -> list[int]:
+        """Return the numbers of the memories of a bank: the bus writes all, and reads the first."""
+        m, registers, kept = self.module, self.registers, self._kept
         bank = registers.banks[number]
         low = (registers.stride - 1).bit_length()
         bank_number = (registers.base + number * registers.stride) >> low
-        place = m.slice(self._address, low, ADDRESS_BITS - low)
-        here = m.and_(self._write, m.equal(place, m.constant(bank_number)))
-        enable = m.register((0, 1, 0), reset=0)
-        m.connect(enable, here)
-        word = m.slice(self._address, 0, low)
-        memory = m.memory(f"bank_{number}", bank.depth, bank.fields, init, style)
-        m.write(memory, self._later(word), [self._later(s) for s in self._cut(bank)], enable)
-        return memory
+        place = m.slice(kept[ADDRESS], low, ADDRESS_BITS - low)
+        word = m.slice(kept[ADDRESS], 0, low)
+        here = m.equal(place, m.constant(bank_number))
+        if bank.depth < 1 << low:
+            here = m.and_(here, m.less(word, m.constant(bank.depth)))
+        writes = self._later(m.and_(kept[WRITE], here), reset=0)
+        reads = self._later(m.and_(kept[READ], here), reset=0)
+        address = self._later(word)
+        data = [self._later(s) for s in self._cut(bank)]
+        found = []
+        for copy in range(copies):
+            name = f"bank_{number}" + (f"_copy_{copy}" if copy else "")
+            found.append(m.memory(name, bank.depth, bank.fields, init, style))
+            m.write(found[-1], address, data, writes)
+        known = writes
+        if bank.readable:
+            known = m.or_(writes, reads)
+            held = []
+            for s in m.read_word(found[0], address):
+                held.append(m.register(m.range(s)))
+                m.connect(held[-1], s, reads)
+            shown = self._later(reads, reset=0)
+            self._words.append(m.select(shown, self._packed(bank, held), m.constant(0)))
+        self._known.append(self._later(known, reset=0))
+        return found
 
-    def _later(self, signal: int) -> int:
-        register = self.module.register(self.module.range(signal))
+    def close(self) -> None:
+        """Add the ports of the answer, once all banks have their memories."""
+        m = self.module
+        for name, parts, reset in ((ANSWER, self._words, None), (KNOWN, self._known, 0)):
+            for size in (GROUP, max(len(parts), 1)):
+                groups = [parts[i : i + size] for i in range(0, len(parts), size)]
+                parts = [self._later(reduce(m.or_, group), reset) for group in groups]
+            m.output(name, parts or [m.constant(0)])
+
+    def _later(self, signal: int, reset: int | None = None) -> int:
+        if self.module.is_constant(signal):
+            return signal
+        register = self.module.register(self.module.range(signal), reset)
         self.module.connect(register, signal)
         return register
 
     def _cut(self, bank: Bank) -> list[int]:
         """Return the fields of a word of the bus."""
         m, at, found = self.module, 0, []
-        for width, frac in zip(bank.fields.width.tolist(), bank.fields.frac.tolist(), strict=True):
-            field = m.wrap(m.slice(self._data, at, width), Fixed(True, width, 0))
-            found.append(m.shift(field, -frac))
+        columns = zip(*(v.tolist() for v in (bank.fields.width, bank.fields.frac, bank.fields.lo)),
+                      strict=True)  # fmt: skip
+        for width, frac, lo in columns:
+            part = m.wrap(m.slice(self._kept[DATA], at, width), Fixed(lo < 0, width, 0))
+            found.append(m.shift(part, -frac))
             at += width
         return found
+
+    def _packed(self, bank: Bank, fields: list[int]) -> int:
+        """Return the word of the bus that some fields are."""
+        m = self.module
+        codes = [m.slice(s, 0, w) for s, w in zip(fields, bank.fields.width.tolist(), strict=True)]
+        return reduce(lambda low, high: m.concat(high, low), codes)
+
+
+def join_answers(count: int) -> Module:
+    """Return what joins the answers of some actors, a cycle later; at most one is not zero."""
+    m = Module("register_answers", note="answers of the actors that have registers")
+    kinds = {ANSWER: Intervals.of([0], [WORD[1]], 0), KNOWN: BIT}
+    for name, kind in kinds.items():
+        parts = [m.input(f"{name}_{number}", kind)[0] for number in range(count)]
+        register = m.register(m.range(parts[0]), reset=0 if name == KNOWN else None)
+        m.connect(register, reduce(m.or_, parts))
+        m.output(name, [register])
+    m.latency = 1
+    return m

@@ -24,6 +24,7 @@ from gatewright.cli.parameters import (
     Quiet,
     Stateful,
     Throughput,
+    VariedLength,
 )
 from gatewright.cli.terminal import Terminal
 
@@ -96,6 +97,7 @@ def compile(
     ports: Ports = "valid",
     stateful: Stateful = None,
     event_steps: EventSteps = None,
+    varied_length: VariedLength = False,
     plan: PlanFile = None,
     plan_out: PlanOut = None,
     tolerance: Annotated[
@@ -147,7 +149,7 @@ def compile(
     flow.check_target(output, force)
     options = flow.Options.of(
         clock, device, reuse, latency, max_luts, max_dsps, max_latency, ii, throughput, max_brams,
-        ports, stateful, event_steps,
+        ports, stateful, event_steps, varied_length,
     )  # fmt: skip
     check_plan_out(plan_out, plan is not None or options.asks_for_streams)
     rules = parse_rules(format or [])
@@ -172,6 +174,7 @@ def compile(
             ports=ports,
             stateful=stateful,
             event_steps=event_steps,
+            varied_length=varied_length,
             plan=plan,
             formats=rules or None,
             input_format=input_format,
@@ -203,6 +206,7 @@ def compile(
                 "--max-brams": max_brams,
                 "--ports": None if ports == "valid" else ports,
                 "--event-steps": event_steps,
+                "--varied-length": varied_length or None,
                 "--plan": plan,
                 "--tolerance": tolerance,
                 "--input-format": input_format,

@@ -16,7 +16,6 @@ from gatewright.arch.stream_plan import StreamPlan, plan_streams
 from gatewright.arch.stream_planner import LEAST_CELL
 from gatewright.base import ModelError, OptionError, Place
 from gatewright.blocks.axi_stream import axi_stream
-from gatewright.blocks.mac_store import MacRegisters
 from gatewright.blocks.valid_ports import valid_ports
 from gatewright.blocks.weight_ports import axi_lite_weights, fixed_weights
 from gatewright.flow.options import Options
@@ -25,14 +24,23 @@ from gatewright.flow.streams.facts import fifo_rows
 from gatewright.flow.streams.limits import StreamNeed, refusal
 from gatewright.flow.streams.paced import paced
 from gatewright.flow.streams.plans import GivenPlans, check_beats
-from gatewright.flow.streams.state import least_interval
+from gatewright.flow.streams.state import least_interval, varied_rows
 from gatewright.hw import Module
 from gatewright.ir import Graph
 from gatewright.num import Ints
 from gatewright.passes.netlist import Clock, pipeline, recode, total_resources
 from gatewright.passes.netlist.optimise import optimise
 from gatewright.passes.streams import Port, lower_streams
-from gatewright.streams import OUTSIDE, Cycles, Finish, Network, assemble, least_depths, simulate
+from gatewright.streams import (
+    OUTSIDE,
+    Cycles,
+    Finish,
+    Network,
+    Registers,
+    assemble,
+    least_depths,
+    simulate,
+)
 from gatewright.streams.cycles import pace_of
 
 TRIES = 8
@@ -72,7 +80,7 @@ class StreamCircuit:
     module: Module
     clock: Clock
     tried: tuple[StreamNeed, ...] = ()
-    registers: dict[str, MacRegisters] = field(default_factory=dict)
+    registers: dict[str, Registers] = field(default_factory=dict)
 
     @property
     def handshake(self) -> bool:
@@ -175,6 +183,8 @@ def _build(
     """Build a network for an interval that is aimed at."""
     steps.begin("plan")
     plans = given.plans if given else None
+    rows = varied_rows(graph, plans or {})
+    plans = {**plans, **rows} if plans is not None else rows or None
     planned = plan_streams(graph, target, options.device, options.max_dsps, plans, tail)
     steps.end()
     steps.prepare_solver()
@@ -195,7 +205,8 @@ def _build(
         network, cycles, interval = paced(network, interval, cycles.latency)
         pace = {p.name: pace_of(p.beats, interval) for p in lowered.inputs}
     steps.end()
-    core, module = _top(network, options.ports, cycles.latency, interval)
+    ends = [p.name for p in lowered.inputs if p.value in rows]
+    core, module = _top(network, options.ports, cycles.latency, interval, ends)
     return StreamCircuit(
         planned, network, lowered.inputs, lowered.outputs, lowered.beats, cycles, interval,
         options.ports, pace, core, module, clock, registers=lowered.registers,
@@ -217,7 +228,7 @@ def _with_depths(
         found, cycles = least_depths(network)
         floors = ready_breaks(network.with_depths(found), clock)
         if any(floors):
-            found, cycles = least_depths(network, floors)
+            found, cycles = least_depths(network, floors, near=found)
             found, cycles = _without_spare(network, found, cycles, clock)
         return network.with_depths(found), cycles
     if len(depths) != len(network.links):
@@ -243,8 +254,13 @@ def _without_spare(
     return depths, cycles
 
 
-def _top(network: Network, ports: str, latency: int, interval: int) -> tuple[Module, Module]:
-    """Return the network as a module, and the top with the ports that were asked for."""
+def _top(
+    network: Network, ports: str, latency: int, interval: int, varied: Sequence[str]
+) -> tuple[Module, Module]:
+    """Return the network as a module, and the top with the ports that were asked for.
+
+    Frames of streams in `varied` may end early.
+    """
     if ports == "stream" and not network.registers:
         core = assemble(network, latency, interval)
         return core, core
@@ -254,7 +270,7 @@ def _top(network: Network, ports: str, latency: int, interval: int) -> tuple[Mod
     elif ports != "stream":
         frames = {name: link.beats for link in network.links for side, name in
                   (link.source, link.target) if side == OUTSIDE}  # fmt: skip
-        top = axi_stream(core, frames)
+        top = axi_stream(core, frames, varied)
     if network.registers:
         top, core = axi_lite_weights(top), fixed_weights(core)
     top.name = network.name

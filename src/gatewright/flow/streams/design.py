@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from gatewright.arch import Path as SlowPath
 from gatewright.arch import Planned, critical_path
@@ -18,7 +19,7 @@ from gatewright.emit.streams import StreamPort, StreamPorts, emit_stream_project
 from gatewright.engine import Engine
 from gatewright.flow.design import Design, Progress
 from gatewright.flow.golden import Golden, thinned
-from gatewright.flow.host import Data, answers, as_inputs, encode
+from gatewright.flow.host import Data, answers
 from gatewright.flow.options import Options, check_count
 from gatewright.flow.streams.circuit import StreamCircuit
 from gatewright.flow.streams.facts import layer_rows, plan_rows, stream_facts
@@ -30,6 +31,7 @@ from gatewright.flow.streams.golden import (
     read_golden,
 )
 from gatewright.flow.streams.limits import StreamNeed, budget_facts
+from gatewright.flow.streams.maps import REGISTERS, loaded_is_not_saved, register_text
 from gatewright.flow.streams.plans import PLAN, plan_entries, plan_text
 from gatewright.flow.streams.reference import evaluate_outputs
 from gatewright.flow.streams.simulate import (
@@ -40,7 +42,7 @@ from gatewright.flow.streams.simulate import (
     rtl_design,
     run_rtl,
 )
-from gatewright.flow.streams.state import Session, state_rows
+from gatewright.flow.streams.state import Session, encoded, state_rows
 from gatewright.flow.streams.verify import (
     affordable,
     check_network,
@@ -48,12 +50,18 @@ from gatewright.flow.streams.verify import (
     emulator_line,
     proof_line,
     reference,
+    unwritten_line,
 )
 from gatewright.flow.verify import Codes, Verification
 from gatewright.ir import Graph
 from gatewright.num import FixedArray, Ints
 from gatewright.passes.netlist import Resources, total_resources
-from gatewright.passes.streams import load_weights, register_table
+from gatewright.passes.streams import (
+    held_words,
+    load_weights,
+    register_rows,
+    register_table,
+)
 from gatewright.tools.rtl import RtlDesign
 
 
@@ -65,10 +73,13 @@ class StreamDesign(Design):
         stream: the network, its plan, its cycles.
         stateless: the integer model, where `graph` keeps more state than it: layers of `graph` go
             on from event to event.
+        writes: (writes, 2) address and data that the hardware is given before the first event,
+            where the weights are not those that it has at power-up; see `load_weights`.
     """
 
     stream: StreamCircuit = None  # type: ignore[assignment]
     stateless: Graph | None = None
+    writes: Ints | None = None
 
     @classmethod
     def of(
@@ -112,7 +123,27 @@ class StreamDesign(Design):
 
     # ---- computing
 
-    def predict_codes(self, x: Data, *, threads: int | None = None) -> dict[str, FixedArray]:
+    def predict(
+        self, x: Data, *, threads: int | None = None, lengths: ArrayLike | None = None
+    ) -> np.ndarray | dict[str, np.ndarray]:
+        """Return the model's answers as the firmware gives them, bit for bit.
+
+        Args:
+            x: real inputs of shape (samples, ...), or a dictionary of them by input name.
+            threads: no meaning here; the reference uses what NumPy uses.
+            lengths: steps of each event where they vary; rows beyond are not looked at.
+
+        Returns:
+            An array, or a dictionary by output name where there are several.
+
+        Raises:
+            DataError: the data do not fit the model's inputs, or float64 cannot hold an answer.
+        """
+        return answers(self.graph, self.predict_codes(x, threads=threads, lengths=lengths))
+
+    def predict_codes(
+        self, x: Data, *, threads: int | None = None, lengths: ArrayLike | None = None
+    ) -> dict[str, FixedArray]:
         """Return the integers that the firmware answers, with their binary points, by output name.
 
         Where layers keep their state, samples are events in the order of time, the first one behind
@@ -121,30 +152,32 @@ class StreamDesign(Design):
         Args:
             x: real inputs as for `predict`.
             threads: no meaning here; the reference uses what NumPy uses.
+            lengths: as for `predict`.
 
         Raises:
             DataError: the data do not fit the model's inputs.
         """
         check_count("number of threads", threads, least=1)
-        return evaluate_outputs(self.graph, encode(self.graph, as_inputs(self.graph, x)))
+        return evaluate_outputs(self.graph, encoded(self.graph, self.model, x, lengths))
 
     def session(self) -> Session:
         """Return an emulator that goes on from call to call, as the circuit does until a reset.
 
         `predict`, `simulate` and `verify` begin with a reset each.
         """
-        return Session(self.graph)
+        return Session(self.graph, self.model)
 
     def simulate(
-        self, x: Data, *, gaps: np.ndarray | None = None
+        self, x: Data, *, gaps: np.ndarray | None = None, lengths: ArrayLike | None = None
     ) -> np.ndarray | dict[str, np.ndarray]:
         """Return the answers of the emitted RTL, run by Verilator.
 
         Args:
             x: real inputs as for `predict`.
             gaps: idle cycles before each sample, beyond those that the ports ask for.
+            lengths: as for `predict`.
         """
-        inputs = encode(self.graph, as_inputs(self.graph, x))
+        inputs = encoded(self.graph, self.model, x, lengths)
         beats = beats_of(self.stream, inputs)
         run = self.simulate_beats(beats, gaps)
         found = answers_of(self.stream, run)
@@ -159,11 +192,16 @@ class StreamDesign(Design):
                 rows[:: port.beats] = gaps
             waits[port.name] = rows
         with self.timed("simulate RTL"):
-            return run_rtl(self.stream, self._rtl, beats, waits, None, self.progress)
+            return run_rtl(self.stream, self._rtl, beats, waits, None, self.progress, self._written)
+
+    @property
+    def _written(self) -> int:
+        """Words that the hardware is given before the first event."""
+        return 0 if self.writes is None else len(self.writes)
 
     @property
     def _rtl(self) -> RtlDesign:
-        return rtl_design(self.stream, self.name, self.sources)
+        return rtl_design(self.stream, self.name, self.sources, self.writes)
 
     def own_facts(self, total: Resources) -> dict[str, Any]:
         """Return the facts of layers, plan, limits, actors and FIFOs."""
@@ -183,26 +221,46 @@ class StreamDesign(Design):
     def load_weights(
         self, layer: str, weight: np.ndarray, bias: np.ndarray | None = None
     ) -> tuple[StreamDesign, Ints]:
-        """Return the emulator with other weights in a layer, and what brings them into hardware.
+        """Return the design with other weights in a layer, and what brings them into hardware.
 
-        The emulator answers as this design's hardware does after the writes; this design itself
-        stays as it is.
+        The design that is returned predicts, simulates and verifies with these weights: the
+        simulated RTL is the same, and gets them by its AXI4-Lite slave before the first event. This
+        design itself stays as it is.
 
         Args:
             layer: name of the layer, or of the node of the integer model.
-            weight: (n_in, n_out), or (groups, n_in, n_out), numbers of the format in the hardware.
-            bias: likewise; None keeps the one there is.
+            weight: numbers of the format in the hardware: (n_in, n_out), of a convolution the
+                kernel's positions and channels by filters; (groups, n_in, n_out); the values of a
+                table, (inputs,) in rising order or (rows, features).
+            bias: likewise; None keeps the one there is. A table has none.
 
         Returns:
-            The design, whose RTL cannot be verified without the writes, and (writes, 2) integers,
-            address and 32 bits of data of each; at the AXI4-Lite slave the address times 4.
+            The design, and (writes, 2) integers, address and 32 bits of data of each; at the
+            AXI4-Lite slave the address times 4.
 
         Raises:
             OptionError: the weights of this layer cannot be written.
             ModelError: shapes or numbers do not fit.
         """
         loaded = load_weights(self.graph, self.stream.registers, layer, weight, bias)
-        return replace(self, graph=loaded.graph, verification=None), loaded.writes
+        before = np.zeros((0, 2), np.int64) if self.writes is None else self.writes
+        writes = np.concatenate([before, loaded.writes])
+        last = len(writes) - 1 - np.unique(writes[::-1, 0], return_index=True)[1]
+        other = replace(
+            self, graph=loaded.graph, verification=None, golden=None, golden_text=None,
+            writes=writes[last],
+        )  # fmt: skip
+        return other, loaded.writes
+
+    @property
+    def register_words(self) -> Ints:
+        """What every register holds with the weights of this design, (words, 2): address, data."""
+        return held_words(self.graph, self.stream.registers)
+
+    @property
+    def register_rows(self) -> list[dict[str, Any]]:
+        """The address map of weights that can be written, as plain data; see `register_table`."""
+        return register_rows(self.stream.registers)
 
     @property
     def register_table(self) -> str:
@@ -235,21 +293,33 @@ class StreamDesign(Design):
             most = affordable(self.stream, self.sources)
             vectors = thinned(self.vectors(random, seed), most)
             wanted = reference(self.graph, self.stream, vectors)
-            checks = [check_network(self.stream, vectors, wanted, seed + 1), emulator_line()]
+            first = (
+                unwritten_line(self._written)
+                if self._written
+                else check_network(self.stream, vectors, wanted, seed + 1)
+            )
+            checks = [first, emulator_line()]
             if self.golden is not None and self.golden_text is not None:
                 golden = self.golden, self.golden_text
                 checks.append(compare_golden(self.graph, self.stream, *golden))
             if rtl:
                 checks += check_rtl(
-                    self.stream, self._rtl, vectors, wanted, seed + 1, self.progress
-                )
+                    self.stream, self._rtl, vectors, wanted, seed + 1, self.progress,
+                    self._written,
+                )  # fmt: skip
             checks += [proof_line()] if prove else []
         self.verification = Verification(tuple(checks))
         self.verification.raise_if_failed()
         return self.verification
 
     def golden_vectors(self) -> tuple[Codes, Codes]:
-        """Return the vectors written with the design: beats by input and by output port."""
+        """Return the vectors written with the design: beats by input and by output port.
+
+        Raises:
+            OptionError: the design's weights are not those of its RTL at power-up.
+        """
+        if self._written:
+            raise loaded_is_not_saved(self.name, self._written)
         vectors = thinned(self.vectors(random=VECTORS), golden_count(self.stream))
         return beats_of(self.stream, vectors), golden_beats(self.graph, self.stream, vectors)
 
@@ -274,6 +344,7 @@ class StreamDesign(Design):
         others: Mapping[str, str],
     ) -> dict[str, str | bytes]:
         """Return the files for whoever receives the firmware, by path; see `Design.hand_over`."""
+        maps = {REGISTERS: register_text(self.register_rows)} if self.stream.registers else {}
         files = emit_stream_project(
             self.module,
             self.stream_ports,
@@ -283,11 +354,12 @@ class StreamDesign(Design):
             facts=facts,
             others={
                 PLAN: "the plan, to be edited and given to `gatewright compile --plan`",
+                **({REGISTERS: "the address map of weights that can be written"} if maps else {}),
                 **others,
             },
             rtl=self.sources,
         )
-        return {**files, PLAN: self.plan_text()}
+        return {**files, PLAN: self.plan_text(), **maps}
 
     def plan_text(self) -> str:
         """Return the text of the plan file: what was built, to be edited and read back."""

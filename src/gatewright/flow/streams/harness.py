@@ -2,6 +2,7 @@
 
 Of ports without `ready`, inputs are always ready. Of AXI4-Stream, the harness makes `tlast` for the
 inputs; on the outputs two bits stand above the data: `tlast`, and whether a frame was refused.
+Weights are left alone, or written by AXI4-Lite behind reset.
 """
 
 from __future__ import annotations
@@ -9,11 +10,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from gatewright.blocks.weight_ports import SLAVE
 from gatewright.hw import Packing
+from gatewright.num import Ints
 from gatewright.passes.streams import Port
 from gatewright.tools.rtl import RtlPort
 
 SUFFIX = "_with_ready"
+WRITE_CYCLES = 12
+"""Cycles that a write takes at most here."""
 MARKS = 2
 """Bits above the data on an output behind AXI4-Stream ports."""
 
@@ -40,6 +45,7 @@ def harness(
     inputs: Sequence[Port],
     outputs: Sequence[Port],
     idle: Mapping[str, int] | None = None,
+    writes: Ints | None = None,
 ) -> Harness:
     """Return what to put around a top.
 
@@ -49,6 +55,7 @@ def harness(
         inputs: its streams.
         outputs: likewise.
         idle: other input ports, which stay 0, and their bits.
+        writes: (writes, 2) address and data that the AXI4-Lite slave gets behind reset.
     """
     marks = MARKS if kind == "axi-stream" else 0
     ins = tuple(RtlPort(p.name, Packing.of(p.types).bits, True) for p in inputs)
@@ -56,7 +63,15 @@ def harness(
     if kind == "stream" and not idle:
         return Harness(top, "", ins, outs)
     pins, body = [".clk(clk)", ".rst(rst)"], list[str]()
-    pins += [f".{name}({bits}'d0)" for name, bits in (idle or {}).items()]
+    if writes is not None:
+        assert idle is not None, "there is a slave"
+        _writer(writes, pins, body)
+        bits = idle[f"{SLAVE}_awaddr"]
+        pins.append(f".{SLAVE}_awaddr(load_word[{31 + bits}:32])")
+    written = {pin.partition("(")[0] for pin in pins}
+    pins += [
+        f".{name}({bits}'d0)" for name, bits in (idle or {}).items() if f".{name}" not in written
+    ]
     for port, stream in zip((*ins, *outs), (*inputs, *outputs), strict=True):
         if kind == "stream":
             pins += [f".{port.name}{end}({port.name}{end})" for end in ("", "_valid", "_ready")]
@@ -76,6 +91,40 @@ def harness(
     lines = [f"module {name} (", ",\n".join(f"  {head}" for head in heads), ");", *body]
     lines += [f"  {top} dut (", ",\n".join(f"    {pin}" for pin in pins), "  );", "endmodule", ""]
     return Harness(name, "\n".join(lines), ins, outs)
+
+
+def _writer(writes: Ints, pins: list[str], body: list[str]) -> None:
+    """Connect the AXI4-Lite slave to a master that makes some writes, one after the other."""
+    count = len(writes)
+    body += [
+        f"  reg [63:0] load_words [0:{max(count - 1, 0)}];",
+        "  reg [31:0] load_count;",
+        "  reg load_address_sent, load_data_sent;",
+        "  wire load_awready, load_wready, load_bvalid;",
+        f"  wire load_more = load_count < 32'd{count} && !rst;",
+        "  wire load_awvalid = load_more && !load_address_sent;",
+        "  wire load_wvalid = load_more && !load_data_sent;",
+        "  wire [63:0] load_word = load_words[load_more ? load_count : 32'd0];",
+        "  initial begin",
+        *(f"    load_words[{i}] = 64'h{4 * a:08x}{d:08x};" for i, (a, d) in
+          enumerate(writes.tolist())),
+        "  end",
+        "  always @(posedge clk)",
+        "    if (rst || load_bvalid) begin",
+        "      load_count <= rst ? 32'd0 : load_count + 32'd1;",
+        "      load_address_sent <= 1'b0;",
+        "      load_data_sent <= 1'b0;",
+        "    end else begin",
+        "      if (load_awready && load_awvalid) load_address_sent <= 1'b1;",
+        "      if (load_wready && load_wvalid) load_data_sent <= 1'b1;",
+        "    end",
+    ]  # fmt: skip
+    ports = {
+        "awvalid": "load_awvalid", "awready": "load_awready", "wdata": "load_word[31:0]",
+        "wvalid": "load_wvalid", "wready": "load_wready", "wstrb": "4'hf",
+        "bvalid": "load_bvalid", "bready": "1'b1",
+    }  # fmt: skip
+    pins += [f".{SLAVE}_{name}({signal})" for name, signal in ports.items()]
 
 
 def _slave(port: RtlPort, beats: int, pins: list[str], body: list[str]) -> None:

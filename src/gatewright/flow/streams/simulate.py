@@ -10,7 +10,7 @@ import numpy as np
 
 from gatewright.blocks.weight_ports import SLAVE
 from gatewright.flow.streams.circuit import StreamCircuit
-from gatewright.flow.streams.harness import harness
+from gatewright.flow.streams.harness import WRITE_CYCLES, harness
 from gatewright.flow.verify import shared_modules
 from gatewright.hw import Packing
 from gatewright.hw.elastic import Pattern
@@ -51,14 +51,23 @@ class StreamRun:
         return np.asarray(np.max([end[:count] for end in ends], axis=0) - first)
 
 
-def rtl_design(circuit: StreamCircuit, top: str, sources: Mapping[str, str]) -> RtlDesign:
-    """Describe the emitted Verilog to the simulator: streams with `valid` and `ready`."""
+def rtl_design(
+    circuit: StreamCircuit, top: str, sources: Mapping[str, str], writes: Ints | None = None
+) -> RtlDesign:
+    """Describe the emitted Verilog to the simulator: streams with `valid` and `ready`.
+
+    Args:
+        circuit: what was emitted.
+        top: name of its module.
+        sources: its files.
+        writes: (writes, 2) address and data, brought in by AXI4-Lite before the first event.
+    """
     shared = shared_modules(circuit.module, sources)
     m = circuit.module
-    # An AXI4-Lite slave for weights is left alone: they are those of the model.
+    # Without writes the slave is left alone: weights are those at power-up.
     idle = {name: Packing.of(m.intervals(signals)).bits for name, signals in m.inputs.items()
             if circuit.registers and name.startswith(f"{SLAVE}_")}  # fmt: skip
-    around = harness(circuit.ports, top, circuit.inputs, circuit.outputs, idle)
+    around = harness(circuit.ports, top, circuit.inputs, circuit.outputs, idle, writes)
     own = {f"{around.top}.v": around.text} if around.text else {}
     sources = {**own, **sources}
     return RtlDesign(around.top, sources, around.inputs, around.outputs, shared, elastic=True)
@@ -88,6 +97,7 @@ def run_rtl(
     gaps: Mapping[str, Ints] | None = None,
     ready: Mapping[str, Pattern] | None = None,
     progress: Any = None,
+    writes: int = 0,
 ) -> StreamRun:
     """Simulate emitted Verilog.
 
@@ -98,11 +108,17 @@ def run_rtl(
         gaps: idle cycles before each beat, beyond what the ports ask for.
         ready: in which cycles whoever takes the results is ready; ports without `ready`: always.
         progress: told of the steps.
+        writes: words that the design is given before the first event; see `rtl_design`.
     """
     samples = len(next(iter(beats.values()))) // circuit.inputs[0].beats
     waits = {} if circuit.handshake else contract_gaps(circuit, samples)
     for name, extra in (gaps or {}).items():
         waits[name] = waits.get(name, np.zeros(len(extra), np.int64)) + extra
+    if writes:
+        for port in circuit.inputs:
+            own = waits.setdefault(port.name, np.zeros(samples * port.beats, np.int64)).copy()
+            own[:1] += WRITE_CYCLES * (writes + 1)
+            waits[port.name] = own
     packed = {p.name: Packing.of(p.types).pack(beats[p.name]) for p in circuit.inputs}
     expected = {p.name: samples * p.beats for p in circuit.outputs}
     stimulus = StreamStimulus(packed, expected, waits, dict(ready or {}))

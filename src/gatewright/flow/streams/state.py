@@ -10,14 +10,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from gatewright.base import Place, UnsupportedError
+from gatewright.base import DataError, OptionError, Place, UnsupportedError
 from gatewright.flow.host import Data, answers, as_inputs, encode
 from gatewright.flow.options import Options
 from gatewright.flow.streams.reference import run_events
-from gatewright.ir import Graph, Reals, describe
+from gatewright.ir import Graph, Plan, Reals, describe
 from gatewright.num import FixedArray
-from gatewright.passes.streams import Loop, States, roll, stateful
+from gatewright.passes.streams import (
+    Loop,
+    States,
+    marked,
+    roll,
+    stateful,
+    varied_input,
+    with_lengths,
+)
 
 
 def with_state(graph: Graph, options: Options) -> Graph:
@@ -25,33 +34,55 @@ def with_state(graph: Graph, options: Options) -> Graph:
 
     Args:
         graph: the integer model.
-        options: `stateful` names the layers, `event_steps` the steps of an event.
+        options: `stateful` names the layers, `event_steps` the steps of an event; by
+            `varied_length`, rows say which steps there are.
 
     Raises:
         OptionError: a layer has no state, begins with a state that is computed, or others need the
             number of steps that the model was made for.
     """
+    if options.varied_length:
+        graph = with_lengths(graph)
     if not options.stateful:
         return graph
     layers = () if isinstance(options.stateful, bool) else options.stateful
     return stateful(graph, layers, options.event_steps or 0)
 
 
-def kept_layers(graph: Graph) -> list[str]:
-    """Return the layers of a graph that keep their state."""
-    return list(
-        dict.fromkeys(
-            node.layer
-            for node in graph.nodes
-            if isinstance(node.op, Loop) and node.op.what.stateful
-        )
-    )
-
-
 def least_interval(graph: Graph, cell: int) -> int:
-    """Return the fewest cycles of an event where a layer's cell takes so many a step."""
-    loops = [node.op.what for node in graph.nodes if isinstance(node.op, Loop)]
-    return max((cell * what.steps for what in loops if what.stateful), default=1)
+    """Return the fewest cycles of an event with one cell, where a layer's state asks for one.
+
+    Args:
+        graph: what is built.
+        cell: cycles of a step.
+    """
+    loops = [node.op.what for node in roll(graph).nodes if isinstance(node.op, Loop)]
+    varied = varied_input(graph) is not None
+    return max((cell * what.steps for what in loops if what.stateful or varied), default=1)
+
+
+def varied_rows(graph: Graph, plans: Mapping[str, Plan]) -> dict[str, Plan]:
+    """Return the plan of an input whose events vary in length: a row a beat.
+
+    Args:
+        graph: what is built.
+        plans: what a user asks for.
+
+    Raises:
+        OptionError: a plan asks for other beats: a frame could end within a row.
+    """
+    name = varied_input(graph)
+    if name is None:
+        return {}
+    row = next(i.shape[1] for i in graph.inputs if i.name == name)
+    if name in plans and plans[name].beat not in (0, row):
+        raise OptionError(
+            "events of varied length come row by row",
+            place=Place(graph.source, name),
+            found=f"beat {plans[name].beat}",
+            supported=f"beat {row}: the features, and whether the event has the row",
+        )
+    return {name: Plan(beat=row)}
 
 
 def as_events(graph: Graph, model: Graph, data: Mapping[str, Reals]) -> dict[str, Reals]:
@@ -60,6 +91,8 @@ def as_events(graph: Graph, model: Graph, data: Mapping[str, Reals]) -> dict[str
     Raises:
         UnsupportedError: events do not go into the model's number of steps.
     """
+    if varied_input(graph) is not None:
+        return dict(data)
     steps = [
         (own.shape[0], old.shape[0])
         for own, old in zip(graph.inputs, model.inputs, strict=True)
@@ -81,6 +114,48 @@ def as_events(graph: Graph, model: Graph, data: Mapping[str, Reals]) -> dict[str
         cut = i.shape != before.shape
         found[i.name] = x.reshape(-1, *i.shape) if cut else np.repeat(x, old // own, 0)
     return found
+
+
+def encoded(
+    graph: Graph, model: Graph, x: Data, lengths: ArrayLike | None = None
+) -> dict[str, FixedArray]:
+    """Return the integers that the firmware receives.
+
+    Args:
+        graph: what is built.
+        model: the integer model that it was made of.
+        x: real inputs as the model takes them.
+        lengths: steps of each event, where they vary; by default all.
+
+    Raises:
+        DataError: the data do not fit the model's inputs, or the lengths the data.
+        OptionError: lengths were given for events that do not vary.
+    """
+    name = varied_input(graph)
+    if name is None:
+        if lengths is not None:
+            raise OptionError(
+                "lengths were given for a design whose events all have the same number of steps",
+                place=graph.source,
+                supported="a design compiled with varied_length = True",
+            )
+        return encode(graph, as_inputs(graph, x))
+    codes = encode(model, as_inputs(model, x))
+    own = codes[name]
+    samples, steps = own.q.shape[:2]
+    given = np.full(samples, steps) if lengths is None else np.asarray(lengths)
+    whole = given.dtype.kind in "iu" and given.shape == (samples,)
+    if not whole or not ((given >= 0) & (given <= steps)).all():
+        raise DataError(
+            "the lengths of events do not fit the data",
+            place=Place(graph.source, name),
+            found=f"shape {given.shape}, {given.dtype}"
+            + (f", {given.min()} to {given.max()}" if whole and given.size else ""),
+            supported=f"a whole number from 0 to {steps} for each of {samples} events",
+        )
+    types = next(i.type for i in graph.inputs if i.name == name)
+    assert types is not None
+    return {**codes, name: FixedArray(marked(own.q, given), types.frac)}
 
 
 def state_rows(graph: Graph) -> list[dict[str, object]]:
@@ -107,21 +182,23 @@ class Session:
 
     Attributes:
         graph: what is computed.
+        model: the integer model that it was made of.
         states: of each layer that keeps its state, on integers, behind the last event.
     """
 
     graph: Graph
+    model: Graph
     states: dict[str, States] = field(default_factory=dict)
 
-    def predict_codes(self, x: Data) -> dict[str, FixedArray]:
+    def predict_codes(self, x: Data, *, lengths: ArrayLike | None = None) -> dict[str, FixedArray]:
         """Return the firmware's integers for the next events, by output name."""
-        inputs = encode(self.graph, as_inputs(self.graph, x))
+        inputs = encoded(self.graph, self.model, x, lengths)
         found, self.states = run_events(self.graph, inputs, self.states)
         return found
 
-    def predict(self, x: Data) -> Reals | dict[str, Reals]:
+    def predict(self, x: Data, *, lengths: ArrayLike | None = None) -> Reals | dict[str, Reals]:
         """Return the answers to the next events; see `Design.predict`."""
-        return answers(self.graph, self.predict_codes(x))
+        return answers(self.graph, self.predict_codes(x, lengths=lengths))
 
     def reset(self) -> None:
         """Begin a new sequence, as `rst` does."""

@@ -91,6 +91,14 @@ def emulator_line() -> Check:
     )  # fmt: skip
 
 
+def unwritten_line(writes: int) -> Check:
+    """Say why the cells are not interpreted where weights have to be written first."""
+    return Check(
+        "netlist", "interpreter of cells", 0, "not run",
+        f"{writes:,} words are written first; the simulated RTL, which gets them, covers the cells",
+    )  # fmt: skip
+
+
 def proof_line() -> Check:
     """Say that the proof for every input does not speak of streams."""
     return Check(
@@ -149,8 +157,11 @@ def check_rtl(
     wanted: Codes,
     seed: int,
     progress: Any = None,
+    writes: int = 0,
 ) -> list[Check]:
     """Run the emitted files at full rate and again with random stalls; compare values and cycles.
+
+    `writes` words are written first, which `design` says.
 
     Raises:
         ToolError: Verilator fails. A missing compiler is a line of the ledger.
@@ -162,7 +173,7 @@ def check_rtl(
         start = time.perf_counter()
         gaps, ready = stalls(circuit, beats, seed) if stalled else ({}, {})
         try:
-            run = run_rtl(circuit, design, beats, gaps, ready, progress)
+            run = run_rtl(circuit, design, beats, gaps, ready, progress, writes)
         except ToolError as error:
             if "compiler" not in error.what.lower():
                 raise

@@ -100,12 +100,17 @@ class _Matcher:
         steps = [self._same(k, template) for k in range(len(self.run))]
         if not self.orders or not all(steps) or not self._whole(template, states):
             return None
-        orders = {source: tuple(rows) for source, rows in self.orders.items()}
+        orders = {source: self._completed(rows) for source, rows in self.orders.items()}
         if any(len(rows) != len(self.run) for rows in orders.values()):
             return None
         return Found(
             self.layer, self.prefix, tuple(self.parts), template, orders, dict(self.initial)
         )
+
+    def _completed(self, rows: Sequence[int]) -> tuple[int, ...]:
+        """Return which rows the steps read; what only a state needs, the last one need not read."""
+        left = set(range(len(self.run))) - set(rows)
+        return (*rows, *left) if len(rows) + 1 == len(self.run) and len(left) == 1 else tuple(rows)
 
     def _row(self, node: Node) -> bool:
         """Whether a node picks a row of a sequence."""

@@ -19,6 +19,8 @@ from gatewright.num import FixedArray, Intervals, dyadic
 from gatewright.passes.streams.cell import Bundle, Cell, Recurrence, elements
 from gatewright.streams import Program, Shell, Stream, Streams
 
+BIT = Intervals.of([0], [1], 0)
+
 
 @dataclass(frozen=True, eq=False)
 class Split:
@@ -150,7 +152,9 @@ def _loop(
     given = iter(list(singles)[len(what.cell.held) :])
     starts = [None if value is not None else shell.data[next(given)] for value in what.initial]
     before, close = _states(shell, clock, what, starts)
-    found = shell.kernel(inner, {**feeds, "h": before} if before else feeds, "u_cell")
+    feeds |= {"h": before} if before else {}
+    feeds |= {"last": [clock.last]} if "last" in inner.inputs else {}
+    found = shell.kernel(inner, feeds, "u_cell")
     close(found["h_next"])
     valid = clock.ended if what.each else clock.finished
     shell.finish({"y": (valid, found["y"])})
@@ -185,9 +189,37 @@ def _kernel(
             known |= bundle.unpack(m, m.input(port, bundle.flat))
     values = cell.lower(m, known, (*cell.following, *split.given))
     following = Bundle(cell.following, tuple(types[name] for name in cell.states))
-    m.output("h_next", following.pack(following.unpack(m, following.pack(values))))
+    behind = following.pack(following.unpack(m, following.pack(values)))
+    m.output("h_next", _begun_again(m, what, behind))
     m.output("y", Bundle.of(split.given, types).pack(values))
     return to.finish(m)
+
+
+def _begun_again(m: Module, what: Recurrence, following: Sequence[int]) -> list[int]:
+    """Return the initial states in place of new ones behind the last step, where they are constant.
+
+    That is the cell's, whose registers are placed with it in mind.
+    """
+    first = _initial(what)
+    if what.stateful or not any(value is not None for value in first):
+        return list(following)
+    (last,) = m.input("last", BIT)
+    found = []
+    for new, value in zip(following, first, strict=True):
+        if value is None or m.is_constant(new):
+            found.append(new)
+        else:
+            found.append(m.select(last, m.constant(value, m.frac[new]), new))
+    return found
+
+
+def _initial(what: Recurrence) -> list[int | None]:
+    """Return of each element of the states the constant before the first step; None: it is none."""
+    found: list[int | None] = []
+    for name, value in zip(what.cell.states, what.initial, strict=True):
+        kind = what.types[name]
+        found += [None] * kind.size if value is None else _grid(value, kind)
+    return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -248,29 +280,25 @@ def _states(
 
     `starts` has, of each state, the signals that it is before the first step; None for a constant.
     """
-    m = shell.module
-    kept: list[tuple[int, int | None]] = []
+    m, first = shell.module, iter(_initial(what))
+    kept: list[int] = []
     seen: list[int] = []
-    for name, value, start in zip(what.cell.states, what.initial, starts, strict=True):
-        kinds = elements(what.types[name])
-        first = [None] * len(kinds) if value is None else _grid(value, what.types[name])
-        for i, (lo, hi, frac) in enumerate(kinds):
+    for name, start in zip(what.cell.states, starts, strict=True):
+        for i, (lo, hi, frac) in enumerate(elements(what.types[name])):
+            value = next(first)
             if lo == hi:
-                kept.append((m.constant(lo, frac), None))
-                seen.append(kept[-1][0])
+                kept.append(m.constant(lo, frac))
+                seen.append(kept[-1])
                 continue
-            register = m.register((lo, hi, frac), first[i])
+            register = m.register((lo, hi, frac), value)
             m.label(register, f"{name.removeprefix('state:').rsplit('/')[-1]}_{i}")
-            kept.append((register, first[i]))
+            kept.append(register)
             seen.append(register if start is None else m.select(clock.starting, start[i], register))
 
     def close(following: Sequence[int]) -> None:
-        for (register, first), new in zip(kept, following, strict=True):
-            if m.is_constant(register):
-                continue
-            if first is not None and not what.stateful:
-                new = m.select(clock.last, m.constant(first, m.frac[register]), new)
-            m.connect(register, new, clock.ended)
+        for register, new in zip(kept, following, strict=True):
+            if not m.is_constant(register):
+                m.connect(register, new, clock.ended)
 
     return seen, close
 

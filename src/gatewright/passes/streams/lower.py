@@ -15,11 +15,11 @@ from math import prod
 import numpy as np
 
 from gatewright.base import Namer, OptionError
-from gatewright.blocks.mac_store import MacRegisters
 from gatewright.blocks.phased import chosen
 from gatewright.hw import Bus, Module
 from gatewright.ir import PARALLEL, Graph, Node, Op, Plan, infer, located
 from gatewright.num import Intervals
+from gatewright.ops import OPERATIONS
 from gatewright.passes.lower import Progress, live
 from gatewright.passes.row_kinds import state_key
 from gatewright.passes.streams.beats import Port
@@ -27,7 +27,7 @@ from gatewright.passes.streams.domain import refusal, require_domain
 from gatewright.passes.streams.find_loops import roll
 from gatewright.passes.streams.fuse import fuse
 from gatewright.passes.streams.slabs import slab_of
-from gatewright.streams import Finish, Network, Stream, Streams, union
+from gatewright.streams import Finish, Network, Registers, Stream, Streams, union
 from gatewright.streams.serve import ANYTHING
 
 
@@ -46,7 +46,7 @@ class Lowered:
     inputs: tuple[Port, ...]
     outputs: tuple[Port, ...]
     beats: dict[str, int]
-    registers: dict[str, MacRegisters] = field(default_factory=dict)
+    registers: dict[str, Registers] = field(default_factory=dict)
 
 
 def lower_streams(
@@ -74,7 +74,7 @@ def lower_streams(
     names = Namer(("clk", "rst"))
     reads = Counter(name for node in graph.nodes for name in node.inputs)
     reads.update(o.value for o in graph.outputs)
-    registers: dict[str, MacRegisters] = {}
+    registers: dict[str, Registers] = {}
     ports_in = []
     for i in graph.inputs:
         assert i.type is not None
@@ -105,15 +105,15 @@ def lower_streams(
     return Lowered(to.network(), tuple(ports_in), tuple(ports_out), beats, registers)
 
 
-def _writable(to: Streams, node: Node, known: int) -> MacRegisters:
+def _writable(to: Streams, node: Node, known: int) -> Registers:
     """Return what the bus writes in the operation that was just built."""
-    for found in to.registers[known:]:
-        if isinstance(found, MacRegisters):
-            return found
+    if len(to.registers) > known:
+        return to.registers[known]
+    able = sorted(op.__name__ for op in OPERATIONS if op.writable)
     raise OptionError(
         "this operation has no weights that could be written",
         found=node.op.kind,
-        supported="dense, grouped_dense (convolutions are windows and a dense operation)",
+        supported=f"{', '.join(able)} (convolutions are windows and a dense operation)",
         remedy="leave `writable` out of its plan",
     )
 

@@ -141,15 +141,17 @@ class ReducedChain(Chain):
         self, to: Streams, x: Stream, targets: Ints, shape: Shape, plan: Plan
     ) -> Stream | None:
         """Join beats with what has been collected of their result."""
-        count, spatial, targets = self._neighbours(x, targets)
-        most = gcd(x.beat, x.elements) // count
-        units = (u for u in range(most, 0, -1) if most % u == 0)
-        split = ((u, _parts(targets, spatial, u)) for u in units)
-        unit, parts = next(((u, p) for u, p in split if p is not None), (0, None))
-        if parts is None or prod(spatial) // unit > max(to.most_steps, x.beats):
+        beat, most = x.beat, max(to.most_steps, x.beats)
+        found = self._split(x.shape, beat, targets, most)
+        if found is None and x.shape[-1] and beat % x.shape[-1] == 0:
+            # Neighbours of one result come in other groups than are joined: bring them together.
+            beat = _run(targets, x.shape) * x.shape[-1]
+            found = self._split(x.shape, beat, targets, most)
+        if found is None:
             return None
+        count, spatial, unit, parts = found
         if count > 1:
-            x = self._joined(to, x, count, spatial)
+            x = self._joined(to, to.rebeat(x, beat), count, spatial)
         pieces = to.rebeat(x, unit)
         types, adds = pieces.types, isinstance(self.reduction, Sum)
         count = parts.most if adds else 1
@@ -162,22 +164,35 @@ class ReducedChain(Chain):
         actor = collect(name, types, kept, parts, self._join, to.layer, note, plan.memory)
         return to.add(actor, [pieces], [shape])[0]
 
-    def _neighbours(self, x: Stream, targets: Ints) -> tuple[int, Shape, Ints]:
+    def _split(
+        self, shape: Shape, beat: int, targets: Ints, most: int
+    ) -> tuple[int, Shape, int, Parts] | None:
+        """Return how many neighbours are joined first, the shape then, and the parts of beats."""
+        count, spatial, targets = self._neighbours(shape, beat, targets)
+        widest = gcd(beat, prod(shape)) // count
+        units = (u for u in range(widest, 0, -1) if widest % u == 0)
+        split = ((u, _parts(targets, spatial, u)) for u in units)
+        unit, parts = next(((u, p) for u, p in split if p is not None), (0, None))
+        if parts is None or prod(spatial) // unit > most:
+            return None
+        return count, spatial, unit, parts
+
+    def _neighbours(self, shape: Shape, beat: int, targets: Ints) -> tuple[int, Shape, Ints]:
         """Return how many neighbours of a beat are part of one result, and what is without them.
 
         That is the shape of the operand when they are joined, and the targets then.
         """
-        *leading, channels = x.shape
-        pixels = x.beat // channels
-        if leading and x.beat % channels == 0:
+        *leading, channels = shape
+        pixels = beat // channels
+        if leading and beat % channels == 0:
             for count in range(pixels, 1, -1):
                 if pixels % count or leading[-1] % count:
                     continue
                 groups = targets.reshape(-1, count, channels)
                 if (groups == groups[:, :1]).all():
-                    shape = (*leading[:-1], leading[-1] // count, channels)
-                    return count, shape, groups[:, 0].ravel()
-        return 1, x.shape, targets
+                    joined = (*leading[:-1], leading[-1] // count, channels)
+                    return count, joined, groups[:, 0].ravel()
+        return 1, shape, targets
 
     def _joined(self, to: Streams, x: Stream, count: int, shape: Shape) -> Stream:
         """Join each `count` pixels of a beat."""
@@ -257,6 +272,16 @@ def border_of(
             if set(indices[axis][at].tolist()) != set(real.tolist()):
                 return None
     return raster, parts[count:][1:], None
+
+
+def _run(targets: Ints, shape: Shape) -> int:
+    """Return the most neighbours along a line that are always part of one result."""
+    line, channels = (1, *shape)[-2:]
+    for count in range(line, 1, -1):
+        groups = targets.reshape(-1, count, channels) if line % count == 0 else None
+        if groups is not None and (groups == groups[:, :1]).all():
+            return count
+    return 1
 
 
 def _parts(targets: Ints, shape: Shape, unit: int) -> Parts | None:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from itertools import groupby
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from gatewright.base import OptionError
+from gatewright.base import ModelError, OptionError
 from gatewright.blocks.mac_store import MacRegisters
-from gatewright.ir import Graph, Node
+from gatewright.blocks.table_store import TableRegisters
+from gatewright.ir import Graph, Node, Op
 from gatewright.num import Ints
-from gatewright.ops import Dense, GroupedDense
+from gatewright.ops import Dense, Embedding, Function, GroupedDense, Lookup
+from gatewright.streams import Registers
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,7 +25,7 @@ class Loaded:
 
     Attributes:
         writes: (writes, 2) int64, address and 32 bits of data of each write on the bus, in an order
-            that does not matter.
+            that does not matter. What is read there afterwards is the same data.
         graph: the model with these weights, for the emulator.
     """
 
@@ -31,7 +35,7 @@ class Loaded:
 
 def load_weights(
     graph: Graph,
-    registers: Mapping[str, MacRegisters],
+    registers: Mapping[str, Registers],
     layer: str,
     weight: ArrayLike,
     bias: ArrayLike | None = None,
@@ -42,25 +46,66 @@ def load_weights(
         graph: the integer model as it is now.
         registers: of its design, by node (`Lowered.registers`).
         layer: name of the layer, or of its node.
-        weight: real numbers of the format that the hardware holds, in the shape of the layer's.
-        bias: likewise; None keeps the one there is.
+        weight: real numbers of the format that the hardware holds, in the shape of the layer's: a
+            matrix (of a convolution the kernel's positions and channels by filters), a matrix for
+            each group, or the values of a table.
+        bias: likewise; None keeps the one there is. A table has none.
 
     Raises:
         OptionError: the layer's weights cannot be written, or no layer has this name.
         ModelError: shapes are not the layer's, or a number is not one of the format's.
     """
     node = _node(graph, registers, layer)
-    op = node.op
-    assert isinstance(op, Dense | GroupedDense)
+    op, own = node.op, registers[node.name]
     weight = np.asarray(weight, np.float64)
-    bias = op.bias if bias is None else np.asarray(bias, np.float64)
-    writes = registers[node.name].load(weight, bias)
-    other = replace(op, weight=weight.reshape(op.weight.shape), bias=bias.reshape(op.bias.shape))
+    if isinstance(own, TableRegisters):
+        if bias is not None:
+            raise ModelError(
+                "a table has no bias", place=layer, found="a bias",
+                remedy="add it to the values of the table",
+            )  # fmt: skip
+        writes = own.load(weight)
+        other: Op = (
+            Embedding(weight)
+            if isinstance(op, Embedding)
+            else Lookup.of_values(weight, own.low, own.frac)
+        )
+    else:
+        assert isinstance(own, MacRegisters)
+        assert isinstance(op, Dense | GroupedDense)
+        bias = op.bias if bias is None else np.asarray(bias, np.float64)
+        writes = own.load(weight, bias)
+        other = replace(
+            op, weight=weight.reshape(op.weight.shape), bias=bias.reshape(op.bias.shape)
+        )
     nodes = tuple(replace(n, op=other) if n is node else n for n in graph.nodes)
     return Loaded(writes, replace(graph, nodes=nodes))
 
 
-def _node(graph: Graph, registers: Mapping[str, MacRegisters], layer: str) -> Node:
+def held_words(graph: Graph, registers: Mapping[str, Registers]) -> Ints:
+    """Return the words of all registers, (words, 2) address and data, for a model's weights."""
+    parts = []
+    for node in graph.nodes:
+        own, op = registers.get(node.name), node.op
+        if isinstance(own, MacRegisters):
+            assert isinstance(op, Dense | GroupedDense)
+            parts.append(own.load(op.weight, op.bias))
+        elif isinstance(own, TableRegisters):
+            parts.append(own.load(table_values(op, own)))
+    return np.concatenate(parts) if parts else np.zeros((0, 2), np.int64)
+
+
+def table_values(op: Op, own: TableRegisters) -> np.ndarray:
+    """Return the values of a table that can be written, as a model has them."""
+    if isinstance(op, Embedding):
+        return op.table
+    if isinstance(op, Lookup):
+        return op.values
+    assert isinstance(op, Function)
+    return op.rows(own.low, own.low + own.shape[0] - 1, own.frac).values[:, 0]
+
+
+def _node(graph: Graph, registers: Mapping[str, Registers], layer: str) -> Node:
     """Return the node of a layer."""
     nodes = {node.name: node for node in graph.nodes if node.name in registers}
     found = [n for n in nodes.values() if layer in (n.name, n.layer)]
@@ -82,14 +127,26 @@ def _node(graph: Graph, registers: Mapping[str, MacRegisters], layer: str) -> No
     )
 
 
-def register_table(registers: Mapping[str, MacRegisters]) -> str:
-    """Return the address map of the bus, a line for each bank, for people."""
-    rows = [("layer", "bank", "address", "words", "a word holds, lowest bits first")]
-    for own in registers.values():
-        rows += [
-            (name, bank, f"0x{base:06x}", str(words), fields)
-            for name, bank, base, words, fields in own.table()
-        ]
-    widths = [max(len(row[i]) for row in rows) for i in range(5)]
+def register_rows(registers: Mapping[str, Registers]) -> list[dict[str, Any]]:
+    """Return the address map as plain data: a row for each run of words of one layout."""
+    return [{"node": node, **row} for node, own in registers.items() for row in own.rows()]
+
+
+def _runs(formats: list[str]) -> str:
+    """Return formats in short."""
+    return ", ".join(f"{len(list(same))} x {fmt}" for fmt, same in groupby(formats))
+
+
+def register_table(registers: Mapping[str, Registers]) -> str:
+    """Return the address map at the AXI4-Lite slave, a line for each bank, for people."""
+    heads = ("layer", "registers", "byte address", "words", "access")
+    rows = [(*heads, "a word holds, lowest bits first")]
+    for row in register_rows(registers):
+        access = "read, write" if row["readable"] else "write only: a read answers SLVERR"
+        rows.append((
+            row["layer"], row["name"], f"0x{row['address']:07x}", str(row["words"]), access,
+            _runs(row["formats"]),
+        ))  # fmt: skip
+    widths = [max(len(row[i]) for row in rows) for i in range(6)]
     lines = ("  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)) for row in rows)
     return "\n".join(line.rstrip() for line in lines)
