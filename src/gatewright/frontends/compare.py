@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gatewright.base import VerificationError
+from gatewright.frontends.read import is_expressions
 from gatewright.ir import Graph, Reals
 from gatewright.ops.rounding_error import FLOAT32, FLOAT64, float_bounds
 
@@ -148,6 +149,8 @@ def _runners(model: Any) -> list[tuple[str, Run, float]]:
     """Return the ways to run a source, with the unit roundoff of each."""
     if isinstance(model, Graph):
         return []  # there is nothing beside it to run
+    if is_expressions(model):
+        return [("as written, by NumPy or SymPy (float64)", _run_expressions, FLOAT64)]
     suffix = Path(model).suffix.lower() if isinstance(model, str | Path) else ""
     if suffix in (".keras", ".h5", ".hdf5"):
         return [("Keras (float32)", _run_keras_file, FLOAT32)]
@@ -171,6 +174,14 @@ def is_torch(model: Any) -> bool:
     """Say whether a live model is one of PyTorch that is read through `torch.export`."""
     kinds = {f"{kind.__module__}.{kind.__qualname__}" for kind in type(model).__mro__}
     return not hasattr(model, "get_config") and bool(kinds & TORCH_KINDS)
+
+
+def _run_expressions(model: Any, graph: Graph, inputs: Mapping[str, Reals]) -> list[Reals]:
+    """Compute expressions as they are written."""
+    from gatewright.frontends.expressions import replay
+
+    answers = replay(model, inputs)
+    return [answers[output.name] for output in graph.outputs]
 
 
 def _run_torch(way: str) -> Run:

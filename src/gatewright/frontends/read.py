@@ -171,10 +171,15 @@ PICKLED_BY_TORCH = (
     "path) and compile that; or save it as a .pt2 file with torch.export.save"
 )
 
+PICKLED = (
+    "a pickle can run any code when it is read; export the model to ONNX, or give PySR's "
+    "hall_of_fame.csv, which stands beside its pickle"
+)
+
 REFUSED = {
-    ".joblib": "a pickle can run any code when it is read; export the model to ONNX",
-    ".pickle": "a pickle can run any code when it is read; export the model to ONNX",
-    ".pkl": "a pickle can run any code when it is read; export the model to ONNX",
+    ".joblib": PICKLED,
+    ".pickle": PICKLED,
+    ".pkl": PICKLED,
     ".pt": PICKLED_BY_TORCH,
     ".pth": PICKLED_BY_TORCH,
 }
@@ -234,6 +239,16 @@ def _find(model: Any) -> tuple[Frontend, Any]:
         supported=f"a path, or a live model of {', '.join(k for k in LIVE if k != 'gatewright')}",
         remedy="export the model to ONNX",
     )
+
+
+def is_expressions(model: Any) -> bool:
+    """Say whether the frontend of expressions reads a model.
+
+    Raises:
+        GatewrightError: no frontend does.
+    """
+    own = type(model).__module__.startswith("gatewright.frontends.expressions.")
+    return own or _find(model)[0] is EXPRESSIONS
 
 
 def _of_file(path: Path) -> Frontend:

@@ -29,7 +29,7 @@ from gatewright.ops import (
     Where,
 )
 
-NUMBERED = re.compile(r"([A-Za-z_]*[A-Za-z])_?(\d+)")
+NUMBERED = re.compile(r"([A-Za-z_]*[A-Za-z]_?)(0|[1-9]\d*)")
 """A variable that is a column by its number."""
 
 MOST_COLUMNS = 100_000
@@ -137,7 +137,7 @@ class _Builder:
                     supported=f"numbers below {MOST_COLUMNS:,}",
                     remedy="name the columns in `variables`",
                 )
-            stem = next(iter(stems)) or "x"
+            stem = (next(iter(stems)) or "x").rstrip("_")
             return (Input(stem, (count,)),), {name: (stem, n) for name, n in numbers.items()}
         if not used:
             return (Input("x", (1,)),), {}

@@ -169,6 +169,7 @@ def equations(path: Path) -> list[_Equation]:
                     row[columns["equation"]].strip(),
                 )
             )
+            _check_loss(found[-1].loss)
         except (TypeError, ValueError, AttributeError):
             raise ModelError(
                 "a table of equations is damaged", place=f"{path}, line {number}"
@@ -176,6 +177,11 @@ def equations(path: Path) -> list[_Equation]:
     if not found:
         raise ModelError("a table of equations is empty", place=str(path))
     return sorted(found, key=lambda e: e.complexity)
+
+
+def _check_loss(loss: float) -> None:
+    if not math.isfinite(loss) or loss < 0:
+        raise ValueError
 
 
 def _chosen(path: Path, complexity: int | None) -> _Equation:
@@ -194,12 +200,10 @@ def _chosen(path: Path, complexity: int | None) -> _Equation:
     limit = GOOD_ENOUGH * min(e.loss for e in table)
     scores = [0.0]
     for before, after in pairwise(table):
-        steps = after.complexity - before.complexity
-        gain = _log(before.loss) - _log(after.loss)
-        scores.append(gain / steps if steps else 0.0)
-    good = [(score, e) for score, e in zip(scores, table, strict=True) if e.loss <= limit]
+        steps = max(after.complexity - before.complexity, 1)
+        exact = after.loss <= 0
+        scores.append(math.inf if exact else math.log(before.loss / after.loss) / steps)
+        if exact:
+            break
+    good = [(score, e) for score, e in zip(scores, table, strict=False) if e.loss <= limit]
     return max(good, key=lambda pair: pair[0])[1]
-
-
-def _log(loss: float) -> float:
-    return math.log(loss) if loss > 0 else -745.0

@@ -21,9 +21,12 @@ RELATIONS = {
 
 JOINED: dict[str, Callable[..., int]] = {
     "Add": lambda t, *x: t.add(*x),
+    "And": lambda t, *x: t.all_of(x),
     "Max": lambda t, *x: t.choose("maximum", x),
     "Min": lambda t, *x: t.choose("minimum", x),
     "Mul": lambda t, *x: t.multiply(*x),
+    "Not": lambda t, x: t.negation(x),
+    "Or": lambda t, *x: t.any_of(x),
     "Pow": lambda t, x, n: t.power(x, n),
 }
 

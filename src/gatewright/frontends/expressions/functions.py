@@ -97,6 +97,10 @@ FUNCTIONS: dict[str, Callee] = {
     "log2": _function("log2"),
     "max": Callee(lambda t, *x: t.choose("maximum", x), 1, 1000),
     "min": Callee(lambda t, *x: t.choose("minimum", x), 1, 1000),
+    "logical_and": Callee(lambda t, *x: t.all_of(t.compare("greater", v, t.number(0.0)) for v in x),
+                          2, 2),
+    "logical_or": Callee(lambda t, *x: t.any_of(t.compare("greater", v, t.number(0.0)) for v in x),
+                         2, 2),
     "mult": Callee(lambda t, *x: t.multiply(*x), 1, 1000),
     "neg": Callee(lambda t, x: t.combine([(x, -1.0)])),
     "not_equal": _relation("not_equal"),
@@ -129,7 +133,7 @@ ALIASES = {
 }  # fmt: skip
 """Other names of the same."""
 
-CONSTANTS = {"pi": math.pi, "E": math.e, "GoldenRatio": (1 + math.sqrt(5)) / 2}
+CONSTANTS = {"pi": math.pi, "GoldenRatio": (1 + math.sqrt(5)) / 2}
 """Names that are numbers."""
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from gatewright.base import ModelError
 from gatewright.frontends.expressions.functions import CONSTANTS, call
@@ -25,21 +25,32 @@ RELATIONS: dict[type[ast.cmpop], str] = {
 }
 
 BINARY: dict[type[ast.operator], Callable[[Terms, int, int], int]] = {
-    ast.Add: lambda t, a, b: t.add(a, b),
     ast.Div: lambda t, a, b: t.divide(a, b),
-    ast.Mult: lambda t, a, b: t.multiply(a, b),
     ast.Pow: lambda t, a, b: t.power(a, b),
-    ast.Sub: lambda t, a, b: t.combine([(a, 1.0), (b, -1.0)]),
+}
+"""Operators of two; sums and products are taken together, see `_chain`."""
+
+UNARY: dict[type[ast.unaryop], Callable[[Terms, int], int]] = {
+    ast.Not: lambda t, a: t.negation(a),
+    ast.UAdd: lambda t, a: a,
+    ast.USub: lambda t, a: t.combine([(a, -1.0)]),
 }
 
+SUMS, PRODUCTS = (ast.Add, ast.Sub), (ast.Mult,)
 
-def parse(text: str, terms: Terms) -> int:
+
+def parse(text: str, terms: Terms, variables: Sequence[str] = ()) -> int:
     """Return the term of a text such as `1.5 * sin(x0) + x1 ^ 2 / (x2 + 3)`.
+
+    Args:
+        text: the expression.
+        terms: the table.
+        variables: names that are variables even where they would be constants (`E`).
 
     Raises:
         ModelError: it cannot be read, or uses what is not known.
     """
-    return _term(syntax_of(text).body, terms, 0)
+    return _Reader(terms, frozenset(variables)).term(syntax_of(text).body, 0)
 
 
 def syntax_of(text: str) -> ast.Expression:
@@ -65,39 +76,107 @@ def syntax_of(text: str) -> ast.Expression:
         ) from None
 
 
+def spine(node: ast.BinOp) -> tuple[ast.expr, list[tuple[ast.operator, ast.expr]]]:
+    """Return the first operand of `a + b - c * ...` and the operations that follow, in order."""
+    steps: list[tuple[ast.operator, ast.expr]] = []
+    first: ast.expr = node
+    while isinstance(first, ast.BinOp):
+        steps.append((first.op, first.right))
+        first = first.left
+    return first, steps[::-1]
+
+
 def _short(text: str) -> str:
     return repr(text if len(text) <= 60 else f"{text[:57]}...")
 
 
-def _term(node: ast.expr, terms: Terms, depth: int) -> int:
-    if depth > DEEPEST:
-        raise ModelError("an expression is nested too deep", supported=f"up to {DEEPEST} levels")
-
-    def below(part: ast.expr) -> int:
-        return _term(part, terms, depth + 1)
-
-    match node:
-        case ast.Constant(value=int() | float() as value):
-            return terms.number(_as_float(value))
-        case ast.Name(id=name):
-            return terms.number(CONSTANTS[name]) if name in CONSTANTS else terms.variable(name)
-        case ast.BinOp(left=left, op=op, right=right) if type(op) in BINARY:
-            return BINARY[type(op)](terms, below(left), below(right))
-        case ast.UnaryOp(op=ast.USub(), operand=operand):
-            return terms.combine([(below(operand), -1.0)])
-        case ast.UnaryOp(op=ast.UAdd(), operand=operand):
-            return below(operand)
-        case ast.Compare(left=left, ops=[op], comparators=[right]) if type(op) in RELATIONS:
-            return terms.compare(RELATIONS[type(op)], below(left), below(right))
-        case ast.IfExp(test=test, body=body, orelse=other):
-            return terms.where(below(test), below(body), below(other))
-        case ast.Call(func=ast.Name(id=name), args=args, keywords=[]):
-            return call(terms, name, [below(a) for a in args])
-    raise ModelError(
+def _unknown(node: ast.AST) -> ModelError:
+    try:
+        found = _short(ast.unparse(node))
+    except RecursionError:
+        found = type(node).__name__
+    return ModelError(
         "an expression holds what is not known",
-        found=_short(ast.unparse(node)),
-        supported="real numbers, names, + - * / ^, comparisons, `a if c else b` and functions",
+        found=found,
+        supported="real numbers, names, + - * / ^, comparisons, and, or, not, `a if c else b` and "
+        "functions",
     )
+
+
+class _Reader:
+    def __init__(self, terms: Terms, variables: frozenset[str]) -> None:
+        self.terms = terms
+        self.variables = variables
+
+    def term(self, node: ast.expr, depth: int) -> int:
+        """Return the term of a node."""
+        terms = self.terms
+        if depth > DEEPEST:
+            raise ModelError(
+                "an expression is nested too deep", supported=f"up to {DEEPEST} levels"
+            )
+
+        def below(part: ast.expr) -> int:
+            return self.term(part, depth + 1)
+
+        match node:
+            case ast.Constant(value=int() | float() as value) if not isinstance(value, bool):
+                return terms.number(_as_float(value))
+            case ast.Name(id=name):
+                return self._name(name)
+            case ast.BinOp():
+                return self._chain(node, depth)
+            case ast.UnaryOp(op=op, operand=operand) if type(op) in UNARY:
+                return UNARY[type(op)](terms, below(operand))
+            case ast.BoolOp(op=op, values=values):
+                parts = [below(v) for v in values]
+                return terms.all_of(parts) if isinstance(op, ast.And) else terms.any_of(parts)
+            case ast.Compare(left=left, ops=[op], comparators=[right]) if type(op) in RELATIONS:
+                return terms.compare(RELATIONS[type(op)], below(left), below(right))
+            case ast.IfExp(test=test, body=body, orelse=other):
+                return terms.where(below(test), below(body), below(other))
+            case ast.Call(func=ast.Name(id=name), args=args, keywords=[]):
+                return call(terms, name, [below(a) for a in args])
+        raise _unknown(node)
+
+    def _name(self, name: str) -> int:
+        if name in self.variables:
+            return self.terms.variable(name)
+        if name == "E":  # an energy where physicists write it, 2.718... where SymPy does
+            raise ModelError(
+                "an expression uses a name that may be Euler's number or a variable",
+                found="E",
+                supported="other names, or E among the `variables`",
+                remedy="write exp(1) for the number; name the columns in `variables` else",
+            )
+        return (
+            self.terms.number(CONSTANTS[name]) if name in CONSTANTS else self.terms.variable(name)
+        )
+
+    def _chain(self, node: ast.BinOp, depth: int) -> int:
+        """Return operations one after another: sums and products of many are made at once."""
+        first, steps = spine(node)
+        found = self.term(first, depth + 1)
+        at = 0
+        while at < len(steps):
+            op = type(steps[at][0])
+            kinds = SUMS if op in SUMS else PRODUCTS if op in PRODUCTS else (op,)
+            end = at + 1
+            many = kinds in (SUMS, PRODUCTS)
+            while many and end < len(steps) and isinstance(steps[end][0], kinds):
+                end += 1
+            parts = [self.term(right, depth + 1) for _, right in steps[at:end]]
+            if kinds is SUMS:
+                signs = [-1.0 if isinstance(o, ast.Sub) else 1.0 for o, _ in steps[at:end]]
+                found = self.terms.combine([(found, 1.0), *zip(parts, signs, strict=True)])
+            elif kinds is PRODUCTS:
+                found = self.terms.multiply(found, *parts)
+            elif op in BINARY:
+                found = BINARY[op](self.terms, found, parts[0])
+            else:
+                raise _unknown(node)
+            at = end
+        return found
 
 
 def _as_float(value: int | float) -> float:

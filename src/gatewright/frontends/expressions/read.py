@@ -19,8 +19,8 @@ def as_expressions(model: Any) -> Expressions:
     """Return what a user holds as expressions.
 
     Args:
-        model: `Expressions`, a SymPy expression, a path of PySR's equations (`.csv`) or of lines
-            `name = expression`, or a fitted `PySRRegressor`.
+        model: `Expressions`, a SymPy expression, a path of lines `name = expression` (`.expr`) or
+            of PySR's equations (any other ending), or a fitted `PySRRegressor`.
 
     Raises:
         GatewrightError: it cannot be read.
@@ -29,9 +29,9 @@ def as_expressions(model: Any) -> Expressions:
         return model
     if isinstance(model, str | Path):
         path = Path(model)
-        if path.suffix.lower() == ".csv":
-            return Expressions.from_pysr(path)
-        return Expressions.from_text(path)
+        if path.suffix.lower() == ".expr":
+            return Expressions.from_text(path)
+        return Expressions.from_pysr(path)
     if type(model).__name__ == "PySRRegressor":
         found = model.sympy()
         names = tuple(map(str, getattr(model, "feature_names_in_", ())))
@@ -51,7 +51,7 @@ def read_expressions(model: Any) -> Graph:
     for name, expression in given.outputs.items():
         try:
             if isinstance(expression, str):
-                outputs[str(name)] = parse(expression, terms)
+                outputs[str(name)] = parse(expression, terms, given.variables)
             else:
                 outputs[str(name)] = _from_object(expression, terms)
         except GatewrightError as error:

@@ -8,6 +8,7 @@ meaning on real numbers must stay what the user wrote.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -18,6 +19,13 @@ from gatewright.ops.functions import apply_function
 
 HIGHEST_POWER = 64
 """Largest whole exponent that is built of products."""
+
+
+OPPOSITE = {
+    "equal": "not_equal", "greater": "less_equal", "greater_equal": "less",
+    "less": "greater_equal", "less_equal": "greater", "not_equal": "equal",
+}  # fmt: skip
+"""The relation that holds where another does not."""
 
 
 @dataclass(frozen=True)
@@ -131,18 +139,18 @@ class Terms:
         return self.combine([(self._product(sorted(others)), factor)])
 
     def _product(self, parts: list[int]) -> int:
-        """Return a product as a tree of pairs, equal factors as squares."""
+        """Return a product as a level tree of pairs, equal factors as squares."""
         while len(parts) > 1:
-            counted = {part: parts.count(part) for part in parts}
-            repeated = [part for part, count in counted.items() if count > 1]
-            if repeated:
-                part = repeated[0]
-                for _ in range(2):
-                    parts.remove(part)
-                parts.append(self._add(Row("square", (part,))))
+            counted = Counter(parts)
+            if max(counted.values()) > 1:
+                parts = [p for p, count in counted.items() if count % 2]
+                for part, count in counted.items():
+                    if count > 1:
+                        parts += [self._add(Row("square", (part,)))] * (count // 2)
             else:
-                first, second, *rest = parts
-                parts = [*rest, self._add(Row("product", (first, second)))]
+                pairs = zip(parts[::2], parts[1::2], strict=False)
+                odd = parts[len(parts) - len(parts) % 2 :]
+                parts = [self._add(Row("product", pair)) for pair in pairs] + odd
             parts.sort()
         return parts[0]
 
@@ -227,11 +235,39 @@ class Terms:
         return self._add(Row("compare", (a, b), name=relation))
 
     def where(self, condition: int, a: int, b: int) -> int:
-        """Return the second term where the first is 1, the third where it is 0."""
+        """Return the third term where the first is 0, the second elsewhere."""
         value = self.value(condition)
         if value is not None:
             return a if value else b
-        return a if a == b else self._add(Row("where", (condition, a, b)))
+        return a if a == b else self._add(Row("where", (self.truth(condition), a, b)))
+
+    def truth(self, term: int) -> int:
+        """Return 0 where a term is 0, 1 elsewhere."""
+        row, value = self.rows[term], self.value(term)
+        if value is not None:
+            return self.number(float(value != 0))
+        logic = row.head in ("maximum", "minimum") and all(self._is_truth(p) for p in row.parts)
+        if logic or self._is_truth(term):
+            return term
+        return self.compare("not_equal", term, self.number(0.0))
+
+    def _is_truth(self, term: int) -> bool:
+        return self.rows[term].head == "compare" or self.value(term) in (0.0, 1.0)
+
+    def negation(self, term: int) -> int:
+        """Return 1 where a term is 0, else 0."""
+        row = self.rows[term]
+        if row.head == "compare":
+            return self.compare(OPPOSITE[row.name], *row.parts)
+        return self.compare("equal", term, self.number(0.0))
+
+    def all_of(self, terms: Iterable[int]) -> int:
+        """Return 1 where no term is 0, else 0."""
+        return self.choose("minimum", [self.truth(t) for t in terms])
+
+    def any_of(self, terms: Iterable[int]) -> int:
+        """Return 0 where every term is 0, else 1."""
+        return self.choose("maximum", [self.truth(t) for t in terms])
 
 
 def _power(x: float, n: float) -> float:
