@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gatewright.base import VerificationError
+from gatewright.frontends.read import is_expressions
 from gatewright.frontends.tables.recognised import is_logicnets, is_tables
 from gatewright.frontends.trees.run import RUNNERS, CannotRunError, library_of
 from gatewright.frontends.trees.run import run as run_library
@@ -155,6 +156,8 @@ def _runners(model: Any) -> list[tuple[str, Run, float]]:
         return [("tables, one after the other (integers)", _run_tables, 0.0)]
     if is_logicnets(model):
         return []  # each neuron was run when it was enumerated, then the network as a whole
+    if is_expressions(model):
+        return [("as written, by NumPy or SymPy (float64)", _run_expressions, FLOAT64)]
     suffix = Path(model).suffix.lower() if isinstance(model, str | Path) else ""
     library = "" if suffix in (".keras", ".h5", ".hdf5", ".onnx", ".pt2") else library_of(model)
     if library:
@@ -191,6 +194,14 @@ def is_torch(model: Any) -> bool:
     """Say whether a live model is one of PyTorch that is read through `torch.export`."""
     kinds = {f"{kind.__module__}.{kind.__qualname__}" for kind in type(model).__mro__}
     return not hasattr(model, "get_config") and bool(kinds & TORCH_KINDS)
+
+
+def _run_expressions(model: Any, graph: Graph, inputs: Mapping[str, Reals]) -> list[Reals]:
+    """Compute expressions as they are written."""
+    from gatewright.frontends.expressions import replay
+
+    answers = replay(model, inputs)
+    return [answers[output.name] for output in graph.outputs]
 
 
 def _run_torch(way: str) -> Run:

@@ -108,6 +108,18 @@ def _list_torch(model: Any, inputs: Any = None) -> list[Listed]:
     return list_torch(model, inputs)
 
 
+def _read_expressions(model: Any) -> Graph:
+    from gatewright.frontends.expressions import read_expressions
+
+    return read_expressions(model)
+
+
+def _list_expressions(model: Any) -> list[Listed]:
+    from gatewright.frontends.expressions import list_expressions
+
+    return list_expressions(model)
+
+
 def _require_torch(model: Any) -> None:
     """Say how to install PyTorch where it is needed and not there."""
     if importlib.util.find_spec("torch") is None:
@@ -166,14 +178,23 @@ def _given(model: Any, inputs: Any = None) -> Graph:
         return model
     if type(model).__module__.startswith("gatewright.frontends.torch."):
         return _read_torch(model, inputs)
+    if type(model).__module__.startswith("gatewright.frontends.expressions."):
+        return _read_expressions(model)
     raise UnsupportedError("no frontend takes this object", found=type(model).__qualname__)
 
 
 def _list_given(model: Any, inputs: Any = None) -> list[Listed]:
+    if type(model).__module__.startswith("gatewright.frontends.expressions."):
+        return _list_expressions(model)
     if not isinstance(model, Graph):
         return _list_torch(model, inputs)
     nodes = {node.layer or node.name: node for node in reversed(model.nodes)}
     return [Listed(name, node.op.kind) for name, node in reversed(nodes.items())]
+
+
+def _is_pysr(head: Head) -> bool:
+    columns = head.text.partition("\n")[0].lower().replace('"', "").strip().split(",")
+    return {"complexity", "loss", "equation"} <= {c.strip() for c in columns}
 
 
 KERAS = Frontend(_read_keras, _list_keras)
@@ -181,8 +202,10 @@ ONNX = Frontend(_read_onnx, _list_onnx)
 TABLES = Frontend(_read_tables, _list_tables)
 TORCH = Frontend(_read_torch, _list_torch, shapeless=True)
 XGBOOST, SCIKIT = _trees("xgboost"), _trees("scikit")
+EXPRESSIONS = Frontend(_read_expressions, _list_expressions)
 
 FILES: dict[str, Frontend] = {
+    ".expr": EXPRESSIONS,
     ".h5": KERAS,
     ".hdf5": KERAS,
     ".keras": KERAS,
@@ -201,6 +224,7 @@ RECOGNISED: tuple[tuple[Recogniser, Frontend], ...] = (
     *((kind.recogniser, _not_read(kind)) for kind in NOT_READ),
     (PLAIN, TABLES),
     (KANELE, TABLES),
+    (Recogniser("PySR equations (CSV)", _is_pysr), EXPRESSIONS),
 )
 """Frontends by how a file begins, for all endings but those above; the first that matches."""
 
@@ -210,7 +234,9 @@ LIVE: dict[str, Frontend] = {
     "keras": Frontend(_saved(_read_keras), _saved(_list_keras)),
     "lightgbm": _trees("lightgbm"),
     "onnx": ONNX,
+    "pysr": EXPRESSIONS,
     "sklearn": SCIKIT,
+    "sympy": EXPRESSIONS,
     "torch": TORCH,
     "xgboost": XGBOOST,
     "ydf": _trees("ydf"),
@@ -226,8 +252,8 @@ PICKLED_BY_TORCH = (
 PICKLED = (
     "a pickle can run any code when it is read: compile the live model from Python (of "
     "scikit-learn: keep it as a .skops file, and load that with skops.io.load), or save it with "
-    "the library's own save_model (XGBoost: .json, LightGBM: .txt, CatBoost: .json), or export it "
-    "to ONNX"
+    "the library's own save_model (XGBoost: .json, LightGBM: .txt, CatBoost: .json; PySR "
+    "keeps hall_of_fame.csv beside its pickle), or export it to ONNX"
 )
 
 REFUSED = {
@@ -294,6 +320,16 @@ def _find(model: Any) -> tuple[Frontend, Any]:
         supported=f"a path, or a live model of {', '.join(k for k in LIVE if k != 'gatewright')}",
         remedy="export the model to ONNX",
     )
+
+
+def is_expressions(model: Any) -> bool:
+    """Say whether the frontend of expressions reads a model.
+
+    Raises:
+        GatewrightError: no frontend does.
+    """
+    own = type(model).__module__.startswith("gatewright.frontends.expressions.")
+    return own or _find(model)[0] is EXPRESSIONS
 
 
 def _of_file(path: Path) -> Frontend:
