@@ -70,14 +70,12 @@ def test_a_fifo_with_a_place_too_many_is_found(design):
 
 
 def test_each_fifo_one_smaller_is_simulated(design):
-    row = tried_row(QUIET, "small", design, X, 4)
     network = design.stream.network
-    deep = [i for i, depth in enumerate(network.depths) if depth]
-    assert sorted(row.facts["stopped"] + row.facts["slower"]) == deep
-    assert row.verdict == "met"
-    stream = replace(design.stream, network=network.with_depths([d + 5 for d in network.depths]))
+    assert not any(network.depths)
+    assert tried_row(QUIET, "small", design, X, 4).verdict == "for information"
+    stream = replace(design.stream, network=network.with_depths([5, *network.depths[1:]]))
     row = tried_row(QUIET, "small", replace(design, stream=stream), X, 4)
-    assert row.facts["surprises"]
+    assert row.facts["surprises"] == [0]
     assert row.verdict == "MISSED"
 
 
@@ -91,8 +89,8 @@ def test_estimates_stand_beside_what_was_synthesised(design):
 def test_limits_are_those_of_the_device_and_seconds_those_of_planning(design):
     device = design.options.device
     assert within(design, "LUT")["LUT"] == (f"at most {device.lut:,} ({device.name})", device.lut)
-    slow = replace(design, timings={"plan": 50.0, "emit": 11.0, "quantize": 1e3})
-    row = planning_row("small", slow, 3.0)
+    slow = {"plan": 50.0, "emit": 11.0, "quantize": 1e3, "synthesise": 9.0}
+    row = planning_row("small", slow)
     assert (row.value, row.verdict) == (61.0, "MISSED")
 
 

@@ -86,6 +86,8 @@ def test_axi_stream_ports_end_every_event():
         ({"plan": {"x": {"beat": "2"}}}, "`beat` of a plan is impossible"),
         ({"plan": {"x": {"beats": 2}}}, "a plan has a value that is not known"),
         ({"plan": {"x": {"memory": "tape"}}}, "`memory` of a plan is not known"),
+        ({"plan": {"x": {"memory": "ultra"}}}, r"UltraRAM(.|\n)*a bitstream does not fill"),
+        ({"plan": {"x": {"memory": "ultra", "writable": True}}}, r"until then(.|\n)*block"),
         ({"plan": {"x": 2}}, "the plan of a node is an object"),
         ({"plan": 2}, "a plan is given by node"),
     ],

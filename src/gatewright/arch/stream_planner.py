@@ -17,14 +17,15 @@ from gatewright.arch.stream_choice import StreamChoice, StreamPlan
 from gatewright.arch.stream_cost import Cost, folded_cost, parallel_cost, wants_dsp
 from gatewright.arch.stream_windows import cutting, windows_at_once
 from gatewright.base import GatewrightError
+from gatewright.blocks.serial import SerialShape, serial_luts
 from gatewright.ir import Graph, Node, Plan, infer
-from gatewright.num import Intervals
+from gatewright.num import FixedArray, Intervals
 from gatewright.ops import Dense, GroupedDense
 from gatewright.passes.streams import Loop
 from gatewright.passes.streams.domain import in_beats, refused_by
 from gatewright.passes.streams.reductions import ReducedChain
 from gatewright.passes.streams.slabs import slabs
-from gatewright.streams import Raster
+from gatewright.streams import Raster, beat_types
 
 LEAST_CELL = 4
 """Cycles that a recurrent cell takes at least, for what is not known before it is built."""
@@ -196,6 +197,11 @@ class Planner:
         note = f"constants in the circuit, {copies} of {rows} rows at once"
         if not isinstance(node.op, Dense):
             return fixed, whole, 0, note
+        serial = self._serial(node.op, x, rows)
+        if serial is not None and serial[1].weight < whole.weight:
+            bits, whole = serial
+            fixed = Plan(beat=slab, bits=bits)
+            note = f"constants in the circuit, {bits} bits of each element at once"
         shape = self._fold(node, x.shape[-1], y.shape[-1], rows)
         if shape is None:
             return fixed, whole, 0, note
@@ -212,6 +218,15 @@ class Planner:
         if given == y.shape[-1]:
             self.comes_late.add(node.name)
         return plan, cost, taken * given, f"folded onto {taken} x {given} multipliers"
+
+    def _serial(self, op: Dense, x: Intervals, rows: int) -> tuple[int, Cost] | None:
+        """Return bits of each element in a step, and the cost; None where a row has one step."""
+        most = self._most_steps(x.shape) // rows
+        width = SerialShape.of(in_row(x), 1).width
+        bits = ceil(width / max(most, 1))
+        if most < 2 or bits >= width:
+            return None
+        return bits, Cost(lut=serial_luts(FixedArray.exact(op.weight).q, in_row(x), bits))
 
     def _fold(self, node: Node, n_in: int, n_out: int, rows: int) -> tuple[int, int] | None:
         """Return elements taken and given in a step, with fewest multipliers; None: too slow.
@@ -330,6 +345,11 @@ class Planner:
         y = self.types[node.name]
         cost = Cost(lut=(node.op.luts(y, *x) or 0.0) * min(1.0, beat / max(y.size, 1)))
         self._choose(node, Plan(beat=beat), cost, 0, reason)
+
+
+def in_row(x: Intervals) -> Intervals:
+    """Return the types of the elements of any row."""
+    return beat_types(x, x.shape[-1])
 
 
 def _divisors(n: int) -> list[int]:

@@ -156,10 +156,12 @@ def write_cells(scope: Scope, tables: Tables, memories: Memories) -> None:
             memories.row(s)
             continue
         own, w, meaning = name[s], width[s], ""
-        if own is None or kind in SILENT:
+        if own is None or kind in SILENT or s in tables.folded.silent:
             continue
         if kind == TABLE:
             text = tables.row(s)
+        elif s in tables.folded.table:
+            text, meaning = tables.sum_text(s)
         else:
             text, meaning = RULES[kind](m, nets, s, w)
         comment = f"  // = {meaning}" if meaning else ""

@@ -165,6 +165,8 @@ class _Search:
             pairs = zip(near, self.floors, strict=True)
             tried = [max(depth + more * bool(depth), low) for depth, low in pairs]
             if self._holds(dict(enumerate(tried))):
+                for link in range(len(tried)) if more else ():
+                    _descend(link, self.depths, self.floors[link], self._holds_at)
                 return True
         return False
 

@@ -227,8 +227,9 @@ def _with_depths(
         # What has to be stored anyway cuts paths of `ready` for nothing.
         found, cycles = least_depths(network)
         floors = ready_breaks(network.with_depths(found), clock)
-        if any(floors):
+        if any(floor > depth for floor, depth in zip(floors, found, strict=True)):
             found, cycles = least_depths(network, floors, near=found)
+        if any(floors):
             found, cycles = _without_spare(network, found, cycles, clock)
         return network.with_depths(found), cycles
     if len(depths) != len(network.links):

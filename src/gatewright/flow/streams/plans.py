@@ -27,7 +27,7 @@ FORMAT = 1
 WRITABLE = ("writable", "weight_bits", "bias_bits")
 """Whether weights can be written while the design runs, and their formats."""
 
-VALUES = ("beat", "taken", "memory", "multipliers", "unroll", *WRITABLE)
+VALUES = ("beat", "taken", "bits", "memory", "multipliers", "unroll", *WRITABLE)
 """What a user may change for a node or an input."""
 
 TOLD = ("layer", "operation", "shape", "reason")
@@ -150,6 +150,8 @@ def _plan(name: str, value: Any, sizes: Mapping[str, int], place: str) -> Plan:
     beat = _number(value, "beat", where, sizes[name])
     taken = _number(value, "taken", where, max(sizes.values()))
     words = {key: value.get(key, "auto") for key in WORDS}
+    if words["memory"] == "ultra":
+        _refuse_ultra(where, bool(value.get("writable", False)))
     for key, word in words.items():
         if word not in WORDS[key]:
             raise OptionError(
@@ -163,10 +165,24 @@ def _plan(name: str, value: Any, sizes: Mapping[str, int], place: str) -> Plan:
                 f"`{key}` of a plan is a yes or no", place=where, found=repr(flag),
                 supported="true, false",
             )  # fmt: skip
-    bits = [_number(value, key, where, BITS) for key in ("weight_bits", "bias_bits")]
+    serial, *bits = (_number(value, k, where, BITS) for k in ("bits", "weight_bits", "bias_bits"))
     return Plan(
-        beat=beat, taken=taken, unroll=flags["unroll"], writable=flags["writable"],
+        beat=beat, taken=taken, bits=serial, unroll=flags["unroll"], writable=flags["writable"],
         weight_bits=bits[0], bias_bits=bits[1], **words,
+    )  # fmt: skip
+
+
+def _refuse_ultra(where: Place, writable: bool) -> None:
+    """Raise `OptionError`: UltraRAM of UltraScale+ has no contents until they are written."""
+    if writable:
+        found = "weights that are written at run time: until then a design is not the model"
+        remedy = 'give "memory": "block": such weights are the model\'s own from power-up on'
+    else:
+        found = "constants, or lines that are planned like them: a bitstream does not fill UltraRAM"
+        remedy = 'give "memory": "block" or "distributed", or leave it out'
+    raise OptionError(
+        "UltraRAM cannot hold what has to be there at power-up", place=where, found=found,
+        supported=", ".join(WORDS["memory"]), remedy=remedy,
     )  # fmt: skip
 
 
@@ -214,7 +230,7 @@ def plan_entries(planned: StreamPlan, beats: Mapping[str, int]) -> dict[str, dic
         plan, row = planned.plans.get(name, Plan()), dict[str, Any]()
         # Of a folded product that joins uneven groups to rows, the groups are what was planned.
         row |= {"beat": plan.beat if plan.taken and plan.beat else beat}
-        row |= {"taken": plan.taken} if plan.taken else {}
+        row |= {key: getattr(plan, key) for key in ("taken", "bits") if getattr(plan, key)}
         row |= {key: getattr(plan, key) for key in ("unroll", *WRITABLE) if getattr(plan, key)}
         rows[name] = row | {k: getattr(plan, k) for k in WORDS if getattr(plan, k) != "auto"}
     return rows
