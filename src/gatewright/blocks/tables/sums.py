@@ -15,7 +15,7 @@ from gatewright.blocks.truth import LUT_INPUTS
 from gatewright.hw import Kind, Module, Table
 from gatewright.num import Fixed, Ints
 
-CHAIN = 8
+CHAIN = 4
 """Words that are added one after the other to one; longer chains are cheaper, and slower."""
 
 
