@@ -295,13 +295,13 @@ def estimate_row(name: str, design: Design, found: Mapping[str, float]) -> Row:
 def latency_row(name: str, design: Design, run: Run, most: float, published: str) -> Row:
     """Hold the simulated latency at the clock to a target in microseconds."""
     found = run.latency * design.options.clock_ns / 1e3
-    rate = 1e3 / (run.interval * design.options.clock_ns)
+    rate = 1e9 / (run.interval * design.options.clock_ns)
     return Row(
         f"{name}: latency",
         f"{found:.4g} us ({run.latency:,} cycles at {design.options.clock_mhz:g} MHz)",
         Target(f"at most {most:g} us", most=most),
         found,
-        note=f"published: {published}; II {run.interval:,} cycles, {rate * 1e3:,.0f} events/s; "
+        note=f"published: {published}; II {run.interval:,} cycles, {rate:,.0f} events/s; "
         f"{design.timing}",
         facts={"latency": run.latency, "interval": run.interval},
     )

@@ -17,8 +17,8 @@ from itertools import combinations
 
 import numpy as np
 
-from gatewright.blocks.tables.word import Word, tidy
-from gatewright.blocks.truth import LUT_INPUTS, luts
+from gatewright.blocks.tables.word import Word, luts, tidy
+from gatewright.blocks.truth import LUT_INPUTS
 
 FOLDED_BITS = LUT_INPUTS - 1
 """Bits of a table that the lookup tables of an adder take in beside the other operand's."""
@@ -48,7 +48,7 @@ class Split:
 
 
 def best_split(word: Word) -> Split | None:
-    """Return the cheapest way found to add a word with its largest part folded; None: there is none."""
+    """Return the cheapest way found to add a word, its largest part folded; None: there is none."""
     if len(word.bits) <= FOLDED_BITS:
         return Split(word, ())
     if len(word.bits) > SPLIT_BITS:

@@ -167,34 +167,13 @@ class _Sum:
             place_word(m, t.word, frac, self.name, offset if k == first else 0)
             for k, t in enumerate(plain)
         ]
-        rests = [r for t in folded if t.split for r in t.split.rests if r.most]
-        bits = [r for r in rests if r.width == 1]
-        small = [place_word(m, r, frac, self.name) for r in rests if r.width > 1]
         for k, term in enumerate(folded):
             assert term.split is not None
             at = k % len(plain)
-            word = term.split.folded
-            fits = [r for r in bits if r.shift == word.shift]
-            carry = None
-            if fits and m.frac[wide[at]] + word.shift == frac:
-                carry = fits[0]
-                bits.remove(carry)
-            wide[at] = self._accumulate(wide[at], word, carry)
-        small += [place_word(m, r, frac, self.name) for r in bits]
+            wide[at] = m.add(wide[at], place_word(m, term.split.folded, frac, self.name))
+        rests = [r for t in folded if t.split for r in t.split.rests if r.most]
+        small = [place_word(m, r, frac, self.name) for r in rests]
         return self._tree([*wide, *self._counted(small)])
-
-    def _accumulate(self, total: int, word: Word, carry: Word | None) -> int:
-        """Add a word, and one bit as what the adder carries in; the word's table comes last."""
-        m, frac = self.m, self.limits.frac
-        if carry is None:
-            return m.add(total, place_word(m, word, frac, self.name))
-        one = place_word(m, carry, frac, self.name)
-        bit = m.shift(one, m.frac[one])
-        low = m.concat(m.shift(total, m.frac[total]), bit)
-        table = m.shift(place_word(m, word, frac, self.name), frac - word.shift)
-        most = (m.hi[total] + m.hi[table] + 1) << 1
-        both = m.add(low, m.concat(table, bit), within=(0, most))
-        return m.shift(m.floor(m.shift(both, -1), 0), word.shift - frac)
 
     def _counted(self, signals: list[int]) -> list[int]:
         """Replace six one-bit words of one weight by their number, as often as there are six."""
