@@ -16,8 +16,8 @@ SHRINKAGE = 16.0
 REFIT_SHARE = 0.1
 """Leaves of an output for each sample up to which their values are fitted anew."""
 
-STEPS, OFFSETS = 7, 8
-MOST_BITS = 10
+STEPS, OFFSETS = 13, 8
+MOST_BITS = 18
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,6 +63,9 @@ class _Output:
         self.fit, self.values, self.base, self.k = fit, values, base, k
         self.weights = fit.weights[:, k]
         kept = [t for t in range(fit.reached.shape[1]) if self._moves(t)]
+        for own in (own for t, own in enumerate(fit.live) if t not in kept):
+            base[k] += values[own[0]]
+            values[own] = 0.0
         # The largest first: what they lose, the smaller ones can make up for.
         self.trees = sorted(kept, key=lambda t: -float(np.ptp(values[self.fit.live[t]])))
         self.total = values[fit.reached].sum(axis=1) + base[k]
