@@ -35,8 +35,8 @@ from gatewright.quantize.bounded.errors import (
     bits,
     coefficient_points,
     half,
+    limits_of,
     on_points,
-    operands_of,
     prefers_polynomial,
 )
 from gatewright.quantize.bounded.polynomial import fit
@@ -139,8 +139,8 @@ class Builder:
 
     def _inside(self, node: Node, name: str, of: str) -> str:
         """Limit an operand to what the real model reaches: that never adds to its error."""
-        real, kind = self.values[of], self.types[name]
-        point = int(kind.frac.max())
+        real = self.values[of]
+        point = real.point
         low = math.ldexp(math.floor(math.ldexp(float(real.lo.min()), point)), -point)
         high = math.ldexp(math.ceil(math.ldexp(float(real.hi.max()), point)), -point)
         return self._add(node, Clip(low, high), name, hint=f"{node.name}_limited")
@@ -204,15 +204,16 @@ class Builder:
             x = self._add(node, quantizer, x, hint=f"{node.name}_of")
         kind = self.types[x]
         grid = int(kind.frac.max())
-        ends = operands_of(op, operand, grid)
-        assert ends is not None, "the rules have left it out"
-        low, high = ends
+        limits = limits_of(op, operand, address)
+        assert limits is not None, "the rules have left it out"
+        low = math.floor(math.ldexp(limits[0], grid))
+        high = math.ceil(math.ldexp(limits[1], grid))
         width = float(bits(operand.lo - off, operand.hi + off, address).max())
         out = float(bits(value.lo, value.hi, point).max())
         made = None
 
         def real(v: Reals) -> Reals:
-            return apply_function(op.name, v, op.parameters)
+            return apply_function(op.name, np.clip(v, *limits), op.parameters)
 
         if prefers_polynomial(width, out):
             made = self._smooth(node, real, x, low, high, point)

@@ -140,16 +140,17 @@ def address_point(op: Function, x: Value, point: int) -> int:
     return min(x.point, point + math.ceil(math.log2(max(steepest, 2.0**-40))))
 
 
-def operands_of(op: Function, x: Value, point: int) -> tuple[int, int] | None:
-    """Return the least and largest integers whose answers are stored, none where one has none.
+def limits_of(op: Function, x: Value, point: int) -> tuple[float, float] | None:
+    """Return the least and largest operand whose answers are stored; None where one has none.
 
-    Others give the answers of these: to go back to what the real model reaches, up to the next
+    Others are given the answers of these: to go back to what the real model reaches, up to the next
     number of the grid, never adds to an error.
     """
     lo, hi = functions.clipped(op.name, op.parameters, x.lo.min(), x.hi.max())
-    ends = math.floor(math.ldexp(float(lo), point)), math.ceil(math.ldexp(float(hi), point))
-    reals = (np.asarray(math.ldexp(end, -point)) for end in ends)
-    return ends if functions.inside(op.name, op.parameters, *reals).all() else None
+    low = math.ldexp(math.floor(math.ldexp(float(lo), point)), -point)
+    high = math.ldexp(math.ceil(math.ldexp(float(hi), point)), -point)
+    there = functions.inside(op.name, op.parameters, np.asarray(low), np.asarray(high))
+    return (low, high) if there.all() else None
 
 
 def prefers_polynomial(width: float, out: float) -> bool:
@@ -306,10 +307,11 @@ class Model:
             return Step(error, 2 * value.point, value.width * (value.width + 1) / 2)
         address = address_point(op, value, point)
         off = value.error + (half(address) if address < value.point else 0.0)
-        lo, hi = functions.clipped(op.name, op.parameters, value.lo, value.hi)
-        error = functions.moved(op.name, op.parameters, lo, hi, off)
-        if operands_of(op, value, address) is None:
-            error = np.full(error.shape, np.inf)
+        limits = limits_of(op, value, address)
+        error = np.full(value.lo.shape, np.inf)
+        if limits is not None:
+            real = functions.clipped(op.name, op.parameters, value.lo, value.hi)
+            error = functions.moved(op.name, op.parameters, real, limits, off)
         width = float(bits(value.lo - off, value.hi + off, address).max())
         out = float(bits(r.lo[0], r.hi[0], point).max())
         error = error + FLOAT * r.far[0]

@@ -165,15 +165,23 @@ def _cosine(lo: Reals, hi: Reals, low: Reals, high: Reals) -> tuple[Reals, Reals
     return np.where(dips, -1.0, low), np.where(peaks, 1.0, high)
 
 
-def moved(name: str, parameters: tuple[float, ...], lo: Reals, hi: Reals, e: Reals) -> Reals:
-    """Bound how far a function moves when its operand, in `lo..hi`, does by at most `e`.
+def moved(
+    name: str,
+    parameters: tuple[float, ...],
+    real: tuple[Reals, Reals],
+    limits: tuple[float, float],
+    e: Reals,
+) -> Reals:
+    """Bound how far a function moves when its operand does; infinite where no bound is known.
 
-    The moved operand is limited to `lo..hi` again where it would leave the domain; infinite where
-    no bound is known.
+    Args:
+        name: of the function.
+        parameters: of the function.
+        real: range of the operand.
+        limits: to which the moved operand is limited; the function is defined between them.
+        e: how far the operand is moved at most.
     """
-    a, b = lo - e, hi + e
-    leaves = ~inside(name, parameters, a, b)
-    a, b = np.where(leaves, lo, a), np.where(leaves, hi, b)
+    a, b = np.maximum(real[0] - e, limits[0]), np.minimum(real[1] + e, limits[1])
     with np.errstate(all="ignore"):
         if name in SLOPES:
             bound = SLOPES[name](a, b, *parameters) * e
