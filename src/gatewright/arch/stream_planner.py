@@ -14,10 +14,10 @@ from math import ceil, gcd, prod
 
 from gatewright.arch.devices import Device
 from gatewright.arch.stream_choice import StreamChoice, StreamPlan
-from gatewright.arch.stream_cost import Cost, folded_cost, parallel_cost, wants_dsp
+from gatewright.arch.stream_cost import TABLE_SHARE, Cost, folded_cost, parallel_cost, wants_dsp
 from gatewright.arch.stream_windows import cutting, windows_at_once
 from gatewright.base import GatewrightError
-from gatewright.blocks.serial import SerialShape, serial_luts
+from gatewright.blocks.serial import SerialShape, serial_blocks, serial_luts
 from gatewright.ir import Graph, Node, Plan, infer
 from gatewright.num import FixedArray, Intervals
 from gatewright.ops import Dense, GroupedDense
@@ -54,6 +54,7 @@ class Planner:
         given: plans that are fixed.
         tail: see `plan_streams`.
         whole: values that travel in one beat.
+        tables: blocks of memory that hold tables of sums so far.
         check: raise `RefusedError` where an operation would refuse its operands' beats.
         said: what the beats of each value say of its elements.
     """
@@ -72,12 +73,18 @@ class Planner:
     choices: list[StreamChoice] = field(default_factory=list)
     nodes: dict[str, Node] = field(init=False)
     blocks: int = 0
+    tables: float = 0.0
     comes_late: set[str] = field(default_factory=set)
     said: dict[str, Intervals] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.types, self.readers = infer(self.graph), self.graph.readers()
         self.nodes = {node.name: node for node in self.graph.nodes}
+
+    @property
+    def most_tables(self) -> float:
+        """Blocks of memory that tables of sums may take: not what lines and weights need."""
+        return TABLE_SHARE * self.device.bram
 
     def run(self) -> StreamPlan:
         """Plan inputs, then operations in order."""
@@ -198,19 +205,23 @@ class Planner:
         if not isinstance(node.op, Dense):
             return fixed, whole, 0, note
         serial = self._serial(node.op, x, rows)
-        if serial is not None and serial[1].weight < whole.weight:
-            bits, whole = serial
-            fixed = Plan(beat=slab, bits=bits)
+        price = whole.weight
+        if serial is not None and serial[1].table_weight(self.device) < price:
+            (bits, whole), price = serial, serial[1].table_weight(self.device)
+            fixed = Plan(beat=slab, bits=bits, memory="block" if whole.bram else "auto")
             note = f"constants in the circuit, {bits} bits of each element at once"
+            note += ", sums in blocks of memory" * bool(whole.bram)
         shape = self._fold(node, x.shape[-1], y.shape[-1], rows)
         if shape is None:
+            self.tables += whole.bram
             return fixed, whole, 0, note
         taken, given = shape
         dsp = wants_dsp(node.op, x, self.device)
         cost = folded_cost(node.op, x, taken, given, self.device, dsp)
         if dsp and self.blocks + cost.dsp > self.most_blocks:
             dsp, cost = False, folded_cost(node.op, x, taken, given, self.device, False)
-        if whole.weight <= cost.weight:
+        if price <= cost.weight:
+            self.tables += whole.bram
             return fixed, whole, 0, note
         self.blocks += cost.dsp
         style, block = "auto" if dsp else "lut", self.device.block
@@ -226,7 +237,14 @@ class Planner:
         bits = ceil(width / max(most, 1))
         if most < 2 or bits >= width:
             return None
-        return bits, Cost(lut=serial_luts(FixedArray.exact(op.weight).q, in_row(x), bits))
+        weight, row = FixedArray.exact(op.weight).q, in_row(x)
+        cost = Cost(lut=serial_luts(weight, row, bits))
+        lut, bram = serial_blocks(weight, row, bits)
+        in_blocks = Cost(lut=lut, bram=bram)
+        fits = self.tables + bram <= self.most_tables
+        if fits and in_blocks.table_weight(self.device) < cost.weight:
+            cost = in_blocks
+        return bits, cost
 
     def _fold(self, node: Node, n_in: int, n_out: int, rows: int) -> tuple[int, int] | None:
         """Return elements taken and given in a step, with fewest multipliers; None: too slow.
