@@ -9,17 +9,18 @@ import numpy as np
 
 from gatewright.arch.devices import Device
 from gatewright.blocks.mac_products import TABLE_BITS, choose_multiplier, folded_blocks
+from gatewright.blocks.serial import serial_blocks, serial_luts
 from gatewright.ir import Op
-from gatewright.num import Intervals
+from gatewright.num import FixedArray, Intervals
 from gatewright.ops import Dense
 
 DSP_WEIGHT, BRAM_WEIGHT = 40.0, 120.0
 """LUTs that a DSP block and a block of memory are held to be worth: about what boards have more of
 the one than of the other (xcvu13p: 141 LUTs a DSP block, 640 a block of 36 kbit)."""
 
-TABLE_SHARE, TABLE_PRICE = 0.02, 0.1
+TABLE_SHARE, TABLE_PRICE = 0.02, 0.125
 """Tables of sums may take this share of a device's blocks of memory; each is then held to be worth
-this share of the LUTs that the device has for a block (xcvu13p: 64)."""
+this share of the LUTs that the device has for a block (xcvu13p: 80)."""
 
 ROM_BITS_PER_LUT = 64
 BLOCK_BITS, BLOCK_WIDTH = 36 * 1024, 72
@@ -98,3 +99,22 @@ def folded_cost(op: Dense, x: Intervals, taken: int, given: int, device: Device,
     else:
         bram = ceil(width / BLOCK_WIDTH) * ceil(words / 512)
     return Cost(lut, blocks, bram)
+
+
+def serial_cost(op: Dense, row: Intervals, bits: int, device: Device, spare: float) -> Cost:
+    """Return the cost of a product with constants, some bits of each element in a step.
+
+    Args:
+        op: the product.
+        row: types of the elements of a row.
+        bits: of each element in a step.
+        device: whose blocks of memory may hold the sums of a step.
+        spare: so many of them.
+    """
+    weight = FixedArray.exact(op.weight).q
+    cost = Cost(lut=serial_luts(weight, row, bits))
+    lut, bram = serial_blocks(weight, row, bits)
+    in_blocks = Cost(lut=lut, bram=bram)
+    if in_blocks.bram <= spare and in_blocks.table_weight(device) < cost.weight:
+        return in_blocks
+    return cost
