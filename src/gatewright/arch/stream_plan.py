@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 
 from gatewright.arch.devices import Device
 from gatewright.arch.stream_choice import StreamChoice, StreamPlan
@@ -27,6 +28,7 @@ def plan_streams(
     most_blocks: int | None = None,
     given: Mapping[str, Plan] | None = None,
     tail: int | None = None,
+    spare_blocks: bool = True,
 ) -> StreamPlan:
     """Plan every operation for a target interval.
 
@@ -39,6 +41,7 @@ def plan_streams(
         tail: cycles that an operation may take for what is first along the first axis, or for a
             tensor of one axis, where that is less: it begins on the last of them when all else is
             done, so that time adds to the latency.
+        spare_blocks: a few blocks of memory may take the place of LUTs.
 
     Raises:
         OptionError: the interval is below 1, or a plan is given for what the graph does not have or
@@ -53,14 +56,17 @@ def plan_streams(
     block = device.block if device.dsp else None
     fixed = {name: _with_block(plan, block) for name, plan in (given or {}).items()}
     tail = interval if tail is None else tail
+    planner = partial(
+        Planner, graph, interval, device, most, fixed, tail, spare_blocks=spare_blocks
+    )
     whole: frozenset[str] = frozenset()
     while True:
         try:
-            return Planner(graph, interval, device, most, fixed, tail, whole).run()
+            return planner(whole=whole).run()
         except RefusedError as refused:
             more = _wider(graph, refused.node, whole | fixed.keys())
             if not more:  # beats that the user fixed are refused where the operation is built
-                return Planner(graph, interval, device, most, fixed, tail, whole, False).run()
+                return planner(whole=whole, check=False).run()
             whole |= more
 
 

@@ -185,7 +185,8 @@ def _build(
     plans = given.plans if given else None
     rows = varied_rows(graph, plans or {})
     plans = {**plans, **rows} if plans is not None else rows or None
-    planned = plan_streams(graph, target, options.device, options.max_dsps, plans, tail)
+    spare = options.max_brams is None  # else blocks are for lines and weights alone
+    planned = plan_streams(graph, target, options.device, options.max_dsps, plans, tail, spare)
     steps.end()
     steps.prepare_solver()
     steps.begin("lower and pipeline")
