@@ -4,6 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
+import recurrent_graphs
 
 from gatewright.arch import find_device
 from gatewright.arch.stream_cost import multiplier_luts
@@ -56,6 +57,20 @@ def test_many_rows_have_their_constants_in_the_circuit():
 def test_blocks_are_not_planned_beyond_those_there_are():
     plan = plan_streams(layers(), 16, DEVICE, most_blocks=40)
     assert 0 < plan.cost.dsp <= 40
+
+
+@pytest.mark.parametrize("kind", ["gru", "lstm"])
+def test_products_of_a_recurrent_cell_are_folded_as_far_as_the_interval_lets_them(kind):
+    graph = recurrent_graphs.layer(kind, steps=5, units=32)
+    cells = {}
+    for interval in (20, 300, 1000):
+        found = plan_streams(graph, interval, DEVICE)
+        cells[interval] = dict(found.plans[f"{kind}_loop"].cell)
+        cells[interval, "cost"] = found.cost.weight
+    assert not cells[20]  # no time for it
+    products = {"gru": 2, "lstm": 1}[kind]
+    assert len(cells[300]) == len(cells[1000]) == products
+    assert cells[1000, "cost"] < cells[300, "cost"] < cells[20, "cost"]
 
 
 def test_a_plan_for_what_is_not_there_is_refused():

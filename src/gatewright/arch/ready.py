@@ -164,7 +164,8 @@ class _Search:
         """Return the narrowest link of the path to a late one whose cut is enough."""
         source = self.arrivals(self.cuts).source
         chain = [late]
-        while chain[-1] in source and (chain[-1] not in self.cuts or chain[-1] == late):
+        # A late link may have a FIFO that its path ends in, and in a loop begins in as well.
+        while chain[-1] in source and (chain[-1] not in self.cuts or len(chain) == 1):
             chain.append(source[chain[-1]])
         links = self.network.links
         for link in sorted(chain, key=lambda i: (links[i].bits, chain.index(i))):

@@ -103,7 +103,7 @@ def read_plan(given: GivenPlan, graph: Graph) -> GivenPlans:
     loops = {node.name: node.op for node in graph.nodes if isinstance(node.op, Loop)}
     for name, value in content.items():
         own = value.cell if isinstance(value, Plan) else value.get("cell")
-        if own:
+        if own not in (None, ()):
             cell = _cell(own, loops.get(name), Place(place, name))
             plans[name] = replace(plans[name], cell=cell)
     return GivenPlans(plans, interval)
