@@ -142,7 +142,9 @@ def test_a_plan_is_edited_and_fed_back(saved, tmp_path):
     same = gw.compile(quantized_mlp(), ports="stream", plan=path, name="tagger")
     assert same.plan_text() == (saved / "plan.json").read_text().replace(
         plan["plans"]["MatMul_h"]["reason"], "as asked"
-    ).replace(plan["plans"]["Relu_r"]["reason"], "as asked")
+    ).replace(plan["plans"]["Relu_r"]["reason"], "as asked").replace(
+        plan["plans"]["MatMul_y"]["reason"], "as asked"
+    )
     plan["plans"]["x"]["beat"] = 1
     path.write_text(json.dumps(plan))
     assert gw.compile(quantized_mlp(), ports="stream", plan=path).interval == 6
