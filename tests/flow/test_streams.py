@@ -44,9 +44,9 @@ def test_a_stream_design_is_built_predicted_and_verified(design):
 
 def test_a_change_of_the_rtl_is_found(design):
     before = dict(design.sources)
-    sums = (n for n, text in design.sources.items() if "kernel" in n and " + " in text)
+    sums = (n for n, text in design.sources.items() if "kernel" in n and "} + {" in text)
     name = next(sums)
-    design.sources[name] = design.sources[name].replace(" + ", " - ", 1)
+    design.sources[name] = design.sources[name].replace("} + {", "} - {", 1)
     try:
         with pytest.raises(VerificationError, match=r"simulated RTL(.|\n)*port y, element"):
             design.verify(random=20)
