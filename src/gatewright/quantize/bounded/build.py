@@ -40,6 +40,7 @@ from gatewright.quantize.bounded.errors import (
     prefers_polynomial,
 )
 from gatewright.quantize.bounded.polynomial import fit
+from gatewright.quantize.bounded.text import text_of
 
 Call = Callable[[Reals], Reals]
 """A function of real numbers, elementwise."""
@@ -77,18 +78,20 @@ class Builder:
     def run(self) -> Graph:
         """Return the integer graph."""
         graph = self.model.graph
-        for node in graph.nodes:
+        for node in self.model.live:
             with located(graph, node):
                 self._node(node)
         outputs = tuple(replace(o, value=self.now[o.value]) for o in graph.outputs)
         return replace(graph, inputs=self.inputs, nodes=tuple(self.nodes), outputs=outputs)
 
     def _node(self, node: Node) -> None:
-        x = [self.now[n] for n in node.inputs]
+        x = [self.now[n] for n in self.model.operands(node)]
         point = self.points.get(node.name, self.points[""])
         value = self.values[node.name]
         op = node.op
-        if isinstance(op, Constant):
+        if node.name in self.model.singles:
+            made = self._single(node, x[0], point)
+        elif isinstance(op, Constant):
             values = np.asarray(op.values, np.float64)
             points = np.minimum(dyadic(values)[1], point + 1)
             made = self._add(node, Constant(on_points(values, points)), *x)
@@ -210,23 +213,54 @@ class Builder:
         high = math.ceil(math.ldexp(limits[1], grid))
         width = float(bits(operand.lo - off, operand.hi + off, address).max())
         out = float(bits(value.lo, value.hi, point).max())
-        made = None
 
         def real(v: Reals) -> Reals:
             return apply_function(op.name, np.clip(v, *limits), op.parameters)
 
-        if prefers_polynomial(width, out):
-            made = self._smooth(node, real, x, low, high, point)
+        return self._answered(node, real, x, (low, high), point, (width, out))
+
+    def _single(self, node: Node, x: str, point: int) -> str:
+        """Build a term of one input as a function of it."""
+        single = self.model.singles[node.name]
+        operand, value = self.values[single.variable], self.values[node.name]
+        kind, real = self.types[x], single.function
+        out = float(bits(value.lo, value.hi, point).max())
+        ends = int(kind.lo.min()), int(kind.hi.max())
+        return self._answered(node, real, x, ends, point, (operand.width, out))
+
+    def _answered(
+        self,
+        node: Node,
+        real: Call,
+        x: str,
+        ends: tuple[int, int],
+        point: int,
+        widths: tuple[float, float],
+    ) -> str:
+        """Build a function by a table or a polynomial.
+
+        Args:
+            node: that it is of.
+            real: the function.
+            x: the operand.
+            ends: the least and largest operand that has an answer of its own.
+            point: binary point of the answers.
+            widths: bits of the operand and of the answers, as the rules have them.
+        """
+        kind, value = self.types[x], self.values[node.name]
+        made = None
+        if prefers_polynomial(*widths):
+            made = self._smooth(node, real, x, *ends, point)
             if made is None:
-                made = self._pieces(node, real, x, low, high, point)
+                made = self._pieces(node, real, x, *ends, point)
         codes = int(kind.hi.max()) - int(kind.lo.min())
         if made is None and codes.bit_length() <= WIDEST_TABLE:
-            made = self._table(node, real, x, low, high, point)
+            made = self._table(node, real, x, *ends, point)
         if made is None:
             raise OptionError(
                 "a function of an expression is too steep for this output error",
                 place=Place(self.model.graph.source, node.layer),
-                found=f"{op.name} of {width:.0f} bits",
+                found=f"`{text_of(self.model.graph, node.name)}` of {widths[0]:.0f} bits",
                 supported=f"functions of up to {WIDEST_TABLE} bits, and wider ones that are smooth "
                 "or steep at their smallest operand only",
                 remedy="ask for a larger error, or limit the operand away from where it is steep",

@@ -35,6 +35,7 @@ from gatewright.ops import (
 )
 from gatewright.quantize.bounded import functions
 from gatewright.quantize.bounded.ranges import Range, Ranges
+from gatewright.quantize.bounded.single import singles
 
 ROUNDED = (Affine, Dense, Divide, Function, Multiply)
 """Operations whose results are rounded to a binary point of their own."""
@@ -196,7 +197,10 @@ class Model:
         self.ranges = ranges
         self.points = dict(points)
         self.nodes = {node.name: node for node in graph.nodes}
-        self.rounded = [n.name for n in graph.nodes if isinstance(n.op, ROUNDED)]
+        self.singles = singles(graph)
+        self.needed = self._needed()
+        self.live = tuple(n for n in graph.nodes if n.name in self.needed)
+        self.rounded = [n.name for n in self.live if self.is_rounded(n)]
         self.rules: dict[type, Callable[[Node, list[Value], Range, int], Step]] = {
             Absolute: self._same, Add: self._sum, Affine: self._affine, Compare: self._compare,
             Concatenate: self._join, Constant: self._constant, Dense: self._dense,
@@ -204,6 +208,22 @@ class Model:
             Minimum: self._larger, Multiply: self._multiply, Sign: self._sign,
             Slice: self._slice, Subtract: self._sum, Where: self._where,
         }  # fmt: skip
+
+    def is_rounded(self, node: Node) -> bool:
+        """Say whether a result has a binary point of its own."""
+        return isinstance(node.op, ROUNDED) or node.name in self.singles
+
+    def operands(self, node: Node) -> tuple[str, ...]:
+        """Return what a node is made from: a term of one input from that input alone."""
+        single = self.singles.get(node.name)
+        return node.inputs if single is None else (single.variable,)
+
+    def _needed(self) -> set[str]:
+        needed = {o.value for o in self.graph.outputs}
+        for node in reversed(self.graph.nodes):
+            if node.name in needed:
+                needed.update(self.operands(node))
+        return needed
 
     def run(self, points: Mapping[str, int]) -> tuple[dict[str, Value], float]:
         """Return every value, and the estimated LUTs, with results rounded to binary points.
@@ -217,7 +237,7 @@ class Model:
             r = self.ranges[i.name]
             values[i.name] = Value(r.lo[0], r.hi[0], np.zeros(r.lo.shape[1]), self.points[i.name])
         with np.errstate(all="ignore"):
-            for node in self.graph.nodes:
+            for node in self.live:
                 values[node.name], luts = self._value(node, values, points)
                 total += luts
         return values, total
@@ -227,9 +247,10 @@ class Model:
     ) -> tuple[Value, float]:
         point = points.get(node.name, points[""])
         r = self.ranges[node.name]
-        step = self.rules[type(node.op)](node, [values[n] for n in node.inputs], r, point)
+        rule = self._single if node.name in self.singles else self.rules[type(node.op)]
+        step = rule(node, [values[n] for n in self.operands(node)], r, point)
         error, exact = step.error, step.exact
-        if isinstance(node.op, ROUNDED) and exact > point:
+        if self.is_rounded(node) and exact > point:
             error = error + half(point) * (2 if step.faithful else 1)
             exact = point
         error = np.where(np.isnan(error), np.inf, error)
@@ -299,6 +320,14 @@ class Model:
         digits = float(bits(r.lo[0], r.hi[0], point).max()) + 2
         return Step(error, point + 1, 1.5 * digits * (b.width + 1))
 
+    def _single(self, node: Node, x: list[Value], r: Range, point: int) -> Step:
+        """Answer the exact operand: nothing is off but the answer's own rounding."""
+        out = float(bits(r.lo[0], r.hi[0], point).max())
+        error = FLOAT * r.far[0]
+        if prefers_polynomial(x[0].width, out):
+            return Step(error, point + 1, polynomial_luts(x[0].width, out), True)
+        return Step(error, point + 1, table_luts(x[0].width, out))
+
     def _function(self, node: Node, x: list[Value], r: Range, point: int) -> Step:
         op, value = node.op, x[0]
         assert isinstance(op, Function)
@@ -323,7 +352,9 @@ class Model:
 
     def too_wide(self, values: Mapping[str, Value], point: int) -> tuple[str, int] | None:
         """Return a function whose operand has too many bits for a polynomial, and their number."""
-        for node in self.graph.nodes:
+        for node in self.live:
+            if node.name in self.singles:
+                continue
             if isinstance(node.op, Function) and node.op.name != "square":
                 x = values[node.inputs[0]]
                 if not np.isfinite(x.error).all():
