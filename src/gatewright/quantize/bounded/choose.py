@@ -9,8 +9,9 @@ import numpy as np
 
 from gatewright.base import OptionError, Place
 from gatewright.ops import Compare, Sign
-from gatewright.quantize.bounded.errors import Model, Value
+from gatewright.quantize.bounded.errors import Model
 from gatewright.quantize.bounded.text import text_of
+from gatewright.quantize.bounded.values import Value
 
 COARSEST, FINEST = -12, 44
 """Binary points that are tried."""
