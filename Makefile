@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 JETS := ../shared/data/jets_pythia_100k.npz
 
-.PHONY: help demo test test-all lint bench bench-circuits docs sample clean
+.PHONY: help demo test test-all lint bench bench-circuits bench-shapes docs sample clean
 .DELETE_ON_ERROR:
 
 help:
@@ -16,6 +16,7 @@ help:
 	@echo "make test-all  the same with the slow tests"
 	@echo "make bench     measure against other compilers (installs them)"
 	@echo "make bench-circuits  the circuits only: LUTs, registers, latency, solver, engine"
+	@echo "make bench-shapes  folded, streaming and recurrent designs: cycles and resources"
 	@echo "make docs      build the documentation into site/"
 	@echo "make clean     remove .venv and everything built"
 
@@ -39,6 +40,9 @@ bench: $(VENV)/installed-bench
 
 bench-circuits: $(VENV)/installed-bench
 	$(BIN)/python bench/run.py --circuits
+
+bench-shapes: $(VENV)/installed-bench
+	$(BIN)/python bench/shapes.py --keep
 
 docs: $(VENV)/installed-docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict

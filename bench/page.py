@@ -29,10 +29,11 @@ TITLES = {
 INTRODUCTION = """\
 # Benchmarks
 
-Written by `make bench` (all) and `make bench-circuits` (the circuits against other compilers); do
-not edit. A verdict is the measured number held against the target, by the program. Where a peer
-appears it ran in the same process on the same integer network, whose outputs were compared first.
-Another machine, or the same one when it is busy, gives other times.
+Written by `make bench` (all), `make bench-circuits` (the circuits against other compilers) and
+`make bench-shapes` (folded, streaming and recurrent designs: cycles and integers simulated in RTL,
+resources synthesised); do not edit. A verdict is the measured number held against the target, by
+the program. Where a peer appears it ran in the same process on the same integer network, whose
+outputs were compared first. Another machine, or the same one when it is busy, gives other times.
 """
 
 

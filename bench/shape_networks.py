@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
+from itertools import pairwise
+from typing import NamedTuple
 
 from tests.models.networks import script
 
@@ -59,17 +60,15 @@ def within(design: Design, *keys: str) -> dict[str, tuple[str, float]]:
     }  # fmt: skip
 
 
+RESNET_II = 200_000
+"""Cycles between images that the planner is given: one every 2 ms."""
+
+
 def resnet(bench: Bench) -> Rows:
     """hls4ml's MLPerf Tiny entry: 27.3 ms; FINN's CNV: 1.5 ms with 84.5 %."""
     c = case("resnet-8")
-    planning: list[float] = []
-
-    def note_start(step: str, done: int, total: int) -> None:
-        if step == "plan" and not planning:
-            planning.append(time.process_time())
-
-    design = compiled(bench, c, max_latency="3 ms", progress=note_start)
-    used = time.process_time() - planning[0]
+    asked = {"ii": RESNET_II, "max_latency": "3 ms", "ports": "axi-stream"}
+    design = compiled(bench, c, **asked)
     run = simulated(bench, design, c.material.x, 2)
     return [
         latency_row(
@@ -81,7 +80,7 @@ def resnet(bench: Bench) -> Rows:
             c.name, resources(bench, design), within(design, "LUT", "BRAM", "DSP"), design
         ),
         accuracy_row(c, design, "accuracy", 0.845),
-        planning_row(c.name, design, used),
+        planning_row(c.name, design.timings),
         *cycle_rows(bench, c.name, design, run),
     ]  # fmt: skip
 
@@ -90,24 +89,34 @@ MODEL_STEPS = ("read model", "quantize", "check import", "prepare solver")
 """What is done before a design is planned, and once after an installation."""
 
 
-def planning_row(name: str, design: Design, used: float) -> Row:
-    """Hold the seconds from the integer model to RTL to a target; `used` CPU seconds of them."""
-    took = {step: s for step, s in design.timings.items() if step != "simulate RTL"}
+LATER_STEPS = ("simulate RTL", "synthesise")
+"""What is done with a design that is there."""
+
+
+def planning_row(name: str, timings: Mapping[str, float]) -> Row:
+    """Hold the seconds from the integer model to RTL to a target; `timings` are of all steps."""
+    took = {step: s for step, s in timings.items() if step not in LATER_STEPS}
     seconds = sum(s for step, s in took.items() if step not in MODEL_STEPS)
     return Row(
         f"{name}: planning and emitting",
-        f"{seconds:.1f} s ({used:.1f} CPU s)",
+        f"{seconds:.1f} s",
         Target("under 60 s", most=60.0),
         seconds,
         note="; ".join(f"{step} {s:.1f} s" for step, s in took.items()),
-        facts={"timings": took, "cpu": used},
+        facts={"timings": dict(timings)},
     )
+
+
+DIGITS_II = 520
+"""Cycles between images: two pixels a cycle. With one, the pixels alone take 1,024 of the 1,040
+cycles that there are, and the whole some more than that."""
 
 
 def digits(bench: Bench) -> Rows:
     """The CNN of arXiv:2101.05108: 5.2 us, an image every 1,028 cycles."""
     c = case("digits")
-    design = compiled(bench, c, max_latency="5.2 us", ports="axi-stream")
+    asked = {"ii": DIGITS_II, "max_latency": "5.2 us", "ports": "axi-stream"}
+    design = compiled(bench, c, **asked)
     run = simulated(bench, design, c.material.x, 4)
     return [
         latency_row(c.name, design, run, 5.2, "arXiv:2101.05108: 5.2 us, II 1,028 cycles"),
@@ -151,6 +160,15 @@ INTERVALS = (4, 16, 64)
 SHARE = 0.7
 
 
+class Point(NamedTuple):
+    """What one interval takes: the interval as simulated, resources as synthesised."""
+
+    interval: int
+    lut: int
+    dsp: int
+    bram: float
+
+
 def interaction(bench: Bench) -> Rows:
     """The interaction network folded: what a longer interval saves."""
     c = case("interaction")
@@ -169,44 +187,58 @@ def interaction(bench: Bench) -> Rows:
             counts = resources(bench, design)
             rows += resource_rows(what, counts, {}, design)
             if counts is not None:
-                found[ii] = counts.lut_sites, counts.dsp, run.interval
+                found[ii] = Point(run.interval, counts.lut_sites, counts.dsp, counts.bram)
         rows += saving_rows(c.name + title, found, is_target=not title)
     return rows
 
 
-def saving_rows(
-    name: str, found: Mapping[int, tuple[int, int, int]], is_target: bool = True
-) -> Rows:
+def saving_rows(name: str, found: Mapping[int, Point], is_target: bool = True) -> Rows:
     """Hold what folding saves to what it would ideally: resources inverse to the interval.
+
+    Each interval is held to the one before it; the last to the first stands beside, for
+    information.
 
     Args:
         name: of the network.
-        found: by the interval asked for, LUTs, DSP blocks and the interval that was simulated.
+        found: by the interval asked for, what was simulated and synthesised.
         is_target: there is something to be met.
     """
-    rows = []
-    for ii in list(found)[1:]:
-        (lut, dsp, before), (less_lut, less_dsp, after) = found[min(found)], found[ii]
-        ideal = after / before
-        shares = {"LUT": lut / max(less_lut, 1) / ideal, "DSP": dsp / max(less_dsp, 1) / ideal}
-        best = max(shares, key=lambda key: shares[key])
-        rows.append(
-            Row(
-                f"{name}: saving from II {before} to {after}",
-                f"{shares[best]:.0%} of ideal in {best} "
-                f"(LUT {lut:,} -> {less_lut:,}, DSP {dsp:,} -> {less_dsp:,})",
-                Target(f"at least {SHARE:.0%} in LUT or DSP", least=SHARE) if is_target else None,
-                shares[best],
-                note="ideal: resources inverse to the interval that was simulated",
-                facts=shares,
-            )
-        )
+    order = [found[ii] for ii in sorted(found)]
+    rows = [_saving(name, *pair, is_target) for pair in pairwise(order)]
+    if len(order) > 2:
+        rows.append(_saving(name, order[0], order[-1], is_target=False))
     return rows or [Row(f"{name}: saving", trouble="without synthesis")]
+
+
+def _saving(name: str, before: Point, after: Point, is_target: bool) -> Row:
+    """Compare two intervals. Fewer DSP blocks count only where LUTs fall, too."""
+    ideal = after.interval / before.interval
+    ratios = {"LUT": before.lut / max(after.lut, 1)}
+    if before.dsp:
+        ratios["DSP"] = before.dsp / max(after.dsp, 1)
+    counted = [key for key in ratios if key == "LUT" or ratios["LUT"] > 1]
+    best = max(counted, key=lambda key: ratios[key])
+    told = [f"{key} {ratio:.2f} times less" for key, ratio in ratios.items()]
+    share = ratios[best] / ideal
+    return Row(
+        f"{name}: saving from II {before.interval} to {after.interval}",
+        f"{share:.0%} of ideal in {best} ({', '.join(told)}, ideally {ideal:.4g}; "
+        f"LUT {before.lut:,} -> {after.lut:,}, DSP {before.dsp:,} -> {after.dsp:,}, "
+        f"BRAM {before.bram:g} -> {after.bram:g})",
+        Target(f"at least {SHARE:.0%} in LUT or DSP", least=SHARE) if is_target else None,
+        share,
+        note="ideal: resources inverse to the interval that was simulated",
+        facts={"ideal": ideal, **ratios},
+    )
 
 
 STEPS = 20
 STATIC, UNROLLED = 80, 20
 """Cycles between events: of one cell that does all steps, and of a cell for each step."""
+
+UNROLLED_CLOCK = {"gru": "200 MHz", "lstm": "160 MHz"}
+"""Clock of the design with a cell for each step: nets grow with a design, and twenty cells of the
+LSTM leave too little of 5 ns for an accumulator, by the delay model."""
 
 
 def recurrent(kind: str) -> Callable[[Bench], Rows]:
@@ -218,8 +250,8 @@ def recurrent(kind: str) -> Callable[[Bench], Rows]:
         run = simulated(bench, static, c.material.x, 6)
         rows = _recurrent_rows(bench, f"{kind}, static", static, run)
         rows += [static_row(kind, static, run), accuracy_row(c, static, "accuracy", 0.0)]
-        unrolled = again(bench, c, static, f"{kind}, non-static", ii=UNROLLED, ports="stream")
-        what = f"{kind}, non-static"
+        what, clock = f"{kind}, non-static", UNROLLED_CLOCK[kind]
+        unrolled = again(bench, c, static, what, ii=UNROLLED, ports="stream", clock=clock)
         run = simulated(bench, unrolled, c.material.x, 6)
         return [*rows, unrolled_row(what, run), *_recurrent_rows(bench, what, unrolled, run)]
 
@@ -235,7 +267,7 @@ def unrolled_row(what: str, run: Run) -> Row:
     """Hold the interval of a design with a cell for each step to what was asked for."""
     return Row(
         f"{what}: II", f"{run.interval} cycles", Target(f"at most {UNROLLED}", most=UNROLLED),
-        float(run.interval), note="a cell for each step: a token enters every II / steps cycles",
+        float(run.interval), note="a cell for each step, all at work on events one after the other",
     )  # fmt: skip
 
 

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 from gatewright.arch import find_device
+from gatewright.arch.stream_cost import multiplier_luts
 from gatewright.arch.stream_plan import plan_streams
 from gatewright.base.errors import OptionError
 from gatewright.ir import Graph, Input, Node, Output, Plan
 from gatewright.num import Intervals, Overflow, Rounding
-from gatewright.ops import Dense, Pad, Quantize, Reshape, Sum, Windows
+from gatewright.ops import Dense, Gather, Pad, Quantize, Reshape, Sum, Windows
 
 DEVICE = find_device("xc7z020")
 
@@ -110,3 +111,28 @@ def test_as_many_windows_as_the_interval_needs(interval, windows, copies):
 def test_windows_that_do_not_lie_alike_come_one_by_one():
     plans = plan_streams(image(32, pad=0), 300, DEVICE).plans
     assert plans["w0"].beat == 27
+
+
+def test_sums_by_bits_stand_in_blocks_where_the_device_has_many():
+    graph = layers(rows=8, sizes=(36, 18))
+    small, large = (plan_streams(graph, 64, find_device(d)) for d in ("xc7z020", "xcvu13p"))
+    assert small.plans["d0"].bits == large.plans["d0"].bits == 1
+    assert (small.plans["d0"].memory, small.cost.bram) == ("auto", 0)
+    assert large.plans["d0"].memory == "block"
+    assert 0 < large.cost.bram <= 0.02 * find_device("xcvu13p").bram
+    assert large.cost.lut < 0.7 * small.cost.lut
+
+
+def test_rows_that_are_picked_come_one_by_one():
+    kind = Intervals.of(np.full((4, 3), -8), np.full((4, 3), 7), 2)
+    pairs = Gather.of([0, 1, 2, 3, 3, 2, 1, 0])
+    nodes = (Node("g", pairs, ("x",)), Node("d", Dense.of(np.ones((3, 2))), ("g",)))
+    graph = Graph("pairs", (Input("x", (4, 3), kind),), nodes, (Output("y", "d"),))
+    assert plan_streams(graph, 16, DEVICE).plans["x"] == Plan(beat=3)
+    assert plan_streams(graph, 4, DEVICE).plans["x"] == Plan(beat=12)  # two picks at once
+
+
+def test_a_product_of_signals_costs_what_it_is_built_of():
+    assert multiplier_luts(8, 8) == pytest.approx(118, rel=0.1)  # Yosys
+    assert multiplier_luts(16, 8) == pytest.approx(216, rel=0.1)
+    assert multiplier_luts(3, 3) < 12  # looked up

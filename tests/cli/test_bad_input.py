@@ -81,9 +81,9 @@ def test_missing_model_folder_and_ending(refuse, tmp_path):
 @pytest.mark.parametrize(
     ("name", "remedy"),
     [
-        ("model.pkl", "export the model to ONNX"),
+        ("model.pkl", "load that with skops.io.load"),
         ("model.pt", "save it as a .pt2 file with torch.export.save"),
-        ("model.joblib", "export the model to ONNX"),
+        ("model.joblib", "the library's own save_model"),
     ],
 )
 def test_a_pickled_model_is_never_loaded(refuse, tmp_path, name, remedy):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
+from keras_files import layer, sequential, start, write_keras
 from tests.cli.cli_models import quantized, run, write
 
 
@@ -54,6 +56,10 @@ def test_json_tells_of_actors(call, small, tmp_path):
         (("--ii", "4", "--reuse", "4"), "options for designs without streams"),
         (("--plan-out", "p.json"), "only a design on streams has a plan"),
         (("--plan", "none.json"), "a plan cannot be read"),
+        (("--stateful",), "a model without recurrent layers has no state to keep"),
+        (("--stateful", "--reuse", "4"), "reuse = 4, stateful = True"),
+        (("--event-steps", "1"), "were given for a model that keeps no state"),
+        (("--varied-length",), "a model without recurrent layers has no steps to be left out"),
         (("--max-brams", "-1"), "number of block memories is impossible"),
         (("--ports", "stream", "--max-luts", "5"), "no design on streams fits the limits"),
     ],
@@ -63,6 +69,32 @@ def test_refused(call, small, tmp_path, words, text):
     assert (done.status, done.out) == (2, "")
     assert text in done.err
     assert not (tmp_path / "fw").exists()
+
+
+def test_a_design_that_keeps_its_state(call, tmp_path):
+    rng = np.random.default_rng(0)
+    groups = [rng.normal(size=s).astype(np.float32) / 2 for s in ((2, 2), (2, 2), (2,))]
+    entry = layer("SimpleRNN", "memory", units=2, stateful=True)
+    model = sequential(start(3, 2), entry)
+    path = write_keras(tmp_path, model, {"layers/simple_rnn/cell": groups})
+    x = rng.normal(size=(100, 3, 2))
+    np.save(tmp_path / "x.npy", x)
+    words = ("compile", path, "--calibrate", tmp_path / "x.npy", "--event-steps", "1")
+    done = call(*words, "-o", tmp_path / "fw")
+    assert done.status == 0, done.err
+    for text in ("State of recurrent layers", "by rst alone", "each from the initial state"):
+        assert text in " ".join(done.out.split())
+    described = json.loads((tmp_path / "fw" / "design.json").read_text())
+    assert "--event-steps 1" in described["facts_of_model"]["command"]
+    assert (described["stateful"], described["event_steps"]) == (["memory"], 1)
+    np.save(tmp_path / "ticks.npy", x.reshape(300, 1, 2))
+    done = call("predict", tmp_path / "fw", tmp_path / "ticks.npy", "-o", tmp_path / "y.npy")
+    assert done.status == 0, done.err
+    assert np.load(tmp_path / "y.npy").shape == (300, 2)
+    done = call(*words[:4], "--no-stateful", "--ii", "40", "-o", tmp_path / "other")
+    assert "behind each event" in " ".join(done.out.split()), done.err
+    described = json.loads((tmp_path / "other" / "design.json").read_text())
+    assert "--no-stateful" in described["facts_of_model"]["command"]
 
 
 def test_completion_of_ports():

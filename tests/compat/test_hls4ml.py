@@ -6,6 +6,10 @@ from tests.cli.cli_models import build, node, quantized, samples, write
 
 import gatewright.compat.hls4ml as hls4ml
 from gatewright.base import GatewrightError, OptionError, UnsupportedError
+from gatewright.compat.hls4ml.converters import interval
+from gatewright.ir import Graph, Input, Node, Output
+from gatewright.num import Intervals
+from gatewright.ops import Dense, Windows
 
 RNG = np.random.default_rng(5)
 W1, B1 = RNG.normal(size=(6, 5)) * 0.7, RNG.normal(size=5) * 0.3
@@ -159,7 +163,7 @@ def test_what_cannot_be_honoured_is_an_error(path, tmp_path, keys, to, said):
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"io_type": "io_stream"}, "the I/O type is not built yet"),
+        ({"io_type": "io_serial"}, "the I/O type is not known"),
         ({"backend": "oneAPI"}, "the backend is not honoured"),
         ({"part": "5CGXFC"}, "the part or the clock uncertainty cannot be honoured"),
         ({"namespace": "a"}, "an option of the converter cannot be honoured"),
@@ -204,3 +208,31 @@ def test_a_torch_module(tmp_path):
     with torch.no_grad():
         wanted = module(torch.from_numpy(x.astype(np.float32))).numpy()
     assert np.abs(model.predict(x) - wanted).max() < 0.05
+
+
+def test_io_stream_is_a_design_on_streams(path, tmp_path):
+    config = hls4ml.config_from_onnx_model(path, default_precision="fixed<12,5>")
+    config["Model"] |= {"ReuseFactor": 4, "Strategy": "Resource"}
+    given = {"hls_config": config, "part": "xc7z020", "clock_period": 20}
+    model = hls4ml.convert_from_onnx_model(path, str(tmp_path), io_type="io_stream", **given)
+    model.compile()
+    assert model.design.stream.ports == "axi-stream"
+    assert "s_axis_x_tdata" in model.design.module.inputs
+    assert model.design.interval <= 4
+    assert any(c.plan.taken or c.plan.bits for c in model.design.stream.planned.choices)
+    x = samples()[:20].astype(np.float64)
+    parallel = hls4ml.convert_from_onnx_model(path, str(tmp_path / "other"), **given)
+    np.testing.assert_array_equal(model.predict(x), parallel.predict(x))
+    np.testing.assert_array_equal(model.design.simulate(x), model.predict(x))
+    report = model.build(csim=False, fifo_opt=True)["CSynthesisReport"]
+    assert report["IntervalMax"] == str(model.design.interval)
+
+
+def test_io_stream_takes_a_pixel_a_cycle_and_reuses_by_row():
+    kind = Intervals.of(np.full((8, 8, 1), -4), np.full((8, 8, 1), 3), 2)
+    nodes = (
+        Node("w", Windows.of((3, 3)), ("x",)),
+        Node("d", Dense.of(np.ones((9, 2))), ("w",), "conv"),
+    )
+    graph = Graph("image", (Input("x", (8, 8, 1), kind),), nodes, (Output("y", "d"),))
+    assert [interval(graph, reuse) for reuse in (1, 2, 3)] == [64, 72, 108]

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from gatewright.blocks.table_store import TableRegisters
 from gatewright.hw import Simulator
 from gatewright.hw.check import check
 from gatewright.ir import evaluate
@@ -16,6 +17,12 @@ CLOCK = Clock(5.0, MODEL)
 
 def finish(module):
     return pipeline(module, CLOCK)
+
+
+def idle_inputs(top):
+    """Return what stands at all inputs while nothing is asked: zeros, or what is next to them."""
+    kinds = {port: top.intervals(signals) for port, signals in top.inputs.items()}
+    return {port: np.clip(0, kind.lo, kind.hi)[None] for port, kind in kinds.items()}
 
 
 def write(simulator, idle, address, word):
@@ -63,8 +70,7 @@ def run(lowered, top, data, stalls=0.0, seed=0, writes=()):
     (source,), (sink,) = lowered.inputs, lowered.outputs
     beats = to_beats(data, source)
     simulator = Simulator(top)
-    idle = {port: np.zeros((1, len(signals)), np.int64) for port, signals in top.inputs.items()}
-    idle[source.name] = source.types.lo[None]
+    idle = idle_inputs(top)
     simulator.reset()
     for access in writes:
         write(simulator, idle, *access)
@@ -94,6 +100,20 @@ def run(lowered, top, data, stalls=0.0, seed=0, writes=()):
         if len(ends) == len(data.q):
             return from_beats(np.array(taken), sink), ends
     raise AssertionError("locked up")
+
+
+def drawn_weights(op, registers, rng):
+    """Return random weights, and biases, that some registers can hold, their extremes included."""
+    if isinstance(registers, TableRegisters):
+        return (_drawn(registers.format, registers.shape, rng),)
+    formats = registers.formats
+    return _drawn(formats.weight, op.weight.shape, rng), _drawn(formats.bias, op.bias.shape, rng)
+
+
+def _drawn(fmt, shape, rng):
+    codes = rng.integers(fmt.low, fmt.high + 1, shape)
+    ends = rng.choice([fmt.low, fmt.high], shape)
+    return np.where(rng.random(shape) < 0.2, ends, codes) * 2.0**-fmt.frac
 
 
 def network_of(graph, plans):

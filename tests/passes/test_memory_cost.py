@@ -29,6 +29,19 @@ def readers(count: int, depth: int, width: int, *, registered: bool) -> Module:
     return m
 
 
+def read_back(depth: int, width: int, style: str = "auto") -> Module:
+    """A memory that is read at the address of its write port, too."""
+    m = Module("read_back")
+    kinds = Intervals.of([0], [(1 << width) - 1], 0)
+    (we,), (re,), (be,) = (m.input(p, BIT) for p in ("we", "re", "be"))
+    (wa,), (ra,) = (m.input(p, Intervals.of([0], [depth - 1], 0)) for p in ("wa", "ra"))
+    store = m.memory("store", depth, kinds, style=style)
+    m.write(store, wa, m.input("d", kinds), we)
+    m.output("q", held(m, m.read_word(store, ra), re))
+    m.output("b", held(m, m.read_word(store, wa), be))
+    return m
+
+
 FAMILIES = ("xc7", "xcup", "ecp5")
 # What Yosys counts in the fast flow for each shape: LUT sites used as memory and blocks of 36 kbit,
 # by family. Around each memory there are only ports.
@@ -65,6 +78,17 @@ COUNTED = {
     "two registered readers": (
         lambda: readers(2, 1024, 9, registered=True),
         ((0, 1), (0, 1), (0, 1)),
+    ),
+    "64 x 32, read back": (lambda: read_back(64, 32), ((64, 0), (64, 0), (0, 1))),
+    "64 x 8, read back": (lambda: read_back(64, 8), ((16, 0), (16, 0), (96, 0))),
+    "1024 x 32, read back": (lambda: read_back(1024, 32), ((0, 1), (0, 1), (0, 2))),
+    "512 x 32, read back": (
+        lambda: read_back(512, 32, "block"),
+        ((0, 1), (0, 1), (0, 1)),
+    ),
+    "512 x 16, read back": (
+        lambda: read_back(512, 16, "distributed"),
+        ((256, 0), (256, 0), (1536, 0)),
     ),
     "small ROM": (
         lambda: block_rom(256, 8, "auto"),

@@ -13,6 +13,7 @@ from itertools import groupby
 import numpy as np
 
 from gatewright.base import identifier
+from gatewright.emit.folded import Folded
 from gatewright.emit.header import safe
 from gatewright.emit.nets import Nets, literal, vector
 from gatewright.emit.scope import Scope
@@ -44,6 +45,7 @@ class Rom:
         codes: the packed words.
         style: what holds it.
         size: words of the memory in the text, 0 for a power of two that no index leaves.
+        padded: width of a word with zeros below and above its field; 0 where there are none.
     """
 
     name: str
@@ -54,11 +56,18 @@ class Rom:
     codes: list[int]
     style: str = "auto"
     size: int = 0
+    padded: int = 0
 
     @property
     def bits(self) -> int:
         """Width of a word."""
-        return sum(self.width.values())
+        return self.padded or sum(self.width.values())
+
+    def pad(self, bits: int) -> Rom:
+        """Return the table of one field with a zero below and zeros above, `bits` in all."""
+        assert list(self.offset.values()) == [0], "a table of several fields is not padded"
+        codes = [code << 1 for code in self.codes]
+        return replace(self, offset=dict.fromkeys(self.offset, 1), codes=codes, padded=bits)
 
     @property
     def address(self) -> int:
@@ -184,11 +193,16 @@ class Tables:
         scope: the module under the pen.
         roms: what is declared, by the table's number.
         words: net of each word read, by table and index net.
+        folded: the sums that take a table in.
     """
 
     scope: Scope
     roms: dict[int, Rom] = field(default_factory=dict)
     words: dict[tuple[int, int], int] = field(default_factory=dict)
+    folded: Folded = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.folded = Folded.of(self.scope)
 
     def declare(self) -> None:
         """Declare the tables that live rows read, with the fields that they read."""
@@ -209,6 +223,8 @@ class Tables:
             rom = make_rom(table, name, sorted(used[number]), reach[number])
             if words[number] <= rom.depth:
                 rom = replace(rom, size=rom.depth)
+            if number in self.folded.bits:
+                rom = rom.pad(self.folded.bits[number])
             self.roms[number] = rom
             if rom.bits:
                 self.scope.lines += rom_lines(rom, table, safe(table.name))
@@ -225,6 +241,13 @@ class Tables:
             return read(rom, nets, index)
         word = self._word(number, rom, index)
         return nets.field(word, rom.offset[column], have, rom.signed[column], width)
+
+    def sum_text(self, s: int) -> tuple[str, str]:
+        """Return the expression of a sum that takes a table in, and what it means."""
+        m, table = self.scope.module, self.folded.table[s]
+        number = m.imm[table] >> 20
+        word = self._word(number, self.roms[number], m.a[table])
+        return self.folded.write(self.scope, s, word)
 
     def _word(self, number: int, rom: Rom, index: int) -> int:
         """Return the net of a table's word at an index."""

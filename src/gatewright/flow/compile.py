@@ -22,6 +22,7 @@ from gatewright.flow.design import Design, Progress
 from gatewright.flow.given import check_data, check_input_format, with_input_format
 from gatewright.flow.host import Data, as_inputs
 from gatewright.flow.import_check import against_source, metrics, replay
+from gatewright.flow.missing import check_missing, with_missing
 from gatewright.flow.options import Options
 from gatewright.flow.steps import Steps
 from gatewright.flow.streams import build_streams, read_plan, rebuild_streams
@@ -77,6 +78,7 @@ def compile(
     name: str | None = None,
     custom: Mapping[str, CustomHandler] | None = None,
     score: str | None = None,
+    missing: float | None = None,
     progress: Progress | None = None,
 ) -> Design:
     """Compile a trained model to a circuit.
@@ -132,6 +134,8 @@ def compile(
         custom: handlers of your own layers, by class name; see the guide `your-own-layers.md`.
         score: make an anomaly score the only output: `mse` (of an autoencoder), `mean-square`,
             `sum-square` or `kl`, with `:NAME` for an output or layer to make it of.
+        missing: number that stands for a missing value in the firmware's input, for a forest that
+            knows where missing values go; NaN in data becomes this number.
         progress: called with (what, done, total).
 
     Raises:
@@ -149,6 +153,7 @@ def compile(
     imported = read_model(model, custom, calibration if inputs is None else inputs)
     imported = replace(imported, name=str(name or _own_name(imported.name, model)))
     options = options.with_state_of(imported.stateful, imported.source)
+    imported = with_missing(imported, missing)
     source = imported if score is None else with_score(imported, score)
     data = None if calibration is None else as_inputs(source, calibration)
     classes = check_data(data, labels)
@@ -169,6 +174,7 @@ def compile(
         )
         if quantized is not None:
             facts["quantization"] = quantization_facts(quantized)
+    check_missing(graph)
     graph = gather_dense(graph, options.max_dsps or 0)
     steps.begin("check import")
     facts["import_check"] = replay(source, graph, data, quantized)

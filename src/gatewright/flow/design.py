@@ -285,7 +285,7 @@ class Design:
             nodsp: keep all products out of DSP blocks; by default those that the plan puts into
                 blocks go there, and no others.
             flatten: the total is that of the flat design; otherwise that of all modules, each by
-                itself, which is quicker and never less optimistic.
+                itself, which is quicker and no more optimistic.
 
         Raises:
             ToolError: Yosys is missing or fails.

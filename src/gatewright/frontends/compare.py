@@ -20,6 +20,9 @@ import numpy as np
 
 from gatewright.base import VerificationError
 from gatewright.frontends.read import is_expressions
+from gatewright.frontends.tables.recognised import is_logicnets, is_tables
+from gatewright.frontends.trees.run import RUNNERS, CannotRunError, library_of
+from gatewright.frontends.trees.run import run as run_library
 from gatewright.ir import Graph, Reals
 from gatewright.ops.rounding_error import FLOAT32, FLOAT64, float_bounds
 
@@ -149,11 +152,21 @@ def _runners(model: Any) -> list[tuple[str, Run, float]]:
     """Return the ways to run a source, with the unit roundoff of each."""
     if isinstance(model, Graph):
         return []  # there is nothing beside it to run
+    if isinstance(model, str | Path) and is_tables(Path(model)):
+        return [("tables, one after the other (integers)", _run_tables, 0.0)]
+    if is_logicnets(model):
+        return []  # each neuron was run when it was enumerated, then the network as a whole
     if is_expressions(model):
         return [("as written, by NumPy or SymPy (float64)", _run_expressions, FLOAT64)]
     suffix = Path(model).suffix.lower() if isinstance(model, str | Path) else ""
+    library = "" if suffix in (".keras", ".h5", ".hdf5", ".onnx", ".pt2") else library_of(model)
+    if library:
+        name, _, u = RUNNERS[library]
+        return [(name, _run_trees(library), u)]
     if suffix in (".keras", ".h5", ".hdf5"):
         return [("Keras (float32)", _run_keras_file, FLOAT32)]
+    if suffix not in ("", ".onnx", ".pt2"):
+        return []  # a format that no library here runs
     if suffix == ".pt2" or is_torch(model):
         from gatewright.frontends.torch.run import roundings
 
@@ -168,6 +181,13 @@ def _runners(model: Any) -> list[tuple[str, Run, float]]:
         ("ONNX reference evaluator (float64)", _run_reference, _unit_of_reference(model)),
         ("onnxruntime (float32)", _run_onnx, FLOAT32),
     ]
+
+
+def _run_tables(model: Any, graph: Graph, inputs: Mapping[str, Reals]) -> list[Reals]:
+    """Compute the tables of a file from the file itself."""
+    from gatewright.frontends.tables.files import run_tables
+
+    return [run_tables(Path(model), inputs[graph.inputs[0].name])]
 
 
 def is_torch(model: Any) -> bool:
@@ -201,12 +221,26 @@ def _run_torch(way: str) -> Run:
     return run
 
 
+def _run_trees(library: str) -> Run:
+    """Return a way to run a forest."""
+
+    def run(model: Any, graph: Graph, inputs: Mapping[str, Reals]) -> list[Reals]:
+        try:
+            return [run_library(library, model, graph, inputs[graph.inputs[0].name])]
+        except CannotRunError as error:
+            raise _CannotRunError(str(error)) from None
+
+    return run
+
+
 def _load_onnx(model: Any) -> onnx.ModelProto:
     """Return an ONNX model that only holds standard operators."""
     import onnx
 
     loaded = onnx.load(str(model)) if isinstance(model, str | Path) else model
-    foreign = {n.op_type for n in loaded.graph.node if n.domain not in ("", "ai.onnx")}
+    foreign = {
+        n.op_type for n in loaded.graph.node if n.domain not in ("", "ai.onnx", "ai.onnx.ml")
+    }
     foreign |= {n.op_type for n in loaded.graph.node} & {"Quant", "IntQuant", "BipolarQuant"}
     if foreign:
         raise _CannotRunError(f"it does not know {', '.join(sorted(foreign))} (QONNX)")
@@ -231,6 +265,8 @@ def _refuse_reference(model: onnx.ModelProto) -> None:
     kinds = {n.op_type for n in model.graph.node}
     if "BatchNormalization" in kinds and opset < 14:
         raise _CannotRunError("its BatchNormalization before opset 14 is that of training")
+    if any(n.domain == "ai.onnx.ml" for n in model.graph.node):
+        raise _CannotRunError("its trees compare numbers of float32")
     if "GlobalMaxPool" in kinds:
         raise _CannotRunError("its GlobalMaxPool takes two axes, however many there are")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import tempfile
 from collections.abc import Callable, Mapping
@@ -13,6 +14,17 @@ from gatewright.base import FileError, UnsupportedError
 from gatewright.frontends.custom import CustomHandler, using
 from gatewright.frontends.listed import Listed
 from gatewright.frontends.recognise import Head, Recogniser
+from gatewright.frontends.tables.recognised import KANELE, PLAIN, is_logicnets
+from gatewright.frontends.trees.recognised import (
+    CATBOOST,
+    CONIFER,
+    LIGHTGBM,
+    NOT_READ,
+    TMVA,
+    XGBOOST_JSON,
+    XGBOOST_UBJ,
+    NotRead,
+)
 from gatewright.ir import Graph
 from gatewright.passes.graph import settle_layout
 
@@ -62,8 +74,24 @@ def _list_onnx(model: Any) -> list[Listed]:
     return list_onnx(model)
 
 
+def _read_tables(path: Path) -> Graph:
+    from gatewright.frontends.tables import read_tables
+
+    return read_tables(path)
+
+
+def _list_tables(path: Path) -> list[Listed]:
+    from gatewright.frontends.tables import list_tables
+
+    return list_tables(path)
+
+
 def _read_torch(model: Any, inputs: Any = None) -> Graph:
     _require_torch(model)
+    if is_logicnets(model):
+        from gatewright.frontends.tables import read_logicnets
+
+        return read_logicnets(model)
     from gatewright.frontends.torch import read_torch
 
     return read_torch(model, inputs)
@@ -71,6 +99,10 @@ def _read_torch(model: Any, inputs: Any = None) -> Graph:
 
 def _list_torch(model: Any, inputs: Any = None) -> list[Listed]:
     _require_torch(model)
+    if is_logicnets(model):
+        from gatewright.frontends.tables import list_logicnets
+
+        return list_logicnets(model)
     from gatewright.frontends.torch import list_torch
 
     return list_torch(model, inputs)
@@ -110,6 +142,36 @@ def _saved(read: Callable[[Path], T]) -> Callable[[Any], T]:
     return from_live
 
 
+def _trees(library: str) -> Frontend:
+    """Return the frontend of a tree library."""
+
+    def read(model: Any) -> Graph:
+        module = importlib.import_module(f"gatewright.frontends.trees.{library}")
+        graph: Graph = getattr(module, f"read_{library}")(model)
+        return graph
+
+    def listed(model: Any) -> list[Listed]:
+        module = importlib.import_module(f"gatewright.frontends.trees.{library}")
+        found: list[Listed] = getattr(module, f"list_{library}")(model)
+        return found
+
+    return Frontend(read, listed)
+
+
+def _not_read(kind: NotRead) -> Frontend:
+    """Return what refuses a kind of file."""
+
+    def refuse(path: Path) -> Any:
+        raise UnsupportedError(
+            "this kind of file is not read",
+            place=str(path),
+            found=f"{kind.recogniser.name}: {kind.why}",
+            remedy=kind.remedy,
+        )
+
+    return Frontend(refuse, refuse)
+
+
 def _given(model: Any, inputs: Any = None) -> Graph:
     """Return a graph that was made by hand, or by another frontend, as it is."""
     if isinstance(model, Graph):
@@ -137,7 +199,9 @@ def _is_pysr(head: Head) -> bool:
 
 KERAS = Frontend(_read_keras, _list_keras)
 ONNX = Frontend(_read_onnx, _list_onnx)
+TABLES = Frontend(_read_tables, _list_tables)
 TORCH = Frontend(_read_torch, _list_torch, shapeless=True)
+XGBOOST, SCIKIT = _trees("xgboost"), _trees("scikit")
 EXPRESSIONS = Frontend(_read_expressions, _list_expressions)
 
 FILES: dict[str, Frontend] = {
@@ -151,17 +215,31 @@ FILES: dict[str, Frontend] = {
 """Frontends by a file's ending."""
 
 RECOGNISED: tuple[tuple[Recogniser, Frontend], ...] = (
+    (XGBOOST_JSON, XGBOOST),
+    (XGBOOST_UBJ, XGBOOST),
+    (LIGHTGBM, _trees("lightgbm")),
+    (CATBOOST, _trees("catboost")),
+    (CONIFER, _trees("conifer")),
+    (TMVA, _trees("tmva")),
+    *((kind.recogniser, _not_read(kind)) for kind in NOT_READ),
+    (PLAIN, TABLES),
+    (KANELE, TABLES),
     (Recogniser("PySR equations (CSV)", _is_pysr), EXPRESSIONS),
 )
 """Frontends by how a file begins, for all endings but those above; the first that matches."""
 
 LIVE: dict[str, Frontend] = {
+    "catboost": _trees("catboost"),
     "gatewright": Frontend(_given, _list_given, shapeless=True),
     "keras": Frontend(_saved(_read_keras), _saved(_list_keras)),
+    "lightgbm": _trees("lightgbm"),
     "onnx": ONNX,
     "pysr": EXPRESSIONS,
+    "sklearn": SCIKIT,
     "sympy": EXPRESSIONS,
     "torch": TORCH,
+    "xgboost": XGBOOST,
+    "ydf": _trees("ydf"),
 }
 """Frontends by the package that a class of the live object's comes from."""
 
@@ -172,14 +250,17 @@ PICKLED_BY_TORCH = (
 )
 
 PICKLED = (
-    "a pickle can run any code when it is read; export the model to ONNX, or give PySR's "
-    "hall_of_fame.csv, which stands beside its pickle"
+    "a pickle can run any code when it is read: compile the live model from Python (of "
+    "scikit-learn: keep it as a .skops file, and load that with skops.io.load), or save it with "
+    "the library's own save_model (XGBoost: .json, LightGBM: .txt, CatBoost: .json; PySR "
+    "keeps hall_of_fame.csv beside its pickle), or export it to ONNX"
 )
 
 REFUSED = {
     ".joblib": PICKLED,
     ".pickle": PICKLED,
     ".pkl": PICKLED,
+    ".skops": "load it with skops.io.load, which checks what it holds, and compile the live model",
     ".pt": PICKLED_BY_TORCH,
     ".pth": PICKLED_BY_TORCH,
 }
@@ -259,6 +340,12 @@ def _of_file(path: Path) -> Frontend:
             supported=", ".join(FILES),
             remedy=REFUSED[path.suffix.lower()],
         )
+    if (path / "header.pb").is_file() and (path / "data_spec.pb").is_file():
+        raise UnsupportedError(
+            "a saved YDF model is a folder that only YDF reads",
+            place=str(path),
+            remedy="compile the live model: gatewright.compile(ydf.load_model(path))",
+        )
     if not path.is_file():
         found = "a folder" if path.is_dir() else "nothing there"
         raise FileError(
@@ -270,11 +357,13 @@ def _of_file(path: Path) -> Frontend:
     for recogniser, frontend in RECOGNISED:
         if recogniser.matches(head):
             return frontend
+    refused = [kind.recogniser for kind in NOT_READ]
+    known = [*FILES, *(kind.name for kind, _ in RECOGNISED if kind not in refused)]
     keys = f", JSON with the keys {', '.join(sorted(head.keys))}" if head.keys else ""
     raise UnsupportedError(
         "the kind of model cannot be told from its name or its content",
         place=str(path),
         found=f"{path.suffix or 'no ending'}{keys}",
-        supported=", ".join([*FILES, *(recogniser.name for recogniser, _ in RECOGNISED)]),
+        supported=", ".join(known),
         remedy="give the file its format's ending, or export the model to ONNX",
     )

@@ -36,6 +36,7 @@ class Plan:
         offload: DSP blocks of a parallel operation.
         beat: on streams, elements of a beat of the result.
         taken: of a product folded over steps, elements of a row taken in a step; 0: not folded.
+        bits: of a product with constants, bits of each element worked on in a step; 0: all.
         memory: what holds the weights of a folded product: "distributed" (LUTs), "block", or "auto"
             by their size.
         block: the DSP block that products of a folded operation may use; None: LUTs alone.
@@ -45,12 +46,15 @@ class Plan:
         bias_bits: of each bias; 0: likewise, and as many as a product has.
         unroll: on streams, a circuit for each step of a recurrent layer; else one for all, with the
             state in registers.
+        cell: of such a circuit for all steps, the plans of the products that are folded, by the
+            name of their node in a step; the other operations of the step stay parallel.
     """
 
     reuse: int = 1
     offload: Offload | None = None
     beat: int = 0
     taken: int = 0
+    bits: int = 0
     memory: str = "auto"
     block: DspBlock | None = None
     multipliers: str = "auto"
@@ -58,6 +62,7 @@ class Plan:
     weight_bits: int = 0
     bias_bits: int = 0
     unroll: bool = False
+    cell: tuple[tuple[str, Plan], ...] = ()
 
     @property
     def is_parallel(self) -> bool:
@@ -67,7 +72,8 @@ class Plan:
     def __str__(self) -> str:
         """Print for tables."""
         if self.beat:
-            return f"stream of {self.beat}" + (f", {self.taken} taken" if self.taken else "")
+            how = f", {self.taken} taken" if self.taken else ""
+            return f"stream of {self.beat}" + (f", {self.bits} bits a step" if self.bits else how)
         if not self.is_parallel:
             return f"folded R={self.reuse}"
         return "parallel" if self.offload is None else f"parallel, {self.offload.count} DSP"

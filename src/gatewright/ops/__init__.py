@@ -14,6 +14,7 @@ from gatewright.ops.densify import Densify
 from gatewright.ops.divide import Divide
 from gatewright.ops.divide_constant import DivideConstant
 from gatewright.ops.embedding import Embedding
+from gatewright.ops.fill_missing import FillMissing
 from gatewright.ops.first_active import FirstActive
 from gatewright.ops.forest import Forest
 from gatewright.ops.function import Function
@@ -47,6 +48,7 @@ from gatewright.ops.slice import Slice
 from gatewright.ops.softmax import Softmax, SoftmaxFormats
 from gatewright.ops.subtract import Subtract
 from gatewright.ops.sum import Sum
+from gatewright.ops.table_sum import TableSpec, TableSum
 from gatewright.ops.take import Take
 from gatewright.ops.top_k import TopK
 from gatewright.ops.transpose import Transpose
@@ -67,6 +69,7 @@ OPERATIONS: tuple[type[Op], ...] = (
     Divide,
     DivideConstant,
     Embedding,
+    FillMissing,
     FirstActive,
     Forest,
     Function,
@@ -99,6 +102,7 @@ OPERATIONS: tuple[type[Op], ...] = (
     Softmax,
     Subtract,
     Sum,
+    TableSum,
     Take,
     TopK,
     Transpose,
@@ -123,6 +127,7 @@ __all__ = [
     "Divide",
     "DivideConstant",
     "Embedding",
+    "FillMissing",
     "FirstActive",
     "Forest",
     "Function",
@@ -157,6 +162,8 @@ __all__ = [
     "SoftmaxFormats",
     "Subtract",
     "Sum",
+    "TableSpec",
+    "TableSum",
     "Take",
     "TopK",
     "Transpose",

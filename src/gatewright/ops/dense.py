@@ -15,6 +15,7 @@ from gatewright.blocks.linear import constant_matmul, matmul_with_blocks
 from gatewright.blocks.mac import mac_array
 from gatewright.blocks.mac_shape import MacShape
 from gatewright.blocks.mac_store import Matrices
+from gatewright.blocks.serial import SerialShape, serial_product
 from gatewright.hw import Bus, DspBlock, Module
 from gatewright.ir import Op, Plan, Pull, Reals, Savings
 from gatewright.num import (
@@ -27,7 +28,7 @@ from gatewright.num import (
     require_exact,
     round_shift,
 )
-from gatewright.streams import Stream, Streams
+from gatewright.streams import Stream, Streams, beat_types
 
 SHARING = 0.62
 """Adders left of each digit once terms are shared, as the solver finds on trained layers."""
@@ -180,9 +181,17 @@ class Dense(Op):
         return Savings(kind.shape[0], price, tuple((len(c.rows), c.saving) for c in found))
 
     def stream(self, to: Streams, *x: Stream, plan: Plan) -> Stream | None:
-        """Build multipliers that take `plan.taken` elements a step for `plan.beat` results."""
+        """Build multipliers that take `plan.taken` elements a step for `plan.beat` results.
+
+        Or, with `plan.bits`, sums of constants that take so many bits of each element.
+        """
         self._check(x[0].shape)
         weight, weight_frac, bias, bias_frac = self._integers
+        if plan.bits and not plan.writable:
+            rows = beat_types(x[0].types, len(weight)) if x[0].beat > len(weight) else None
+            if SerialShape.of(rows or x[0].types, plan.bits).turns > 1:
+                matrices = Matrices(weight[None], weight_frac, bias[None], bias_frac)
+                return serial_product(to, x[0], matrices, plan.bits, plan.memory)
         taken = plan.taken or (len(weight) if plan.writable else 0)
         shape = MacShape.of(weight[None], taken, plan.beat)
         if not plan.writable and (not taken or shape.words == 1):

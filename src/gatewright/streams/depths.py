@@ -39,9 +39,11 @@ def least_depths(
     Args:
         network: its depths do not matter.
         floors: depths that no FIFO may fall below, such as those that break long paths of `ready`.
+            One that closes a loop has at least one place.
         near: depths that are likely to be about right, such as the least for lower floors.
     """
     low = [0] * len(network.links) if floors is None else list(floors)
+    low = [max(least, int(li.is_backward)) for least, li in zip(low, network.links, strict=True)]
     endless = simulate(network, [UNBOUNDED] * len(low))
     if endless.locked:
         raise OptionError(
@@ -165,6 +167,8 @@ class _Search:
             pairs = zip(near, self.floors, strict=True)
             tried = [max(depth + more * bool(depth), low) for depth, low in pairs]
             if self._holds(dict(enumerate(tried))):
+                for link in range(len(tried)) if more else ():
+                    _descend(link, self.depths, self.floors[link], self._holds_at)
                 return True
         return False
 

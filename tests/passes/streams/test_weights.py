@@ -3,18 +3,25 @@
 import numpy as np
 import pytest
 from have_tools import needs_simulation
-from stream_runs import agree, network_of, random_data
+from stream_runs import agree, idle_inputs, network_of, random_data, read
 
-from gatewright.base import ModelError, OptionError
+from gatewright.base import ModelError, OptionError, UnsupportedError
 from gatewright.blocks.weight_ports import axi_lite_weights, fixed_weights
 from gatewright.emit import emit_verilog
 from gatewright.emit.verilog import top_name
-from gatewright.hw import DspBlock, Module, random_ready
+from gatewright.hw import DspBlock, Module, Simulator, random_ready
 from gatewright.hw.check import check
 from gatewright.ir import Graph, Input, Node, Output, Plan, evaluate
 from gatewright.num import Intervals
-from gatewright.ops import Dense, GroupedDense, Relu
-from gatewright.passes.streams import from_beats, load_weights, register_table, to_beats
+from gatewright.ops import Dense, Function, GroupedDense, Lookup, Quantize, Relu
+from gatewright.passes.streams import (
+    from_beats,
+    held_words,
+    load_weights,
+    register_rows,
+    register_table,
+    to_beats,
+)
 from gatewright.streams.shell import BIT
 from gatewright.tools.streams import (
     StreamStimulus,
@@ -190,3 +197,88 @@ def test_plans_that_cannot_be_are_refused():
     with pytest.raises(OptionError, match="do not fit the bits") as caught:
         network_of(graph, {"d1": Plan(beat=3, taken=2, writable=True, weight_bits=2)})
     assert "3 bits or more" in str(caught.value)
+
+
+SIGMOID = Function("sigmoid", Quantize.to(False, 6, 6))
+
+
+def a_table(op=SIGMOID, bits=5, **plan):
+    """Return a graph of one table, and its network with the table where a bus writes it."""
+    kind = Intervals.of(np.full(3, -(1 << bits - 1)), np.full(3, (1 << bits - 1) - 1), 2)
+    nodes = (Node("t", op, ("x",), "table"),)
+    graph = Graph("one", (Input("x", (3,), kind),), nodes, (Output("y", "t"),))
+    return graph, *network_of(graph, {"t": Plan(beat=1, writable=True, **plan)})
+
+
+def test_a_function_becomes_the_table_that_is_loaded():
+    graph, lowered, top, _ = a_table()
+    x = np.arange(-16, 16) / 4
+    loaded = load_weights(graph, lowered.registers, "table", np.round(x**2) / 64)
+    assert isinstance(loaded.graph.nodes[0].op, Lookup)
+    agree(lowered, top, loaded.graph, random_data(graph, 4), 0.3, loaded.writes.tolist())
+    again = load_weights(loaded.graph, lowered.registers, "table", np.abs(x) / 8)
+    assert np.array_equal(again.writes, held_words(again.graph, lowered.registers))
+
+
+def test_numbers_that_a_table_cannot_hold_are_refused():
+    graph, lowered, _, _ = a_table()
+    values = np.zeros(32)
+    for value in (1.0, -0.5, 1 / 128, np.nan):
+        values[3] = value
+        with pytest.raises(ModelError, match="a value of a table is not a number") as caught:
+            load_weights(graph, lowered.registers, "table", values)
+        assert f"{value} at (3, 0); 1 such numbers" in str(caught.value)
+        assert "multiples of 2**-6 from 0.0 to 0.984375" in str(caught.value)
+    with pytest.raises(ModelError, match="a table of another shape") as caught:
+        load_weights(graph, lowered.registers, "table", values[:9])
+    assert "(9,)" in str(caught.value)
+    assert "(32,)" in str(caught.value)
+    with pytest.raises(ModelError, match="a table has no bias"):
+        load_weights(graph, lowered.registers, "table", values, np.zeros(3))
+
+
+def test_tables_that_cannot_be_are_refused():
+    with pytest.raises(OptionError, match="a table has no biases") as caught:
+        a_table(bias_bits=4)
+    assert "weight_bits" in str(caught.value)
+    with pytest.raises(OptionError, match="values of a layer do not fit the bits") as caught:
+        a_table(weight_bits=5)
+    assert "6 bits or more" in str(caught.value)
+    with pytest.raises(OptionError, match="one format for all elements") as caught:
+        a_table(Function("sigmoid", Quantize.to(False, [6, 6, 5], [6, 6, 5])))
+    assert "leave `writable` out" in str(caught.value)
+    with pytest.raises(OptionError, match="values of a table that can be written are too wide"):
+        a_table(Function("sigmoid", Quantize.to(False, 33, 33)))
+    with pytest.raises(UnsupportedError, match="too large a table"):
+        a_table(bits=20)
+    far = Intervals.of([70_000], [70_009], 0)
+    node = Node("t", SIGMOID, ("x",), "table")
+    graph = Graph("far", (Input("x", (1,), far),), (node,), (Output("y", "t"),))
+    with pytest.raises(UnsupportedError, match="a table that can be written would be too large"):
+        network_of(graph, {"t": Plan(beat=1, writable=True)})
+
+
+def test_ultraram_is_written_and_not_read():
+    graph, lowered, top, _ = a_table(memory="ultra")
+    assert "write only: a read answers SLVERR" in register_table(lowered.registers)
+    (row,) = register_rows(lowered.registers)
+    assert row["readable"] is False
+    loaded = load_weights(graph, lowered.registers, "table", np.arange(32) / 64)
+    whole = axi_lite_weights(top)
+    agree(lowered, whole, loaded.graph, random_data(graph, 2), 0.2, loaded.writes.tolist())
+    simulator = Simulator(whole)
+    simulator.reset()
+    for address in (0, 31):
+        assert read(simulator, idle_inputs(whole), address) == (2, 0)
+
+
+def test_an_address_without_a_word_is_an_error():
+    lowered, top, _ = network_of(two_layers(), {"d1": Plan(beat=3, taken=2, writable=True)})
+    whole = axi_lite_weights(top)
+    simulator = Simulator(whole)
+    simulator.reset()
+    held = held_words(two_layers(), lowered.registers)
+    words = dict(held.tolist())
+    for address in range(max(words) + 3):
+        wanted = (0, words[address]) if address in words else (2, 0)
+        assert read(simulator, idle_inputs(whole), address) == wanted

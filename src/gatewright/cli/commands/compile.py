@@ -48,13 +48,27 @@ SCORE_HELP = (
     "variances). KIND:NAME[,NAME] makes it of outputs or layers by name."
 )
 
+MODEL_HELP = (
+    "Model: a .keras, .h5, .onnx or .pt2 file; a forest of XGBoost, LightGBM, CatBoost, conifer or "
+    "TMVA."
+)
+
+MISSING_HELP = (
+    "Number that stands for a missing value in the inputs of a forest, which the firmware then "
+    "sends where training sent missing ones; NaN in data becomes this number."
+)
+
 BETTER_THAN_GUESSING = 1.2
 """Accuracy times the number of classes below which a model is as good as guessing."""
 
 
 def compile(
     model: Annotated[
-        str, typer.Argument(metavar="MODEL", help="Model: a .keras, .h5, .onnx or .pt2 file.")
+        str,
+        typer.Argument(
+            metavar="MODEL",
+            help=MODEL_HELP,
+        ),
     ],
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="DIR", help="Folder to write the design to.")
@@ -149,6 +163,7 @@ def compile(
     ] = None,
     custom: Annotated[str | None, typer.Option(metavar="FILE", help=CUSTOM_HELP)] = None,
     score: Annotated[str | None, typer.Option(metavar="KIND[:NAMES]", help=SCORE_HELP)] = None,
+    missing: Annotated[float | None, typer.Option(metavar="X", help=MISSING_HELP)] = None,
     force: Annotated[
         bool, typer.Option("--force", help="Replace a design that is in the folder.")
     ] = False,
@@ -198,6 +213,7 @@ def compile(
             name=name,
             custom=handlers,
             score=score,
+            missing=missing,
             progress=progress,
         )
         design.facts_of_model["command"] = command(
@@ -231,6 +247,7 @@ def compile(
                 "--name": name,
                 "--custom": custom,
                 "--score": score,
+                "--missing": missing,
             },
         )
         if progress:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,14 @@ from gatewright.compat.hls4ml.model import HlsModel
 from gatewright.compat.hls4ml.parts import Part, parts_of
 from gatewright.frontends import list_layers, read_model
 from gatewright.frontends.compare import compare_with_source
+from gatewright.ir import Graph, infer
+from gatewright.ops import Dense, GroupedDense
 from gatewright.passes.graph import host_input, streamline
 
 BACKENDS = ("Vivado", "Vitis", "VivadoAccelerator")
 """Backends whose parts we know; RTL is written for the part, whichever is named."""
+
+IO_TYPES = ("io_parallel", "io_stream")
 
 PART = "xcvu13p-flga2577-2-e"
 CLOCK_PERIOD = 5.0
@@ -50,7 +55,9 @@ def convert_from_keras_model(
         bit_exact: accepted: what is built is always bit-exact.
         hls_config: from `config_from_keras_model`; None takes fixed<16,6> for everything.
         options: `part`, `clock_period` (ns), `clock_uncertainty` (a share or `27%`),
-            `io_type` (`io_parallel`).
+            `io_type` (`io_parallel`, or `io_stream`: AXI4-Stream ports, pixels and steps one by
+            one, an event every as many cycles as the layer with most rows takes at `ReuseFactor`
+            cycles a row).
 
     Raises:
         OptionError, ManyErrors: something asked for cannot be honoured.
@@ -129,7 +136,11 @@ def _convert(
     config = read_config(given, parts)
     reuse = _reuse(config, parts)
     applied = apply(graph, parts, config)
-    built = {**asked, "name": project_name, "reuse": reuse}
+    built = {**asked, "name": project_name}
+    if built.pop("io_type") == "io_stream":
+        built |= {"ports": "axi-stream", "ii": interval(applied.graph, reuse or 1)}
+    else:
+        built["reuse"] = reuse
     return HlsModel(host_input(applied.graph), applied.traced, given, Path(output_dir), built)
 
 
@@ -152,10 +163,10 @@ def _options(options: dict[str, Any]) -> dict[str, Any]:
     part = str(options.pop("part", PART)).lower()
     period = float(options.pop("clock_period", CLOCK_PERIOD))
     margin = str(options.pop("clock_uncertainty", "0")).strip()
-    if io_type != "io_parallel":
+    if io_type not in IO_TYPES:
         raise OptionError(
-            "the I/O type is not built yet", found=io_type, supported="io_parallel",
-            remedy="every input arrives in one cycle; a large model is folded by ReuseFactor",
+            "the I/O type is not known", found=io_type, supported=", ".join(IO_TYPES),
+            remedy="io_parallel: every input arrives in one cycle; io_stream: pixel by pixel",
         )  # fmt: skip
     if options:
         raise OptionError(
@@ -172,7 +183,25 @@ def _options(options: dict[str, Any]) -> dict[str, Any]:
             found=f"{part}, {margin}",
             supported=f"{', '.join(d.name for d in DEVICES)}; 0 to 100 %",
         )
-    return {"device": device.name, "clock": f"{period * (1 - share):.6g} ns"}
+    clock = f"{period * (1 - share):.6g} ns"
+    return {"device": device.name, "clock": clock, "io_type": io_type}
+
+
+def interval(graph: Graph, reuse: int) -> int:
+    """Return the cycles between events that `io_stream` asks for.
+
+    A pixel or step of an input comes in a cycle, and a row of a layer takes `reuse` cycles: so the
+    layer with most rows decides, as in hls4ml's dataflow. Steps of a recurrent layer are rows.
+    """
+    types = infer(graph)
+    rows: dict[tuple[str, bytes], int] = {}
+    for node in graph.nodes:
+        if isinstance(node.op, Dense | GroupedDense):
+            slab = 1 if isinstance(node.op, Dense) else 2
+            key = node.layer or node.name, node.op.weight.tobytes()
+            rows[key] = rows.get(key, 0) + prod(types[node.name].shape[:-slab])
+    coming = max((prod(i.shape[:-1]) for i in graph.inputs), default=1)
+    return max(coming, reuse * max(rows.values(), default=1))
 
 
 def _reuse(config: Config, parts: list[Part]) -> int | None:

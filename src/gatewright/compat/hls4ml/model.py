@@ -113,13 +113,15 @@ class HlsModel:
             validation: likewise.
             export: must be False: an IP is packaged by the vendor's tool from what `write` wrote.
             vsynth: synthesise with Yosys and report what it counts.
-            fifo_opt: must be False: a parallel design has no FIFO.
+            fifo_opt: accepted for `io_stream`, whose FIFOs are the least already; else it must be
+                False: a parallel design has no FIFO.
 
         Raises:
             UnsupportedError: `export` or `fifo_opt`.
             VerificationError: the RTL differs from the model.
         """
-        for name, asked in (("export", export), ("fifo_opt", fifo_opt)):
+        streams = "ports" in self._options
+        for name, asked in (("export", export), ("fifo_opt", fifo_opt and not streams)):
             if asked:
                 raise UnsupportedError(
                     f"build({name}=True) is not done here",

@@ -247,9 +247,12 @@ class StreamDesign(Design):
         before = np.zeros((0, 2), np.int64) if self.writes is None else self.writes
         writes = np.concatenate([before, loaded.writes])
         last = len(writes) - 1 - np.unique(writes[::-1, 0], return_index=True)[1]
+        model = self.stateless
+        if model is not None:
+            model = load_weights(model, self.stream.registers, layer, weight, bias).graph
         other = replace(
-            self, graph=loaded.graph, verification=None, golden=None, golden_text=None,
-            writes=writes[last],
+            self, graph=loaded.graph, stateless=model, verification=None, golden=None,
+            golden_text=None, writes=writes[last],
         )  # fmt: skip
         return other, loaded.writes
 

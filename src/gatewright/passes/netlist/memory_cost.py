@@ -1,7 +1,8 @@
 """Estimate what memories and tables with registers behind them take: LUTs, blocks, UltraRAM.
 
 The rules are those by which Yosys chooses (its libraries of RAM cells give each a cost): a word
-whose readers are all registers without reset may stand in blocks, where LUTs would cost more.
+whose readers are all registers without reset, or whose address is a register, may stand in blocks,
+where LUTs would cost more.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ class Fabric:
 
     Attributes:
         luts: shapes of a memory in LUTs with a write port: words, bits, LUTs, read ports.
+        doubles: shapes that are read at the address of the write port as well: words, bits, LUTs.
         site, block, rom: cost of one such LUT, of a block of 18 kbit, of a bit of a ROM in logic.
         inputs: of a LUT.
         pairs: whether two blocks of 18 kbit make one of 36.
@@ -46,6 +48,7 @@ class Fabric:
     inputs: int = 6
     pairs: bool = True
     collides: bool = False
+    doubles: tuple[tuple[int, int, int], ...] = ()
 
     def multiplexer(self, ways: int) -> int:
         """Return the LUTs of a multiplexer of a bit (wide ones have cells of their own beside)."""
@@ -54,10 +57,15 @@ class Fabric:
         return ways if ways > 2 else ways - 1
 
 
+DOUBLES = ((64, 1, 2), (128, 1, 4), (256, 1, 8))
+"""RAM64X1D and its like (UG574)."""
+
 FABRICS = {
-    "xc7": Fabric(((32, 6, 4, 1), (64, 3, 4, 1), (64, 1, 4, 3)), 2.0, 129.0, 1 / 64),
-    "xcu": Fabric(((32, 14, 8, 1), (64, 7, 8, 1)), 2.0, 129.0, 1 / 64),
-    "xcup": Fabric(((32, 14, 8, 1), (64, 7, 8, 1)), 2.0, 129.0, 1 / 64),
+    "xc7": Fabric(
+        ((32, 6, 4, 1), (64, 3, 4, 1), (64, 1, 4, 3)), 2.0, 129.0, 1 / 64, doubles=DOUBLES[:2]
+    ),
+    "xcu": Fabric(((32, 14, 8, 1), (64, 7, 8, 1)), 2.0, 129.0, 1 / 64, doubles=DOUBLES),
+    "xcup": Fabric(((32, 14, 8, 1), (64, 7, 8, 1)), 2.0, 129.0, 1 / 64, doubles=DOUBLES),
     "ecp5": Fabric(((16, 4, 6, 1),), 4 / 6, 128.0, 1 / 32, inputs=4, pairs=False, collides=True),
 }
 DEFAULT = "xcup"
@@ -70,7 +78,11 @@ class Store:
     Attributes:
         depth, width: words, and bits of one that are read.
         readers: addresses at which it is read.
+        shared: whether one of them is that of the write port.
         registered: whether registers that a block can take in are all that read it.
+        addressed: otherwise, whether every address is a register, whose place those of a block can
+            take: synthesis reads with the next address then, and adds what shows a word that is
+            just being written.
         style: what was asked for.
         is_rom: whether nothing writes it.
         rows: its READ or TABLE cells.
@@ -83,6 +95,12 @@ class Store:
     style: str
     is_rom: bool
     rows: tuple[int, ...]
+    shared: bool = False
+    addressed: bool = False
+
+    def saves(self, fabric: Fabric) -> bool:
+        """Return whether the read at the write port takes no port of its own."""
+        return self.shared and bool(fabric.doubles)
 
     def halves(self, fabric: Fabric) -> tuple[int, int]:
         """Return blocks of 18 kbit, and how many stand side by side for its depth."""
@@ -90,9 +108,11 @@ class Store:
         for shapes, each in ((HALVES, 1), (WHOLE, 2))[: 1 + fabric.pairs]:
             widest = max(bits for _, bits in shapes)
             for words, bits in shapes:
+                if self.saves(fabric) and 2 * bits > widest:
+                    continue  # both ports are read: each is half as wide at most
                 deep = ceil(self.depth / words)
                 ports = 2 if self.is_rom and 2 * bits <= widest else 1
-                copies = ceil(self.readers / ports)
+                copies = ceil((self.readers - self.saves(fabric)) / ports)
                 found.append((each * deep * ceil(self.width / bits) * copies, deep))
         return min(found)
 
@@ -102,6 +122,9 @@ class Store:
         for words, bits, luts, ports in fabric.luts:
             deep, copies = ceil(self.depth / words), ceil(self.readers / ports)
             found.append((deep * ceil(self.width / bits) * luts * copies, deep))
+        for words, bits, luts in fabric.doubles if self.shared else ():
+            deep, copies = ceil(self.depth / words), self.readers - 1
+            found.append((deep * ceil(self.width / bits) * luts * copies, deep))
         return min(found)
 
     def place(self, fabric: Fabric) -> str:
@@ -109,7 +132,7 @@ class Store:
         in_luts = "logic" if self.is_rom else "distributed"
         if self.style in ("block", "ultra"):
             return self.style
-        if self.style == "distributed" or not self.registered:
+        if self.style == "distributed" or not (self.registered or self.addressed):
             return in_luts
         bits = self.depth * self.width
         cost = bits * fabric.rom if self.is_rom else fabric.site * self.sites(fabric)[0]
@@ -154,7 +177,8 @@ def stored(m: Module, family: str = DEFAULT) -> Stored:
     for store in stores(m, readers):
         place = store.place(fabric)
         if place in ("block", "ultra"):
-            registers.update(r for s in store.rows for r in readers.registers(s))
+            if store.registered:
+                registers.update(r for s in store.rows for r in readers.registers(s))
             tables.update(store.rows if store.is_rom else ())
         deep = 1
         if place == "distributed":
@@ -164,8 +188,13 @@ def stored(m: Module, family: str = DEFAULT) -> Stored:
             blocks, deep = store.halves(fabric)
             halves += blocks
             ff += (deep - 1).bit_length()
-            if fabric.collides and not store.is_rom:
-                address = (store.depth - 1).bit_length()
+            address = (store.depth - 1).bit_length()
+            if store.addressed:  # the address that comes next, chosen in logic
+                lut += address * store.readers
+            if store.addressed and not store.is_rom:
+                ff += (store.width + 1) * store.readers
+                lut += (store.width + ceil(address / 3)) * store.readers
+            elif fabric.collides and not store.is_rom:
                 ff += 2 * store.width + address + 1 + store.readers
                 lut += (store.width + 2 * address) * store.readers
         elif place == "ultra":
@@ -207,6 +236,7 @@ def stores(m: Module, readers: _Readers | None = None) -> Iterator[Store]:
     kind = values(m.kind)
     for which, is_rom in ((READ, False), (TABLE, True)):
         words: dict[int, dict[int, list[int]]] = {}
+        shared = False
         for s in np.flatnonzero(kind == which).tolist():
             if readers.count[s] and m.lo[s] != m.hi[s]:
                 at = words.setdefault(m.imm[s] >> FIELD_BITS, {})
@@ -222,5 +252,10 @@ def stores(m: Module, readers: _Readers | None = None) -> Iterator[Store]:
                 memory = m.memories[number]
                 depth, style = memory.depth, memory.style
                 width = int(memory.widths[sorted(columns)].sum())
+                # A memory that is read elsewhere, too, may be read at its write port for nothing.
+                shared = memory.address in at and len(at) > 1
             registered = all(readers.registered(group) for group in at.values())
-            yield Store(depth, width, len(at), registered, style, is_rom, tuple(rows))
+            addressed = not registered and all(kind[a] == REG for a in at)
+            yield Store(
+                depth, width, len(at), registered, style, is_rom, tuple(rows), shared, addressed
+            )

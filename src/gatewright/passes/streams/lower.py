@@ -228,13 +228,15 @@ def _on_parts(
         if op is None:
             return None
         known.setdefault(state_key(op), op)
-    if any(refusal(op, x, [(beat,)] * len(x)) is not None for op in known.values()):
+    # One row keeps its axes: an operation's constants may have them all.
+    part = (beat,) if prod(shape[:-1]) > 1 else (*shape[:-1], beat)
+    if any(refusal(op, x, [part] * len(x)) is not None for op in known.values()):
         return None
     inputs = [to.rebeat(s, beat) for s in x]
     ops = [known[state_key(op)] for op in parts if op is not None]
 
     def build(m: Module, elements: list[list[int]], phase: int) -> list[list[int]]:
-        buses = [Bus(np.asarray(signals, np.int64)) for signals in elements]
+        buses = [_bus(signals, part) for signals in elements]
         if len(known) > 1:
             found = node.op.lower_phases(m, *buses, phase=phase, parts=ops)
             if found is not None:

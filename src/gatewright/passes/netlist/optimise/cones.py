@@ -14,12 +14,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from gatewright.blocks.truth import LUT_INPUTS, luts, reduced
 from gatewright.hw import NONE, Kind, Module, Table
 from gatewright.hw.interpret import EVALUATE
 from gatewright.passes.netlist.bits import in_block
 from gatewright.passes.netlist.delay import is_sign_test
 from gatewright.passes.netlist.optimise.draft import Draft
-from gatewright.passes.netlist.optimise.truth import LUT_INPUTS, luts, reduced
 
 MOST_BITS = 8
 """Index bits of a table: four lookup tables and the multiplexers beside them for an output bit."""
