@@ -39,7 +39,7 @@ def test_the_error_is_bounded_and_measured(design: gw.Design) -> None:
     assert facts["latency"]["status"] == "simulated"
     assert facts["quantization"]["derived"]["y"] <= 0.02
     terms = {term["text"]: term for term in facts["quantization"]["terms"]}
-    assert terms["square(x0)"]["high"] == pytest.approx(16)
+    assert terms["exp((-0.333333*square(x0)))"]["high"] == pytest.approx(1)
     assert (facts["source_checks"][0]["vectors"]) > 0
 
 

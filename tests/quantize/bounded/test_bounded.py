@@ -118,6 +118,15 @@ def test_a_smaller_error_costs_more() -> None:
     assert costs == sorted(costs)
 
 
+def test_terms_of_one_input_are_one_function() -> None:
+    graph = read_expressions(Expressions("exp(-x0^2/3 + sin(x0))*x1/(x2^2 + 1.5)"))
+    found = quantize_bounded(graph, 1e-3, "fixed<10,3>")
+    assert worst("exp(-x0^2/3 + sin(x0))*x1/(x2^2 + 1.5)", found, 2000) <= found.derived["y"]
+    assert "divide" not in {node.op.kind for node in found.graph.nodes}
+    assert {t.text for t in found.terms} >= {"x0", "x1", "x2"}
+    assert not any(t.text == "square(x0)" for t in found.terms)
+
+
 def test_formats_by_name_and_ranges_from_data() -> None:
     graph = read_expressions(Expressions("log(x0) + x1"))
     columns = {"x0": ("x", 0), "x1": ("x", 1)}
@@ -138,8 +147,8 @@ def test_formats_by_name_and_ranges_from_data() -> None:
     ("text", "fmt", "most", "said"),
     [
         ("log(x0)", "fixed<8,3>", 0.1, "log of `x0`, which can be from -4 to 3.96875"),
-        ("x1/(x0 - 1)", "fixed<8,3>", 0.1, "a division of `(1*x0-1)`"),
-        ("1/x0", "ufixed<8,3>", 0.1, "reciprocal of `x0`, which can be from 0 to 7.96875"),
+        ("x1/(x0 - 1)", "fixed<8,3>", 0.1, "a division by `(1*x0-1)`"),
+        ("1/x0", "ufixed<8,3>", 0.1, "a division by `x0`, which can be from 0 to 7.96875"),
         ("tan(x0)", "fixed<8,3>", 0.1, "numbers away from its poles"),
         ("sqrt(x0 + x1)", "fixed<8,3>", 0.1, "limit the inputs"),
         ("where(sin(x0) > 0.5, 1, 2)", "fixed<8,3>", 0.1, "decides by numbers that are rounded"),

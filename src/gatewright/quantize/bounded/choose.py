@@ -9,8 +9,9 @@ import numpy as np
 
 from gatewright.base import OptionError, Place
 from gatewright.ops import Compare, Sign
-from gatewright.quantize.bounded.errors import Model, Value
+from gatewright.quantize.bounded.errors import Model
 from gatewright.quantize.bounded.text import text_of
+from gatewright.quantize.bounded.values import Value
 
 COARSEST, FINEST = -12, 44
 """Binary points that are tried."""
@@ -72,7 +73,7 @@ def _uniform(model: Model, most: float) -> Points:
 def _why(model: Model) -> str:
     """Name what jumps where its operands are not exact, if anything does."""
     values, _ = model.run(_flat(model, FINEST // 2))
-    for node in model.graph.nodes:
+    for node in model.live:
         if isinstance(node.op, Compare | Sign) and values[node.name].error.any():
             term = text_of(model.graph, node.name)
             return (
@@ -84,7 +85,7 @@ def _why(model: Model) -> str:
         wide = model.too_wide(values, point)
         if wide is not None:
             return f"; a finer one needs `{text_of(model.graph, wide[0])}` of {wide[1]} bits"
-    for node in model.graph.nodes:
+    for node in model.live:
         if np.isinf(values[node.name].error).any():
             return f"; nothing bounds the error of `{text_of(model.graph, node.name)}`"
     return ""

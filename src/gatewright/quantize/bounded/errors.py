@@ -35,59 +35,25 @@ from gatewright.ops import (
 )
 from gatewright.quantize.bounded import functions
 from gatewright.quantize.bounded.ranges import Range, Ranges
+from gatewright.quantize.bounded.single import singles
+from gatewright.quantize.bounded.values import (
+    FLOAT,
+    GUARD,
+    WIDEST_POLYNOMIAL,
+    Value,
+    address_point,
+    bits,
+    coefficient_points,
+    half,
+    limits_of,
+    on_points,
+    polynomial_luts,
+    prefers_polynomial,
+    table_luts,
+)
 
 ROUNDED = (Affine, Dense, Divide, Function, Multiply)
 """Operations whose results are rounded to a binary point of their own."""
-
-GUARD = 3
-"""Binary digits of a constant behind those that the result needs."""
-
-FLOAT = 1e-12
-"""What float64 may be off, of the reference or of a table, relative to the largest value."""
-
-WIDEST_TABLE = 16
-"""Bits that address a table at most."""
-
-WIDEST_POLYNOMIAL = 22
-"""Bits of the operand of a piecewise polynomial at most."""
-
-
-@dataclass(frozen=True, eq=False)
-class Value:
-    """What is known of a value.
-
-    Attributes:
-        lo, hi: what the real model reaches, (elements,).
-        error: largest distance of the firmware, (elements,).
-        point: binary point.
-    """
-
-    lo: Reals
-    hi: Reals
-    error: Reals
-    point: int
-
-    @property
-    def far(self) -> Reals:
-        """Largest magnitude of the real value."""
-        return np.maximum(np.abs(self.lo), np.abs(self.hi))
-
-    @property
-    def bound(self) -> Reals:
-        """Largest distance of the firmware from the real model computed in float64."""
-        return np.asarray(self.error + FLOAT * self.far, np.float64)
-
-    @property
-    def width(self) -> float:
-        """Bits of the widest element in the firmware."""
-        return float(bits(self.lo - self.error, self.hi + self.error, self.point).max())
-
-
-def bits(lo: Reals, hi: Reals, point: int) -> Reals:
-    """Return the bits of integers of `2**-point` that hold a range."""
-    top = np.maximum(np.maximum(hi, -lo), 2.0**-60)
-    whole = np.ceil(np.log2(np.minimum(top, 1e300)) + point + 1e-9)
-    return np.asarray(np.maximum(whole, 0) + (lo < 0), np.float64)
 
 
 @dataclass(frozen=True)
@@ -105,67 +71,6 @@ class Step:
     exact: int
     luts: float
     faithful: bool = False
-
-
-def half(point: int) -> float:
-    """Return what rounding to a binary point moves a number by at most."""
-    return math.ldexp(1.0, -point - 1)
-
-
-def coefficient_points(values: Reals, reach: Reals, point: int) -> np.ndarray:
-    """Return binary points of constants, each off by little once multiplied by what reaches far."""
-    count = max(int((values != 0).sum()), 1)
-    finest = point + GUARD + np.ceil(np.log2(np.maximum(reach * count, 2.0**-60)))
-    own = dyadic(values)[1]
-    return np.asarray(np.minimum(own, finest), np.int64)
-
-
-def on_points(values: Reals, points: np.ndarray | int) -> Reals:
-    """Round constants to binary points."""
-    shift = np.broadcast_to(np.asarray(points, np.int32), values.shape)
-    return np.asarray(np.ldexp(np.rint(np.ldexp(values, shift)), -shift))
-
-
-def address_point(op: Function, x: Value, point: int) -> int:
-    """Return the binary point to which a function's operand is rounded: no bit that would not tell.
-
-    Rounding it moves the result by half a unit at most.
-    """
-    lo, hi = float((x.lo - x.error).min()), float((x.hi + x.error).max())
-    if not functions.inside(op.name, op.parameters, np.asarray(lo), np.asarray(hi)):
-        lo, hi = float(x.lo.min()), float(x.hi.max())
-    steepest = functions.slope(op.name, op.parameters, np.asarray(lo), np.asarray(hi))
-    if not math.isfinite(steepest):  # as sqrt at 0, which halves the digits of an error
-        return min(x.point, 2 * point + 2)
-    return min(x.point, point + math.ceil(math.log2(max(steepest, 2.0**-40))))
-
-
-def limits_of(op: Function, x: Value, point: int) -> tuple[float, float] | None:
-    """Return the least and largest operand whose answers are stored; None where one has none.
-
-    Others are given the answers of these: to go back to what the real model reaches, up to the next
-    number of the grid, never adds to an error.
-    """
-    lo, hi = functions.clipped(op.name, op.parameters, x.lo.min(), x.hi.max())
-    low = math.ldexp(math.floor(math.ldexp(float(lo), point)), -point)
-    high = math.ldexp(math.ceil(math.ldexp(float(hi), point)), -point)
-    there = functions.inside(op.name, op.parameters, np.asarray(low), np.asarray(high))
-    return (low, high) if there.all() else None
-
-
-def prefers_polynomial(width: float, out: float) -> bool:
-    """Say whether a piecewise polynomial is likely cheaper than a table."""
-    return width > WIDEST_TABLE or polynomial_luts(width, out) < table_luts(width, out)
-
-
-def table_luts(width: float, out: float) -> float:
-    """Estimate a table."""
-    return float(0.6 * 2.0 ** max(width - 6, 0) * out)
-
-
-def polynomial_luts(width: float, out: float) -> float:
-    """Estimate a piecewise polynomial of some 32 segments."""
-    return 0.9 * max(width - 5, 1) * out + 3 * out
 
 
 def _choice(op: Constant, other: Value, relation: str, flip: bool) -> float | None:
@@ -196,7 +101,10 @@ class Model:
         self.ranges = ranges
         self.points = dict(points)
         self.nodes = {node.name: node for node in graph.nodes}
-        self.rounded = [n.name for n in graph.nodes if isinstance(n.op, ROUNDED)]
+        self.singles = singles(graph)
+        self.needed = self._needed()
+        self.live = tuple(n for n in graph.nodes if n.name in self.needed)
+        self.rounded = [n.name for n in self.live if self.is_rounded(n)]
         self.rules: dict[type, Callable[[Node, list[Value], Range, int], Step]] = {
             Absolute: self._same, Add: self._sum, Affine: self._affine, Compare: self._compare,
             Concatenate: self._join, Constant: self._constant, Dense: self._dense,
@@ -204,6 +112,22 @@ class Model:
             Minimum: self._larger, Multiply: self._multiply, Sign: self._sign,
             Slice: self._slice, Subtract: self._sum, Where: self._where,
         }  # fmt: skip
+
+    def is_rounded(self, node: Node) -> bool:
+        """Say whether a result has a binary point of its own."""
+        return isinstance(node.op, ROUNDED) or node.name in self.singles
+
+    def operands(self, node: Node) -> tuple[str, ...]:
+        """Return what a node is made from: a term of one input from that input alone."""
+        single = self.singles.get(node.name)
+        return node.inputs if single is None else (single.variable,)
+
+    def _needed(self) -> set[str]:
+        needed = {o.value for o in self.graph.outputs}
+        for node in reversed(self.graph.nodes):
+            if node.name in needed:
+                needed.update(self.operands(node))
+        return needed
 
     def run(self, points: Mapping[str, int]) -> tuple[dict[str, Value], float]:
         """Return every value, and the estimated LUTs, with results rounded to binary points.
@@ -217,7 +141,7 @@ class Model:
             r = self.ranges[i.name]
             values[i.name] = Value(r.lo[0], r.hi[0], np.zeros(r.lo.shape[1]), self.points[i.name])
         with np.errstate(all="ignore"):
-            for node in self.graph.nodes:
+            for node in self.live:
                 values[node.name], luts = self._value(node, values, points)
                 total += luts
         return values, total
@@ -227,9 +151,10 @@ class Model:
     ) -> tuple[Value, float]:
         point = points.get(node.name, points[""])
         r = self.ranges[node.name]
-        step = self.rules[type(node.op)](node, [values[n] for n in node.inputs], r, point)
+        rule = self._single if node.name in self.singles else self.rules[type(node.op)]
+        step = rule(node, [values[n] for n in self.operands(node)], r, point)
         error, exact = step.error, step.exact
-        if isinstance(node.op, ROUNDED) and exact > point:
+        if self.is_rounded(node) and exact > point:
             error = error + half(point) * (2 if step.faithful else 1)
             exact = point
         error = np.where(np.isnan(error), np.inf, error)
@@ -299,6 +224,14 @@ class Model:
         digits = float(bits(r.lo[0], r.hi[0], point).max()) + 2
         return Step(error, point + 1, 1.5 * digits * (b.width + 1))
 
+    def _single(self, node: Node, x: list[Value], r: Range, point: int) -> Step:
+        """Answer the exact operand: nothing is off but the answer's own rounding."""
+        out = float(bits(r.lo[0], r.hi[0], point).max())
+        error = FLOAT * r.far[0]
+        if prefers_polynomial(x[0].width, out):
+            return Step(error, point + 1, polynomial_luts(x[0].width, out), True)
+        return Step(error, point + 1, table_luts(x[0].width, out))
+
     def _function(self, node: Node, x: list[Value], r: Range, point: int) -> Step:
         op, value = node.op, x[0]
         assert isinstance(op, Function)
@@ -323,7 +256,9 @@ class Model:
 
     def too_wide(self, values: Mapping[str, Value], point: int) -> tuple[str, int] | None:
         """Return a function whose operand has too many bits for a polynomial, and their number."""
-        for node in self.graph.nodes:
+        for node in self.live:
+            if node.name in self.singles:
+                continue
             if isinstance(node.op, Function) and node.op.name != "square":
                 x = values[node.inputs[0]]
                 if not np.isfinite(x.error).all():

@@ -16,6 +16,7 @@ from gatewright.quantize.bounded.build import Builder
 from gatewright.quantize.bounded.choose import choose
 from gatewright.quantize.bounded.errors import Model
 from gatewright.quantize.bounded.ranges import Ranges, require_known
+from gatewright.quantize.bounded.single import as_factors
 from gatewright.quantize.bounded.text import text_of
 
 InputFormats = str | Mapping[str, str]
@@ -92,6 +93,7 @@ def quantize_bounded(
         _input(graph, i, input_format, None if data is None else data[i.name], columns or {})
         for i in graph.inputs
     )
+    graph = as_factors(graph)
     ends = {i.name: (i.type.low_value, i.type.high_value) for i in inputs if i.type is not None}
     ranges = Ranges(graph, ends)
     points = {i.name: int(i.type.frac.max()) for i in inputs if i.type is not None}

@@ -231,19 +231,21 @@ class Ranges:
             ends = functions.clipped(op.name, op.parameters, x.lo, x.hi)
             if functions.inside(op.name, op.parameters, *ends).all():
                 return
-            what, number, where = op.name, 0, functions.described(op.name)
+            what, number, where = f"{op.name} of", 0, functions.described(op.name)
+            if op.name == "reciprocal":
+                what = "a division by"
         elif isinstance(op, Divide):
             x = operands[1]
             if not ((x.lo <= 0) & (x.hi >= 0)).any():
                 return
-            what, number, where = "a division", 1, "divisors that cannot be 0"
+            what, number, where = "a division by", 1, "divisors that cannot be 0"
         else:
             return
         term = text_of(self.graph, node.inputs[number])
         raise UnsupportedError(
             "a term of an expression reaches a pole, or leaves where its function is defined",
             place=Place(self.graph.source, node.layer),
-            found=f"{what} of `{term}`, which can be from {float(x.lo.min()):.6g} to "
+            found=f"{what} `{term}`, which can be from {float(x.lo.min()):.6g} to "
             f"{float(x.hi.max()):.6g} on the inputs' ranges",
             supported=where,
             remedy="limit the inputs (a narrower input format, or calibration data, whose ranges "
