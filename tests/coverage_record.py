@@ -83,7 +83,9 @@ def wholes() -> set[tuple[str, str]]:
 
     found = {(framework, layer) for framework, layer, _, _ in WHOLE if isinstance(layer, str)}
     found |= {("scikit-learn", name) for name in READERS}
-    return found | {("Expressions", kind) for kind in ("text", "SymPy", "PySR equations")}
+    return found | {
+        ("Expressions", kind) for kind in ("text", "SymPy", "PySR equations", "file of expressions")
+    }
 
 
 def named(framework: str, key: object) -> tuple[str, str]:

@@ -12,7 +12,12 @@ from gatewright.ir import run_real
 ensemble = pytest.importorskip("sklearn.ensemble", reason="needs scikit-learn")
 from sklearn.linear_model import LogisticRegression  # noqa: E402
 from sklearn.pipeline import make_pipeline  # noqa: E402
-from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor  # noqa: E402
+from sklearn.tree import (  # noqa: E402
+    DecisionTreeClassifier,
+    DecisionTreeRegressor,
+    ExtraTreeClassifier,
+    ExtraTreeRegressor,
+)
 
 RNG = np.random.default_rng(3)
 X = RNG.normal(size=(500, 6))
@@ -63,6 +68,10 @@ MODELS = {
     "extra trees": lambda: averaged("ExtraTreesClassifier").fit(GAPS, Y),
     "forest regression": lambda: averaged("RandomForestRegressor").fit(GAPS, REAL),
     "forest of two targets": lambda: averaged("ExtraTreesRegressor").fit(X, TWO),
+    "extra tree": lambda: ExtraTreeClassifier(max_depth=5, random_state=0).fit(GAPS, Y),
+    "extra tree regression": lambda: ExtraTreeRegressor(max_depth=5, random_state=0).fit(
+        GAPS, REAL
+    ),
     "tree": lambda: DecisionTreeClassifier(max_depth=5).fit(GAPS, Y),
     "tree regression": lambda: DecisionTreeRegressor(max_depth=6).fit(GAPS, REAL),
     "adaboost": lambda: adaboost().fit(X, Y),
