@@ -28,6 +28,9 @@ ESTIMATORS: dict[str, type[Estimator]] = {
 }
 """Estimators by the word that configurations have for them."""
 
+WHERE = ("device", "threads", "verbose")
+"""Parameters that say where training runs, not what is trained."""
+
 
 def estimator_of(config: Mapping[str, Any]) -> Estimator:
     """Return the estimator of a configuration: `estimator`, and its `params`.
@@ -61,7 +64,7 @@ def train_one(config: Mapping[str, Any], x: ArrayLike, y: ArrayLike) -> Network:
     times = time.process_time() - start[0], time.perf_counter() - start[1]
     facts = {
         **network.facts,
-        "configuration": json.dumps(dict(config), sort_keys=True),
+        "configuration": _identity(config),
         "training CPU s": f"{times[0]:.1f}",
         "training s": f"{times[1]:.1f}",
     }
@@ -72,8 +75,13 @@ def is_done(config: Mapping[str, Any], path: Path) -> bool:
     """Say whether a file holds the tables of just this configuration."""
     if not path.is_file():
         return False
-    wanted = json.dumps(dict(config), sort_keys=True)
-    return load(path).facts.get("configuration") == wanted
+    return load(path).facts.get("configuration") == _identity(config)
+
+
+def _identity(config: Mapping[str, Any]) -> str:
+    """Return a configuration as text, without where it is trained."""
+    params = {k: v for k, v in config.get("params", {}).items() if k not in WHERE}
+    return json.dumps({**config, "params": params}, sort_keys=True)
 
 
 def train_all(
