@@ -21,8 +21,10 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "coverage.md"
-NEEDED = ("keras", "torch", "onnx", "onnxruntime")
-ORDER = ("Keras", "QKeras", "HGQ2", "SparsePixels", "PyTorch", "ONNX", "QONNX")
+NEEDED = ("keras", "torch", "onnx", "onnxruntime", "catboost", "lightgbm", "sklearn", "sympy",
+          "xgboost", "ydf")  # fmt: skip
+ORDER = ("Keras", "QKeras", "HGQ2", "SparsePixels", "PyTorch", "ONNX", "QONNX",
+         "scikit-learn", "Forests", "Tables", "Expressions")  # fmt: skip
 QUICK = "--without-slow"
 Row = dict[str, Any]
 

@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import importlib
 import json
 import os
+import sys
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -43,6 +45,47 @@ def tables() -> Iterator[tuple[str, dict]]:
     yield "PyTorch", OPERATORS
 
 
+def _class_of(model: object) -> str:
+    """Return the estimator of scikit-learn that a model is one of."""
+    from gatewright.frontends.trees.scikit import reader_of
+
+    return reader_of(model)[0]
+
+
+def _written_as(model: object) -> str:
+    """Return how an expression is given."""
+    if isinstance(model, str | Path):
+        return "PySR equations" if str(model).endswith(".csv") else "file of expressions"
+    outputs = getattr(model, "outputs", {"y": model})
+    return "text" if all(isinstance(e, str) for e in outputs.values()) else "SymPy"
+
+
+WHOLE = (
+    ("Forests", "CatBoost", "trees.catboost", "read_catboost"),
+    ("Forests", "LightGBM", "trees.lightgbm", "read_lightgbm"),
+    ("Forests", "TMVA", "trees.tmva", "read_tmva"),
+    ("Forests", "XGBoost", "trees.xgboost", "read_xgboost"),
+    ("Forests", "YDF", "trees.ydf", "read_ydf"),
+    ("Forests", "conifer", "trees.conifer", "read_conifer"),
+    ("scikit-learn", _class_of, "trees.scikit", "read_scikit"),
+    ("Tables", "DWN", "tables.dwn", "read_dwn"),
+    ("Tables", "KANELE", "tables.kanele", "read_kanele"),
+    ("Tables", "LogicNets", "tables.logicnets", "read_logicnets"),
+    ("Tables", "gatewright tables", "tables.plain", "read_plain"),
+    ("Expressions", _written_as, "expressions.read", "read_expressions"),
+)
+"""Frontends that read a model as a whole: framework, layer, module, function."""
+
+
+def wholes() -> set[tuple[str, str]]:
+    """Return what those read."""
+    from gatewright.frontends.trees.scikit import READERS
+
+    found = {(framework, layer) for framework, layer, _, _ in WHOLE if isinstance(layer, str)}
+    found |= {("scikit-learn", name) for name in READERS}
+    return found | {("Expressions", kind) for kind in ("text", "SymPy", "PySR equations")}
+
+
 def named(framework: str, key: object) -> tuple[str, str]:
     """Return framework and layer of an entry of a registry."""
     if isinstance(key, tuple):
@@ -53,7 +96,7 @@ def named(framework: str, key: object) -> tuple[str, str]:
 
 def registered() -> set[tuple[str, str]]:
     """Return every (framework, layer) that some handler reads."""
-    return {named(framework, key) for framework, table in tables() for key in table}
+    return wholes() | {named(framework, key) for framework, table in tables() for key in table}
 
 
 class Recorder:
@@ -69,6 +112,29 @@ class Recorder:
         for framework, table in tables():
             for key, handler in table.items():
                 table[key] = self._wrapped(handler, *named(framework, key))
+        for framework, layer, path, function in WHOLE:
+            self._wrap_whole(framework, layer, f"gatewright.frontends.{path}", function)
+
+    def _wrap_whole(self, framework: str, layer, path: str, function: str) -> None:
+        """Record the graphs that a function gives, wherever its package names it."""
+        module = importlib.import_module(path)
+        read = getattr(module, function)
+
+        @functools.wraps(read)
+        def recording(model, *more, **options):
+            try:
+                graph = read(model, *more, **options)
+            except Exception:
+                self.refused = True
+                raise
+            kind = layer if isinstance(layer, str) else layer(model)
+            self.running.append((framework, kind, tuple(n.op.kind for n in graph.nodes)))
+            return graph
+
+        for other in list(sys.modules.values()):
+            name = getattr(other, "__name__", "")
+            if name.startswith("gatewright.") and getattr(other, function, None) is read:
+                setattr(other, function, recording)
 
     def _wrapped(self, handler, framework: str, kind: str):
         if dataclasses.is_dataclass(handler):  # of Keras: `build` takes a call

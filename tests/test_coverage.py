@@ -72,7 +72,7 @@ def listed() -> set[tuple[str, str]]:
     """Return every (framework, layer) of the page."""
     rows, framework = set(), ""
     for line in PAGE.read_text().splitlines():
-        heading = re.match(r"#+ (\w+)", line)
+        heading = re.match(r"#+ ([\w-]+)", line)
         framework = heading[1] if heading else framework
         row = re.match(r"\| `([^`]+)` \|", line)
         if row:

@@ -4,13 +4,15 @@ import itertools
 
 import numpy as np
 import pytest
+import recurrent_graphs
 
 from gatewright.arch import find_device
+from gatewright.arch.stream_cost import multiplier_luts
 from gatewright.arch.stream_plan import plan_streams
 from gatewright.base.errors import OptionError
 from gatewright.ir import Graph, Input, Node, Output, Plan
 from gatewright.num import Intervals, Overflow, Rounding
-from gatewright.ops import Dense, Pad, Quantize, Reshape, Sum, Windows
+from gatewright.ops import Dense, Gather, Pad, Quantize, Reshape, Sum, Windows
 
 DEVICE = find_device("xc7z020")
 
@@ -55,6 +57,20 @@ def test_many_rows_have_their_constants_in_the_circuit():
 def test_blocks_are_not_planned_beyond_those_there_are():
     plan = plan_streams(layers(), 16, DEVICE, most_blocks=40)
     assert 0 < plan.cost.dsp <= 40
+
+
+@pytest.mark.parametrize("kind", ["gru", "lstm"])
+def test_products_of_a_recurrent_cell_are_folded_as_far_as_the_interval_lets_them(kind):
+    graph = recurrent_graphs.layer(kind, steps=5, units=32)
+    cells = {}
+    for interval in (20, 300, 1000):
+        found = plan_streams(graph, interval, DEVICE)
+        cells[interval] = dict(found.plans[f"{kind}_loop"].cell)
+        cells[interval, "cost"] = found.cost.weight
+    assert not cells[20]  # no time for it
+    products = {"gru": 2, "lstm": 1}[kind]
+    assert len(cells[300]) == len(cells[1000]) == products
+    assert cells[1000, "cost"] < cells[300, "cost"] < cells[20, "cost"]
 
 
 def test_a_plan_for_what_is_not_there_is_refused():
@@ -110,3 +126,28 @@ def test_as_many_windows_as_the_interval_needs(interval, windows, copies):
 def test_windows_that_do_not_lie_alike_come_one_by_one():
     plans = plan_streams(image(32, pad=0), 300, DEVICE).plans
     assert plans["w0"].beat == 27
+
+
+def test_sums_by_bits_stand_in_blocks_where_the_device_has_many():
+    graph = layers(rows=8, sizes=(36, 18))
+    small, large = (plan_streams(graph, 64, find_device(d)) for d in ("xc7z020", "xcvu13p"))
+    assert small.plans["d0"].bits == large.plans["d0"].bits == 1
+    assert (small.plans["d0"].memory, small.cost.bram) == ("auto", 0)
+    assert large.plans["d0"].memory == "block"
+    assert 0 < large.cost.bram <= 0.02 * find_device("xcvu13p").bram
+    assert large.cost.lut < 0.7 * small.cost.lut
+
+
+def test_rows_that_are_picked_come_one_by_one():
+    kind = Intervals.of(np.full((4, 3), -8), np.full((4, 3), 7), 2)
+    pairs = Gather.of([0, 1, 2, 3, 3, 2, 1, 0])
+    nodes = (Node("g", pairs, ("x",)), Node("d", Dense.of(np.ones((3, 2))), ("g",)))
+    graph = Graph("pairs", (Input("x", (4, 3), kind),), nodes, (Output("y", "d"),))
+    assert plan_streams(graph, 16, DEVICE).plans["x"] == Plan(beat=3)
+    assert plan_streams(graph, 4, DEVICE).plans["x"] == Plan(beat=12)  # two picks at once
+
+
+def test_a_product_of_signals_costs_what_it_is_built_of():
+    assert multiplier_luts(8, 8) == pytest.approx(118, rel=0.1)  # Yosys
+    assert multiplier_luts(16, 8) == pytest.approx(216, rel=0.1)
+    assert multiplier_luts(3, 3) < 12  # looked up

@@ -11,7 +11,14 @@ import numpy as np
 import pytest
 from bench.context import Bench
 from bench.record import MissingError, Row, Target
-from bench.shape_networks import SHAPE_SECTIONS, planning_row, saving_rows, unrolled_row, within
+from bench.shape_networks import (
+    SHAPE_SECTIONS,
+    Point,
+    planning_row,
+    saving_rows,
+    unrolled_row,
+    within,
+)
 from bench.shape_rows import (
     Run,
     case,
@@ -112,13 +119,22 @@ def test_resources_are_held_to_limits():
 
 
 def test_savings_are_shares_of_the_ideal():
-    found = {4: (8000, 100, 4), 16: (3000, 30, 16), 64: (2900, 20, 64)}
+    found = {4: Point(4, 9000, 100, 0), 16: Point(16, 3000, 30, 0), 64: Point(64, 2900, 20, 2)}
     rows = saving_rows("n", found)
-    assert verdicts(rows) == ["met", "MISSED"]
-    assert rows[0].value == pytest.approx(100 / 30 / 4)
-    assert rows[1].value == pytest.approx(100 / 20 / 16)
-    assert verdicts(saving_rows("n", found, is_target=False)) == ["for information"] * 2
+    assert verdicts(rows) == ["met", "MISSED", "for information"]  # the last: 4 to 64
+    assert [row.value * 4 for row in rows[:2]] == pytest.approx([100 / 30, 30 / 20])
+    assert rows[2].value == pytest.approx(100 / 20 / 16)
+    assert "LUT 3.00 times less, DSP 3.33 times less, ideally 4" in rows[0].measured
+    assert verdicts(saving_rows("n", found, is_target=False)) == ["for information"] * 3
     assert verdicts(saving_rows("n", {})) == ["not run"]
+
+
+def test_fewer_blocks_count_only_beside_fewer_luts():
+    grown = {4: Point(4, 3000, 100, 0), 16: Point(16, 3001, 10, 0)}
+    assert verdicts(saving_rows("n", grown)) == ["MISSED"]
+    none = {4: Point(4, 9000, 0, 0), 16: Point(16, 3000, 0, 0)}  # no blocks: no ratio of them
+    assert "DSP 0 -> 0" in saving_rows("n", none)[0].measured
+    assert "DSP 1" not in saving_rows("n", none)[0].measured
 
 
 def test_a_cell_for_each_step_is_held_to_its_interval():

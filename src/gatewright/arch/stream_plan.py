@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 
 from gatewright.arch.devices import Device
 from gatewright.arch.stream_choice import StreamChoice, StreamPlan
 from gatewright.arch.stream_planner import Planner, RefusedError
 from gatewright.base import OptionError
+from gatewright.hw import DspBlock
 from gatewright.ir import Graph, Plan
 from gatewright.passes.lower import live
 from gatewright.passes.streams import fuse, roll
@@ -26,6 +28,7 @@ def plan_streams(
     most_blocks: int | None = None,
     given: Mapping[str, Plan] | None = None,
     tail: int | None = None,
+    spare_blocks: bool = True,
 ) -> StreamPlan:
     """Plan every operation for a target interval.
 
@@ -38,6 +41,7 @@ def plan_streams(
         tail: cycles that an operation may take for what is first along the first axis, or for a
             tensor of one axis, where that is less: it begins on the last of them when all else is
             done, so that time adds to the latency.
+        spare_blocks: a few blocks of memory may take the place of LUTs.
 
     Raises:
         OptionError: the interval is below 1, or a plan is given for what the graph does not have or
@@ -50,17 +54,26 @@ def plan_streams(
     _check_names(given or {}, rolled, graph)
     most = device.dsp if most_blocks is None else most_blocks
     block = device.block if device.dsp else None
-    fixed = {name: replace(plan, block=block) for name, plan in (given or {}).items()}
+    fixed = {name: _with_block(plan, block) for name, plan in (given or {}).items()}
     tail = interval if tail is None else tail
+    planner = partial(
+        Planner, graph, interval, device, most, fixed, tail, spare_blocks=spare_blocks
+    )
     whole: frozenset[str] = frozenset()
     while True:
         try:
-            return Planner(graph, interval, device, most, fixed, tail, whole).run()
+            return planner(whole=whole).run()
         except RefusedError as refused:
             more = _wider(graph, refused.node, whole | fixed.keys())
             if not more:  # beats that the user fixed are refused where the operation is built
-                return Planner(graph, interval, device, most, fixed, tail, whole, False).run()
+                return planner(whole=whole, check=False).run()
             whole |= more
+
+
+def _with_block(plan: Plan, block: DspBlock | None) -> Plan:
+    """Return a plan for a device's DSP block."""
+    cell = tuple((name, replace(own, block=block)) for name, own in plan.cell)
+    return replace(plan, block=block, cell=cell)
 
 
 def _wider(graph: Graph, node: str, done: frozenset[str]) -> set[str]:

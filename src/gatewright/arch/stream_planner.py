@@ -9,18 +9,26 @@ the two costs less decides. Neighbours that give and take at one rate need nothi
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import ceil, gcd, prod
 
 from gatewright.arch.devices import Device
+from gatewright.arch.stream_cells import fold_cell
 from gatewright.arch.stream_choice import StreamChoice, StreamPlan
-from gatewright.arch.stream_cost import Cost, folded_cost, parallel_cost, wants_dsp
+from gatewright.arch.stream_cost import (
+    TABLE_SHARE,
+    Cost,
+    folded_cost,
+    parallel_cost,
+    serial_cost,
+    wants_dsp,
+)
 from gatewright.arch.stream_windows import cutting, windows_at_once
 from gatewright.base import GatewrightError
-from gatewright.blocks.serial import SerialShape, serial_luts
+from gatewright.blocks.serial import SerialShape
 from gatewright.ir import Graph, Node, Plan, infer
-from gatewright.num import FixedArray, Intervals
-from gatewright.ops import Dense, GroupedDense
+from gatewright.num import Intervals
+from gatewright.ops import Dense, Gather, GroupedDense
 from gatewright.passes.streams import Loop
 from gatewright.passes.streams.domain import in_beats, refused_by
 from gatewright.passes.streams.reductions import ReducedChain
@@ -54,6 +62,8 @@ class Planner:
         given: plans that are fixed.
         tail: see `plan_streams`.
         whole: values that travel in one beat.
+        spare_blocks: blocks of memory may hold tables of sums.
+        tables: blocks of memory that hold tables of sums so far.
         check: raise `RefusedError` where an operation would refuse its operands' beats.
         said: what the beats of each value say of its elements.
     """
@@ -66,18 +76,25 @@ class Planner:
     tail: int
     whole: frozenset[str] = frozenset()
     check: bool = True
+    spare_blocks: bool = True
     types: Mapping[str, Intervals] = field(init=False)
     readers: Mapping[str, list[Node]] = field(init=False)
     plans: dict[str, Plan] = field(default_factory=dict)
     choices: list[StreamChoice] = field(default_factory=list)
     nodes: dict[str, Node] = field(init=False)
     blocks: int = 0
+    tables: float = 0.0
     comes_late: set[str] = field(default_factory=set)
     said: dict[str, Intervals] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.types, self.readers = infer(self.graph), self.graph.readers()
         self.nodes = {node.name: node for node in self.graph.nodes}
+
+    @property
+    def most_tables(self) -> float:
+        """Blocks of memory that tables of sums may take: not what lines and weights need."""
+        return TABLE_SHARE * self.device.bram if self.spare_blocks else 0.0
 
     def run(self) -> StreamPlan:
         """Plan inputs, then operations in order."""
@@ -153,7 +170,7 @@ class Planner:
         spatial = any(self._cuts(reader) for reader in self._behind(name))
         spatial |= self.interval >= (kind.shape or (1,))[0] and self._steps_through(name)
         if int(kind.width.sum()) <= WHOLE_INPUT and not spatial:
-            return int(kind.size)
+            return kind.shape[-1] if self._goes_by_rows(name) else int(kind.size)
         return self._least_beat(kind.shape)
 
     def _behind(self, name: str) -> Iterable[Node]:
@@ -162,6 +179,19 @@ class Planner:
             yield reader
             if reader.op.wiring and not self._cuts(reader):
                 yield from self._behind(reader.name)
+
+    def _goes_by_rows(self, name: str) -> bool:
+        """Whether rows are picked out of a value one at a time, and all that reads it takes rows.
+
+        Such a value is cut into rows for each reader if it comes whole.
+        """
+        shape, readers = self.types[name].shape, self.readers[name]
+        picks = {r.name for r in readers if isinstance(r.op, Gather) and r.op.axis == 0}
+        if len(shape) != 2 or not picks:
+            return False
+        sizes = [self.types[r.name] for r in readers]
+        by_rows = all(r.name in picks or r.op.at_slab(1) is not None for r in readers)
+        return by_rows and all(y.size // y.shape[-1] <= self._most_steps(y.shape) for y in sizes)
 
     def _steps_through(self, name: str) -> bool:
         """Whether rows reach a recurrent layer each on its own."""
@@ -198,19 +228,23 @@ class Planner:
         if not isinstance(node.op, Dense):
             return fixed, whole, 0, note
         serial = self._serial(node.op, x, rows)
-        if serial is not None and serial[1].weight < whole.weight:
-            bits, whole = serial
-            fixed = Plan(beat=slab, bits=bits)
+        price = whole.weight
+        if serial is not None and serial[1].table_weight(self.device) < price:
+            (bits, whole), price = serial, serial[1].table_weight(self.device)
+            fixed = Plan(beat=slab, bits=bits, memory="block" if whole.bram else "auto")
             note = f"constants in the circuit, {bits} bits of each element at once"
+            note += ", sums in blocks of memory" * bool(whole.bram)
         shape = self._fold(node, x.shape[-1], y.shape[-1], rows)
         if shape is None:
+            self.tables += whole.bram
             return fixed, whole, 0, note
         taken, given = shape
         dsp = wants_dsp(node.op, x, self.device)
         cost = folded_cost(node.op, x, taken, given, self.device, dsp)
         if dsp and self.blocks + cost.dsp > self.most_blocks:
             dsp, cost = False, folded_cost(node.op, x, taken, given, self.device, False)
-        if whole.weight <= cost.weight:
+        if price <= cost.weight:
+            self.tables += whole.bram
             return fixed, whole, 0, note
         self.blocks += cost.dsp
         style, block = "auto" if dsp else "lut", self.device.block
@@ -226,7 +260,7 @@ class Planner:
         bits = ceil(width / max(most, 1))
         if most < 2 or bits >= width:
             return None
-        return bits, Cost(lut=serial_luts(FixedArray.exact(op.weight).q, in_row(x), bits))
+        return bits, serial_cost(op, in_row(x), bits, self.device, self.most_tables - self.tables)
 
     def _fold(self, node: Node, n_in: int, n_out: int, rows: int) -> tuple[int, int] | None:
         """Return elements taken and given in a step, with fewest multipliers; None: too slow.
@@ -274,7 +308,15 @@ class Planner:
         reason = f"a cell for each of {steps} steps" if unroll else f"one cell for {steps} steps"
         row = kind.shape[-1]
         rows = ceil(steps / self.interval) if op.what.each and unroll else 1
-        self._choose(node, Plan(beat=rows * row, unroll=unroll), cost, 0, reason)
+        plan = Plan(beat=rows * row, unroll=unroll)
+        if op.what.initial and not unroll:
+            spare = self.most_blocks - self.blocks
+            folded = fold_cell(op.what, self.interval // steps, cost, self.device, spare)
+            if folded is not None:
+                plan, cost = replace(plan, cell=folded.plans), folded.cost
+                self.blocks += cost.dsp
+                reason += f", products in at most {folded.folding} cycles of a step"
+        self._choose(node, plan, cost, 0, reason)
 
     # ---- everything else
 

@@ -3,7 +3,8 @@
 A row is taken whole and shifted out, its highest bits first. The constants stay in the circuit: of
 so few bits of each element their products and sums are lookup tables of six bits and adders, or the
 shared terms of a parallel product. The sums are shifted and added up (distributed arithmetic;
-Croisier 1973, White 1989), so a row takes as many steps as an element has groups of bits.
+Croisier 1973, White 1989), so a row takes as many steps as an element has groups of bits. Tables of
+nine bits in blocks of memory take the place of half of the adders.
 """
 
 from __future__ import annotations
@@ -24,6 +25,9 @@ from gatewright.streams import Program, Shell, Stream, Streams
 
 INDEX = 6
 """Bits that one lookup table takes."""
+
+BLOCK_INDEX = 9
+"""Bits that a table in a block of memory takes: 512 words, the widest shape of a block."""
 
 SHARED = 0.62
 """Adders left of each digit of a constant once terms are shared; see `ops.dense`."""
@@ -78,7 +82,29 @@ def serial_luts(weight: Ints, x: Intervals, bits: int) -> float:
     wide = int(np.abs(weight).max(initial=1)).bit_length() + 1
     sums = wide + shape.width + int(n_in).bit_length()
     step = min(_table_luts(weight, bits), _shared_luts(weight, bits))
-    return float(step + n_out * sums + n_in * shape.room)
+    return float(step + n_out * sums + n_in * _held_luts(shape))
+
+
+def serial_blocks(weight: Ints, x: Intervals, bits: int) -> tuple[float, float]:
+    """Return about how many LUTs, and blocks of 36 kbit, rows take with tables in blocks.
+
+    Args:
+        weight: (n_in, n_out) integers.
+        x: types of the elements of a row, (n_in,).
+        bits: of each element in a step.
+    """
+    shape = SerialShape.of(x, bits)
+    n_in, n_out = weight.shape
+    groups = -(-n_in * bits // BLOCK_INDEX)
+    wide = int(np.abs(weight).max(initial=1)).bit_length() + bits + 2
+    sums = wide + shape.width + int(n_in).bit_length() - bits
+    adders = (groups - 1) * (wide + 2) + sums
+    return float(n_out * adders + n_in * _held_luts(shape)), groups * -(-n_out * wide // 36) / 2
+
+
+def _held_luts(shape: SerialShape) -> float:
+    """Return the LUTs of what chooses the bits of an element, three for one of eight."""
+    return shape.bits * max(1.0, 3 / 8 * shape.turns)
 
 
 def _table_luts(weight: Ints, bits: int) -> float:
@@ -96,7 +122,9 @@ def _shared_luts(weight: Ints, bits: int) -> float:
     return SHARED * digits * (bits + 2)
 
 
-def serial_product(to: Streams, x: Stream, matrices: Matrices, bits: int) -> Stream:
+def serial_product(
+    to: Streams, x: Stream, matrices: Matrices, bits: int, memory: str = "auto"
+) -> Stream:
     """Return the stream of `row @ weight + bias`, some bits of each element a step.
 
     Args:
@@ -104,6 +132,7 @@ def serial_product(to: Streams, x: Stream, matrices: Matrices, bits: int) -> Str
         x: rows of n_in elements.
         matrices: one matrix, weight (1, n_in, n_out).
         bits: of each element in a step.
+        memory: "block" puts the tables of the sums into blocks of memory.
 
     Raises:
         FormatError: a sum would not fit 62 bits.
@@ -112,7 +141,8 @@ def serial_product(to: Streams, x: Stream, matrices: Matrices, bits: int) -> Str
     n_in, n_out = matrices.weight.shape[1:]
     rows = to.rebeat(x, n_in)
     stem = to.module_name(to.layer or to.name)
-    serial = _Serial(to, stem, rows.types, matrices.on_grid_of_products(rows.types), bits)
+    grid = matrices.on_grid_of_products(rows.types)
+    serial = _Serial(to, stem, rows.types, grid, bits, memory == "block")
     turns = serial.shape.turns
     number = np.arange(rows.beats * turns) % turns
     timing = Program((number == 0)[:, None], (number == turns - 1)[:, None], serial.latency)
@@ -125,7 +155,10 @@ def serial_product(to: Streams, x: Stream, matrices: Matrices, bits: int) -> Str
 class _Serial:
     """The actor under construction."""
 
-    def __init__(self, to: Streams, stem: str, x: Intervals, matrices: Matrices, bits: int) -> None:
+    def __init__(
+        self, to: Streams, stem: str, x: Intervals, matrices: Matrices, bits: int, blocks: bool
+    ) -> None:
+        self.blocks = blocks
         self.to, self.stem, self.shape = to, stem, SerialShape.of(x, bits)
         self.frac = matrices.bias_frac
         up = self.frac - matrices.weight_frac - self.shape.point
@@ -136,7 +169,7 @@ class _Serial:
         self.taking = m.register((0, 1, 0), reset=1)
         m.label(self.taking, "taking")
         self.fired = self.shell.fire({"x": self.taking})
-        _, self.last = self.shell.counter(self.shape.turns, self.fired, "turn")
+        self.turn, self.last = self.shell.counter(self.shape.turns, self.fired, "turn")
         m.connect(self.taking, self.last, self.fired)
         self._add_up(self._totals())
 
@@ -157,46 +190,77 @@ class _Serial:
         self.rest = offset - (self.start << self.shape.room)
 
     def _digits(self) -> list[int]:
-        """Shift the elements that vary out of registers, highest bits first."""
-        m, shape = self.m, self.shape
+        """Choose the bits of the elements that vary, highest first; two steps of the pipeline.
+
+        A row stays in registers while its bits are chosen: a choice of eight takes three LUTs, a
+        register that shifts and can be set takes one for each of its bits.
+        """
+        m, shape, shell = self.m, self.shape, self.shell
         word = Fixed(False, shape.room, 0)
+        turn = shell.register(self.turn)
         digits = []
         for i in np.flatnonzero(shape.moving).tolist():
-            register = m.register((0, word.high, 0))
-            m.label(register, f"x_{i}")
-            element = m.wrap(m.shift(self.shell.data["x"][i], shape.point), word)
-            held = m.select(self.taking, element, register, within=(0, word.high))
-            m.connect(register, m.wrap(m.shift(held, shape.bits), word), self.fired)
-            top = m.slice(held, shape.room - 1, 1)
-            if shape.signed[i]:
-                top = m.xor(top, self.taking)
-            if shape.bits > 1:
-                top = m.concat(top, m.slice(held, shape.room - shape.bits, shape.bits - 1))
-            digits.append(self.shell.register(top))
+            element = m.wrap(m.shift(shell.data["x"][i], shape.point), word)
+            held = m.register((0, word.high, 0))
+            m.label(held, f"x_{i}")
+            m.connect(held, element, m.and_(self.fired, self.taking))
+            parts = [m.slice(held, shape.room - (t + 1) * shape.bits, shape.bits)
+                     for t in range(shape.turns)]  # fmt: skip
+            if shape.signed[i]:  # the sign counts as if it were above zero, inverted
+                top = m.not_(m.slice(held, shape.room - 1, 1))
+                rest = m.slice(held, shape.room - shape.bits, shape.bits - 1)
+                parts[0] = m.concat(top, rest) if shape.bits > 1 else top
+            digits.append(shell.register(_chosen(m, turn, parts)))
         return digits
 
     def _totals(self) -> list[int]:
         """Return the sums of a step."""
-        weight = self.weight[self.shape.moving]
-        kernel = Module(self.to.module_name(f"{self.stem}_kernel"), self.to.layer)
-        high = np.full(len(weight), (1 << self.shape.bits) - 1)
-        inner = kernel.input("x", Intervals.of(np.zeros_like(high), high, 0))
-        widths = [self.shape.bits] * len(inner)
-        rows = weight
+        shape, shell = self.shape, self.shell
+        rows = self.weight[shape.moving]
+        feeds = self._digits()
+        widths = [shape.bits] * len(feeds)
         if self.rest.any():
-            inner = [*inner, *kernel.input("last", Intervals.of([0], [1], 0))]
-            widths, rows = [*widths, 1], np.concatenate([weight, self.rest[None]])
-        if _table_luts(weight, self.shape.bits) <= _shared_luts(weight, self.shape.bits):
-            sums = _of_tables(kernel, inner, widths, rows)
+            feeds, widths = [*feeds, shell.later(self.last, 2)], [*widths, 1]
+            rows = np.concatenate([rows, self.rest[None]])
+        kernel = Module(self.to.module_name(f"{self.stem}_kernel"), self.to.layer)
+        front = 2
+        if self.blocks:
+            feeds = self._looked_up(feeds, widths, rows)
+            front += 2
+            inner = kernel.input("x", self.m.intervals(feeds))
+            columns = np.reshape(inner, (rows.shape[1], -1)).tolist()
+            sums = [signed_sum(kernel, column) for column in columns]
         else:
-            none = np.zeros(rows.shape[1], np.int64)
-            sums = constant_matmul(kernel, inner, rows, 0, none, 0)
+            high = (1 << np.asarray(widths, np.int64)) - 1
+            inner = kernel.input("x", Intervals.of(np.zeros_like(high), high, 0))
+            if _table_luts(rows, shape.bits) <= _shared_luts(rows, shape.bits):
+                sums = _of_tables(kernel, inner, widths, rows)
+            else:
+                none = np.zeros(rows.shape[1], np.int64)
+                sums = constant_matmul(kernel, inner, rows, 0, none, 0)
         kernel.output("y", [kernel.shift(s, -self.frac) for s in sums])
         kernel = self.to.finish(kernel)
-        feeds = {"x": self._digits(), "last": [self.shell.register(self.last)]}
-        feeds = {port: feeds[port] for port in kernel.inputs}
-        self.cycles = 1 + kernel.latency
-        return self.shell.kernel(kernel, feeds)["y"]
+        self.cycles = front + kernel.latency
+        return shell.kernel(kernel, {p: feeds for p in kernel.inputs if p == "x"})["y"]
+
+    def _looked_up(self, digits: list[int], widths: list[int], rows: Ints) -> list[int]:
+        """Return words of tables in blocks, by output, two steps of the pipeline later."""
+        m, shell = self.m, self.shell
+        bits = [(m.slice(d, k, 1), row << k)
+                for d, width, row in zip(digits, widths, rows, strict=True)
+                for k in range(width)]  # fmt: skip
+        groups = -(-len(bits) // BLOCK_INDEX)
+        found: list[list[int]] = [[] for _ in range(rows.shape[1])]
+        for number in range(groups):
+            own = bits[number * len(bits) // groups : (number + 1) * len(bits) // groups]
+            index, words = own[0][0], np.stack([np.zeros_like(own[0][1]), own[0][1]])
+            for bit, row in own[1:]:
+                index, words = m.concat(bit, index), np.concatenate([words, words + row])
+            table = Table.of(f"sums_{number}", words, 0, "block")
+            for j, column in enumerate(found):
+                # A block is slow to read: its words move on before they are added.
+                column.append(shell.later(m.table(index, table, j), 2))
+        return [s for column in found for s in column]
 
     def _add_up(self, totals: list[int]) -> None:
         """Shift and add the sums of a row; give them with its last step."""
@@ -237,6 +301,18 @@ class _Serial:
                 supported="an adder in one clock period",
                 remedy="choose a slower clock, or plan the layer without `bits`",
             )
+
+
+def _chosen(m: Module, number: int, choices: list[int]) -> int:
+    """Return the choice of a number, by a tree over its bits, the lowest first."""
+    bit = 0
+    while len(choices) > 1:
+        last = m.slice(number, bit, 1)
+        pairs = zip(choices[1::2], choices[::2], strict=False)
+        odd = choices[-1:] if len(choices) % 2 else []
+        choices = [*(m.select(last, b, a) for b, a in pairs), *odd]
+        bit += 1
+    return choices[0]
 
 
 def _shifted_sum(m: Module, total: int, register: int, bits: int, fmt: Fixed) -> int:

@@ -15,6 +15,7 @@ from gatewright.num import FixedArray, Ints
 from gatewright.ops import Function, Quantize, ScaledQuantize
 from gatewright.passes.graph import host_input
 from gatewright.quantize import Quantized
+from gatewright.quantize.bounded import Bounded
 
 if TYPE_CHECKING:
     from gatewright.flow.design import Design
@@ -66,7 +67,10 @@ def against_source(
 
 
 def replay(
-    source: Graph, graph: Graph, data: dict[str, Reals] | None, quantized: Quantized | None
+    source: Graph,
+    graph: Graph,
+    data: dict[str, Reals] | None,
+    quantized: Quantized | Bounded | None,
 ) -> dict[str, Any]:
     """Compare the integer graph with a float64 replay of the model's own rules.
 

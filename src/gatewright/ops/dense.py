@@ -191,7 +191,7 @@ class Dense(Op):
             rows = beat_types(x[0].types, len(weight)) if x[0].beat > len(weight) else None
             if SerialShape.of(rows or x[0].types, plan.bits).turns > 1:
                 matrices = Matrices(weight[None], weight_frac, bias[None], bias_frac)
-                return serial_product(to, x[0], matrices, plan.bits)
+                return serial_product(to, x[0], matrices, plan.bits, plan.memory)
         taken = plan.taken or (len(weight) if plan.writable else 0)
         shape = MacShape.of(weight[None], taken, plan.beat)
         if not plan.writable and (not taken or shape.words == 1):

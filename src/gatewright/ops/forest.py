@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import ClassVar
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +15,7 @@ from gatewright.hw import Bus, Module
 from gatewright.ir import Op, Plan, Pull, Reals
 from gatewright.num import FixedArray, Intervals, Ints, dyadic, require_exact
 from gatewright.ops.forest_checks import check_forest
-from gatewright.ops.forest_reach import add_up, reach
+from gatewright.ops.forest_reach import add_up, reach, reach_plain
 
 Bools = NDArray[np.bool_]
 
@@ -26,6 +27,10 @@ CHORD = 1 / 32
 
 CODED = 8
 """Leaves that a bit of a word tells apart by itself; more have a code."""
+
+
+_LIVE: WeakKeyDictionary[Forest, dict[bytes, list[Tree]]] = WeakKeyDictionary()
+"""What samples can reach, as long as a forest lives: type, cost and circuit all ask."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,7 +104,22 @@ class Forest(Op):
             (samples, trees)
         """
         x = np.ascontiguousarray(x, np.float64)
-        return np.asarray(reach(x, x, self.absent(x), *self.walk), np.int64)
+        absent = self.absent(x)
+        if self._is_plain and not absent.any():
+            above = np.nextafter(self.thresholds, np.inf)
+            return self._reach_plain(x, np.where(self.inclusive, above, self.thresholds))
+        return np.asarray(reach(x, x, absent, *self.walk), np.int64)
+
+    @property
+    def _is_plain(self) -> bool:
+        """Whether no node asks for a set of categories."""
+        return not (self.members >= 0).any()
+
+    def _reach_plain(self, x: Reals, cuts: Reals) -> Ints:
+        features = np.ascontiguousarray(self.features, np.int64)
+        children = np.stack([self.left, self.right], axis=1).reshape(-1).astype(np.int64)
+        roots = np.ascontiguousarray(self.roots, np.int64)
+        return np.asarray(reach_plain(x, features, cuts, children, roots))
 
     def absent(self, x: Reals) -> Bools:
         """Return which numbers, (samples, features), are missing."""
@@ -216,6 +236,18 @@ class Forest(Op):
 
     def live(self, kind: Intervals) -> list[Tree]:
         """Return what of each tree the numbers of a sample, (inputs,), can reach."""
+        known = _LIVE.setdefault(self, {})
+        key = b"".join(a.tobytes() for a in (kind.lo, kind.hi, kind.frac))
+        if key not in known:
+            known[key] = self._reachable(kind)
+        return known[key]
+
+    @property
+    def visits(self) -> int:
+        """Nodes that a sample comes to, about."""
+        return int(self.trees * (1 + np.log2(1 + len(self.features) / self.trees)))
+
+    def _reachable(self, kind: Intervals) -> list[Tree]:
         splits = self.splits(kind)
         left, right = self.left.tolist(), self.right.tolist()
         ranges = list(zip(kind.lo.tolist(), kind.hi.tolist(), strict=True))
@@ -239,9 +271,12 @@ class Forest(Op):
         codes = np.ldexp(self.missing, frac.astype(np.int32))
         absent = (q == codes) & self.has_missing
         whole = np.ascontiguousarray(q, np.float64)  # exact: integers have 53 bits at most
-        numbers = np.ldexp(whole, -frac.astype(np.int32))
-        never = np.zeros(len(cuts), np.bool_)
-        leaves = reach(whole, numbers, absent, *self._walk(cuts.astype(np.float64), never))
+        if self._is_plain and not absent.any():
+            leaves = self._reach_plain(whole, cuts.astype(np.float64))
+        else:
+            numbers = np.ldexp(whole, -frac.astype(np.int32))
+            never = np.zeros(len(cuts), np.bool_)
+            leaves = reach(whole, numbers, absent, *self._walk(cuts.astype(np.float64), never))
         total = np.broadcast_to(base, (len(q), len(base))).astype(np.int64)
         add_up(leaves, np.ascontiguousarray(words), total)
         return total

@@ -55,6 +55,24 @@ def reach(
 
 
 @njit(cache=True)
+def reach_plain(x: Any, features: Any, cuts: Any, children: Any, roots: Any) -> Any:
+    """Return the leaf of each sample and tree, of trees that only compare numbers.
+
+    A sample goes left where its number is less than the cut. `children` holds the left and the
+    right child of each node in turn, so that no branch is to be predicted.
+    """
+    found = np.empty((len(x), len(roots)), np.int64)
+    for start in range(0, len(x), BLOCK):
+        for tree in range(len(roots)):
+            for row in range(start, min(start + BLOCK, len(x))):
+                at = roots[tree]
+                while at >= 0:
+                    at = children[2 * at + (x[row, features[at]] >= cuts[at])]
+                found[row, tree] = -1 - at
+    return found
+
+
+@njit(cache=True)
 def add_up(reached: Any, words: Any, total: Any) -> None:
     """Add the words, (leaves, outputs), of the leaves reached to the totals, (rows, outputs)."""
     for row in range(reached.shape[0]):

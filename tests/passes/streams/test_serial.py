@@ -29,9 +29,11 @@ WIDE = ([-(1 << 11)] * 9, [(1 << 11) - 1] * 9, [4] * 9)
     [(SIGNED, 1, 4), (SIGNED, 2, 2), (SIGNED, 3, 2), (MIXED, 1, 5), (MIXED, 2, 3), (WIDE, 1, 12),
      (WIDE, 4, 3), (WIDE, 6, 2)],
 )  # fmt: skip
-def test_every_cut_of_the_bits_gives_the_reference(kinds, bits, turns):
+@pytest.mark.parametrize("memory", ["auto", "block"])
+def test_every_cut_of_the_bits_gives_the_reference(kinds, bits, turns, memory):
     graph = layer(*kinds)
-    cycles = compare(graph, {"x": Plan(beat=len(kinds[0])), "d": Plan(beat=3, bits=bits)}, 2)
+    plan = Plan(beat=3, bits=bits, memory=memory)
+    cycles = compare(graph, {"x": Plan(beat=len(kinds[0])), "d": plan}, 2)
     assert cycles.interval == 2 * turns
 
 

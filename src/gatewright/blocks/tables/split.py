@@ -17,8 +17,8 @@ from itertools import combinations
 
 import numpy as np
 
-from gatewright.blocks.tables.word import Word, luts, tidy
-from gatewright.blocks.truth import LUT_INPUTS
+from gatewright.blocks.tables.word import Word, tidy
+from gatewright.blocks.truth import LUT_INPUTS, luts
 
 FOLDED_BITS = LUT_INPUTS - 1
 """Bits of a table that the lookup tables of an adder take in beside the other operand's."""

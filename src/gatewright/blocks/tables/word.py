@@ -11,25 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gatewright.blocks.lookup import MAX_INDEX_BITS
-from gatewright.blocks.truth import LUT_INPUTS, reduced
+from gatewright.blocks.truth import luts, reduced
 from gatewright.hw import Kind, Module, Table
 from gatewright.num import Ints
 
-__all__ = ["MAX_INDEX_BITS", "Bit", "Summand", "Word", "luts", "place_word", "word_of"]
+__all__ = ["MAX_INDEX_BITS", "Bit", "Summand", "Word", "place_word", "word_of"]
 
 Bit = tuple[int, int]
 """A signal, and which bit of its code."""
-
-
-def luts(support: int) -> int:
-    """Return the lookup tables of one function of so many bits, as synthesis finds them: 0 a wire.
-
-    Yosys covers a function of seven bits with three lookup tables more often than with two and the
-    multiplexer beside them.
-    """
-    if support <= LUT_INPUTS:
-        return int(support > 1)
-    return 3 << (support - LUT_INPUTS - 1)
 
 
 class Summand(NamedTuple):

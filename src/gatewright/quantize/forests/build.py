@@ -16,6 +16,9 @@ from gatewright.quantize.forests.leaves import Fit, round_leaves
 from gatewright.quantize.forests.material import Feature, ForestMaterial, Found
 from gatewright.quantize.forests.shrink import shrunk
 
+FINEST_BITS = 14
+"""Bits behind the point of the largest leaf on the finest grid looked at."""
+
 BASE_BITS = 3
 """Bits of the base beyond those of the leaves: they cost nothing, as no other number has them."""
 
@@ -146,7 +149,7 @@ def _cut(op: Forest, material: ForestMaterial, edges: list[Ints]) -> Forest:
 def _rounded(op: Forest, found: Found, fit: Fit, price: float, word: Fixed | None) -> Forest:
     """Return the forest with words for leaves."""
     spread = float(np.abs(op.leaves).max(initial=0.0)) or 1.0
-    finest = 8 - int(np.floor(np.log2(spread)))
+    finest = FINEST_BITS - int(np.floor(np.log2(spread)))
     if word is not None:
         limits = np.ldexp(np.asarray([word.low, word.high], np.float64), -word.frac)
         leaves = np.clip(np.rint(np.ldexp(op.leaves, word.frac)) * 2.0**-word.frac, *limits)

@@ -9,6 +9,7 @@ import numpy as np
 from gatewright.ir import Reals
 from gatewright.num import Ints
 from gatewright.ops.forest import WORD_LUTS
+from gatewright.quantize.constants import leaf_unit
 
 SHRINKAGE = 16.0
 """Samples of average weight that speak for a leaf's old value."""
@@ -16,8 +17,10 @@ SHRINKAGE = 16.0
 REFIT_SHARE = 0.1
 """Leaves of an output for each sample up to which their values are fitted anew."""
 
-STEPS, OFFSETS = 7, 8
-MOST_BITS = 10
+AROUND, OFFSETS = 2, 8
+"""Units tried on both sides of the one that theory gives, and places of the least word."""
+
+STEPS, MOST_BITS = 13, 18
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,6 +66,9 @@ class _Output:
         self.fit, self.values, self.base, self.k = fit, values, base, k
         self.weights = fit.weights[:, k]
         kept = [t for t in range(fit.reached.shape[1]) if self._moves(t)]
+        for own in (own for t, own in enumerate(fit.live) if t not in kept):
+            base[k] += values[own[0]]
+            values[own] = 0.0
         # The largest first: what they lose, the smaller ones can make up for.
         self.trees = sorted(kept, key=lambda t: -float(np.ptp(values[self.fit.live[t]])))
         self.total = values[fit.reached].sum(axis=1) + base[k]
@@ -117,7 +123,7 @@ def _rounded(values: Reals, weight: Reals, price: float, finest: int, user: int 
 
     What they have in common goes into the base, which is fitted afterwards.
     """
-    steps = [finest - j for j in range(STEPS)] if user is None else [user]
+    steps = [user] if user is not None else _steps(weight, price, finest)
     spread = float(np.ptp(values))
     best, found = np.inf, np.zeros_like(values)
     mean = float((values * weight).sum() / max(weight.sum(), 1e-300))
@@ -134,6 +140,13 @@ def _rounded(values: Reals, weight: Reals, price: float, finest: int, user: int 
             if cost[k] < best:
                 best, found = float(cost[k]), (q[k] - q[k].min()) * unit
     return found
+
+
+def _steps(weight: Reals, price: float, finest: int) -> list[int]:
+    """Return binary points about the one at which rounding and bits cost the same."""
+    unit = leaf_unit(max(float(weight.sum()), 1e-300), price)
+    best = int(np.clip(round(-np.log2(unit)), finest - STEPS, finest))
+    return [f for f in range(best - AROUND, best + AROUND + 1) if f <= finest]
 
 
 def _starts(values: Reals, unit: float, top: int) -> Reals:

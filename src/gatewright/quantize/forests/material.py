@@ -15,11 +15,14 @@ from gatewright.quantize.data import Part
 from gatewright.quantize.forests.cuts import Places
 from gatewright.quantize.sensitivity import is_class_score, roots, score_value
 
-FINE_BITS = 12
+FINE_BITS = 20
 """Bits of the span of a feature's thresholds on the finest grid looked at."""
 
 COARSE_BITS = 7
 """Bits of the grid all of whose places are looked at."""
+
+DROPPED = (3, 6, 9)
+"""Bits of the finest grid without which each threshold is looked at as well."""
 
 MOST_FRAC = 40
 
@@ -169,7 +172,9 @@ def _edges(op: Forest, k: int, frac: int, least: int | None, keep: list[int]) ->
     low, high = int(own.min()), int(own.max())
     step = 1 << max(int(high - low).bit_length() - COARSE_BITS, 0)
     coarse = np.arange(-(-low // step), high // step + 1) * step
-    inner = np.union1d(own, coarse)
+    near = [(own >> d) + up << d for d in DROPPED for up in (0, 1) if step >> d]
+    inner = np.unique(np.concatenate([own, coarse, *near]))
+    low, high = int(inner.min()), int(inner.max())
     return np.concatenate([[low - 1], inner, [high + 1]])
 
 
@@ -205,6 +210,8 @@ def _costed(
     values = np.ascontiguousarray(op.leaves, np.float64)
     flips(x, x, op.absent(x), values, weights, bins, starts, cost, *op.walk)
     found = []
+    # A sample that comes to a node and is on its other side may be none of those looked at.
+    unseen = 2 * float((weights.mean(axis=0) * op.leaves.var(axis=0)).sum())
     for k, (nodes, places, real, every) in enumerate(bounds):
         width, first = len(every) + 1, int(starts[nodes[0]]) if len(nodes) else 0
         below = np.cumsum(cost[first : first + len(nodes) * width].reshape(len(nodes), width), 1)
@@ -214,10 +221,22 @@ def _costed(
         at = np.concatenate([ends, below[:, np.searchsorted(every, places)], below[:, -1:]], 1)
         costs = np.abs(at - own[:, None])
         frac, least, keep = grids[k]
-        places_k = Places(edges[k], _luts(edges[k]), costs)
         start = np.searchsorted(edges[k][1:-1], _cuts(op, nodes, frac)) + 1
+        costs += unseen * _way(edges[k], start)
+        if op.has_missing[k]:  # a node may go only where its missing samples go
+            costs[op.missing_left[nodes], 0] = np.inf
+            costs[~op.missing_left[nodes], -1] = np.inf
+        places_k = Places(edges[k], _luts(edges[k]), costs)
         found.append(Feature(frac, nodes, start, places_k, least, tuple(keep), fixed))
     return tuple(found)
+
+
+def _way(edges: Ints, start: Ints) -> Reals:
+    """Return how far nodes move to each place, (nodes, places); to the ends it is 1."""
+    span = max(int(edges[-1] - edges[0]), 1)
+    way = np.abs(edges[None] - edges[start][:, None]) / span
+    way[:, [0, -1]] = 1.0
+    return np.asarray(way)
 
 
 def _luts(edges: Ints) -> Reals:

@@ -22,7 +22,7 @@ STEPS, FEW_STEPS = 6, 2
 MOST_LOOKS = 6
 TIGHTER = 1.4
 
-MOST_VISITS = 8_000_000
+MOST_VISITS = 10_000_000
 """Nodes that the samples of one trial come to."""
 
 Progress = Callable[[str, int, int], None]
@@ -131,8 +131,7 @@ def quantize_forest(
     found = find(graph, chooser.part.labels is not None)
     if found is None or any(role not in ("input", "weight") for _, role, _ in formats.rules):
         return None
-    depth = 1 + np.log2(1 + len(found.op.features) / found.op.trees)
-    rows = max(int(MOST_VISITS / (depth * found.op.trees)), 500)
+    rows = max(MOST_VISITS // found.op.visits, 500)
     fixed = formats.find("input", found.input.name)
     word = formats.find("weight", found.node.layer, found.node.name)
     material = learn(found, _first(parts[0], rows), fixed, seed)
