@@ -13,6 +13,7 @@ from gatewright.frontends.compare import SourceCheck, compare_with_source
 from gatewright.ir import Graph, Reals, evaluate, infer, run_real
 from gatewright.num import FixedArray, Ints
 from gatewright.ops import Function, Quantize, ScaledQuantize
+from gatewright.passes.graph import host_input
 from gatewright.quantize import Quantized
 from gatewright.quantize.bounded import Bounded
 
@@ -103,6 +104,8 @@ def replay(
         if o.value in touched:
             continue
         ours, theirs = decode(o, exact[o.value]), replayed[original.value]
+        for op in original.decode:
+            theirs = op.real(theirs)
         # Products of scales that are no powers of two are rounded in float64, in another order.
         tolerance = 1e-9 * max(1.0, float(np.abs(theirs).max(initial=0.0)))
         with np.errstate(invalid="ignore"):  # what is no number agrees with nothing
@@ -137,14 +140,10 @@ def _behind_tables(graph: Graph) -> tuple[list[str], set[str]]:
 def _as_model_sees(source: Graph, graph: Graph, inputs: dict[str, Reals]) -> dict[str, Reals]:
     """Return inputs as the source model receives them: quantized already where the user said so."""
     seen = {}
+    own = {i.name for i in host_input(source).inputs if i.type is not None}
     for i, original in zip(graph.inputs, source.inputs, strict=True):
         x = inputs[i.name]
-        quantizes = any(
-            i.name in node.inputs
-            for node in source.nodes
-            if isinstance(node.op, Quantize | ScaledQuantize)
-        )
-        if original.type is None and not quantizes:
+        if original.name not in own:
             for op in i.encode:
                 x = op.real(x)
         seen[original.name] = x

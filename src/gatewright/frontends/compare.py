@@ -152,6 +152,8 @@ def _runners(model: Any) -> list[tuple[str, Run, float]]:
     """Return the ways to run a source, with the unit roundoff of each."""
     if isinstance(model, Graph):
         return []  # there is nothing beside it to run
+    if callable(getattr(model, "to_graph", None)) and hasattr(model, "predict_codes"):
+        return [("the model's own integers", _run_own, 0.0)]
     if isinstance(model, str | Path) and is_tables(Path(model)):
         return [("tables, one after the other (integers)", _run_tables, 0.0)]
     if is_logicnets(model):
@@ -181,6 +183,11 @@ def _runners(model: Any) -> list[tuple[str, Run, float]]:
         ("ONNX reference evaluator (float64)", _run_reference, _unit_of_reference(model)),
         ("onnxruntime (float32)", _run_onnx, FLOAT32),
     ]
+
+
+def _run_own(model: Any, graph: Graph, inputs: Mapping[str, Reals]) -> list[Reals]:
+    """Return the integers that a model of this package answers, all of one output."""
+    return [np.asarray(model.predict_codes(inputs[graph.inputs[0].name]), np.float64)]
 
 
 def _run_tables(model: Any, graph: Graph, inputs: Mapping[str, Reals]) -> list[Reals]:

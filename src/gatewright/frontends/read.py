@@ -173,9 +173,12 @@ def _not_read(kind: NotRead) -> Frontend:
 
 
 def _given(model: Any, inputs: Any = None) -> Graph:
-    """Return a graph that was made by hand, or by another frontend, as it is."""
+    """Return a graph that was made by hand, or that an object of this package gives."""
     if isinstance(model, Graph):
         return model
+    if callable(getattr(model, "to_graph", None)):
+        graph: Graph = model.to_graph()
+        return graph
     if type(model).__module__.startswith("gatewright.frontends.torch."):
         return _read_torch(model, inputs)
     if type(model).__module__.startswith("gatewright.frontends.expressions."):
@@ -184,6 +187,8 @@ def _given(model: Any, inputs: Any = None) -> Graph:
 
 
 def _list_given(model: Any, inputs: Any = None) -> list[Listed]:
+    if callable(getattr(model, "to_graph", None)):
+        model = model.to_graph()
     if type(model).__module__.startswith("gatewright.frontends.expressions."):
         return _list_expressions(model)
     if not isinstance(model, Graph):

@@ -1,0 +1,121 @@
+"""Quantized Kolmogorov-Arnold networks as estimators."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from gatewright.base import OptionError
+from gatewright.train.data import Single, require_between
+from gatewright.train.estimator import Classifier, Estimator, Regressor
+from gatewright.train.network import Network
+
+if TYPE_CHECKING:
+    from gatewright.train.kan_module import Kan
+    from gatewright.train.loop import Progress, Schedule, Trace
+
+BASES = ("spline", "table")
+
+
+@dataclass(eq=False, kw_only=True)
+class _KanOptions(Estimator):
+    """A Kolmogorov-Arnold network of low bits; see `KanClassifier`."""
+
+    family: ClassVar[str] = "kan"
+
+    hidden: Sequence[int] = (8,)
+    input_bits: int = 6
+    bits: int | Sequence[int] = 6
+    edges: int | None = None
+    basis: str = "spline"
+    grid: int = 8
+    degree: int = 3
+    tail: float = 0.005
+    prune: tuple[float, float] = (0.1, 0.6)
+
+    def _check(self) -> None:
+        super()._check()
+        require_between("input_bits", self.input_bits, 1, 10)
+        for width in self.hidden:
+            require_between("hidden", width, 1, 4096)
+        for bits in self._bits():
+            require_between("bits", bits, 1, 10)
+        if self.basis not in BASES:
+            raise OptionError("a basis of edges is not known", found=self.basis,
+                              supported=", ".join(BASES))  # fmt: skip
+        require_between("grid", self.grid, 1, 256)
+        require_between("degree", self.degree, 1, 5)
+        require_between("tail", self.tail, 0, 0.4)
+        if self.edges is not None:
+            require_between("edges", self.edges, 1, 1e9)
+        if not 0 <= self.prune[0] < self.prune[1] < 1:
+            raise OptionError("the time of pruning is impossible", found=self.prune,
+                              supported="0 <= begin < end < 1, shares of all epochs")  # fmt: skip
+
+    def _bits(self) -> list[int]:
+        """Return the bits of each layer's answers."""
+        count = len(self.hidden) + 1
+        if isinstance(self.bits, int):
+            return [self.bits] * count
+        if len(self.bits) != count:
+            raise OptionError("bits do not fit the layers", found=f"{len(self.bits)} numbers",
+                              supported=f"{count}: for each hidden layer and the last")  # fmt: skip
+        return list(self.bits)
+
+    def _fit(
+        self, learnt: Any, held: Any, schedule: Schedule, x: Single, outputs: int,
+        tell: Progress | None,
+    ) -> tuple[Network, Trace]:  # fmt: skip
+        module = self._module(x, outputs)
+        trace = self._run(module, learnt, held, schedule, tell)
+        return module.tables(module.codes.encoder()), trace
+
+    def _module(self, x: Single, outputs: int) -> Kan:
+        from gatewright.train.kan_module import Kan, KanLayer, spline_basis
+        from gatewright.train.modules import CodesOf
+
+        rng = np.random.default_rng(self.seed)
+        sizes, bits = [x.shape[1], *self.hidden, outputs], self._bits()
+        widths = [self.input_bits, *bits]
+        layers = []
+        for n, (a, b) in enumerate(pairwise(sizes)):
+            codes = 1 << widths[n]
+            spline = self.basis == "spline" and codes > self.grid + self.degree
+            basis = spline_basis(codes, self.grid, self.degree) if spline else None
+            layers.append(KanLayer(a, b, codes, bits[n], basis, n < len(sizes) - 2, rng))
+        number = isinstance(self, Regressor)
+        scale = 2.0 ** (1 - bits[-1]) * (1.0 if number else 4.0)
+        return Kan(CodesOf(x, self.input_bits, self.tail), layers, self.edges, self.prune, scale)
+
+
+@dataclass(eq=False, kw_only=True)
+class KanClassifier(_KanOptions, Classifier):
+    """Classify by a Kolmogorov-Arnold network whose edges are tables of few bits.
+
+    A node adds up a function of each node before it, rounded, and limits the sum (KANELÉ). Each
+    edge becomes a table of `2**bits` entries.
+
+    Attributes:
+        hidden: nodes of each hidden layer.
+        input_bits: bits of a feature's code; scale and offset of the codes are learnt.
+        bits: of the answers, and of the entries, of all layers or of each.
+        edges: how many edges are left in the end, those that the loss would miss most; None: all.
+        basis: `spline` (few parameters, smooth) or `table` (an entry is a parameter). Where codes
+            are no more than a spline's parameters, tables are taken.
+        grid: intervals of a spline.
+        degree: of a spline.
+        tail: share of the samples beyond each end of the codes when training begins.
+        prune: when pruning begins and ends, as shares of all epochs.
+    """
+
+
+@dataclass(eq=False, kw_only=True)
+class KanRegressor(_KanOptions, Regressor):
+    """Predict numbers by a Kolmogorov-Arnold network; parameters as of `KanClassifier`.
+
+    The circuit answers integers; scale and offset bring them to numbers on the host.
+    """
