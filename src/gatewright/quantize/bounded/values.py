@@ -21,7 +21,7 @@ FLOAT = 1e-12
 WIDEST_TABLE = 16
 """Bits that address a table at most."""
 
-WIDEST_POLYNOMIAL = 22
+WIDEST_POLYNOMIAL = 24
 """Bits of the operand of a piecewise polynomial at most."""
 
 
