@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from itertools import pairwise
 from typing import NamedTuple
@@ -68,15 +67,8 @@ RESNET_II = 200_000
 def resnet(bench: Bench) -> Rows:
     """hls4ml's MLPerf Tiny entry: 27.3 ms; FINN's CNV: 1.5 ms with 84.5 %."""
     c = case("resnet-8")
-    planning: list[float] = []
-
-    def note_start(step: str, done: int, total: int) -> None:
-        if step == "plan" and not planning:
-            planning.append(time.process_time())
-
     asked = {"ii": RESNET_II, "max_latency": "3 ms", "ports": "axi-stream"}
-    design = compiled(bench, c, **asked, progress=note_start)
-    used = time.process_time() - planning[0]
+    design = compiled(bench, c, **asked)
     run = simulated(bench, design, c.material.x, 2)
     return [
         latency_row(
@@ -88,7 +80,7 @@ def resnet(bench: Bench) -> Rows:
             c.name, resources(bench, design), within(design, "LUT", "BRAM", "DSP"), design
         ),
         accuracy_row(c, design, "accuracy", 0.845),
-        planning_row(c.name, design, used),
+        planning_row(c.name, design.timings),
         *cycle_rows(bench, c.name, design, run),
     ]  # fmt: skip
 
@@ -97,24 +89,34 @@ MODEL_STEPS = ("read model", "quantize", "check import", "prepare solver")
 """What is done before a design is planned, and once after an installation."""
 
 
-def planning_row(name: str, design: Design, used: float) -> Row:
-    """Hold the seconds from the integer model to RTL to a target; `used` CPU seconds of them."""
-    took = {step: s for step, s in design.timings.items() if step != "simulate RTL"}
+LATER_STEPS = ("simulate RTL", "synthesise")
+"""What is done with a design that is there."""
+
+
+def planning_row(name: str, timings: Mapping[str, float]) -> Row:
+    """Hold the seconds from the integer model to RTL to a target; `timings` are of all steps."""
+    took = {step: s for step, s in timings.items() if step not in LATER_STEPS}
     seconds = sum(s for step, s in took.items() if step not in MODEL_STEPS)
     return Row(
         f"{name}: planning and emitting",
-        f"{seconds:.1f} s ({used:.1f} CPU s)",
+        f"{seconds:.1f} s",
         Target("under 60 s", most=60.0),
         seconds,
         note="; ".join(f"{step} {s:.1f} s" for step, s in took.items()),
-        facts={"timings": took, "cpu": used},
+        facts={"timings": dict(timings)},
     )
+
+
+DIGITS_II = 520
+"""Cycles between images: two pixels a cycle. With one, the pixels alone take 1,024 of the 1,040
+cycles that there are, and the whole some more than that."""
 
 
 def digits(bench: Bench) -> Rows:
     """The CNN of arXiv:2101.05108: 5.2 us, an image every 1,028 cycles."""
     c = case("digits")
-    design = compiled(bench, c, max_latency="5.2 us", ports="axi-stream")
+    asked = {"ii": DIGITS_II, "max_latency": "5.2 us", "ports": "axi-stream"}
+    design = compiled(bench, c, **asked)
     run = simulated(bench, design, c.material.x, 4)
     return [
         latency_row(c.name, design, run, 5.2, "arXiv:2101.05108: 5.2 us, II 1,028 cycles"),
@@ -234,6 +236,10 @@ STEPS = 20
 STATIC, UNROLLED = 80, 20
 """Cycles between events: of one cell that does all steps, and of a cell for each step."""
 
+UNROLLED_CLOCK = {"gru": "200 MHz", "lstm": "160 MHz"}
+"""Clock of the design with a cell for each step: nets grow with a design, and twenty cells of the
+LSTM leave too little of 5 ns for an accumulator, by the delay model."""
+
 
 def recurrent(kind: str) -> Callable[[Bench], Rows]:
     """Return the measurement of a recurrent network, one cell for all steps and a cell for each."""
@@ -244,8 +250,8 @@ def recurrent(kind: str) -> Callable[[Bench], Rows]:
         run = simulated(bench, static, c.material.x, 6)
         rows = _recurrent_rows(bench, f"{kind}, static", static, run)
         rows += [static_row(kind, static, run), accuracy_row(c, static, "accuracy", 0.0)]
-        unrolled = again(bench, c, static, f"{kind}, non-static", ii=UNROLLED, ports="stream")
-        what = f"{kind}, non-static"
+        what, clock = f"{kind}, non-static", UNROLLED_CLOCK[kind]
+        unrolled = again(bench, c, static, what, ii=UNROLLED, ports="stream", clock=clock)
         run = simulated(bench, unrolled, c.material.x, 6)
         return [*rows, unrolled_row(what, run), *_recurrent_rows(bench, what, unrolled, run)]
 
@@ -261,7 +267,7 @@ def unrolled_row(what: str, run: Run) -> Row:
     """Hold the interval of a design with a cell for each step to what was asked for."""
     return Row(
         f"{what}: II", f"{run.interval} cycles", Target(f"at most {UNROLLED}", most=UNROLLED),
-        float(run.interval), note="a cell for each step: a token enters every II / steps cycles",
+        float(run.interval), note="a cell for each step, all at work on events one after the other",
     )  # fmt: skip
 
 

@@ -183,7 +183,8 @@ def tried_row(bench: Bench, name: str, design: StreamDesign, x: Any, events: int
     now = simulate(circuit.network, events=events)
     depths = circuit.network.depths
     deep = [i for i, depth in enumerate(depths) if depth]
-    stopped, slower, surprises = [], [], []
+    stopped, slower, clocked, surprises = [], [], [], []
+    clock = design.options.clock_for(design.module)
     for i in deep:
         bench.tell(f"simulate {events} events in RTL, FIFO {i} one smaller")
         network = circuit.network.with_depths([d - (i == k) for k, d in enumerate(depths)])
@@ -195,13 +196,17 @@ def tried_row(bench: Bench, name: str, design: StreamDesign, x: Any, events: int
             (stopped if told.locked and run.deadlock else surprises).append(i)
             continue
         same = np.array_equal(np.diff(run.finished(fewer)), np.diff(told.finished))
-        (slower if same and worse(told, now) else surprises).append(i)
+        if same and worse(told, now):
+            slower.append(i)
+        else:  # a depth that only breaks a path of `ready` costs the clock, not cycles
+            (clocked if same and is_ready_late(network, clock) else surprises).append(i)
     return Row(
         f"{name}: RTL with each FIFO one smaller",
         f"{len(stopped)} stop, {len(slower)} slower"
+        + (f", {len(clocked)} miss the clock" if clocked else "")
         + (f", {len(surprises)} not as told" if surprises else "")
         + f" of {len(deep)}",
-        Target("each stops or is slower, as the cycle model says", most=0.0) if deep else None,
+        Target("each stops, is slower or misses the clock, as told", most=0.0) if deep else None,
         float(len(surprises)),
         note=f"each FIFO one smaller, the others as they are, {events} events back to back",
         facts={"stopped": stopped, "slower": slower, "surprises": surprises},
@@ -295,13 +300,13 @@ def estimate_row(name: str, design: Design, found: Mapping[str, float]) -> Row:
 def latency_row(name: str, design: Design, run: Run, most: float, published: str) -> Row:
     """Hold the simulated latency at the clock to a target in microseconds."""
     found = run.latency * design.options.clock_ns / 1e3
-    rate = 1e3 / (run.interval * design.options.clock_ns)
+    rate = 1e9 / (run.interval * design.options.clock_ns)
     return Row(
         f"{name}: latency",
         f"{found:.4g} us ({run.latency:,} cycles at {design.options.clock_mhz:g} MHz)",
         Target(f"at most {most:g} us", most=most),
         found,
-        note=f"published: {published}; II {run.interval:,} cycles, {rate * 1e3:,.0f} events/s; "
+        note=f"published: {published}; II {run.interval:,} cycles, {rate:,.0f} events/s; "
         f"{design.timing}",
         facts={"latency": run.latency, "interval": run.interval},
     )

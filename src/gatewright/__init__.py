@@ -16,14 +16,19 @@ from gatewright.base import GatewrightError
 if TYPE_CHECKING:
     from gatewright.flow import Design, compile, inspect
     from gatewright.flow import load_design as load
+    from gatewright.frontends.expressions import Expressions
 
-__all__ = ["Design", "GatewrightError", "__version__", "compile", "inspect", "load"]
+__all__ = ["Design", "Expressions", "GatewrightError", "__version__", "compile", "inspect", "load"]
 
 _FLOW = {"Design": "Design", "compile": "compile", "inspect": "inspect", "load": "load_design"}
 
 
 def __getattr__(name: str) -> Any:
     """Load what is named in `__all__`."""
+    if name == "Expressions":
+        from gatewright.frontends.expressions import Expressions
+
+        return Expressions
     if name not in _FLOW:
         raise AttributeError(f"module 'gatewright' has no attribute {name!r}")
     from gatewright import flow

@@ -140,11 +140,12 @@ def test_a_plan_is_edited_and_fed_back(saved, tmp_path):
     path = tmp_path / "plan.json"
     path.write_text(json.dumps(plan))
     same = gw.compile(quantized_mlp(), ports="stream", plan=path, name="tagger")
-    assert same.plan_text() == (saved / "plan.json").read_text().replace(
-        plan["plans"]["MatMul_h"]["reason"], "as asked"
-    ).replace(plan["plans"]["Relu_r"]["reason"], "as asked").replace(
-        plan["plans"]["MatMul_y"]["reason"], "as asked"
-    )
+    again = json.loads(same.plan_text())
+    reasons = {name: part.pop("reason", "") for name, part in again["plans"].items()}
+    assert reasons["MatMul_h"] == "as asked"
+    for part in plan["plans"].values():
+        part.pop("reason", "")
+    assert again == plan
     plan["plans"]["x"]["beat"] = 1
     path.write_text(json.dumps(plan))
     assert gw.compile(quantized_mlp(), ports="stream", plan=path).interval == 6

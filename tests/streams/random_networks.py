@@ -121,3 +121,39 @@ class Builder:
 def random_network(seed: int, size: int) -> Network:
     """Return the network of a seed."""
     return Builder(np.random.default_rng(seed)).network(size)
+
+
+def looped(rng: np.random.Generator) -> Network:
+    """Return actors in a loop: the first takes nothing from it at an event's first step.
+
+    The beats of the loop have others beside them that come from outside and go there.
+    """
+    steps = int(rng.integers(2, 6))
+    begin = np.ones((steps, 2), np.bool_)
+    begin[0, 1] = False
+    latencies = rng.integers(1, 5, 3).tolist()
+    parts = int(rng.integers(1, 4))  # beats of a step between the first and the last
+    many = np.ones((steps * parts, 1), np.bool_)
+    first = Program(begin, np.ones((steps, 2), np.bool_), latencies[0])
+    gives, takes = many.copy(), many.copy()
+    takes[:] = (np.arange(steps * parts) % parts == 0)[:, None]
+    middle = Program(takes, gives, latencies[1])
+    end = np.zeros((steps * parts, 2), np.bool_)
+    end[parts - 1 :: parts] = True
+    end[-1, 1] = False
+    both = np.concatenate([many, takes], axis=1)
+    last = Program(both, end, latencies[2])
+    actors = (
+        program_actor("first", first, 2),
+        program_actor("middle", middle, 1),
+        program_actor("last", last, 2),
+    )
+    links = (
+        Link((OUTSIDE, "in"), (0, "x"), NIBBLE, steps),
+        Link((0, "y"), (1, "x"), NIBBLE, steps),
+        Link((1, "y"), (2, "x"), NIBBLE, steps * parts),
+        Link((0, "y2"), (2, "x2"), NIBBLE, steps),
+        Link((2, "y"), (OUTSIDE, "out"), NIBBLE, steps),
+        Link((2, "y2"), (0, "x2"), NIBBLE, steps - 1),
+    )
+    return Network("top", actors, links, ("in",), ("out",))

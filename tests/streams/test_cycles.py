@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from random_networks import program_actor, random_network
+from random_networks import looped, program_actor, random_network
 from stepped_model import Stepped
 
 from gatewright.streams import OUTSIDE, Link, Network, Program, simulate
@@ -35,6 +35,17 @@ def as_stepped(network, depths, events, interval=0):
 def test_every_cycle_is_that_of_the_plain_model(seed, size, deepest, interval):
     network = random_network(seed, size)
     depths = np.random.default_rng(seed).integers(0, deepest, len(network.links)).tolist()
+    as_stepped(network, depths, 3, interval)
+
+
+@given(st.integers(0, 10**6), st.integers(1, 4), st.sampled_from([0, 7, 30]))
+@settings(max_examples=30)
+def test_every_cycle_of_a_loop_is_that_of_the_plain_model(seed, deepest, interval):
+    rng = np.random.default_rng(seed)
+    network = looped(rng)
+    depths = rng.integers(0, deepest, len(network.links)).tolist()
+    depths[-1] = int(rng.integers(1, 4))  # the way back
+    assert [link.is_backward for link in network.links] == [False] * 5 + [True]
     as_stepped(network, depths, 3, interval)
 
 

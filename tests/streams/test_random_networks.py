@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from random_networks import random_network
+from random_networks import looped, random_network
 
 from gatewright.hw import check, random_ready, run_streams
 from gatewright.streams import Network, assemble, least_depths, simulate
@@ -55,6 +55,28 @@ def test_the_model_counts_the_cycles_of_the_circuit(seed, size):
     if not model.locked:
         assert ends_of(found, wanted, EVENTS) == model.finished.tolist()
         assert model.latency == model.finished[0] - started(found)
+
+
+@given(st.integers(0, 10**6), st.floats(0, 0.7))
+@settings(max_examples=6)
+def test_loops_take_the_cycles_of_the_model_and_no_stall_locks_them_up(seed, share):
+    network = looped(np.random.default_rng(seed))
+    depths, best = least_depths(network)
+    assert depths[-1] >= 1  # the way back
+    network = network.with_depths(depths)
+    given, wanted = beats_of(network, EVENTS)
+    top = top_of(network)
+    free = run_streams(top, given, wanted, drain=24, patience=PATIENCE)
+    assert ends_of(free, wanted, EVENTS) == simulate(network, events=EVENTS).finished.tolist()
+    assert best.latency == free.output_cycle["out"][wanted["out"] // EVENTS - 1] - started(free)
+    rng = np.random.default_rng(seed)
+    gaps = {name: rng.integers(0, 1 + int(9 * share), len(b)) for name, b in given.items()}
+    ready = {name: random_ready(share, seed) for name in wanted}
+    held = run_streams(
+        top, given, wanted, gaps=gaps, ready=ready, drain=24, patience=PATIENCE
+    )  # fmt: skip
+    assert not held.deadlock
+    np.testing.assert_array_equal(held.outputs["out"], free.outputs["out"])
 
 
 @given(st.integers(0, 10**6), st.integers(2, 14), st.booleans())

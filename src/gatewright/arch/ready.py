@@ -136,7 +136,9 @@ class _Search:
     def arrivals(self, cuts: set[int]) -> _Arrivals:
         """Return when `ready` is there, with FIFOs on some links."""
         count = len(self.network.links)
-        found = _Arrivals([0.0] * count, [0.0] * count, {})
+        # FIFOs give their own at once, those of links that run backwards before they are reached.
+        stored = [self.stored.starts["x"] if i in cuts else 0.0 for i in range(count)]
+        found = _Arrivals([0.0] * count, stored, {})
         for i in self._by_target():
             number, stream = self.network.links[i].target
             if number != OUTSIDE:
@@ -147,7 +149,8 @@ class _Search:
                     if delay is not None and found.given[after] + delay > found.wanted[i]:
                         found.wanted[i] = found.given[after] + delay
                         found.source[i] = after
-            found.given[i] = self.stored.starts["x"] if i in cuts else found.wanted[i]
+            if i not in cuts:
+                found.given[i] = found.wanted[i]
         return found
 
     def _by_target(self) -> list[int]:

@@ -13,6 +13,7 @@ from gatewright.arch.devices import Device
 from gatewright.arch.stream_choice import StreamChoice, StreamPlan
 from gatewright.arch.stream_planner import Planner, RefusedError
 from gatewright.base import OptionError
+from gatewright.hw import DspBlock
 from gatewright.ir import Graph, Plan
 from gatewright.passes.lower import live
 from gatewright.passes.streams import fuse, roll
@@ -53,7 +54,7 @@ def plan_streams(
     _check_names(given or {}, rolled, graph)
     most = device.dsp if most_blocks is None else most_blocks
     block = device.block if device.dsp else None
-    fixed = {name: replace(plan, block=block) for name, plan in (given or {}).items()}
+    fixed = {name: _with_block(plan, block) for name, plan in (given or {}).items()}
     tail = interval if tail is None else tail
     planner = partial(
         Planner, graph, interval, device, most, fixed, tail, spare_blocks=spare_blocks
@@ -67,6 +68,12 @@ def plan_streams(
             if not more:  # beats that the user fixed are refused where the operation is built
                 return planner(whole=whole, check=False).run()
             whole |= more
+
+
+def _with_block(plan: Plan, block: DspBlock | None) -> Plan:
+    """Return a plan for a device's DSP block."""
+    cell = tuple((name, replace(own, block=block)) for name, own in plan.cell)
+    return replace(plan, block=block, cell=cell)
 
 
 def _wider(graph: Graph, node: str, done: frozenset[str]) -> set[str]:

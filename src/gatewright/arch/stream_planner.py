@@ -9,10 +9,11 @@ the two costs less decides. Neighbours that give and take at one rate need nothi
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import ceil, gcd, prod
 
 from gatewright.arch.devices import Device
+from gatewright.arch.stream_cells import fold_cell
 from gatewright.arch.stream_choice import StreamChoice, StreamPlan
 from gatewright.arch.stream_cost import (
     TABLE_SHARE,
@@ -307,7 +308,15 @@ class Planner:
         reason = f"a cell for each of {steps} steps" if unroll else f"one cell for {steps} steps"
         row = kind.shape[-1]
         rows = ceil(steps / self.interval) if op.what.each and unroll else 1
-        self._choose(node, Plan(beat=rows * row, unroll=unroll), cost, 0, reason)
+        plan = Plan(beat=rows * row, unroll=unroll)
+        if op.what.initial and not unroll:
+            spare = self.most_blocks - self.blocks
+            folded = fold_cell(op.what, self.interval // steps, cost, self.device, spare)
+            if folded is not None:
+                plan, cost = replace(plan, cell=folded.plans), folded.cost
+                self.blocks += cost.dsp
+                reason += f", products in at most {folded.folding} cycles of a step"
+        self._choose(node, plan, cost, 0, reason)
 
     # ---- everything else
 

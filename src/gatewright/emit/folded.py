@@ -11,6 +11,7 @@ seen to be constant only after chains have been chosen, and both operands begin 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
@@ -20,6 +21,7 @@ from gatewright.hw import Kind, Module
 from gatewright.hw.bulk import values
 
 ADD, TABLE = int(Kind.ADD), int(Kind.TABLE)
+CONCAT, SHIFT = int(Kind.CONCAT), int(Kind.SHIFT)
 MOST_INDEX = 8
 """Bits of the index of a table that is looked at; larger ones are multiplexers all the same."""
 
@@ -31,11 +33,13 @@ class Folded:
     Attributes:
         table: of each such sum, the row of its table; the other operand is added to it.
         bits: of each table's word, by the table's number, with the zeros around it.
+        carry: of sums whose operands both have a bit below, that bit: what they carry is added.
         silent: rows of tables that only such sums read.
     """
 
     table: dict[int, int] = field(default_factory=dict)
     bits: dict[int, int] = field(default_factory=dict)
+    carry: dict[int, Carried] = field(default_factory=dict)
     silent: set[int] = field(default_factory=set)
 
     @classmethod
@@ -53,25 +57,41 @@ class Folded:
         for s in np.flatnonzero(kinds == ADD).tolist():
             if not live[s] or m.imm[s] or nets.signed[s]:
                 continue
-            table = _table_of(m, nets, s)
+            carry = _carried(m, nets, s)
+            table = _table_of(m, nets, s) if carry is None else carry.table
             if table is None or len(columns[m.imm[table] >> 20]) > 1:
                 continue
             number = m.imm[table] >> 20
-            upper = nets.width[s] - _low(m, s, table)
+            upper = nets.width[s] - 1
+            if carry is None:
+                upper = nets.width[s] - _low(m, s, table)
+            else:
+                found.carry[s] = carry
             found.table[s] = table
             found.bits[number] = max(found.bits.get(number, 0), upper + 1, nets.width[table] + 1)
         found.silent = found._silent(m, live)
         return found
 
     def _silent(self, m: Module, live: bytearray) -> set[int]:
-        """Return the tables that nothing but their sums reads."""
-        tables = set(self.table.values())
-        for s in np.flatnonzero(np.frombuffer(live, np.uint8)).tolist():
-            own = self.table.get(s)
-            tables.difference_update(o for o in (m.a[s], m.b[s], m.c[s]) if o != own)
-        tables.difference_update(m.output_signals)
-        tables.difference_update(*(i.inputs for i in m.instances))
-        return tables
+        """Return the rows that only these sums read: their tables, and what joins a bit to them."""
+        rows = np.flatnonzero(np.frombuffer(live, np.uint8)).tolist()
+        fed = {*m.output_signals, *(o for i in m.instances for o in i.inputs)}
+        carried = {s for s in self.carry if live[s]}
+        sums = set(self.table) - carried
+        joined = {o for s in carried for o in (m.a[s], m.b[s])} - fed
+        for s in rows:
+            if s not in carried:
+                joined.difference_update((m.a[s], m.b[s], m.c[s]))
+        silent, tables = joined, set(self.table.values()) - fed
+        moved = {s for s in rows if m.kind[s] == SHIFT and _source(m, s) in tables} - fed
+        for s in rows:
+            if s not in joined:
+                moved.difference_update((m.a[s], m.b[s], m.c[s]))
+        for s in rows:
+            if s not in joined and s not in moved:
+                own = self.table[s] if s in sums else None
+                tables.difference_update(o for o in (m.a[s], m.b[s], m.c[s]) if o != own)
+        return silent | tables | moved
 
     def write(self, scope: Scope, s: int, word: int) -> tuple[str, str]:
         """Return the expression of a sum, given the net of its table's word, and its meaning.
@@ -80,6 +100,8 @@ class Folded:
         operand, that one's top bit is joined behind the chain, so that the table stays wider.
         """
         m, nets, table = scope.module, scope.nets, self.table[s]
+        if s in self.carry:
+            return self._write_carried(scope, s, word)
         other = m.b[s] if m.a[s] == table else m.a[s]
         low = _low(m, s, table)
         upper = nets.width[s] - low
@@ -98,6 +120,62 @@ class Folded:
             pieces.append(nets.part(other, 0, low))
         meaning = f"{nets.term(other, 0)} + {_term(nets, table, word, low)}"
         return (pieces[0] if len(pieces) == 1 else f"{{{', '.join(pieces)}}}"), meaning
+
+    def _write_carried(self, scope: Scope, s: int, word: int) -> tuple[str, str]:
+        """Return the expression of a sum both of whose operands have the carry below."""
+        nets, width = scope.nets, scope.nets.width[s]
+        (bit, _, other), upper = self.carry[s], width - 1
+        top = nets.width[other] >= upper
+        name = scope.namer.name(f"{nets.name[s]}_chain")
+        carry = nets.part(bit, 0, 1)
+        taken = nets.part(other, 0, upper - 1 if top else upper)
+        first = ", ".join([*["1'd0"] * top, taken, carry])
+        second = f"{nets.part(word, 1, upper)}, {carry}"
+        line = f"  wire {vector(width)}{name} = {{{first}}} + {{{second}}};"
+        scope.lines.append(line)
+        chain = scope.vector(name, width)
+        meaning = f"2 * ({nets.term(other, 0)} + {_term(nets, self.table[s], word, 0)} + {carry})"
+        if not top:
+            return nets.part(chain, 0, width), meaning
+        last = f"{nets.part(chain, upper, 1)} ^ {nets.part(other, upper - 1, 1)}"
+        return f"{{{last}, {nets.part(chain, 0, upper)}}}", meaning
+
+
+class Carried(NamedTuple):
+    """A sum whose operands both have one bit below: that bit, a table, and what it is added to."""
+
+    bit: int
+    table: int
+    other: int
+
+
+def _carried(m: Module, nets: Nets, s: int) -> Carried | None:
+    """Return what is added where both operands have the same bit below; None: they have not."""
+    a, b = m.a[s], m.b[s]
+    if not m.kind[a] == m.kind[b] == CONCAT or m.b[a] != m.b[b] or m.frac[a] != m.frac[b]:
+        return None
+    bit = m.b[a]
+    if nets.width[bit] != 1 or nets.is_constant(bit) or nets.width[s] < 4:
+        return None
+    for first, second in ((a, b), (b, a)):
+        table, other = _source(m, m.a[second]), m.a[first]
+        if (
+            m.kind[table] == TABLE
+            and not nets.is_constant(other)
+            and not nets.signed[table]
+            and not nets.signed[other]
+            and m.tables[m.imm[table] >> 20].style == "auto"
+            and nets.width[m.a[table]] <= MOST_INDEX
+        ):
+            return Carried(bit, table, other)
+    return None
+
+
+def _source(m: Module, s: int) -> int:
+    """Return the row whose bits a row has, its binary point aside."""
+    while m.kind[s] == SHIFT:
+        s = m.a[s]
+    return s
 
 
 def _term(nets: Nets, table: int, word: int, low: int) -> str:

@@ -9,7 +9,7 @@ from gatewright.emit.cells import RULES, place_of
 from gatewright.emit.header import header_lines
 from gatewright.emit.instances import Instances
 from gatewright.emit.memories import Memories
-from gatewright.emit.nets import vector
+from gatewright.emit.nets import ALL, vector
 from gatewright.emit.ports import port_list, write_inputs, write_outputs, write_unused
 from gatewright.emit.registers import declare_registers, write_registers
 from gatewright.emit.scope import CONST, INPUT, INSTANCE, READ, REG, Design, Scope, name_rows
@@ -156,7 +156,10 @@ def write_cells(scope: Scope, tables: Tables, memories: Memories) -> None:
             memories.row(s)
             continue
         own, w, meaning = name[s], width[s], ""
-        if own is None or kind in SILENT or s in tables.folded.silent:
+        if own is None or kind in SILENT:
+            continue
+        if s in tables.folded.silent:  # part of a sum's line, no wire of its own
+            nets.used[s] = ALL
             continue
         if kind == TABLE:
             text = tables.row(s)

@@ -16,11 +16,13 @@ from gatewright.arch import Built, Lowered, offload
 from gatewright.arch import plan as plan_folded
 from gatewright.arch.planner import ASKED
 from gatewright.base import DataError, OptionError
+from gatewright.flow.bound import as_bound, bounded, bounded_facts, check_alone, one_format
 from gatewright.flow.budget import budget_of
 from gatewright.flow.design import Design, Progress
 from gatewright.flow.given import check_data, check_input_format, with_input_format
 from gatewright.flow.host import Data, as_inputs
 from gatewright.flow.import_check import against_source, metrics, replay
+from gatewright.flow.missing import check_missing, with_missing
 from gatewright.flow.options import Options
 from gatewright.flow.steps import Steps
 from gatewright.flow.streams import build_streams, read_plan, rebuild_streams
@@ -34,6 +36,7 @@ from gatewright.passes.lower import lower
 from gatewright.passes.netlist import pipeline, recode
 from gatewright.passes.netlist.optimise import optimise
 from gatewright.quantize import Formats, Quantized, quantize
+from gatewright.quantize.bounded import Bounded
 from gatewright.quantize.formats import ROLES
 from gatewright.quantize.structure import move_to_host
 
@@ -50,6 +53,7 @@ def compile(
     calibration: Data | None = None,
     labels: ArrayLike | None = None,
     tolerance: float | None = None,
+    max_error: float | None = None,
     clock: str | float = "200 MHz",
     device: str = "xcvu13p",
     reuse: int | None = None,
@@ -66,7 +70,7 @@ def compile(
     varied_length: bool = False,
     plan: GivenPlan | None = None,
     formats: Mapping[str, str] | None = None,
-    input_format: str | None = None,
+    input_format: str | Mapping[str, str] | None = None,
     granularity: str = "channel",
     weight_bits: int | None = None,
     activation_bits: int | None = None,
@@ -74,6 +78,7 @@ def compile(
     name: str | None = None,
     custom: Mapping[str, CustomHandler] | None = None,
     score: str | None = None,
+    missing: float | None = None,
     progress: Progress | None = None,
 ) -> Design:
     """Compile a trained model to a circuit.
@@ -84,6 +89,9 @@ def compile(
             is not quantized; for one that is, they are what verification runs on first.
         labels: class of each calibration sample; then accuracy is what `tolerance` speaks of.
         tolerance: how much the task's metric may drop by quantization of a float model.
+        max_error: for an expression: largest distance of an output from the real one, for every
+            input that the formats hold (or that lies in the range of `calibration`). Formats are
+            chosen for it, and the bound is derived; see the guide `expressions.md`.
         clock: what registers are placed for: `400 MHz`, `2.5 ns`, or a number of MHz.
         device: a part from `gatewright devices`.
         reuse: reuse factor (cycles each multiplier serves); None lets size decide.
@@ -110,7 +118,8 @@ def compile(
         plan: the plan of a design on streams, a `plan.json` that was written with one or its
             content, edited or not. What it leaves out is planned.
         formats: number formats by layer pattern, `{"dense_*.weight": "fixed<6,1>"}`.
-        input_format: format of the input where the model does not quantize it.
+        input_format: format of the input where the model does not quantize it; with `max_error`
+            also formats by the names of inputs or columns.
         granularity: how formats are chosen for a float model. `channel`: each channel its own, and
             weights of few signed digits, for parallel circuits. `tensor`: one for all elements of
             a tensor, and weights of 8 bits with one binary point an output, for circuits that work
@@ -125,6 +134,8 @@ def compile(
         custom: handlers of your own layers, by class name; see the guide `your-own-layers.md`.
         score: make an anomaly score the only output: `mse` (of an autoencoder), `mean-square`,
             `sum-square` or `kl`, with `:NAME` for an output or layer to make it of.
+        missing: number that stands for a missing value in the firmware's input, for a forest that
+            knows where missing values go; NaN in data becomes this number.
         progress: called with (what, done, total).
 
     Raises:
@@ -142,17 +153,29 @@ def compile(
     imported = read_model(model, custom, calibration if inputs is None else inputs)
     imported = replace(imported, name=str(name or _own_name(imported.name, model)))
     options = options.with_state_of(imported.stateful, imported.source)
+    imported = with_missing(imported, missing)
     source = imported if score is None else with_score(imported, score)
     data = None if calibration is None else as_inputs(source, calibration)
     classes = check_data(data, labels)
     steps.end()
-    graph, quantized = _to_integers(
-        source, data, classes, tolerance, formats, input_format, grain, steps
-    )
-    graph = gather_dense(graph, options.max_dsps or 0)
     facts: dict[str, Any] = {"model": dict(source.facts), "source": source.source}
-    if quantized is not None:
-        facts["quantization"] = quantization_facts(quantized)
+    quantized: Quantized | Bounded | None
+    if max_error is not None:
+        check_alone(labels=labels, tolerance=tolerance, formats=formats, grain=grain)
+        steps.begin("quantize")
+        quantized = bounded(source, max_error, input_format, data)
+        graph = prune(quantized.graph)
+        facts["quantization"] = bounded_facts(quantized)
+        facts["bound"] = as_bound(source, quantized)
+        steps.end()
+    else:
+        graph, quantized = _to_integers(
+            source, data, classes, tolerance, formats, one_format(input_format), grain, steps
+        )
+        if quantized is not None:
+            facts["quantization"] = quantization_facts(quantized)
+    check_missing(graph)
+    graph = gather_dense(graph, options.max_dsps or 0)
     steps.begin("check import")
     facts["import_check"] = replay(source, graph, data, quantized)
     facts["source_checks"] = [asdict(c) for c in against_source(model, imported, graph, data)]

@@ -17,6 +17,7 @@ from gatewright.arch import Path as SlowPath
 from gatewright.arch import Planned, Tried, critical_path
 from gatewright.emit import emit_project, emit_verilog, top_name
 from gatewright.engine import Engine
+from gatewright.flow.bound import check_bound
 from gatewright.flow.encoder import encode_fast
 from gatewright.flow.golden import (
     VECTORS,
@@ -248,6 +249,9 @@ class Design:
                 check_netlist(self.netlist, ports, wanted),
                 check_engine(self.engine, ports, wanted),
             ]
+            bound = self.facts_of_model.get("bound")
+            if bound is not None:
+                checks.append(check_bound(bound, self.graph, vectors))
             if self.golden is not None:
                 golden = self.golden, self.golden_text
                 checks.append(compare_golden(self.graph, self.module, *golden))
@@ -281,7 +285,7 @@ class Design:
             nodsp: keep all products out of DSP blocks; by default those that the plan puts into
                 blocks go there, and no others.
             flatten: the total is that of the flat design; otherwise that of all modules, each by
-                itself, which is quicker and never less optimistic.
+                itself, which is quicker and no more optimistic.
 
         Raises:
             ToolError: Yosys is missing or fails.

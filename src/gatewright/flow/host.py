@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 from gatewright.base import DataError, Place
 from gatewright.ir import Graph, Input, Output, Reals, infer
 from gatewright.num import FixedArray, Intervals, Ints
+from gatewright.ops import FillMissing
 
 EXACT = 2.0**53
 """From here on float64 no longer tells every integer from the next."""
@@ -57,7 +58,7 @@ def as_arrays(graph: Graph, data: Data, finite: bool = False) -> dict[str, np.nd
         )
     arrays = {i.name: _shaped(graph, i, data[i.name]) for i in graph.inputs}
     if finite:
-        arrays = {i.name: _finite(graph, i, arrays[i.name]) for i in graph.inputs}
+        arrays = {i.name: _finite(graph, i, _filled(i, arrays[i.name])) for i in graph.inputs}
     if len({len(a) for a in arrays.values()}) > 1:
         raise DataError(
             "the inputs differ in their number of samples",
@@ -89,6 +90,12 @@ def _shaped(graph: Graph, i: Input, array: np.ndarray) -> np.ndarray:
     return x
 
 
+def _filled(i: Input, array: np.ndarray) -> np.ndarray:
+    """Return data with the code word of missing values in their place, where there is one."""
+    fill = next((op for op in i.encode if isinstance(op, FillMissing)), None)
+    return array if fill is None or array.dtype.kind != "f" else fill.real(array)
+
+
 def _finite(graph: Graph, i: Input, array: np.ndarray) -> Reals:
     place = Place(graph.source, i.name)
     whole, x = array.dtype.kind in "iu", array.astype(np.float64)
@@ -106,7 +113,8 @@ def _finite(graph: Graph, i: Input, array: np.ndarray) -> Reals:
             "data hold numbers that are not finite",
             place=place,
             found=f"{int(bad.sum())} of {x.size}, the first at index {first}",
-            remedy="remove or replace NaN and infinite values",
+            remedy="remove or replace NaN and infinite values; where a forest knows of missing "
+            "values, give them a code word when it is compiled (missing)",
         )
     return x
 

@@ -14,6 +14,7 @@ from gatewright.ir import Graph, Reals, evaluate, infer, run_real
 from gatewright.num import FixedArray, Ints
 from gatewright.ops import Function, Quantize, ScaledQuantize
 from gatewright.quantize import Quantized
+from gatewright.quantize.bounded import Bounded
 
 if TYPE_CHECKING:
     from gatewright.flow.design import Design
@@ -65,7 +66,10 @@ def against_source(
 
 
 def replay(
-    source: Graph, graph: Graph, data: dict[str, Reals] | None, quantized: Quantized | None
+    source: Graph,
+    graph: Graph,
+    data: dict[str, Reals] | None,
+    quantized: Quantized | Bounded | None,
 ) -> dict[str, Any]:
     """Compare the integer graph with a float64 replay of the model's own rules.
 

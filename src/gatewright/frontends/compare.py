@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gatewright.base import VerificationError
+from gatewright.frontends.read import is_expressions
+from gatewright.frontends.tables.recognised import is_logicnets, is_tables
 from gatewright.frontends.trees.run import RUNNERS, CannotRunError, library_of
 from gatewright.frontends.trees.run import run as run_library
 from gatewright.ir import Graph, Reals
@@ -150,6 +152,12 @@ def _runners(model: Any) -> list[tuple[str, Run, float]]:
     """Return the ways to run a source, with the unit roundoff of each."""
     if isinstance(model, Graph):
         return []  # there is nothing beside it to run
+    if isinstance(model, str | Path) and is_tables(Path(model)):
+        return [("tables, one after the other (integers)", _run_tables, 0.0)]
+    if is_logicnets(model):
+        return []  # each neuron was run when it was enumerated, then the network as a whole
+    if is_expressions(model):
+        return [("as written, by NumPy or SymPy (float64)", _run_expressions, FLOAT64)]
     suffix = Path(model).suffix.lower() if isinstance(model, str | Path) else ""
     library = "" if suffix in (".keras", ".h5", ".hdf5", ".onnx", ".pt2") else library_of(model)
     if library:
@@ -157,6 +165,8 @@ def _runners(model: Any) -> list[tuple[str, Run, float]]:
         return [(name, _run_trees(library), u)]
     if suffix in (".keras", ".h5", ".hdf5"):
         return [("Keras (float32)", _run_keras_file, FLOAT32)]
+    if suffix not in ("", ".onnx", ".pt2"):
+        return []  # a format that no library here runs
     if suffix == ".pt2" or is_torch(model):
         from gatewright.frontends.torch.run import roundings
 
@@ -173,10 +183,25 @@ def _runners(model: Any) -> list[tuple[str, Run, float]]:
     ]
 
 
+def _run_tables(model: Any, graph: Graph, inputs: Mapping[str, Reals]) -> list[Reals]:
+    """Compute the tables of a file from the file itself."""
+    from gatewright.frontends.tables.files import run_tables
+
+    return [run_tables(Path(model), inputs[graph.inputs[0].name])]
+
+
 def is_torch(model: Any) -> bool:
     """Say whether a live model is one of PyTorch that is read through `torch.export`."""
     kinds = {f"{kind.__module__}.{kind.__qualname__}" for kind in type(model).__mro__}
     return not hasattr(model, "get_config") and bool(kinds & TORCH_KINDS)
+
+
+def _run_expressions(model: Any, graph: Graph, inputs: Mapping[str, Reals]) -> list[Reals]:
+    """Compute expressions as they are written."""
+    from gatewright.frontends.expressions import replay
+
+    answers = replay(model, inputs)
+    return [answers[output.name] for output in graph.outputs]
 
 
 def _run_torch(way: str) -> Run:
@@ -213,7 +238,9 @@ def _load_onnx(model: Any) -> onnx.ModelProto:
     import onnx
 
     loaded = onnx.load(str(model)) if isinstance(model, str | Path) else model
-    foreign = {n.op_type for n in loaded.graph.node if n.domain not in ("", "ai.onnx")}
+    foreign = {
+        n.op_type for n in loaded.graph.node if n.domain not in ("", "ai.onnx", "ai.onnx.ml")
+    }
     foreign |= {n.op_type for n in loaded.graph.node} & {"Quant", "IntQuant", "BipolarQuant"}
     if foreign:
         raise _CannotRunError(f"it does not know {', '.join(sorted(foreign))} (QONNX)")
@@ -238,6 +265,8 @@ def _refuse_reference(model: onnx.ModelProto) -> None:
     kinds = {n.op_type for n in model.graph.node}
     if "BatchNormalization" in kinds and opset < 14:
         raise _CannotRunError("its BatchNormalization before opset 14 is that of training")
+    if any(n.domain == "ai.onnx.ml" for n in model.graph.node):
+        raise _CannotRunError("its trees compare numbers of float32")
     if "GlobalMaxPool" in kinds:
         raise _CannotRunError("its GlobalMaxPool takes two axes, however many there are")
 

@@ -14,6 +14,7 @@ from gatewright.base import FileError, UnsupportedError
 from gatewright.frontends.custom import CustomHandler, using
 from gatewright.frontends.listed import Listed
 from gatewright.frontends.recognise import Head, Recogniser
+from gatewright.frontends.tables.recognised import KANELE, PLAIN, is_logicnets
 from gatewright.frontends.trees.recognised import (
     CATBOOST,
     CONIFER,
@@ -73,8 +74,24 @@ def _list_onnx(model: Any) -> list[Listed]:
     return list_onnx(model)
 
 
+def _read_tables(path: Path) -> Graph:
+    from gatewright.frontends.tables import read_tables
+
+    return read_tables(path)
+
+
+def _list_tables(path: Path) -> list[Listed]:
+    from gatewright.frontends.tables import list_tables
+
+    return list_tables(path)
+
+
 def _read_torch(model: Any, inputs: Any = None) -> Graph:
     _require_torch(model)
+    if is_logicnets(model):
+        from gatewright.frontends.tables import read_logicnets
+
+        return read_logicnets(model)
     from gatewright.frontends.torch import read_torch
 
     return read_torch(model, inputs)
@@ -82,9 +99,25 @@ def _read_torch(model: Any, inputs: Any = None) -> Graph:
 
 def _list_torch(model: Any, inputs: Any = None) -> list[Listed]:
     _require_torch(model)
+    if is_logicnets(model):
+        from gatewright.frontends.tables import list_logicnets
+
+        return list_logicnets(model)
     from gatewright.frontends.torch import list_torch
 
     return list_torch(model, inputs)
+
+
+def _read_expressions(model: Any) -> Graph:
+    from gatewright.frontends.expressions import read_expressions
+
+    return read_expressions(model)
+
+
+def _list_expressions(model: Any) -> list[Listed]:
+    from gatewright.frontends.expressions import list_expressions
+
+    return list_expressions(model)
 
 
 def _require_torch(model: Any) -> None:
@@ -145,22 +178,34 @@ def _given(model: Any, inputs: Any = None) -> Graph:
         return model
     if type(model).__module__.startswith("gatewright.frontends.torch."):
         return _read_torch(model, inputs)
+    if type(model).__module__.startswith("gatewright.frontends.expressions."):
+        return _read_expressions(model)
     raise UnsupportedError("no frontend takes this object", found=type(model).__qualname__)
 
 
 def _list_given(model: Any, inputs: Any = None) -> list[Listed]:
+    if type(model).__module__.startswith("gatewright.frontends.expressions."):
+        return _list_expressions(model)
     if not isinstance(model, Graph):
         return _list_torch(model, inputs)
     nodes = {node.layer or node.name: node for node in reversed(model.nodes)}
     return [Listed(name, node.op.kind) for name, node in reversed(nodes.items())]
 
 
+def _is_pysr(head: Head) -> bool:
+    columns = head.text.partition("\n")[0].lower().replace('"', "").strip().split(",")
+    return {"complexity", "loss", "equation"} <= {c.strip() for c in columns}
+
+
 KERAS = Frontend(_read_keras, _list_keras)
 ONNX = Frontend(_read_onnx, _list_onnx)
+TABLES = Frontend(_read_tables, _list_tables)
 TORCH = Frontend(_read_torch, _list_torch, shapeless=True)
 XGBOOST, SCIKIT = _trees("xgboost"), _trees("scikit")
+EXPRESSIONS = Frontend(_read_expressions, _list_expressions)
 
 FILES: dict[str, Frontend] = {
+    ".expr": EXPRESSIONS,
     ".h5": KERAS,
     ".hdf5": KERAS,
     ".keras": KERAS,
@@ -177,6 +222,9 @@ RECOGNISED: tuple[tuple[Recogniser, Frontend], ...] = (
     (CONIFER, _trees("conifer")),
     (TMVA, _trees("tmva")),
     *((kind.recogniser, _not_read(kind)) for kind in NOT_READ),
+    (PLAIN, TABLES),
+    (KANELE, TABLES),
+    (Recogniser("PySR equations (CSV)", _is_pysr), EXPRESSIONS),
 )
 """Frontends by how a file begins, for all endings but those above; the first that matches."""
 
@@ -186,7 +234,9 @@ LIVE: dict[str, Frontend] = {
     "keras": Frontend(_saved(_read_keras), _saved(_list_keras)),
     "lightgbm": _trees("lightgbm"),
     "onnx": ONNX,
+    "pysr": EXPRESSIONS,
     "sklearn": SCIKIT,
+    "sympy": EXPRESSIONS,
     "torch": TORCH,
     "xgboost": XGBOOST,
     "ydf": _trees("ydf"),
@@ -202,8 +252,8 @@ PICKLED_BY_TORCH = (
 PICKLED = (
     "a pickle can run any code when it is read: compile the live model from Python (of "
     "scikit-learn: keep it as a .skops file, and load that with skops.io.load), or save it with "
-    "the library's own save_model (XGBoost: .json, LightGBM: .txt, CatBoost: .json), or export it "
-    "to ONNX"
+    "the library's own save_model (XGBoost: .json, LightGBM: .txt, CatBoost: .json; PySR "
+    "keeps hall_of_fame.csv beside its pickle), or export it to ONNX"
 )
 
 REFUSED = {
@@ -272,6 +322,16 @@ def _find(model: Any) -> tuple[Frontend, Any]:
     )
 
 
+def is_expressions(model: Any) -> bool:
+    """Say whether the frontend of expressions reads a model.
+
+    Raises:
+        GatewrightError: no frontend does.
+    """
+    own = type(model).__module__.startswith("gatewright.frontends.expressions.")
+    return own or _find(model)[0] is EXPRESSIONS
+
+
 def _of_file(path: Path) -> Frontend:
     if path.suffix.lower() in REFUSED:
         raise UnsupportedError(
@@ -279,6 +339,12 @@ def _of_file(path: Path) -> Frontend:
             place=str(path),
             supported=", ".join(FILES),
             remedy=REFUSED[path.suffix.lower()],
+        )
+    if (path / "header.pb").is_file() and (path / "data_spec.pb").is_file():
+        raise UnsupportedError(
+            "a saved YDF model is a folder that only YDF reads",
+            place=str(path),
+            remedy="compile the live model: gatewright.compile(ydf.load_model(path))",
         )
     if not path.is_file():
         found = "a folder" if path.is_dir() else "nothing there"

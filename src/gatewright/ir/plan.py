@@ -46,6 +46,8 @@ class Plan:
         bias_bits: of each bias; 0: likewise, and as many as a product has.
         unroll: on streams, a circuit for each step of a recurrent layer; else one for all, with the
             state in registers.
+        cell: of such a circuit for all steps, the plans of the products that are folded, by the
+            name of their node in a step; the other operations of the step stay parallel.
     """
 
     reuse: int = 1
@@ -60,6 +62,7 @@ class Plan:
     weight_bits: int = 0
     bias_bits: int = 0
     unroll: bool = False
+    cell: tuple[tuple[str, Plan], ...] = ()
 
     @property
     def is_parallel(self) -> bool:

@@ -14,6 +14,7 @@ from gatewright.ops.densify import Densify
 from gatewright.ops.divide import Divide
 from gatewright.ops.divide_constant import DivideConstant
 from gatewright.ops.embedding import Embedding
+from gatewright.ops.fill_missing import FillMissing
 from gatewright.ops.first_active import FirstActive
 from gatewright.ops.forest import Forest
 from gatewright.ops.function import Function
@@ -68,6 +69,7 @@ OPERATIONS: tuple[type[Op], ...] = (
     Divide,
     DivideConstant,
     Embedding,
+    FillMissing,
     FirstActive,
     Forest,
     Function,
@@ -125,6 +127,7 @@ __all__ = [
     "Divide",
     "DivideConstant",
     "Embedding",
+    "FillMissing",
     "FirstActive",
     "Forest",
     "Function",
@@ -159,8 +162,8 @@ __all__ = [
     "SoftmaxFormats",
     "Subtract",
     "Sum",
-    "TableSum",
     "TableSpec",
+    "TableSum",
     "Take",
     "TopK",
     "Transpose",

@@ -2,22 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gatewright.base import ModelError
-from gatewright.blocks.forest import Split, Tree, forest, leaves_of, prune
+from gatewright.blocks.forest import Split, Tree, comparator_luts, forest, leaves_of, prune
 from gatewright.hw import Bus, Module
-from gatewright.ir import Op, Plan, Reals
+from gatewright.ir import Op, Plan, Pull, Reals
 from gatewright.num import FixedArray, Intervals, Ints, dyadic, require_exact
+from gatewright.ops.forest_checks import check_forest
+from gatewright.ops.forest_reach import add_up, reach, reach_plain
 
 Bools = NDArray[np.bool_]
-Decide = Callable[[Ints], Bools]
-"""Says for each node of an array (samples, trees) whether its sample goes left."""
+
+WORD_LUTS = 2.3
+"""LUTs of a bit of a tree's words: in the tree itself and in the sums."""
+
+CHORD = 1 / 32
+"""Of a feature's standard deviation: over so much slopes are taken."""
+
+CODED = 8
+"""Leaves that a bit of a word tells apart by itself; more have a code."""
+
+
+_LIVE: WeakKeyDictionary[Forest, dict[bytes, list[Tree]]] = WeakKeyDictionary()
+"""What samples can reach, as long as a forest lives: type, cost and circuit all ask."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,66 +79,7 @@ class Forest(Op):
     constants: ClassVar[tuple[str, ...]] = ("leaves", "base")
 
     def __post_init__(self) -> None:
-        nodes, leaves = len(self.features), len(self.leaves)
-        lengths = {len(a) for a in (
-            self.thresholds, self.inclusive, self.missing_left, self.members, self.left, self.right,
-        )}  # fmt: skip
-        if lengths != {nodes} or np.ndim(self.leaves) != 2 or not len(self.roots):
-            raise ModelError(
-                "a forest is malformed", found="arrays of its nodes differ in length, or no trees"
-            )
-        if np.shape(self.has_missing) != np.shape(self.missing):
-            raise ModelError("a forest does not say of each feature whether it can be missing")
-        if self.leaves.shape[1] != len(self.base):
-            raise ModelError(
-                "the leaves of a forest do not fit its outputs",
-                found=f"{self.leaves.shape[1]} numbers a leaf",
-                supported=f"{len(self.base)}",
-            )
-        numbers = {
-            "threshold": self.thresholds,
-            "leaf": self.leaves,
-            "base score": self.base,
-            "code of missing values": self.missing,
-        }
-        for what, values in numbers.items():
-            if not np.isfinite(values).all():
-                raise ModelError(
-                    f"a {what} of a forest is not a finite number",
-                    found=str(values[~np.isfinite(values)].flat[0]),
-                )
-        if nodes and not 0 <= self.features.min() <= self.features.max() < len(self.missing):
-            raise ModelError(
-                "a node of a forest compares a feature that is not there",
-                found=f"features {self.features.min()} to {self.features.max()}",
-                supported=f"0 to {len(self.missing) - 1}",
-            )
-        if nodes and not -1 <= self.members.min() <= self.members.max() < len(self.sets):
-            raise ModelError("a node of a forest asks for a set of categories that is not there")
-        self._check_children(nodes, leaves)
-
-    def _check_children(self, nodes: int, leaves: int) -> None:
-        """Refuse what is no forest: a child that is not there, a node of two parents, a loop."""
-        children = np.concatenate([self.left, self.right, self.roots])
-        if not -leaves <= children.min() <= children.max() < nodes:
-            raise ModelError(
-                "a node of a forest has a child that is not there",
-                found=f"{children.min()} to {children.max()}",
-                supported=f"leaves -1 to {-leaves}, nodes 0 to {nodes - 1}",
-            )
-        inner = children[children >= 0]
-        if len(np.unique(inner)) != len(inner) or len(inner) != nodes:
-            raise ModelError(
-                "the nodes of a forest do not form trees", found="a node of 0 or 2 parents"
-            )
-        level = self.roots[self.roots >= 0]
-        reached = len(level)
-        while len(level):
-            below = np.concatenate([self.left[level], self.right[level]])
-            level = below[below >= 0]
-            reached += len(level)
-        if reached != nodes:
-            raise ModelError("the nodes of a forest do not form trees", found="a loop")
+        check_forest(self)
 
     @property
     def trees(self) -> int:
@@ -140,16 +94,6 @@ class Forest(Op):
                 supported=f"{len(self.missing)} features along the last axis",
             )
 
-    def _reach(self, samples: int, decide: Decide) -> Ints:
-        """Return the leaf of each sample and tree: (samples, trees)."""
-        at = np.broadcast_to(self.roots, (samples, self.trees)).copy()
-        while (inner := at >= 0).any():
-            node = np.maximum(at, 0)
-            if not len(self.features):
-                break
-            at = np.where(inner, np.where(decide(node), self.left[node], self.right[node]), at)
-        return -1 - at
-
     def reached(self, x: Reals) -> Ints:
         """Return the number of the leaf that each sample reaches in each tree.
 
@@ -159,33 +103,54 @@ class Forest(Op):
         Returns:
             (samples, trees)
         """
-        rows = np.arange(len(x))[:, None]
-        absent = np.isnan(x) | ((x == self.missing) & self.has_missing)
+        x = np.ascontiguousarray(x, np.float64)
+        absent = self.absent(x)
+        if self._is_plain and not absent.any():
+            above = np.nextafter(self.thresholds, np.inf)
+            return self._reach_plain(x, np.where(self.inclusive, above, self.thresholds))
+        return np.asarray(reach(x, x, absent, *self.walk), np.int64)
 
-        def decide(node: Ints) -> Bools:
-            feature = self.features[node]
-            value, threshold = x[rows, feature], self.thresholds[node]
-            left = np.where(self.inclusive[node], value <= threshold, value < threshold)
-            with np.errstate(invalid="ignore"):
-                left = np.where(self.members[node] >= 0, self._in_set(node, value), left)
-            return np.where(absent[rows, feature], self.missing_left[node], left)
+    @property
+    def _is_plain(self) -> bool:
+        """Whether no node asks for a set of categories."""
+        return not (self.members >= 0).any()
 
-        return self._reach(len(x), decide)
+    def _reach_plain(self, x: Reals, cuts: Reals) -> Ints:
+        features = np.ascontiguousarray(self.features, np.int64)
+        children = np.stack([self.left, self.right], axis=1).reshape(-1).astype(np.int64)
+        roots = np.ascontiguousarray(self.roots, np.int64)
+        return np.asarray(reach_plain(x, features, cuts, children, roots))
 
-    def _in_set(self, node: Ints, value: Reals) -> Bools:
-        """Return whether numbers are in the sets of their nodes."""
-        categories = self.sets.shape[1]
-        if not self.sets.size:
-            return np.zeros(np.shape(node), np.bool_)
-        whole = (value == np.floor(value)) & (value >= 0) & (value < categories)
-        number = np.where(whole, value, 0).astype(np.int64)
-        return np.asarray(whole & self.sets[self.members[node], number])
+    def absent(self, x: Reals) -> Bools:
+        """Return which numbers, (samples, features), are missing."""
+        return np.asarray(np.isnan(x) | ((x == self.missing) & self.has_missing))
+
+    @property
+    def walk(self) -> tuple[np.ndarray, ...]:
+        """Return what `forest_reach.reach` walks along."""
+        return self._walk(self.thresholds, self.inclusive)
+
+    def _walk(self, thresholds: Reals, inclusive: Bools) -> tuple[np.ndarray, ...]:
+        indices = (self.members, self.left, self.right, self.roots)
+        members, left, right, roots = (np.ascontiguousarray(a, np.int64) for a in indices)
+        return (
+            np.ascontiguousarray(self.features, np.int64),
+            np.ascontiguousarray(thresholds, np.float64),
+            np.ascontiguousarray(inclusive, np.bool_),
+            np.ascontiguousarray(self.missing_left, np.bool_),
+            members,
+            np.ascontiguousarray(self.sets, np.bool_),
+            left,
+            right,
+            roots,
+        )
 
     def real(self, *x: Reals) -> Reals:
         """Add up leaves of real numbers."""
         self._check(x[0].shape[1:])
         rows = x[0].reshape(-1, x[0].shape[-1])
-        total = self.leaves[self.reached(rows)].sum(axis=1) + self.base
+        total = np.broadcast_to(self.base, (len(rows), len(self.base))).astype(np.float64)
+        add_up(self.reached(rows), np.ascontiguousarray(self.leaves, np.float64), total)
         return np.asarray(total.reshape(*x[0].shape[:-1], -1))
 
     # ---- integers
@@ -263,14 +228,26 @@ class Forest(Op):
 
     def _bounds(self, kind: Intervals, words: Ints, base: Ints) -> tuple[Ints, Ints]:
         low, high = base.copy(), base.copy()
-        for tree in self._live(kind):
+        for tree in self.live(kind):
             live = list(leaves_of(tree))
             low += words[live].min(axis=0)
             high += words[live].max(axis=0)
         return low, high
 
-    def _live(self, kind: Intervals) -> list[Tree]:
+    def live(self, kind: Intervals) -> list[Tree]:
         """Return what of each tree the numbers of a sample, (inputs,), can reach."""
+        known = _LIVE.setdefault(self, {})
+        key = b"".join(a.tobytes() for a in (kind.lo, kind.hi, kind.frac))
+        if key not in known:
+            known[key] = self._reachable(kind)
+        return known[key]
+
+    @property
+    def visits(self) -> int:
+        """Nodes that a sample comes to, about."""
+        return int(self.trees * (1 + np.log2(1 + len(self.features) / self.trees)))
+
+    def _reachable(self, kind: Intervals) -> list[Tree]:
         splits = self.splits(kind)
         left, right = self.left.tolist(), self.right.tolist()
         ranges = list(zip(kind.lo.tolist(), kind.hi.tolist(), strict=True))
@@ -290,21 +267,19 @@ class Forest(Op):
 
     def _evaluate_row(self, q: Ints, frac: Ints, words: Ints, base: Ints) -> Ints:
         """Do so for one row of each sample."""
-        rows = np.arange(len(q))[:, None]
         cuts = self.cuts(Intervals(q.min(axis=0, initial=0), q.max(axis=0, initial=0), frac))
         codes = np.ldexp(self.missing, frac.astype(np.int32))
         absent = (q == codes) & self.has_missing
-        numbers = np.ldexp(q.astype(np.float64), -frac.astype(np.int32))
-
-        def decide(node: Ints) -> Bools:
-            feature = self.features[node]
-            left = q[rows, feature] < cuts[node]
-            left = np.where(
-                self.members[node] >= 0, self._in_set(node, numbers[rows, feature]), left
-            )
-            return np.where(absent[rows, feature], self.missing_left[node], left)
-
-        return np.asarray(words[self._reach(len(q), decide)].sum(axis=1) + base)
+        whole = np.ascontiguousarray(q, np.float64)  # exact: integers have 53 bits at most
+        if self._is_plain and not absent.any():
+            leaves = self._reach_plain(whole, cuts.astype(np.float64))
+        else:
+            numbers = np.ldexp(whole, -frac.astype(np.int32))
+            never = np.zeros(len(cuts), np.bool_)
+            leaves = reach(whole, numbers, absent, *self._walk(cuts.astype(np.float64), never))
+        total = np.broadcast_to(base, (len(q), len(base))).astype(np.int64)
+        add_up(leaves, np.ascontiguousarray(words), total)
+        return total
 
     def lower(self, module: Module, *x: Bus, plan: Plan) -> Bus:
         """Build comparators, the logic of each tree, and sums."""
@@ -313,7 +288,7 @@ class Forest(Op):
         found: list[int] = []
         for row in bus.signals.reshape(-1, bus.shape[-1]).tolist():
             kind = module.intervals(row)
-            sums = forest(module, row, self.splits(kind), self._live(kind), words, base)
+            sums = forest(module, row, self.splits(kind), self.live(kind), words, base)
             found += [module.shift(s, -self.grid()) for s in sums]
         return bus.with_signals(found, (*bus.shape[:-1], len(base)))
 
@@ -326,15 +301,52 @@ class Forest(Op):
         return self
 
     def luts(self, y: Intervals, *x: Intervals) -> float | None:
-        """Count a third of a LUT for each bit compared, and one for each leaf and bit of a sum."""
+        """Count comparators, and for each tree the bits of its words and of the code of a leaf."""
         (kind,) = x
-        width = np.asarray(kind.width).reshape(-1, kind.shape[-1]).max(axis=0)
-        compared = {(int(f), float(t)) for f, t in zip(self.features, self.thresholds, strict=True)}
-        comparators = sum(width[f] for f, _ in compared) / 3
         rows = kind.size // kind.shape[-1]
-        spread = np.ptp(self.words()[0], axis=0) if self.leaves.size else np.zeros(1)
-        bits = np.ceil(np.log2(spread + 1))
-        return float(rows * (comparators + (len(self.leaves) + self.trees) * bits.sum() / 2))
+        first = tuple(0 for _ in kind.shape[:-1])
+        row = Intervals(kind.lo[first], kind.hi[first], kind.frac[first])
+        asked = self._asked(row)
+        found = sum(comparator_luts(cut, int(row.width[f])) for f, cut in asked)
+        words, _ = self.words()
+        for tree in self.live(row):
+            live = np.unique(list(leaves_of(tree)))
+            spread = words[live] - words[live].min(axis=0)
+            moving = np.bitwise_or.reduce(spread, axis=0)
+            bits = sum(int(v // (v & -v)).bit_length() for v in moving[moving > 0])
+            found += WORD_LUTS * bits + max(len(live) - CODED, 0) / 3
+        return float(rows * found)
+
+    def _asked(self, kind: Intervals) -> set[tuple[int, int]]:
+        """Return the different comparisons that are not settled by the ranges of the features."""
+        cuts, low, high = self.cuts(kind), kind.lo[self.features], kind.hi[self.features]
+        open_ = (self.members < 0) & (cuts > low) & (cuts <= high)
+        pairs = np.stack([self.features[open_], cuts[open_]], axis=1)
+        return {(int(f), int(c)) for f, c in np.unique(pairs, axis=0)}
+
+    def comparators(self, kind: Intervals) -> int:
+        """Return how many different comparisons a sample of these ranges, (inputs,), needs."""
+        return len(self._asked(kind))
+
+    def pullback(self, xs: list[Reals], y: Reals) -> Pull | None:
+        """Give each feature the slope of a chord a part of its standard deviation long.
+
+        The sum of leaves itself has jumps and no slope. An error of that size passes as many
+        thresholds as the chord does; a smaller one, squared, costs more than the slope says.
+        """
+        x = xs[0].reshape(-1, xs[0].shape[-1])
+        slopes = np.zeros((len(x), x.shape[1], len(self.base)))
+        for k in np.unique(self.features):
+            half = float(np.nanstd(x[:, k])) * CHORD / 2
+            if half == 0:
+                continue
+            up, down = x.copy(), x.copy()
+            up[:, k] += half
+            down[:, k] -= half
+            slopes[:, k] = (self.real(up) - self.real(down)) / (2 * half)
+        return lambda dy: [
+            np.einsum("rfo,ro->rf", slopes, dy.reshape(len(x), -1)).reshape(xs[0].shape)
+        ]
 
     def float_bound(self, xs: list[Reals], es: list[Reals], y: Reals, u: float) -> Reals | None:
         """Return the rounding of sums; the spread of all leaves where an operand is in doubt."""

@@ -236,7 +236,8 @@ class TableSum(Op):
         for t, (reads, target, values, given) in enumerate(self.tables):
             for i in reads.tolist():
                 if i not in digits:
-                    digits[i] = self._digits(*rows[i], i)
+                    lo, hi, frac = rows[i]
+                    digits[i] = self._digits(lo, hi, frac, i)
             distinct = sorted(set(reads.tolist()))
             bits = sum((len(digits[i]) - 1).bit_length() for i in distinct)
             if bits > MAX_INDEX_BITS:
@@ -251,7 +252,10 @@ class TableSum(Op):
             known = np.all([a >= 0 for a in at], axis=0) & given[tuple(at)]
             if not np.all(known):
                 where = [int(w) for w in np.argwhere(~np.atleast_1d(known))[0]]
-                x = {i: (rows[i][0] + w) * 2.0 ** -rows[i][2] for i, w in zip(distinct, where)}
+                x = {
+                    i: math_value(rows[i][0] + w, rows[i][2])
+                    for i, w in zip(distinct, where, strict=False)
+                }
                 raise self._missing(t, reads, np.asarray([x[i] for i in reads.tolist()]))
             answers = _integers(values, int(self._points[target]))[tuple(at)]
             key = tuple(distinct), target
@@ -292,7 +296,7 @@ class TableSum(Op):
             span = _integers(values, int(self._points[target]))
             bits = int(bit_length(np.asarray(span.max() - span.min())))
             total += bits * (2.0 ** max(int(width[reads].sum()) - 6, 0) + 1)
-        return FOLDED * total * rows
+        return float(FOLDED * total * rows)
 
     # ---- floats
 
@@ -335,4 +339,4 @@ def _integers(values: ArrayLike, point: ArrayLike) -> Ints:
 
 def math_value(q: int, frac: int) -> float:
     """Return the number that an integer stands for."""
-    return float(q) * 2.0 ** -float(frac)
+    return float(np.ldexp(float(q), -int(frac)))

@@ -3,92 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
 from threadpoolctl import threadpool_limits
 
 from gatewright.base import VerificationError
-from gatewright.ir import Graph, Reals, describe, evaluate, infer
-from gatewright.num import FixedArray, Intervals
-from gatewright.ops import Affine, Constant, Dense, LeakyRelu, ScaledQuantize
+from gatewright.ir import Graph, Reals, evaluate
+from gatewright.num import FixedArray
+from gatewright.ops import ScaledQuantize
 from gatewright.passes.graph.fold_affine import fold_affine
 from gatewright.quantize.checks import check_indices, check_rules
-from gatewright.quantize.cost import layer_costs
 from gatewright.quantize.data import Calibration, Part, constant_elements, outliers, prepare
+from gatewright.quantize.forests import ForestResult, quantize_forest
 from gatewright.quantize.formats import Formats
 from gatewright.quantize.forward import decode, encode, forward
 from gatewright.quantize.joins import shifts
 from gatewright.quantize.judge import Judge, best_temperature, check_tolerance
 from gatewright.quantize.learn import HELD, learn
 from gatewright.quantize.load import Load, chunks, cut
-from gatewright.quantize.material import Material
+from gatewright.quantize.result import Quantized, choices_of, forest_choices
 from gatewright.quantize.search import Candidate, Progress, Search
 from gatewright.quantize.structure import Structure, analyse, scale_averages
 
 MOST_LOOKS = 6
 """Models that may be tried on the report's data; where none is within the tolerance, the first is
 given, and a note."""
-
-
-@dataclass(frozen=True, eq=False)
-class LayerChoice:
-    """What was chosen for one value.
-
-    Attributes:
-        layer: the user's layer, or the model's input.
-        kind: operation.
-        weight: formats of the constants, in short; empty where there are none.
-        activation: formats of what the layer gives, in short.
-        observed: smallest and largest value of the real model on the calibration data.
-        interval: smallest and largest value possible in the firmware.
-        saturated: fraction of the calibration values that the format clips.
-        cost: estimated LUTs of the parallel circuit.
-        pruned: fraction of the constants that became 0.
-    """
-
-    layer: str
-    kind: str
-    weight: str
-    activation: str
-    observed: tuple[float, float]
-    interval: tuple[float, float]
-    saturated: float
-    cost: float
-    pruned: float
-
-
-@dataclass(frozen=True, eq=False)
-class Quantized:
-    """A quantized model and how it was found.
-
-    Attributes:
-        graph: computes on integers; inputs encode, outputs decode on the host.
-        choices: a line per input and operation.
-        metric_name: "accuracy" or "relative output error".
-        metric_float, metric_fixed: of both models on the report's part of the data; an error is 0
-            for the real model.
-        loss: how much worse the quantized model is there.
-        tolerance: what was allowed.
-        cost: estimated LUTs of the parallel circuit.
-        history: (cost, metric on the data to choose with) of every model tried, in order. For a
-            network of many weights these costs are estimated from digits; `cost` is solved.
-        data: which data were used for what.
-        notes: decisions to be known: what stays on the host, inputs that never change.
-    """
-
-    graph: Graph
-    choices: tuple[LayerChoice, ...]
-    metric_name: str
-    metric_float: float
-    metric_fixed: float
-    loss: float
-    tolerance: float
-    cost: float
-    history: tuple[tuple[float, float], ...]
-    data: tuple[str, ...]
-    notes: tuple[str, ...]
 
 
 def quantize(
@@ -150,6 +90,10 @@ def _quantize(
     check_rules(structure, formats)
     check_indices(structure, data)
     judge, final = _judges(structure.graph, data)
+    parts, judges = (data.fit, data.choice), (judge, final)
+    forest = quantize_forest(structure.graph, parts, judges, tolerance, formats, seed, progress)
+    if forest is not None:
+        return _of_forest(forest, structure, data, final, tolerance)
     material = learn(structure, data, seed, progress)
     search = Search(structure, material, judge, tolerance, formats, progress)
     best, looks = _confirmed(search, final)
@@ -158,12 +102,7 @@ def _quantize(
     notes = [*structure.notes, *_notes(data)]
     if score.loss > tolerance:
         notes.append(f"on the report's data the loss is {score.loss:.4g}, above the tolerance")
-    used = list(data.describe())
-    if looks > 1:
-        used.append(
-            f"the report's data were looked at {looks} times: their loss is slightly favourable"
-        )
-    choices = _choices(structure, best, material)
+    choices = choices_of(structure, best, material)
     return Quantized(
         graph=best.built.graph,
         choices=tuple(choices),
@@ -174,7 +113,36 @@ def _quantize(
         tolerance=tolerance,
         cost=sum(choice.cost for choice in choices),
         history=tuple(search.history),
-        data=tuple(used),
+        data=_used(data, looks),
+        notes=tuple(notes),
+    )
+
+
+def _used(data: Calibration, looks: int) -> tuple[str, ...]:
+    """Return which data were used for what."""
+    often = f"the report's data were looked at {looks} times: their loss is slightly favourable"
+    return (*data.describe(), often) if looks > 1 else data.describe()
+
+
+def _of_forest(
+    found: ForestResult, structure: Structure, data: Calibration, final: Judge, tolerance: float
+) -> Quantized:
+    """Return what the search for a forest found."""
+    score = final.compare(integer_outputs(found.graph, data.report))
+    notes = [*structure.notes, *found.notes, *_notes(data)]
+    if score.loss > tolerance:
+        notes.append(f"on the report's data the loss is {score.loss:.4g}, above the tolerance")
+    return Quantized(
+        graph=found.graph,
+        choices=forest_choices(found, data.fit),
+        metric_name=final.name,
+        metric_float=final.real,
+        metric_fixed=score.metric,
+        loss=score.loss,
+        tolerance=tolerance,
+        cost=found.cost,
+        history=tuple(found.history),
+        data=_used(data, found.looks),
         notes=tuple(notes),
     )
 
@@ -255,79 +223,3 @@ def _notes(data: Calibration) -> list[str]:
 
 def _some(names: list[str]) -> str:
     return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
-
-
-def _choices(structure: Structure, best: Candidate, material: Material) -> list[LayerChoice]:
-    """Return a line per input and operation."""
-    graph = best.built.graph
-    if any(isinstance(node.op, ScaledQuantize) for node in graph.nodes):
-        return []
-    types = infer(graph)
-    costs = layer_costs(graph, types)
-    sites = best.built.sites
-    lines = []
-    for i in graph.inputs:
-        x = material.observed[i.name]
-        saturated = sites[i.name].saturated if i.name in sites else 0.0
-        lines.append(_line(i.name, "input", "", types[i.name], x, saturated, 0.0, 0.0))
-    real = {node.name for node in structure.graph.nodes}
-    for node in graph.nodes:
-        observed = node.name if node.name in real else node.inputs[0]
-        site = sites.get(observed) if node.name not in real or node.op.kind == "function" else None
-        text, pruned = _constants(node.op)
-        lines.append(
-            _line(
-                node.layer or node.name,
-                node.op.kind,
-                text,
-                types[node.name],
-                material.observed[observed],
-                site.saturated if site else 0.0,
-                costs[node.name],
-                pruned,
-            )
-        )
-    return lines
-
-
-def _line(
-    layer: str,
-    kind: str,
-    weight: str,
-    type_: Intervals,
-    observed: tuple[float, float],
-    saturated: float,
-    cost: float,
-    pruned: float,
-) -> LayerChoice:
-    return LayerChoice(
-        layer,
-        kind,
-        weight,
-        describe(type_),
-        observed,
-        (float(type_.low_value.min()), float(type_.high_value.max())),
-        saturated,
-        cost,
-        pruned,
-    )
-
-
-def _constants(op: object) -> tuple[str, float]:
-    """Return the format that holds an operation's constants, and how many of them are 0."""
-    values = {Dense: "weight", Affine: "scale", Constant: "values", LeakyRelu: "slope"}
-    for kind, name in values.items():
-        if isinstance(op, kind):
-            array = np.asarray(getattr(op, name), np.float64)
-            every = Intervals.constant(array)
-            one = every.fixed(*(0,) * array.ndim) if not array.size else None
-            union = _union(every)
-            return (str(one) if one else union), float((array == 0).mean())
-    return "", 0.0
-
-
-def _union(kind: Intervals) -> str:
-    """Return the one format that holds all elements."""
-    frac = int(kind.frac[kind.lo != 0].max(initial=-(2**30))) if (kind.lo != 0).any() else 0
-    lo, hi = Intervals(kind.lo, kind.hi, np.where(kind.lo != 0, kind.frac, frac)).aligned(frac)
-    return describe(Intervals.of(lo.min(initial=0), hi.max(initial=0), frac)).split(" ", 1)[1]

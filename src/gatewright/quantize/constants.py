@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -9,9 +10,12 @@ import numpy as np
 from gatewright.base import UnsupportedError
 from gatewright.ir import Op, Reals
 from gatewright.num import Fixed, Rounding
-from gatewright.ops import Affine, Constant, Embedding, LeakyRelu, OffsetWeights
+from gatewright.ops import Affine, Constant, Embedding, Forest, LeakyRelu, OffsetWeights
+from gatewright.ops.forest import WORD_LUTS
 from gatewright.quantize.activations import choose_format, choose_one, quantizer
 from gatewright.quantize.digits import cheapest, on_grid
+
+OPEN = 2**60
 
 OFFSET_PRICE = 4.0
 """LUTs that a digit of an added constant counts for: it costs bits, not adders."""
@@ -120,12 +124,37 @@ def round_offsets(op: OffsetWeights, at: Situation) -> OffsetWeights:
     return replace(op, kernel=rounded.reshape(op.kernel.shape))
 
 
+def round_forest(op: Forest, at: Situation) -> Forest:
+    """Round the leaves of a forest inside of a larger model to one grid."""
+    if at.weight is not None:
+        fixed = at.weight
+        leaves = on_grid(op.leaves, fixed.frac, fixed.low, fixed.high)
+        return replace(op, leaves=leaves, base=on_grid(op.base, fixed.frac + 2, -OPEN, OPEN))
+    felt = float(at.sensitivity.mean()) or 1e-12
+    frac = -math.floor(math.log2(leaf_unit(felt, at.lut)))
+    leaves = on_grid(op.leaves, frac, -OPEN, OPEN)
+    return replace(op, leaves=leaves, base=on_grid(op.base, frac + 2, -OPEN, OPEN))
+
+
+def leaf_unit(felt: float, price: float) -> float:
+    """Return the last bit's worth at which errors of leaves and their bits cost the same.
+
+    A tree's rounding costs `felt * unit**2 / 12`, a bit of its words `price * WORD_LUTS`.
+
+    Args:
+        felt: cost of a squared error of the output.
+        price: of a LUT.
+    """
+    return math.sqrt(6 * price * WORD_LUTS / (math.log(2) * felt))
+
+
 def refuse(op: Op) -> Op:
     """Say that an operation's constants have no rule."""
     raise UnsupportedError(
         "an operation has constants that cannot be rounded automatically",
         found=op.kind,
-        supported="dense, grouped_dense, affine, constant, embedding, leaky_relu, offset_weights",
+        supported="dense, grouped_dense, affine, constant, embedding, forest, leaky_relu, "
+        "offset_weights",
         remedy="give this layer number formats in the model (quantization-aware training)",
     )
 

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from gatewright.base import DataError, Diagnostics, Place
 from gatewright.ir import Graph, Reals
+from gatewright.ops import Argmax, Forest, Function, Softmax
 from gatewright.quantize.load import Load
 
 LEAST_SAMPLES = 100
@@ -20,6 +21,9 @@ OUTLYING = 64.0
 """Times the size within which 99 % of the samples lie: beyond, a number is pointed out."""
 
 MOST_FIT, MOST_CHOICE, MOST_REPORT = 4096, 12_000, 20_000
+MOST_FOREST_FIT = 32_768
+"""Of a forest, which has few values and many leaves, each to be met by some samples."""
+
 SHARES = (0.4, 0.35)
 """Parts of the data to fit and to choose with; the rest is for the report."""
 
@@ -92,7 +96,8 @@ def prepare(
     samples = _count(arrays, graph)
     classes = None if labels is None else _labels(labels, samples, graph)
     load = Load.of(graph)
-    limits = [min(MOST_FIT, load.fitted)]
+    fitted = MOST_FOREST_FIT if is_forest(graph) else MOST_FIT
+    limits = [min(fitted, load.fitted)]
     limits += [min(most, load.tried) for most in (MOST_CHOICE, MOST_REPORT)]
     order = np.random.default_rng(seed).permutation(samples)
     stops = [round(samples * SHARES[0]), round(samples * (SHARES[0] + SHARES[1]))]
@@ -102,6 +107,12 @@ def prepare(
         own = {name: x[rows] for name, x in arrays.items()}
         parts.append(Part(own, None if classes is None else classes[rows]))
     return Calibration(parts[0], parts[1], parts[2], samples)
+
+
+def is_forest(graph: Graph) -> bool:
+    """Say whether a graph is a forest and at most a score of what it gives."""
+    kinds = {type(node.op) for node in graph.nodes}
+    return Forest in kinds and kinds <= {Forest, Argmax, Softmax, Function}
 
 
 def _by_name(

@@ -49,7 +49,7 @@ class Judge:
         Raises:
             DataError: labels do not fit the model's output.
         """
-        self.graph, self.part = graph, part
+        self.graph, self.part, self.temperature = graph, part, temperature
         values = forward(graph, part.inputs)
         self.outputs = decode(graph, values)
         self.name = ERROR if part.labels is None else ACCURACY

@@ -16,6 +16,9 @@ MOST_LIVE = 1 << 25
 MOST_WORK = 1 << 34
 """Products, and eighths of elements, that one trial of a model may take: some seconds."""
 
+VISIT = 1000
+"""Products in the time in which a sample passes a node of a tree: tries are many."""
+
 CHUNK = 1 << 21
 """Elements held at once where samples are run one chunk after the other: 16 MB."""
 
@@ -50,6 +53,7 @@ class Load:
             held -= sum(sizes[n] for n in set(node.inputs) if last[n] == node.name)
             weight = getattr(node.op, "weight", None)
             products += sizes[node.name] * (1 if weight is None else int(weight.shape[-2]))
+            products += VISIT * int(getattr(node.op, "visits", 0))
         return cls(live, sum(sizes.values()), products)
 
     @property

@@ -13,6 +13,7 @@ from gatewright.ops import (
     Affine,
     Constant,
     Embedding,
+    Forest,
     LeakyRelu,
     OffsetWeights,
     ScaledQuantize,
@@ -23,6 +24,7 @@ from gatewright.quantize.constants import (
     refuse,
     round_affine,
     round_constant,
+    round_forest,
     round_offsets,
     round_slope,
     round_table,
@@ -104,6 +106,8 @@ class Matrices:
             return round_slope(op, at)
         if isinstance(op, Embedding):
             return round_table(op, at)
+        if isinstance(op, Forest):
+            return round_forest(op, at)
         if isinstance(op, OffsetWeights):
             return round_offsets(op, at)
         return round_constant(op, at) if isinstance(op, Constant) else refuse(op)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,6 +16,7 @@ from gatewright.ops import (
     Constant,
     Dense,
     DivideConstant,
+    Forest,
     Function,
     Quantize,
     Relu,
@@ -177,23 +178,30 @@ def refuse_unknown(nodes: Iterable[Node], graph: Graph) -> None:
 
 
 def move_to_host(graph: Graph) -> tuple[Graph, list[str]]:
-    """Move a softmax or sigmoid that ends the model into `Output.decode`."""
+    """Move a softmax or sigmoid that ends the model into `Output.decode`.
+
+    Behind a forest every function of single sums moves, such as the exponential of a rate: the
+    firmware gives the sums.
+    """
     nodes = {node.name: node for node in graph.nodes}
     readers = graph.readers()
-    outputs, notes, gone = [], [], set()
+    outputs, notes = [], []
+    gone: set[str] = set()
     for output in graph.outputs:
-        node = nodes.get(output.value)
-        shared = sum(o.value == output.value for o in graph.outputs) > 1
-        if node is None or readers[output.value] or shared or not _is_score(node.op):
-            outputs.append(output)
-            continue
-        gone.add(node.name)
-        outputs.append(replace(output, value=node.inputs[0], decode=(node.op, *output.decode)))
-        word = node.op.name if isinstance(node.op, Function) else node.op.kind
-        notes.append(
-            f"output {output.name!r}: the {word} of layer {node.layer or node.name!r} is left to "
-            "the host; the firmware gives what stands before it, which has the same order"
-        )
+        while True:
+            node = nodes.get(output.value)
+            shared = sum(o.value == output.value for o in graph.outputs) > 1
+            read = {reader.name for reader in readers[output.value]} - gone
+            if node is None or read or shared or not (_is_score(node.op) or _is_link(node, nodes)):
+                break
+            gone.add(node.name)
+            output = replace(output, value=node.inputs[0], decode=(node.op, *output.decode))
+            word = node.op.name if isinstance(node.op, Function) else node.op.kind
+            notes.append(
+                f"output {output.name!r}: the {word} of layer {node.layer or node.name!r} is left "
+                "to the host; the firmware gives what stands before it, which has the same order"
+            )
+        outputs.append(output)
     kept = tuple(node for node in graph.nodes if node.name not in gone)
     return replace(graph, nodes=kept, outputs=tuple(outputs)), notes
 
@@ -202,6 +210,18 @@ def _is_score(op: Op) -> bool:
     if isinstance(op, Softmax):
         return op.formats is None
     return isinstance(op, Function) and op.name == "sigmoid" and op.out is None
+
+
+def _is_link(node: Node, nodes: Mapping[str, Node]) -> bool:
+    """Say whether only functions of single numbers stand between a forest and a node's result."""
+    while isinstance(node.op, Affine) or (isinstance(node.op, Function) and node.op.out is None):
+        found = nodes.get(node.inputs[0])
+        if found is None:
+            return False
+        if isinstance(found.op, Forest):
+            return True
+        node = found
+    return False
 
 
 def known_values(graph: Graph) -> frozenset[str]:

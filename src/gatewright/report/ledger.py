@@ -25,7 +25,7 @@ class Line:
 WITHIN = "within rounding"
 """Of floats: the two differ by no more than a bound derived for every operation."""
 
-GOOD = ("exact", "equal", "proven", WITHIN)
+GOOD = ("exact", "equal", "proven", "within", WITHIN)
 STATES = {**dict.fromkeys(GOOD, "exact"), "failed": "failed"}
 
 

@@ -150,6 +150,7 @@ class Streams:
     _given: dict[tuple[int, str], Stream] = field(default_factory=dict)
     _inputs: list[str] = field(default_factory=list)
     _outputs: list[str] = field(default_factory=list)
+    _backward: set[tuple[int, str]] = field(default_factory=set)
     _namer: Namer = field(default_factory=Namer)
 
     def module_name(self, stem: str) -> str:
@@ -173,23 +174,21 @@ class Streams:
         return stream
 
     def add(
-        self, actor: Actor, inputs: Sequence[Stream], shapes: Sequence[tuple[int, ...]]
+        self, actor: Actor, inputs: Sequence[Stream | None], shapes: Sequence[tuple[int, ...]]
     ) -> list[Stream]:
         """Add an actor that reads streams; return its outputs.
 
         Args:
             actor: its timing must take as many beats of each input as that stream has.
-            inputs: in the order of its inputs.
+            inputs: in the order of its inputs; None for one that `feed_back` feeds.
             shapes: of the tensor on each output.
         """
-        inputs = [self.settled(stream) for stream in inputs]
+        settled = [stream and self.settled(stream) for stream in inputs]
         number = len(self.actors)
         self.actors.append(actor)
-        for name, stream, beats in zip(
-            actor.inputs, inputs, actor.timing.beats_in.tolist(), strict=True
-        ):
-            assert beats == stream.beats, f"{actor.name} takes {beats} of {stream.beats} beats"
-            self._reads[stream.source].append((number, name))
+        for name, stream in zip(actor.inputs, settled, strict=True):
+            if stream is not None:
+                self._read(stream, number, name)
         found = []
         m = actor.module
         for name, shape, beats in zip(
@@ -199,6 +198,23 @@ class Streams:
             assert beats == stream.beats, f"{actor.name} gives {beats} of {stream.beats} beats"
             found.append(stream)
         return found
+
+    def _read(self, stream: Stream, number: int, name: str) -> None:
+        """Note that an actor's input reads a stream."""
+        actor = self.actors[number]
+        beats = int(actor.timing.beats_in[actor.inputs.index(name)])
+        assert beats == stream.beats, f"{actor.name} takes {beats} of {stream.beats} beats"
+        self._reads[stream.source].append((number, name))
+
+    def feed_back(self, stream: Stream, number: int, name: str) -> None:
+        """Lead a stream to an input of an earlier actor: it closes a loop.
+
+        The actor must give what the loop begins with without taking a beat there: no link has
+        beats in it before the first step.
+        """
+        stream = self.settled(stream)
+        self._read(stream, number, name)
+        self._backward.add((number, name))
 
     def rebeat(self, stream: Stream, beat: int) -> Stream:
         """Return the same tensor in beats of another size.
@@ -370,8 +386,8 @@ class Streams:
         """Number the actors in an order of computation, and lay the links."""
         before: dict[int, set[int]] = {i: set() for i in range(len(self.actors))}
         links = [(source, reader) for source, rs in self._reads.items() for reader in rs]
-        for (giver, _), (taker, _) in links:
-            if OUTSIDE not in (giver, taker):
+        for (giver, _), (taker, port) in links:
+            if OUTSIDE not in (giver, taker) and (taker, port) not in self._backward:
                 before[taker].add(giver)
         order: list[int] = []
         placed: set[int] = set()

@@ -39,9 +39,11 @@ def least_depths(
     Args:
         network: its depths do not matter.
         floors: depths that no FIFO may fall below, such as those that break long paths of `ready`.
+            One that closes a loop has at least one place.
         near: depths that are likely to be about right, such as the least for lower floors.
     """
     low = [0] * len(network.links) if floors is None else list(floors)
+    low = [max(least, int(li.is_backward)) for least, li in zip(low, network.links, strict=True)]
     endless = simulate(network, [UNBOUNDED] * len(low))
     if endless.locked:
         raise OptionError(

@@ -51,10 +51,20 @@ class Link:
         """Width of a beat."""
         return int(self.types.width.sum())
 
+    @property
+    def is_backward(self) -> bool:
+        """Whether it closes a loop: its FIFO then breaks the path of `ready`, and is never a wire.
+
+        All other links run from an actor to one with a larger number.
+        """
+        return OUTSIDE not in (self.source[0], self.target[0]) and self.source[0] >= self.target[0]
+
 
 @dataclass(frozen=True, eq=False)
 class Network:
-    """Actors in an order of computation (a link never runs backwards), and their links.
+    """Actors in an order of computation, and their links.
+
+    Links run from an actor to a later one, but for those that close loops (`Link.is_backward`).
 
     Attributes:
         name: of the top module.

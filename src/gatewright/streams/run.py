@@ -39,13 +39,15 @@ LINK, SLOT, MASK, GIVEN, PUT, DUE = range(6)
 """Columns of outputs: link, first place of the queue of ticks at which beats are given, its places
 less one, beats given and fired so far, cycle in which the next beat is (or was first) valid."""
 OUT_FACTS = 3
-GIVER, TAKER, OUTPUT, BORDER, FRAME, DEPTH, PACE, COUNT, FILLED, POPPED, TAKEN, PASSED, LATE = (
-    range(13)
-)
+(
+    GIVER, TAKER, OUTPUT, BORDER, FRAME,
+    DEPTH, PACE, COUNT, FILLED, POPPED, PUSHED, TAKEN, PASSED, LATE,
+) = range(14)  # fmt: skip
 """Columns of links: nodes, the giver's output, whether it comes from outside or goes there, beats
 of an event, depth, cycles between beats from outside; then beats held, most of them, the last cycle
-in which one left the FIFO, the last in which the reader took one without a FIFO, and for links of
-the surroundings beats that passed and cycles in which one was not taken."""
+in which one left the FIFO, the last in which one entered it, the last in which the reader took one
+without a FIFO, and for links of the surroundings beats that passed and cycles in which one was not
+taken."""
 LINK_FACTS = 5
 INSIDE, LAST_IN, LAST_OUT = range(3)
 
@@ -72,7 +74,8 @@ def _there(link: Any, cycle: Any, outs: Any, links: Any) -> Any:
     """Whether a link has a beat for its reader in this cycle."""
     if links[link, DEPTH] == 0:
         return outs[links[link, OUTPUT], DUE] <= cycle
-    return links[link, COUNT] > 0
+    # On a link that runs backwards the giver has been looked at before: what it gave comes later.
+    return links[link, COUNT] > int(links[link, PUSHED] == cycle)
 
 
 @_jit(inline="always")
@@ -97,7 +100,7 @@ def _leaves(link: Any, cycle: Any, nodes: Any, links: Any, soon: Any) -> Any:
     held = links[link, COUNT]
     if held + int(links[link, POPPED] == cycle) >= links[link, DEPTH]:
         return False
-    links[link, COUNT] = held + 1
+    links[link, COUNT], links[link, PUSHED] = held + 1, cycle
     links[link, FILLED] = max(links[link, FILLED], held + 1)
     if held == 0:
         _call(links[link, TAKER], cycle + 1, nodes, soon)

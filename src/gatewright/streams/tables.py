@@ -64,7 +64,7 @@ class Tables:
         links = np.zeros((len(self.links), run.LATE + 1), np.int64)
         links[:, : run.LINK_FACTS] = self.links
         links[:, run.DEPTH], links[:, run.PACE] = depths, paces
-        links[:, run.POPPED] = links[:, run.TAKEN] = -1
+        links[:, run.POPPED] = links[:, run.PUSHED] = links[:, run.TAKEN] = -1
         return State(nodes, outs, links, np.zeros(self.places, np.int64))
 
 

@@ -331,3 +331,19 @@ def test_text_dump(trained, tmp_path):
         with pytest.raises(UnsupportedError, match="a text dump of XGBoost") as caught:
             read_model(tmp_path / name)
         assert "save_model('model.json')" in str(caught.value)
+
+
+def test_files_of_older_versions(document, tmp_path, trained):
+    """Before 2.0: one base score, no ends of rounds, truth values for directions."""
+    parameters = document["learner"]["learner_model_param"]
+    model = document["learner"]["gradient_booster"]["model"]
+    del parameters["num_target"], model["iteration_indptr"], model["cats"]
+    parameters["base_score"] = "5E-1"
+    for k in range(len(model["trees"])):
+        tree(document, k)["default_left"] = [bool(v) for v in tree(document, k)["default_left"]]
+    path = tmp_path / "old.json"
+    path.write_text(json.dumps(document))
+    old, new = read_model(path).nodes[0].op, read_model(trained("multiclass")).nodes[0].op
+    x = GAPS.astype(np.float64)
+    np.testing.assert_array_equal(old.reached(x), new.reached(x))
+    np.testing.assert_array_equal(old.base, [0.5] * 3)

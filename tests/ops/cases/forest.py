@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 
 from gatewright.num import Intervals
@@ -44,9 +46,51 @@ def grown(seed: int, trees: int, depth: int, features: int, outputs: int, **opti
     )
 
 
+def chain(depth: int) -> Forest:
+    """Return one tree in which each node has one leaf and one node, as grown by loss."""
+    rng = np.random.default_rng(depth)
+    nodes = np.arange(depth)
+    after = np.where(nodes + 1 < depth, nodes + 1, -1 - depth)
+    left = np.where(nodes % 2, after, -1 - nodes)
+    right = np.where(nodes % 2, -1 - nodes, after)
+    step = nodes // 2  # to the right from below, to the left from above, alternately
+    thresholds = np.where(nodes % 2, depth + 50 - step, step) * 1.0
+    return Forest(
+        features=nodes % 2,
+        thresholds=thresholds,
+        inclusive=np.zeros(depth, np.bool_),
+        missing_left=np.zeros(depth, np.bool_),
+        members=np.full(depth, -1),
+        left=left,
+        right=right,
+        roots=np.zeros(1, np.int64),
+        leaves=rng.integers(-50, 50, (depth + 1, 1)) * 0.5,
+        base=np.zeros(1),
+        missing=np.zeros(2),
+        has_missing=np.zeros(2, np.bool_),
+        sets=np.zeros((0, 0), np.bool_),
+    )
+
+
 SETS = np.random.default_rng(5).random((4, 6)) < 0.5
 
+SAME = grown(10, 4, 3, 2, 1)
+SAME = replace(SAME, thresholds=np.where(SAME.features, 1.0, 2.5))
+"""Nodes that ask the same again, so that one of their sides is dead."""
+
+OUTSIDE = grown(11, 4, 3, 2, 1)
+OUTSIDE = replace(OUTSIDE, thresholds=OUTSIDE.thresholds * np.where(np.arange(28) % 3, 1.0, 1e9))
+
 CASES = [
+    Case("forest-deep", grown(12, 1, 8, 3, 2), (uniform("ufixed<7,4>", 3),)),
+    Case("forest-chain", chain(40), (uniform("ufixed<7,7>", 2),)),
+    Case("forest-same", SAME, (uniform("fixed<6,4>", 2),)),
+    Case("forest-outside", OUTSIDE, (uniform("fixed<6,4>", 2),)),
+    Case(
+        "forest-wide",
+        replace(grown(13, 3, 3, 2, 1), thresholds=np.arange(21) * 51_234.0 - 5e5),
+        (uniform("fixed<21,21>", 2),),
+    ),
     Case("forest-plain", grown(0, 5, 3, 3, 1), (uniform("fixed<6,4>", 3),)),
     Case("forest-outputs", grown(1, 3, 2, 2, 3), (uniform("ufixed<5,3>", 2),)),
     Case("forest-grids", grown(2, 4, 3, 4, 2), (mixed(4, 4),)),

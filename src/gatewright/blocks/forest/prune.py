@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from gatewright.blocks.forest.split import Split
@@ -10,7 +10,7 @@ from gatewright.blocks.forest.split import Split
 Range = tuple[int, int]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Inner:
     """A node both of whose sides can be reached; a leaf is its number alone."""
 
@@ -38,26 +38,35 @@ def prune(
         right: the same.
         ranges: least and greatest integer of each feature.
     """
-
-    def live(child: int, known: Mapping[int, Range]) -> Tree:
+    # Trees may be deeper than Python recurses: each visit names its children's visits.
+    visits: list[tuple[int, dict[int, Range]]] = [(root, {})]
+    below: list[list[int]] = []
+    for child, known in visits:  # grows
+        below.append([])
         if child < 0:
-            return -1 - child
+            continue
         split = splits[child]
         sides = split.sides(known.get(split.feature, ranges[split.feature]))
-        kept = [
-            live(below, {**known, split.feature: side})
-            for side, below in zip(sides, (left[child], right[child]), strict=True)
-            if side is not None
-        ]
-        return kept[0] if len(kept) == 1 else Inner(child, *kept)
-
-    return live(root, {})
+        for side, next_ in zip(sides, (left[child], right[child]), strict=True):
+            if side is not None:
+                below[-1].append(len(visits))
+                visits.append((next_, {**known, split.feature: side}))
+    found: list[Tree] = [0] * len(visits)
+    for at in reversed(range(len(visits))):
+        child, kept = visits[at][0], [found[k] for k in below[at]]
+        if child < 0:
+            found[at] = -1 - child
+        else:
+            found[at] = kept[0] if len(kept) == 1 else Inner(child, *kept)
+    return found[0]
 
 
 def leaves_of(tree: Tree) -> Iterator[int]:
-    """Yield the numbers of a tree's leaves."""
-    if isinstance(tree, int):
-        yield tree
-    else:
-        yield from leaves_of(tree.left)
-        yield from leaves_of(tree.right)
+    """Yield the numbers of a tree's leaves, from left to right."""
+    stack = [tree]
+    while stack:
+        top = stack.pop()
+        if isinstance(top, int):
+            yield top
+        else:
+            stack += [top.right, top.left]

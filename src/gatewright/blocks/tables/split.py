@@ -48,7 +48,7 @@ class Split:
 
 
 def best_split(word: Word) -> Split | None:
-    """Return the cheapest way found to add a word with its largest part folded; None: there is none."""
+    """Return the cheapest way found to add a word, its largest part folded; None: there is none."""
     if len(word.bits) <= FOLDED_BITS:
         return Split(word, ())
     if len(word.bits) > SPLIT_BITS:

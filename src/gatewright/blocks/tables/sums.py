@@ -137,6 +137,19 @@ def _added(a: Word, b: Word, bits: tuple[Bit, ...]) -> Word:
     return tidy(Word(bits, np.where(care, total, 0), care))
 
 
+def _carry(rests: list[Word], shift: int) -> tuple[list[Word], Word | None]:
+    """Take one bit of a weight out of some words; return what is left, and the bit."""
+    for k, r in enumerate(rests):
+        b = shift - r.shift
+        if not 0 <= b < r.width or not ((r.values >> b) & 1).any():
+            continue
+        bit = tidy(Word(r.bits, (r.values >> b) & 1, r.care, shift))
+        rest = Word(r.bits, np.where(r.care, r.values & ~(1 << b), 0), r.care, r.shift)
+        left = [tidy(rest)] if rest.most else []
+        return [*rests[:k], *left, *rests[k + 1 :]], bit
+    return rests, None
+
+
 @dataclass
 class _Sum:
     """The circuit of one output.
@@ -168,33 +181,38 @@ class _Sum:
             for k, t in enumerate(plain)
         ]
         rests = [r for t in folded if t.split for r in t.split.rests if r.most]
-        bits = [r for r in rests if r.width == 1]
-        small = [place_word(m, r, frac, self.name) for r in rests if r.width > 1]
         for k, term in enumerate(folded):
             assert term.split is not None
-            at = k % len(plain)
-            word = term.split.folded
-            fits = [r for r in bits if r.shift == word.shift]
-            carry = None
-            if fits and m.frac[wide[at]] + word.shift == frac:
-                carry = fits[0]
-                bits.remove(carry)
-            wide[at] = self._accumulate(wide[at], word, carry)
-        small += [place_word(m, r, frac, self.name) for r in bits]
+            word, at = term.split.folded, k % len(plain)
+            rests, carry = _carry(rests, word.shift)
+            if carry is None:
+                wide[at] = m.add(wide[at], place_word(m, word, frac, self.name))
+            else:
+                wide[at] = self._add_with(carry, wide[at], word)
+        small = [place_word(m, r, frac, self.name) for r in rests]
         return self._tree([*wide, *self._counted(small)])
 
-    def _accumulate(self, total: int, word: Word, carry: Word | None) -> int:
-        """Add a word, and one bit as what the adder carries in; the word's table comes last."""
+    def _add_with(self, carry: Word, total: int, word: Word) -> int:
+        """Add a word, and one bit of its weight as what the adder carries in.
+
+        Both operands get that bit below: what they carry is what we want. The table comes last.
+        """
         m, frac = self.m, self.limits.frac
-        if carry is None:
-            return m.add(total, place_word(m, word, frac, self.name))
-        one = place_word(m, carry, frac, self.name)
-        bit = m.shift(one, m.frac[one])
-        low = m.concat(m.shift(total, m.frac[total]), bit)
-        table = m.shift(place_word(m, word, frac, self.name), frac - word.shift)
-        most = (m.hi[total] + m.hi[table] + 1) << 1
-        both = m.add(low, m.concat(table, bit), within=(0, most))
-        return m.shift(m.floor(m.shift(both, -1), 0), word.shift - frac)
+        unit = frac - word.shift
+        bit = m.shift(place_word(m, carry, frac, self.name), unit)
+        upper = m.floor(total, unit)
+        below = m.frac[total] - unit
+        low = (
+            m.wrap(total, Fixed(signed=False, width=below, frac=m.frac[total])) if below > 0 else -1
+        )
+        if m.frac[upper] < unit:  # a coarser total: its code continues with zeros
+            return m.add(m.add(total, place_word(m, word, frac, self.name)), m.shift(bit, -unit))
+        first = m.concat(m.shift(upper, unit), bit)
+        table = m.shift(place_word(m, word, frac, self.name), unit)
+        most = (m.hi[upper] + m.hi[table] + 1) << 1
+        both = m.add(first, m.concat(table, bit), within=(0, most))
+        found = m.shift(m.floor(m.shift(both, -1), 0), -unit)
+        return found if low < 0 else m.add(found, low)
 
     def _counted(self, signals: list[int]) -> list[int]:
         """Replace six one-bit words of one weight by their number, as often as there are six."""

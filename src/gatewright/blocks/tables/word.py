@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from gatewright.blocks.lookup import MAX_INDEX_BITS
 from gatewright.blocks.truth import luts, reduced
-from gatewright.hw import Module, Table
+from gatewright.hw import Kind, Module, Table
 from gatewright.num import Ints
 
 __all__ = ["MAX_INDEX_BITS", "Bit", "Summand", "Word", "place_word", "word_of"]
@@ -125,20 +125,26 @@ def tidy(word: Word) -> Word:
 
 
 def place_word(m: Module, word: Word, frac: int, name: str, plus: int = 0) -> int:
-    """Return the signal of `(word << shift) + plus` in units of `2**-frac`."""
-    values = word.values << word.shift
+    """Return the signal of `(word << shift) + plus` in units of `2**-frac`.
+
+    Its range begins at zero whatever its least value is: a sum of it has no constant to be moved.
+    """
     if plus:
-        word = Word(word.bits, np.where(word.care, values + plus, 0), word.care)
+        values = (word.values << word.shift) + plus
+        word = Word(word.bits, np.where(word.care, values, 0), word.care)
     if not word.bits or word.most == 0:
         return m.constant(word.most << word.shift, frac)
     words = np.zeros(len(word.values), np.int64)
     for b, (column, _) in enumerate(word.columns):
         words |= column.astype(np.int64) << b
-    if word.width == 1 and len(word.bits) == 1:
+    if word.width == 1 and len(word.bits) == 1 and not words.all():
         bit = _bits(m, word.bits)
         return m.shift(bit if words[1] else m.not_(bit), word.shift - frac)
     found = m.table(_bits(m, word.bits), Table.of(name, words, frac - word.shift))
-    return found
+    if m.lo[found] == 0 or m.is_constant(found):
+        return found
+    rng = (0, m.hi[found], m.frac[found])
+    return m.row(Kind.TABLE, rng, m.a[found], imm=m.imm[found])
 
 
 def _bits(m: Module, bits: Sequence[Bit]) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -47,13 +48,27 @@ SCORE_HELP = (
     "variances). KIND:NAME[,NAME] makes it of outputs or layers by name."
 )
 
+MODEL_HELP = (
+    "Model: a .keras, .h5, .onnx or .pt2 file; a forest of XGBoost, LightGBM, CatBoost, conifer or "
+    "TMVA."
+)
+
+MISSING_HELP = (
+    "Number that stands for a missing value in the inputs of a forest, which the firmware then "
+    "sends where training sent missing ones; NaN in data becomes this number."
+)
+
 BETTER_THAN_GUESSING = 1.2
 """Accuracy times the number of classes below which a model is as good as guessing."""
 
 
 def compile(
     model: Annotated[
-        str, typer.Argument(metavar="MODEL", help="Model: a .keras, .h5, .onnx or .pt2 file.")
+        str,
+        typer.Argument(
+            metavar="MODEL",
+            help=MODEL_HELP,
+        ),
     ],
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="DIR", help="Folder to write the design to.")
@@ -108,9 +123,21 @@ def compile(
             "relative output error allowed.",
         ),
     ] = None,
+    max_error: Annotated[
+        float | None,
+        typer.Option(
+            metavar="E",
+            help="For an expression: largest distance of an output from the real one, for every "
+            "input that the formats hold. Needs --input-format.",
+        ),
+    ] = None,
     input_format: Annotated[
         str | None,
-        typer.Option(metavar="FORMAT", help="Format of inputs that the model does not quantize."),
+        typer.Option(
+            metavar="FORMAT",
+            help="Format of inputs that the model does not quantize; with --max-error also "
+            "'NAME=FORMAT,NAME=FORMAT'.",
+        ),
     ] = None,
     format: Annotated[list[str] | None, typer.Option(metavar="RULE", help=FORMAT_HELP)] = None,
     granularity: Annotated[
@@ -136,6 +163,7 @@ def compile(
     ] = None,
     custom: Annotated[str | None, typer.Option(metavar="FILE", help=CUSTOM_HELP)] = None,
     score: Annotated[str | None, typer.Option(metavar="KIND[:NAMES]", help=SCORE_HELP)] = None,
+    missing: Annotated[float | None, typer.Option(metavar="X", help=MISSING_HELP)] = None,
     force: Annotated[
         bool, typer.Option("--force", help="Replace a design that is in the folder.")
     ] = False,
@@ -177,13 +205,15 @@ def compile(
             varied_length=varied_length,
             plan=plan,
             formats=rules or None,
-            input_format=input_format,
+            max_error=max_error,
+            input_format=input_formats(input_format),
             granularity=granularity,
             weight_bits=weight_bits,
             activation_bits=activation_bits,
             name=name,
             custom=handlers,
             score=score,
+            missing=missing,
             progress=progress,
         )
         design.facts_of_model["command"] = command(
@@ -209,6 +239,7 @@ def compile(
                 "--varied-length": varied_length or None,
                 "--plan": plan,
                 "--tolerance": tolerance,
+                "--max-error": max_error,
                 "--input-format": input_format,
                 "--granularity": None if granularity == "channel" else granularity,
                 "--weight-bits": weight_bits,
@@ -216,6 +247,7 @@ def compile(
                 "--name": name,
                 "--custom": custom,
                 "--score": score,
+                "--missing": missing,
             },
         )
         if progress:
@@ -235,6 +267,26 @@ def compile(
                 f"{choice.products:,} products"
             )
     return 0
+
+
+def input_formats(text: str | None) -> str | dict[str, str] | None:
+    """Return one format, or formats by name from `NAME=FORMAT,NAME=FORMAT`.
+
+    Raises:
+        OptionError: a part is no `NAME=FORMAT`, or a name comes twice.
+    """
+    if text is None or "=" not in text:
+        return text
+    parts = re.findall(r"\s*([^=,<>]+?)\s*=\s*([^=]*?>)\s*(?:,|$)", text)
+    if ",".join(f"{n}={f}" for n, f in parts).replace(" ", "") != text.replace(" ", ""):
+        raise OptionError(
+            "formats of inputs cannot be read",
+            found=text,
+            supported="'fixed<12,4>', or 'pt=ufixed<12,8>,eta=fixed<12,3>'",
+        )
+    if len(dict(parts)) != len(parts):
+        raise OptionError("two formats are given for one input", found=text)
+    return dict(parts)
 
 
 def check_plan_out(path: Path | None, streams: bool) -> None:

@@ -245,7 +245,8 @@ def _without_spare(
     network: Network, depths: list[int], cycles: Cycles, clock: Clock
 ) -> tuple[list[int], Cycles]:
     """Take out FIFOs of one beat that neither speed nor a path of `ready` needs after all."""
-    for i in [i for i, depth in enumerate(depths) if depth == 1]:
+    links = enumerate(zip(depths, network.links, strict=True))
+    for i in [i for i, (depth, link) in links if depth == 1 and not link.is_backward]:
         fewer = [0 if j == i else depth for j, depth in enumerate(depths)]
         if is_ready_late(network.with_depths(fewer), clock):
             continue

@@ -17,6 +17,7 @@ from gatewright.arch.planner import Choice
 from gatewright.arch.ready import slowest_ready
 from gatewright.emit.streams import StreamPort, StreamPorts, emit_stream_project
 from gatewright.engine import Engine
+from gatewright.flow.bound import check_bound
 from gatewright.flow.design import Design, Progress
 from gatewright.flow.golden import Golden, thinned
 from gatewright.flow.host import Data, answers
@@ -302,6 +303,9 @@ class StreamDesign(Design):
                 else check_network(self.stream, vectors, wanted, seed + 1)
             )
             checks = [first, emulator_line()]
+            bound = self.facts_of_model.get("bound")
+            if bound is not None:
+                checks.append(check_bound(bound, self.graph, self.vectors(random, seed)))
             if self.golden is not None and self.golden_text is not None:
                 golden = self.golden, self.golden_text
                 checks.append(compare_golden(self.graph, self.stream, *golden))

@@ -188,6 +188,8 @@ def _end(circuit: StreamCircuit, end: tuple[int, str]) -> str:
 def _why(circuit: StreamCircuit, depths: Sequence[int], number: int) -> str:
     """Say what happens with one place less."""
     fewer = [d - (i == number) for i, d in enumerate(depths)]
+    if circuit.network.links[number].is_backward and not fewer[number]:
+        return "it closes a loop: without it, ready would run in a circle"
     found = simulate(circuit.network, fewer, len(circuit.cycles.finished), circuit.given_interval)
     if found.locked:
         return "with one less, the network locks up"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from math import prod
 from pathlib import Path
@@ -18,7 +18,8 @@ from gatewright.base import FileError, OptionError, Place
 from gatewright.flow.options import Options, check_count
 from gatewright.ir import Graph, Node, Plan, infer
 from gatewright.num import Intervals
-from gatewright.passes.streams import roll
+from gatewright.passes.streams import Loop, roll
+from gatewright.passes.streams.loop_folded import foldable
 from gatewright.streams.registers import BITS
 
 PLAN = "plan.json"
@@ -27,7 +28,10 @@ FORMAT = 1
 WRITABLE = ("writable", "weight_bits", "bias_bits")
 """Whether weights can be written while the design runs, and their formats."""
 
-VALUES = ("beat", "taken", "bits", "memory", "multipliers", "unroll", *WRITABLE)
+FOLDING = ("beat", "taken", "bits", "memory", "multipliers")
+"""What a user may change for a product within a recurrent cell."""
+
+VALUES = (*FOLDING, "unroll", "cell", *WRITABLE)
 """What a user may change for a node or an input."""
 
 TOLD = ("layer", "operation", "shape", "reason")
@@ -96,6 +100,12 @@ def read_plan(given: GivenPlan, graph: Graph) -> GivenPlans:
     sizes = {i.name: prod(i.shape) for i in graph.inputs}
     sizes |= {name: kind.size for name, kind in infer(graph).items()}
     plans = {str(name): _plan(str(name), value, sizes, place) for name, value in content.items()}
+    loops = {node.name: node.op for node in graph.nodes if isinstance(node.op, Loop)}
+    for name, value in content.items():
+        own = value.cell if isinstance(value, Plan) else value.get("cell")
+        if own:
+            cell = _cell(own, loops.get(name), Place(place, name))
+            plans[name] = replace(plans[name], cell=cell)
     return GivenPlans(plans, interval)
 
 
@@ -172,6 +182,33 @@ def _plan(name: str, value: Any, sizes: Mapping[str, int], place: str) -> Plan:
     )  # fmt: skip
 
 
+def _cell(value: Any, op: Loop | None, place: Place) -> tuple[tuple[str, Plan], ...]:
+    """Return the plans of the products of a recurrent cell."""
+    if op is None:
+        raise OptionError(
+            "only a recurrent layer has a `cell` to plan", place=place,
+            supported="`cell` in the plan of a layer's loop",
+        )  # fmt: skip
+    if isinstance(value, tuple):
+        return value
+    sizes = {node.name: op.what.types[node.name].size for node in foldable(op.what.cell)}
+    if not isinstance(value, Mapping) or not all(isinstance(v, Mapping) for v in value.values()):
+        raise OptionError(
+            "`cell` of a plan is an object of objects", place=place, found=repr(value),
+            supported='such as {"gru/recurrent": {"beat": 4, "taken": 20}}',
+        )  # fmt: skip
+    for name, own in value.items():
+        strange = [str(key) for key in own if key not in FOLDING]
+        if strange:
+            raise OptionError(
+                "the plan of a product in a recurrent cell has a value that is not known",
+                place=Place(str(place), name), found=", ".join(strange),
+                supported=", ".join(FOLDING),
+            )  # fmt: skip
+    most = {name: max(op.what.types[n].size for n in op.what.types) for name in sizes}
+    return tuple((name, _plan(name, own, most, str(place))) for name, own in value.items())
+
+
 def _refuse_ultra(where: Place, writable: bool) -> None:
     """Raise `OptionError`: UltraRAM of UltraScale+ has no contents until they are written."""
     if writable:
@@ -232,8 +269,15 @@ def plan_entries(planned: StreamPlan, beats: Mapping[str, int]) -> dict[str, dic
         row |= {"beat": plan.beat if plan.taken and plan.beat else beat}
         row |= {key: getattr(plan, key) for key in ("taken", "bits") if getattr(plan, key)}
         row |= {key: getattr(plan, key) for key in ("unroll", *WRITABLE) if getattr(plan, key)}
+        row |= {"cell": {part: _entry(own) for part, own in plan.cell}} if plan.cell else {}
         rows[name] = row | {k: getattr(plan, k) for k in WORDS if getattr(plan, k) != "auto"}
     return rows
+
+
+def _entry(plan: Plan) -> dict[str, Any]:
+    """Return the plan of a product in a recurrent cell as plain data."""
+    default = Plan()
+    return {k: getattr(plan, k) for k in FOLDING if getattr(plan, k) != getattr(default, k)}
 
 
 def plan_text(graph: Graph, planned: StreamPlan, beats: Mapping[str, int], facts: Any) -> str:

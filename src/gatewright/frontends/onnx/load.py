@@ -158,6 +158,8 @@ def _refuse(model: ModelProto, name: str) -> None:
 def _opset(model: ModelProto, name: str) -> int:
     versions = {entry.domain: entry.version for entry in model.opset_import}
     opset = int(versions.get("", versions.get("ai.onnx", 0)))
+    if not opset and all(node.domain == "ai.onnx.ml" for node in model.graph.node):
+        return NEWEST_OPSET  # no node is of the standard operators
     if not OLDEST_OPSET <= opset <= NEWEST_OPSET:
         raise UnsupportedError(
             "the model's operator set is not handled",

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from gatewright.frontends.onnx import (
     activations,
     elementwise,
+    forests,
     integers,
     linear,
     moved,
@@ -170,6 +171,17 @@ MICROSOFT: dict[str, Handler] = {
 }
 """Operators of onnxruntime's own domain, `com.microsoft`."""
 
+MACHINE_LEARNING: dict[str, Handler] = {
+    "TreeEnsemble": forests.ensemble,
+    "TreeEnsembleClassifier": forests.classifier,
+    "TreeEnsembleRegressor": forests.regressor,
+    "ZipMap": forests.zip_map,
+}
+"""Operators of the domain `ai.onnx.ml`."""
+
+DOMAINS = {"": STANDARD, "ai.onnx.ml": MACHINE_LEARNING, "com.microsoft": MICROSOFT}
+"""Operators by domain."""
+
 COMMUTING = frozenset(
     ("Flatten", "Identity", "MaxPool", "Reshape", "Squeeze", "Transpose", "Unsqueeze")
 )
@@ -192,7 +204,9 @@ def handler_of(domain: str, op_type: str, batch_moved: bool = False) -> Handler 
     domain = "" if domain == "ai.onnx" else domain
     if domain in QONNX_DOMAINS and op_type in QUANTIZED and not batch_moved:
         return QUANTIZED[op_type]
-    handler = {"": STANDARD, "com.microsoft": MICROSOFT}.get(domain, {}).get(op_type)
+    handler = {"": STANDARD, "com.microsoft": MICROSOFT, "ai.onnx.ml": MACHINE_LEARNING}.get(
+        domain, {}
+    ).get(op_type)
     if not batch_moved or op_type in moved.RECURRENT:
         return handler
     if handler is not None and op_type in moved.ELEMENTWISE:

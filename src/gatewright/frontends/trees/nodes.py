@@ -45,8 +45,9 @@ class Comparison:
         given = np.asarray(thresholds, np.float64)
         if not self.single or not np.isfinite(given).all():
             return given, np.full(given.shape, self.inclusive)
-        last = _float32_below(given, self.inclusive)
-        after = np.nextafter(last, np.float32(np.inf))
+        with np.errstate(over="ignore"):
+            last = _float32_below(given, self.inclusive)
+            after = np.nextafter(last, np.float32(np.inf))
         ends = [np.clip(v.astype(np.float64), -BEYOND, BEYOND) for v in (last, after)]
         even = (last.view(np.int32) & 1) == 0
         return (ends[0] + ends[1]) / 2, np.asarray(even)
@@ -54,8 +55,7 @@ class Comparison:
 
 def _float32_below(thresholds: Reals, inclusive: bool) -> NDArray[np.float32]:
     """Return the greatest float32 number that goes left of each threshold."""
-    with np.errstate(over="ignore"):
-        near = thresholds.astype(np.float32)
+    near = thresholds.astype(np.float32)
     wide = near.astype(np.float64)
     above = wide > thresholds if inclusive else wide >= thresholds
     return np.where(above, np.nextafter(near, np.float32(-np.inf)), near)

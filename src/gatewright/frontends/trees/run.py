@@ -48,6 +48,7 @@ def run(library: str, model: Any, graph: Graph, x: Reals) -> Reals:
     asked = np.unique(forest.features[forest.members >= 0])
     if (x[:, asked] != np.floor(x[:, asked])).any():
         raise CannotRunError("it was given fractions for categories")
+    x = np.where(forest.has_missing & (x == forest.missing), np.nan, x)
     found = np.asarray(RUNNERS[library][1](model, graph, x), np.float64)
     return found.reshape(len(x), -1)
 
@@ -101,10 +102,16 @@ def _catboost(model: Any, graph: Graph, x: Reals) -> Any:
         model = catboost.CatBoost().load_model(str(model), format="json")
     last = graph.nodes[-1].op
     word = getattr(last, "name", last.kind)
-    kind = {"sigmoid": "Probability", "Softmax": "Probability", "exp": "Exponent"}
+    kind = {"sigmoid": "Probability", "softmax": "Probability", "exp": "Exponent"}
     found = np.asarray(model.predict(x, prediction_type=kind.get(word, "RawFormulaVal")))
     forest = next(node.op for node in graph.nodes if isinstance(node.op, Forest))
     return _second(found) if len(forest.base) == 1 else found
+
+
+def _ydf(model: Any, graph: Graph, x: Reals) -> Any:
+    from gatewright.frontends.trees.ydf import as_columns
+
+    return model.predict(as_columns(model, x))
 
 
 RUNNERS: dict[str, tuple[str, Callable[[Any, Graph, Reals], Any], float]] = {
@@ -112,5 +119,6 @@ RUNNERS: dict[str, tuple[str, Callable[[Any, Graph, Reals], Any], float]] = {
     "lightgbm": ("LightGBM", _lightgbm, FLOAT64),
     "sklearn": ("scikit-learn", _sklearn, FLOAT64),
     "xgboost": ("XGBoost (float32)", _xgboost, FLOAT32),
+    "ydf": ("YDF (float32)", _ydf, FLOAT32),
 }
 """By package: what it is called, what runs it, the unit roundoff of its sums."""

@@ -21,7 +21,7 @@ from gatewright.frontends.trees.document import Item, parse_json, read_bytes
 from gatewright.frontends.trees.heads import LINKS, as_graph
 from gatewright.frontends.trees.nodes import (
     MOST_CLASSES,
-    MOST_NUMBERS,
+    MOST_FEATURES,
     Built,
     Comparison,
     Tree,
@@ -190,9 +190,10 @@ def read_booster(root: Item, missing: float = math.nan, wrapped: bool | None = N
     trees = _trees(model, outputs, inputs, weights)
     rounds = _rounds(learner, model, len(trees), wrapped)
     count = rounds[2]
-    codes = np.full(min(inputs, MOST_NUMBERS), missing)
+    coded = math.isfinite(missing) and 0 < inputs <= MOST_FEATURES
+    codes = np.full(inputs, missing) if coded else None
     built = build(trees[:count], inputs, base, SINGLE, root.at(), codes)
-    version = ".".join(map(str, root.value.get("version", [])))
+    version = ".".join(map(str, root.integers("version"))) if root.has("version") else ""
     return Booster(built, objective, rounds[:2], version, kind == "dart")
 
 

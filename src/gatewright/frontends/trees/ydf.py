@@ -94,6 +94,16 @@ def build_ydf(model: Any) -> tuple[Built, str, list[str]]:
     return build(trees, len(columns), base, SINGLE, place), link, classes
 
 
+def as_columns(model: Any, x: Reals) -> dict[str, np.ndarray]:
+    """Return samples as a model takes them: a column for each feature, by name."""
+    found = {}
+    for feature, values in zip(model.input_features(), x.T, strict=True):
+        found[feature.name] = values.astype(np.float32)
+        if feature.semantic.name == "CATEGORICAL":
+            found[feature.name] = np.nan_to_num(values, nan=0.0).astype(np.int64)
+    return found
+
+
 def _value(leaf: Any, outputs: int, output: int, votes: bool) -> Reals:
     """Return the numbers of a leaf."""
     found = np.zeros(outputs)

@@ -12,7 +12,7 @@ from math import prod
 
 import numpy as np
 
-from gatewright.base import UnsupportedError
+from gatewright.base import OptionError, UnsupportedError
 from gatewright.hw import Bus, Module
 from gatewright.ir import Op, Plan, Reals
 from gatewright.num import FixedArray, Intervals, dyadic
@@ -119,10 +119,17 @@ class Loop(Op):
         return x[0].with_signals(np.asarray(rows, np.int64), (what.steps, what.width))
 
     def stream(self, to: Streams, *x: Stream, plan: Plan) -> Stream:
-        """Build one cell for all steps, or one for each."""
-        return (
-            unrolled_loop(to, self.what, x, plan) if plan.unroll else static_loop(to, self.what, x)
-        )
+        """Build one cell for all steps, its products folded or not, or one for each."""
+        if plan.unroll and plan.cell:
+            raise OptionError(
+                "a recurrent layer with a cell for each step cannot have folded ones",
+                place=to.layer,
+                found="unroll, and a plan with `cell`",
+                supported="one of them",
+                remedy="leave `unroll` or `cell` out of the plan",
+            )
+        build = unrolled_loop if plan.unroll else static_loop
+        return build(to, self.what, x, plan)
 
     def luts(self, y: Intervals, *x: Intervals) -> float | None:
         """Estimate the LUTs of one cell."""

@@ -14,113 +14,34 @@ from math import prod
 import numpy as np
 
 from gatewright.hw import Bus, Module
-from gatewright.ir import Reals
-from gatewright.num import FixedArray, Intervals, dyadic
-from gatewright.passes.streams.cell import Bundle, Cell, Recurrence, elements
+from gatewright.ir import Plan
+from gatewright.num import Intervals
+from gatewright.passes.streams.cell import Bundle, Recurrence, elements
+from gatewright.passes.streams.loop_folded import check_cell, folded_loop
+from gatewright.passes.streams.loop_split import Split, ahead, behind, initial, numbered, shape_of
 from gatewright.streams import Program, Shell, Stream, Streams
 
 BIT = Intervals.of([0], [1], 0)
 
 
-@dataclass(frozen=True, eq=False)
-class Split:
-    """A cell cut into three circuits.
-
-    Attributes:
-        taken: what enters the loop at each step: rows, or what is computed ahead of it.
-        ahead: whether anything is computed ahead.
-        given: what leaves the loop: the results, or what they are computed of.
-        behind: whether anything is computed behind.
-    """
-
-    taken: tuple[str, ...]
-    ahead: bool
-    given: tuple[str, ...]
-    behind: bool
-
-    @classmethod
-    def of(cls, cell: Cell) -> Split:
-        """Cut a cell."""
-        late = cell.behind((*cell.states, *cell.held))
-        early = {node.name for node in cell.nodes} - late | set(cell.rows)
-        loop = cell.ahead(cell.following)
-        last = cell.ahead(cell.results) - loop - early
-        behind = any(not node.op.wiring for node in cell.nodes if node.name in last)
-        readers = [node for node in cell.nodes if node.name not in early]
-        ahead = any(
-            not node.op.wiring
-            for node in cell.nodes
-            if node.name in early & cell.ahead((*cell.following, *cell.results))
-        )
-        if behind:
-            read = [name for node in cell.nodes if node.name in last for name in node.inputs]
-            given = _once(name for name in (*read, *cell.results) if name not in last)
-        else:
-            given = cell.results
-        wanted = _once(
-            name
-            for name in (*(n for node in readers for n in node.inputs), *cell.following, *given)
-            if name in early
-        )
-        return cls(wanted if ahead else cell.rows, ahead, given, behind)
-
-
-def _once(names: Iterable[str]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(names))
-
-
-def static_loop(to: Streams, what: Recurrence, x: Sequence[Stream]) -> Stream:
+def static_loop(to: Streams, what: Recurrence, x: Sequence[Stream], plan: Plan) -> Stream:
     """Build a recurrent layer with one cell; return the stream of its result."""
+    check_cell(to, what, plan)
     cell, split = what.cell, Split.of(what.cell)
     count = len(cell.rows)
     rows = [to.rebeat(s, prod(s.shape[1:])) for s in x[:count]]
     inputs = [(Bundle.of([name], what.types), s) for name, s in zip(cell.rows, rows, strict=True)]
     if not cell.states and not cell.held:
-        return _ahead(to, what, cell.results, inputs)[1]
+        return ahead(to, what, cell.results, inputs)[1]
     if split.ahead:
-        inputs = [_ahead(to, what, split.taken, inputs)]
-    result = _loop(to, what, split, inputs, x[count:])
+        inputs = [ahead(to, what, split.taken, inputs)]
+    if plan.cell:
+        result = folded_loop(to, what, split, inputs, x[count:], plan)
+    else:
+        result = _loop(to, what, split, inputs, x[count:])
     if split.behind:
-        result = _behind(to, what, split, result)
+        result = behind(to, what, split, result)
     return result
-
-
-def shape_of(what: Recurrence, bundle: Bundle) -> tuple[int, ...]:
-    """Return the shape of a tensor that has a beat for each row of the result."""
-    return (what.steps, bundle.size) if what.each else (bundle.size,)
-
-
-def _ahead(
-    to: Streams,
-    what: Recurrence,
-    names: Sequence[str],
-    rows: Sequence[tuple[Bundle, Stream]],
-) -> tuple[Bundle, Stream]:
-    """Compute values that need no state, those of a row in each cycle."""
-    bundle = Bundle.of(names, what.types)
-
-    def build(m: Module, beats: list[list[int]], phase: int) -> list[list[int]]:
-        known: dict[str, Bus] = {}
-        for (own, _), signals in zip(rows, beats, strict=True):
-            known |= own.unpack(m, signals)
-        return [bundle.pack(what.cell.lower(m, known, names))]
-
-    shapes = [(what.steps, bundle.size)]
-    (found,) = to.kernel([s for _, s in rows], shapes, build, note="inputs of all steps")
-    return bundle, found
-
-
-def _behind(to: Streams, what: Recurrence, split: Split, x: Stream) -> Stream:
-    """Compute what no state needs."""
-    bundle = Bundle.of(split.given, what.types)
-    results = Bundle.of(what.cell.results, what.types)
-
-    def build(m: Module, beats: list[list[int]], phase: int) -> list[list[int]]:
-        values = what.cell.lower(m, bundle.unpack(m, beats[0]), what.cell.results)
-        return [results.pack(values)]
-
-    (found,) = to.kernel([x], [shape_of(what, results)], build, note="results of steps")
-    return found
 
 
 def _loop(
@@ -142,8 +63,8 @@ def _loop(
     once = [to.settled(to.rebeat(s, s.elements)) for s in once]
     inner = _kernel(to, what, split, inputs, f"{stem}_cell")
     period = inner.latency + 1
-    rows = dict(zip(_numbered("x", len(inputs)), (s.types for _, s in inputs), strict=True))
-    singles = dict(zip(_numbered("once", len(once)), (s.types for s in once), strict=True))
+    rows = dict(zip(numbered("x", len(inputs)), (s.types for _, s in inputs), strict=True))
+    singles = dict(zip(numbered("once", len(once)), (s.types for s in once), strict=True))
     shell = Shell.begin(stem, rows | singles, ["y"], to.layer, note)
     clock = _Clock.of(shell, rows, singles, period, what.steps)
     feeds = {name: shell.data[name] for name in rows}
@@ -163,10 +84,6 @@ def _loop(
     shape = shape_of(what, Bundle.of(split.given, what.types))
     (result,) = to.add(actor, [*(s for _, s in inputs), *once], [shape])
     return result
-
-
-def _numbered(stem: str, count: int) -> list[str]:
-    return [f"{stem}{i + 1}" if i else stem for i in range(count)]
 
 
 def _kernel(
@@ -200,7 +117,7 @@ def _begun_again(m: Module, what: Recurrence, following: Sequence[int]) -> list[
 
     That is the cell's, whose registers are placed with it in mind.
     """
-    first = _initial(what)
+    first = initial(what)
     if what.stateful or not any(value is not None for value in first):
         return list(following)
     (last,) = m.input("last", BIT)
@@ -210,15 +127,6 @@ def _begun_again(m: Module, what: Recurrence, following: Sequence[int]) -> list[
             found.append(new)
         else:
             found.append(m.select(last, m.constant(value, m.frac[new]), new))
-    return found
-
-
-def _initial(what: Recurrence) -> list[int | None]:
-    """Return of each element of the states the constant before the first step; None: it is none."""
-    found: list[int | None] = []
-    for name, value in zip(what.cell.states, what.initial, strict=True):
-        kind = what.types[name]
-        found += [None] * kind.size if value is None else _grid(value, kind)
     return found
 
 
@@ -280,7 +188,7 @@ def _states(
 
     `starts` has, of each state, the signals that it is before the first step; None for a constant.
     """
-    m, first = shell.module, iter(_initial(what))
+    m, first = shell.module, iter(initial(what))
     kept: list[int] = []
     seen: list[int] = []
     for name, start in zip(what.cell.states, starts, strict=True):
@@ -301,12 +209,6 @@ def _states(
                 m.connect(register, new, clock.ended)
 
     return seen, close
-
-
-def _grid(values: Reals, kind: Intervals) -> list[int | None]:
-    """Return constants as integers on a type's grid."""
-    q, frac = dyadic(values)
-    return [int(v) for v in FixedArray(q, frac).fit(kind).q.ravel()]
 
 
 def _program(rows: int, singles: int, period: int, what: Recurrence) -> Program:

@@ -1,0 +1,169 @@
+"""Piecewise polynomials with integer coefficients in place of wide tables.
+
+The operand's upper bits name a segment, its lower bits are the distance from the segment's
+beginning. The coefficients interpolate the function at each segment's Chebyshev points and are
+rounded to stated binary points; Horner's scheme is computed on integers, with one rounding after
+each product. How far the result can be from the function is found at every operand that can occur.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from gatewright.ir import Reals
+from gatewright.num import Ints
+
+GUARD = 2
+"""Digits that coefficients have behind the result's."""
+
+MOST_SEGMENTS = 8
+"""Bits that name a segment at most."""
+
+PIECE = 1 << 18
+"""Operands that are tried at a time."""
+
+
+@dataclass(frozen=True, eq=False)
+class Polynomial:
+    """A function of integers by segments.
+
+    Attributes:
+        shift: bits of the operand below those that name its segment.
+        first: number of the first segment.
+        coefficients: integers, (degree + 1, segments), the constant one first.
+        points: binary point of each row of coefficients.
+        error: largest distance from the function, at any operand.
+    """
+
+    shift: int
+    first: int
+    coefficients: Ints
+    points: tuple[int, ...]
+    error: float
+
+    @property
+    def degree(self) -> int:
+        """Degree of the polynomials."""
+        return len(self.points) - 1
+
+
+def fit(
+    function: Callable[[Reals], Reals], low: int, high: int, point: int, out: int
+) -> Polynomial | None:
+    """Return the smallest polynomial that is within a unit of the result's last digit, if any.
+
+    Args:
+        function: of real numbers, elementwise.
+        low: least operand that can occur, in units of `2**-point`.
+        high: largest.
+        point: binary point of the operand.
+        out: binary point of the result.
+    """
+    every = np.arange(low, high + 1, dtype=np.int64)
+    some = np.unique(np.append(every[:: max(len(every) >> 12, 1)], high))
+    found: list[Polynomial] = []
+    for degree, shift in _forms((high - low).bit_length()):
+        if any(degree == known.degree for known in found):
+            continue
+        made = _fitted(function, low, high, point, out, degree, shift)
+        for codes in (some, every):  # some tell quickly that it will not do
+            error = math.inf if made is None else _error(function, made, codes, point, out)
+            if error > math.ldexp(1.0, -out):
+                break
+        else:
+            assert made is not None
+            found.append(replace(made, error=error))
+    return min(found, key=lambda p: _luts(p, out), default=None)
+
+
+def _forms(width: int) -> Iterator[tuple[int, int]]:
+    """Return degrees and shifts, the fewest segments first."""
+    for segments in range(MOST_SEGMENTS + 1):
+        for degree in (1, 2):
+            if width - segments >= 1:
+                yield degree, width - segments
+
+
+def _fitted(
+    function: Callable[[Reals], Reals],
+    low: int,
+    high: int,
+    point: int,
+    out: int,
+    degree: int,
+    shift: int,
+) -> Polynomial | None:
+    """Return polynomials through Chebyshev points of each segment, their error not yet known."""
+    first, last = low >> shift, high >> shift
+    starts = np.arange(first, last + 1, dtype=np.int64) << shift
+    length = math.ldexp(1.0, shift - point)
+    # A segment at an end of the range is fitted where operands can be.
+    least = np.maximum(starts, low)
+    most = np.minimum(starts + (1 << shift) - 1, high)
+    at = 0.5 - 0.5 * np.cos((np.arange(degree + 1) + 0.5) * np.pi / (degree + 1))
+    x = np.ldexp(least + (most - least) * at[:, None], -point)
+    t = x - np.ldexp(starts.astype(np.float64), -point)
+    y = function(x)
+    if not np.isfinite(y).all():
+        return None
+    points = tuple(out + GUARD + math.ceil(k * math.log2(length)) for k in range(degree + 1))
+    reals = _newton(t, y)
+    scaled = [np.rint(np.ldexp(c, p)) for c, p in zip(reals, points, strict=True)]
+    if max(np.abs(c).max() for c in scaled) > 2.0**40:
+        return None
+    whole = np.asarray(scaled).astype(np.int64)
+    return Polynomial(shift, first, whole, points, math.inf)
+
+
+def _error(
+    function: Callable[[Reals], Reals], p: Polynomial, codes: Ints, point: int, out: int
+) -> float:
+    """Return the largest distance from the function at some operands."""
+    worst = 0.0
+    for at in range(0, len(codes), PIECE):
+        part = codes[at : at + PIECE]
+        found = np.ldexp(evaluate(p, part, point, out).astype(np.float64), -out)
+        truth = function(np.ldexp(part.astype(np.float64), -point))
+        worst = float(np.maximum(worst, np.abs(found - truth).max()))
+    return worst if math.isfinite(worst) else math.inf
+
+
+def _newton(t: Reals, y: Reals) -> list[Reals]:
+    """Return the coefficients of the polynomials through points (degree + 1, segments)."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        slope = np.nan_to_num((y[1] - y[0]) / (t[1] - t[0]))
+        if len(t) == 2:
+            return [y[0] - slope * t[0], slope]
+        other = np.nan_to_num((y[2] - y[1]) / (t[2] - t[1]))
+        bend = np.nan_to_num((other - slope) / (t[2] - t[0]))
+    linear = slope - bend * (t[0] + t[1])
+    return [y[0] - linear * t[0] - bend * t[0] ** 2, linear, bend]
+
+
+def evaluate(p: Polynomial, codes: Ints, point: int, out: int) -> Ints:
+    """Return the results of operands, in units of `2**-out`: Horner's scheme, halves rounded up."""
+    segment = (codes >> p.shift) - p.first
+    rest = codes & ((1 << p.shift) - 1)
+    total = p.coefficients[-1][segment]
+    for k in range(p.degree - 1, -1, -1):
+        total = _rounded(total * rest, p.points[k + 1] + point - p.points[k])
+        total = total + p.coefficients[k][segment]
+    return _rounded(total, p.points[0] - out)
+
+
+def _rounded(q: Ints, drop: int) -> Ints:
+    if drop <= 0:
+        return q << -drop
+    return (q + (1 << (drop - 1))) >> drop
+
+
+def _luts(p: Polynomial, out: int) -> float:
+    """Estimate the circuit: a table for each row, and a product for each degree."""
+    words = 0.6 * 2.0 ** max(math.log2(p.coefficients.shape[1]) - 6, 0)
+    widths = [float(np.log2(np.abs(c).max() + 1) + 2) for c in p.coefficients]
+    products = sum(p.shift * w for w in widths[1:])
+    return float(words * sum(widths) + products)

@@ -1,0 +1,177 @@
+"""Search the price of a LUT at which a forest is just good enough."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+import numpy as np
+
+from gatewright.base import OptionError
+from gatewright.ir import Graph
+from gatewright.quantize.data import Part
+from gatewright.quantize.forests.build import BuiltForest, build
+from gatewright.quantize.forests.material import ForestMaterial, Found, find, learn
+from gatewright.quantize.formats import Formats
+from gatewright.quantize.judge import Judge, Score
+
+START, FINEST, COARSEST = 3e-6, 1e-14, 1.0
+LEAP = 8.0
+STEPS, FEW_STEPS = 6, 2
+MOST_LOOKS = 6
+TIGHTER = 1.4
+
+MOST_VISITS = 10_000_000
+"""Nodes that the samples of one trial come to."""
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, eq=False)
+class Trial:
+    """A quantized forest, at a price, and how good it is on the data to choose with."""
+
+    price: float
+    built: BuiltForest
+    score: Score
+
+
+@dataclass(eq=False)
+class ForestSearch:
+    """Tries prices and remembers what came of them."""
+
+    make: Callable[[float], BuiltForest]
+    judge: Judge
+    tolerance: float
+    progress: Progress | None
+    tried: list[Trial] = field(default_factory=list)
+
+    def attempt(self, price: float) -> Trial:
+        """Quantize at a price."""
+        built = self.make(price)
+        trial = Trial(price, built, self.judge.score(built.graph))
+        self.tried.append(trial)
+        if self.progress:
+            self.progress("choosing cuts and leaves", len(self.tried), 0)
+        return trial
+
+    def good(self, trial: Trial) -> bool:
+        """Say whether a trial is within the tolerance."""
+        return trial.score.risk <= self.tolerance
+
+    def run(self, steps: int) -> Trial:
+        """Return the cheapest forest found whose risk is within the tolerance.
+
+        Raises:
+            OptionError: none is, as formats fixed by the user are too coarse.
+        """
+        price, low, high = START, None, None
+        while low is None or high is None:
+            trial = self.attempt(price)
+            low, high = (trial, high) if self.good(trial) else (low, trial)
+            price = price * LEAP if self.good(trial) else price / LEAP
+            if price > COARSEST and low is not None:
+                return low
+            if price < FINEST:
+                raise self._hopeless()
+        for _ in range(steps):
+            trial = self.attempt(float(np.sqrt(low.price * high.price)))
+            low, high = (trial, high) if self.good(trial) else (low, trial)
+        return min((t for t in self.tried if self.good(t)), key=lambda t: t.built.cost)
+
+    def _hopeless(self) -> OptionError:
+        best = min(self.tried, key=lambda t: t.score.risk)
+        return OptionError(
+            "no cuts and leaves keep the forest within the tolerance",
+            place=self.judge.graph.source,
+            found=f"{self.judge.name} {best.score.metric:.4g} of {self.judge.real:.4g} at best",
+            supported=f"a loss of at most {self.tolerance:g}",
+            remedy="loosen the formats that you fixed, raise the tolerance, or give more "
+            "calibration samples",
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class ForestResult:
+    """What was found: the model, every (cost, metric) tried, looks at the report's data, notes."""
+
+    graph: Graph
+    found: Found
+    cost: float
+    history: list[tuple[float, float]]
+    looks: int
+    notes: tuple[str, ...]
+
+
+def quantize_forest(
+    graph: Graph,
+    parts: tuple[Part, Part],
+    judges: tuple[Judge, Judge],
+    tolerance: float,
+    formats: Formats,
+    seed: int,
+    progress: Progress | None,
+) -> ForestResult | None:
+    """Quantize a graph that is one forest on one input; None for any other graph.
+
+    Args:
+        graph: without what stays on the host.
+        parts: of the data, to fit to and to choose with.
+        judges: on the part to choose with and the one for the report.
+        tolerance: loss allowed.
+        formats: the user's; rules for the input and for the leaves (`weight`) are kept to.
+        seed: of probes.
+        progress: told of trials.
+
+    Raises:
+        OptionError: fixed formats leave no way to keep within the tolerance.
+    """
+    chooser, final = judges
+    found = find(graph, chooser.part.labels is not None)
+    if found is None or any(role not in ("input", "weight") for _, role, _ in formats.rules):
+        return None
+    rows = max(MOST_VISITS // found.op.visits, 500)
+    fixed = formats.find("input", found.input.name)
+    word = formats.find("weight", found.node.layer, found.node.name)
+    material = learn(found, _first(parts[0], rows), fixed, seed)
+    make = partial(_make, graph, found, material, word, formats.is_shared)
+    is_large = rows < chooser.part.size
+    judge = Judge(graph, _first(parts[1], rows), chooser.temperature) if is_large else chooser
+    search = ForestSearch(make, judge, tolerance, progress)
+    trial, looks = search.run(FEW_STEPS if is_large else STEPS), 1
+    while looks < MOST_LOOKS and final.score(trial.built.graph).loss > tolerance:
+        looks += 1
+        trial = search.attempt(trial.price / TIGHTER)
+    history = [(t.built.cost, t.score.metric) for t in search.tried]
+    return ForestResult(
+        trial.built.graph, found, trial.built.cost, history, looks, _notes(found, material, trial)
+    )
+
+
+def _make(
+    graph: Graph, found: Found, material: ForestMaterial, word: object, shared: bool, price: float
+) -> BuiltForest:
+    return build(graph, found, material, price, word, shared)  # type: ignore[arg-type]
+
+
+def _first(part: Part, rows: int) -> Part:
+    """Return the first samples of a part; it is shuffled."""
+    labels = None if part.labels is None else part.labels[:rows]
+    return replace(part, inputs={n: x[:rows] for n, x in part.inputs.items()}, labels=labels)
+
+
+def _notes(found: Found, material: ForestMaterial, trial: Trial) -> tuple[str, ...]:
+    """Say what became of the thresholds."""
+    before = {
+        (int(f), float(t)) for f, t in zip(found.op.features, found.op.thresholds, strict=True)
+    }
+    notes = [f"{len(before)} different comparisons of the forest became {trial.built.comparators}"]
+    whole = [f.frac <= 0 for f in material.features if len(f.nodes)]
+    if all(whole):
+        notes.append("the features are whole numbers in the calibration data: inputs lose nothing")
+    if found.free:
+        notes.append(
+            "scores are shifted by one number for all classes, which the answer does not depend on"
+        )
+    return tuple(notes)

@@ -1,0 +1,335 @@
+"""Networks of tables: files, weightless networks, enumerated neurons; each against its source."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from cli_models import run
+
+import gatewright as gw
+from gatewright.base import GatewrightError
+from gatewright.frontends import read_model
+from gatewright.frontends.tables import read_dwn, read_logicnets
+from gatewright.ir import evaluate, infer, run_real
+from gatewright.num import FixedArray
+
+KAN = "jets_kan_kanele_openml"
+
+
+def kan_files(folder: Path, **changes) -> Path:
+    """Write a small network, 3-2-2 of 2, 3 and 2 bits, as KANELÉ does."""
+    rng = np.random.default_rng(1)
+    tables = {}
+    for layer, (n, m) in enumerate([(3, 2), (2, 2)]):
+        for i in range(n):
+            for j in range(m):
+                live = (i + j + layer) % 3 > 0
+                values = rng.integers(-4, 4, 4 << layer) * live
+                tables[f"{layer}_{i}_{j}"] = {"acive": int(live), "values_int": values.tolist()}
+    tables.update(changes)
+    path = folder / "small_truth_tables.json"
+    path.write_text(json.dumps(tables))
+    config = {"layers": [3, 2, 2], "layers_bitwidth": [2, 3, 2]}
+    (folder / "small_config.json").write_text(json.dumps(config))
+    return path
+
+
+def test_kanele_gives_the_published_vectors(shared_data):
+    folder = shared_data / "models"
+    graph = read_model(folder / f"{KAN}_truth_tables.json")
+    x = np.loadtxt(folder / f"{KAN}_vectors_in.txt", dtype=np.int64)
+    wanted = np.loadtxt(folder / f"{KAN}_vectors_out.txt", dtype=np.int64)
+    values = evaluate(graph, {"x": FixedArray(x, np.zeros(16, np.int64))})
+    np.testing.assert_array_equal(values[graph.outputs[0].value].q, wanted)
+    assert graph.facts["model"] == "KAN 16-8-5, 83 of 168 edges"
+
+
+@pytest.mark.slow
+def test_the_circuit_gives_the_published_vectors(shared_data):
+    folder = shared_data / "models"
+    design = gw.compile(folder / f"{KAN}_truth_tables.json", clock="200 MHz")
+    x = np.loadtxt(folder / f"{KAN}_vectors_in.txt")
+    wanted = np.loadtxt(folder / f"{KAN}_vectors_out.txt")
+    np.testing.assert_array_equal(design.predict(x), wanted)
+    assert design.facts_of_model["source_checks"][0]["worst"] == 0
+
+
+def test_commands_take_truth_tables(tmp_path):
+    path, out = kan_files(tmp_path), tmp_path / "firmware"
+    found = run("inspect", path)
+    assert "every layer is handled" in found.stdout, found.stderr
+    assert "KANEL" in found.stdout
+    done = run("compile", path, "-o", out)
+    assert done.returncode == 0, done.stderr
+    assert list((out / "rtl").glob("*.v"))
+
+
+@pytest.mark.slow
+def test_commands_verify_truth_tables(tmp_path):
+    path, out = kan_files(tmp_path), tmp_path / "firmware"
+    assert run("compile", path, "-o", out).returncode == 0
+    done = run("verify", out)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_compiled_file_answers_as_the_file(tmp_path):
+    path = kan_files(tmp_path)
+    design = gw.compile(path)
+    check = design.facts_of_model["source_checks"][0]
+    assert check["method"].startswith("tables")
+    assert check["vectors"] > 0
+    assert check["worst"] == 0
+
+
+ERRORS = {
+    "short": ({"0_0_0": {"acive": 1, "values_int": [1, 2, 3]}},
+              r"table has the wrong length[\s\S]*0_0_0[\s\S]*3 entries[\s\S]*4 entries"),
+    "text": ({"0_0_0": {"acive": 1, "values_int": [1, 2, 3, "4"]}}, r"out of range[\s\S]*'4'"),
+    "huge": ({"0_0_0": {"acive": 1, "values_int": [1, 2, 3, 1 << 50]}}, "entry out of range"),
+    "outside": ({"0_9_0": {"acive": 1, "values_int": [0, 0, 0, 0]}}, "outside of its layers"),
+    "no table": ({"0_0_0": {"acive": 1}}, "edge has no table"),
+    "activity": ({"0_0_0": {"values_int": [0, 0, 0, 0]}}, "whether it is active"),
+    "inactive": ({"0_0_0": {"acive": 0, "values_int": [0, 1, 0, 0]}}, "not active and has values"),
+    "extra": ({"0_0_0": {"acive": 1, "values_int": [0, 0, 0, 0], "scale": 2}},
+              r"something unknown[\s\S]*scale"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ERRORS)
+def test_wrong_truth_tables(tmp_path, name):
+    changes, text = ERRORS[name]
+    with pytest.raises(GatewrightError, match=text):
+        read_model(kan_files(tmp_path, **changes))
+
+
+def test_damaged_files(tmp_path):
+    path = kan_files(tmp_path)
+    whole = path.read_text()
+    path.write_text(whole[: len(whole) // 2])
+    with pytest.raises(
+        GatewrightError, match=r"no valid JSON; it may have been cut short[\s\S]*line"
+    ):
+        read_model(path)
+    path.write_text(whole.replace("[", "[NaN, ", 1))
+    with pytest.raises(GatewrightError, match=r"no finite number[\s\S]*NaN"):
+        read_model(path)
+    path.write_text(whole)
+    config = tmp_path / "small_config.json"
+    config.write_text('{"layers": [3, 2], "layers_bitwidth": [2, 3, 2]}')
+    with pytest.raises(GatewrightError, match="does not say its layers"):
+        read_model(path)
+    config.unlink()
+    with pytest.raises(
+        GatewrightError, match=r"how many bits its layers have[\s\S]*small_config.json"
+    ):
+        read_model(path)
+
+
+# ---- the format of our own
+
+PLAIN = {
+    "gatewright_tables": 1,
+    "name": "two",
+    "input": {"size": 3, "low": -1, "codes": 3, "frac": 1},
+    "layers": [
+        {"name": "first", "outputs": 2, "bias": [0.5, -1],
+         "tables": [
+             {"inputs": [0, 2], "output": 0, "values": [0, 1, 2, 3, 4, 5, 6, 7.5, 8]},
+             {"inputs": [1], "output": 1, "values": [3, -2.25, 1]},
+         ],
+         "saturate": {"signed": False, "width": 3}},
+        {"outputs": 1, "tables": [
+            {"inputs": [1, 0], "output": 0, "values": list(range(64))},
+        ]},
+    ],
+}  # fmt: skip
+
+
+def plain_file(folder: Path, data=PLAIN) -> Path:
+    path = folder / "plain.json"
+    path.write_text(json.dumps(data))
+    return path
+
+
+def test_own_format(tmp_path):
+    path = plain_file(tmp_path)
+    graph = read_model(path)
+    assert [node.layer for node in graph.nodes] == ["first", "first", "layer_1"]
+    x = np.array([[-0.5, 0.0, 0.5], [0.5, 0.5, 0.0], [0.0, -0.5, -0.5]])
+    first = np.array([[2.5, -3.25], [8.0, 0.0], [3.5, 2.0]])
+    first = np.clip(np.rint(first), 0, 7)
+    found = run_real(graph, {"x": x})[graph.outputs[0].value]
+    np.testing.assert_array_equal(found[:, 0], first[:, 1] * 8 + first[:, 0])
+    check = gw.compile(path).facts_of_model["source_checks"][0]
+    assert check["vectors"] > 0
+    assert check["worst"] == 0
+
+
+def changed(edit) -> dict:
+    data = json.loads(json.dumps(PLAIN))
+    edit(data)
+    return data
+
+
+@pytest.mark.parametrize(
+    ("edit", "text"),
+    [
+        (lambda d: d.update(gatewright_tables=2), "unknown version"),
+        (lambda d: d.update(extra=1), r"something unknown[\s\S]*extra"),
+        (lambda d: d["layers"][0]["tables"][1]["values"].pop(), r"wrong length[\s\S]*2 entries"),
+        (lambda d: d["layers"][0]["tables"][1].update(output=7), "cannot be used"),
+        (lambda d: d["layers"][0]["tables"][1].update(inputs=[5]), "cannot be used"),
+        (lambda d: d["layers"][0].update(bias=[1]), "bias does not fit"),
+        (lambda d: d.update(layers=[]), "no layers"),
+    ],
+)
+def test_wrong_own_format(tmp_path, edit, text):
+    with pytest.raises(GatewrightError, match=text):
+        read_model(plain_file(tmp_path, changed(edit)))
+
+
+def test_an_entry_that_is_missing_and_can_occur(tmp_path):
+    def edit(data):
+        data["layers"][0]["tables"][1]["values"][2] = None
+
+    with pytest.raises(
+        GatewrightError, match=r"no value for an input that can occur[\s\S]*table 1"
+    ):
+        infer(read_model(plain_file(tmp_path, changed(edit))))
+
+
+# ---- weightless networks
+
+
+def dwn_state(seed: int, learnt: bool) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    rng = np.random.default_rng(seed)
+    thresholds = np.sort(rng.normal(size=(4, 5)), 1).astype(np.float32)
+    state = {"0.luts": rng.normal(size=(12, 16)).astype(np.float32)}
+    if learnt:
+        state["0.mapping.weights"] = rng.random((20, 48)).astype(np.float32)
+        state["0._LUTLayer__dummy_mapping"] = np.arange(48).reshape(12, 4).astype(np.int32)
+    else:
+        state["0.mapping"] = rng.integers(0, 20, (12, 4)).astype(np.int32)
+    state["1.luts"] = rng.normal(size=(6, 8)).astype(np.float32)
+    state["1.mapping"] = rng.integers(0, 12, (6, 3)).astype(np.int32)
+    return state, thresholds
+
+
+def dwn_answer(state, thresholds, x, classes):
+    """The rules of the CUDA kernel, in NumPy."""
+    bits = (x[:, :, None] > thresholds).reshape(len(x), -1)
+    for layer in ("0", "1"):
+        luts = state[f"{layer}.luts"]
+        count = luts.shape[1].bit_length() - 1
+        mapping = state.get(f"{layer}.mapping")
+        if mapping is None:
+            mapping = state[f"{layer}.mapping.weights"].argmax(0).reshape(len(luts), count)
+        address = sum(bits[:, mapping[:, k]].astype(int) << k for k in range(count))
+        bits = luts[np.arange(len(luts)), address] > 0
+    return bits.reshape(len(x), classes, -1).sum(-1)
+
+
+@pytest.mark.parametrize("learnt", [False, True])
+def test_weightless_networks(learnt):
+    state, thresholds = dwn_state(3, learnt)
+    graph = read_dwn(state, 3, thresholds)
+    x = np.round(np.random.default_rng(4).normal(size=(200, 4)) * 16) / 16
+    design = gw.compile(graph, input_format="fixed<8,4>")
+    np.testing.assert_array_equal(design.predict(x), dwn_answer(state, thresholds, x, 3))
+
+
+def test_a_live_weightless_network():
+    torch = pytest.importorskip("torch")
+    state, thresholds = dwn_state(5, False)
+
+    class Layer(torch.nn.Module):
+        def __init__(self, number):
+            super().__init__()
+            for name in ("luts", "mapping"):
+                value = torch.nn.Parameter(torch.tensor(state[f"{number}.{name}"]), False)
+                self.register_parameter(name, value)
+
+    model = torch.nn.Sequential(Layer(0), Layer(1))
+    graph = read_dwn(model, 2, torch.tensor(thresholds))
+    x = np.random.default_rng(6).integers(-16, 17, (50, 4)) / 8
+    design = gw.compile(graph, input_format="fixed<8,4>")
+    np.testing.assert_array_equal(design.predict(x), dwn_answer(state, thresholds, x, 2))
+
+
+@pytest.mark.parametrize(
+    ("edit", "text"),
+    [
+        (lambda s: s.update({"0.bias": np.zeros(3)}), r"something unknown[\s\S]*0\.bias"),
+        (lambda s: s.pop("1.mapping"), "not complete"),
+        (lambda s: s.update({"1.mapping": np.full((6, 3), 12)}), "input that is not there"),
+        (lambda s: s.update({"1.luts": np.full((6, 8), np.nan)}), "NaN or infinity"),
+        (lambda s: s.update({"1.luts": np.zeros((6, 9))}), "impossible number of entries"),
+        (lambda s: s.update({"1.luts": np.zeros((5, 8))}), "mapping does not fit"),
+        (lambda s: s.clear(), "no layer of lookup tables"),
+    ],
+)
+def test_wrong_weightless_networks(edit, text):
+    state, thresholds = dwn_state(3, False)
+    edit(state)
+    with pytest.raises(GatewrightError, match=text):
+        read_dwn(state, 3, thresholds)
+
+
+def test_weightless_networks_are_not_read_from_pickles():
+    with pytest.raises(GatewrightError, match=r"from its tensors[\s\S]*weights_only=True"):
+        read_dwn("model.pt", 3)
+    state, thresholds = dwn_state(3, False)
+    with pytest.raises(GatewrightError, match="do not divide into groups"):
+        read_dwn(state, 4, thresholds)
+    with pytest.raises(GatewrightError, match="needs classes"):
+        read_dwn(state, 0, thresholds)
+
+
+# ---- enumerated neurons
+
+
+def test_enumerated_neurons():
+    torch = pytest.importorskip("torch")
+    from neurons import logicnets
+
+    model = logicnets()
+    model.eval()
+    design = gw.compile(model)
+    codes = np.random.default_rng(0).integers(-2, 2, (100, 6))
+    with torch.no_grad():
+        x = torch.tensor(codes * 0.75, dtype=torch.float32)
+        model[0].apply_input_quant = False
+        model[-1].output_quant.bin_output()
+        wanted = model(x).numpy()
+    np.testing.assert_array_equal(design.predict(codes.astype(float)), wanted)
+
+
+def test_neurons_that_cannot_be_enumerated():
+    torch = pytest.importorskip("torch")
+    from neurons import logicnets
+
+    model = logicnets()
+    with pytest.raises(GatewrightError, match=r"another module[\s\S]*Dropout"):
+        read_logicnets(torch.nn.Sequential(*model, torch.nn.Dropout()))
+    model = logicnets((12, 3), 9)
+    with pytest.raises(GatewrightError, match=r"reads too much[\s\S]*9 inputs of 4 states"):
+        read_logicnets(model)
+    model = logicnets()
+    del model[1].output_quant
+    with pytest.raises(GatewrightError, match=r"lacks what it is enumerated by[\s\S]*output_quant"):
+        read_logicnets(model)
+    model = logicnets()
+    forward = model[0].forward
+    model[0].forward = lambda x: forward(x + 0.5 * x.sum(1, keepdim=True))
+    with pytest.raises(GatewrightError, match="differ from the module"):
+        read_logicnets(model)
+
+
+def test_error_texts_have_no_stray_lines():
+    with pytest.raises(GatewrightError) as caught:
+        read_dwn("model.pt", 3)
+    assert not re.search(r"\n\n", str(caught.value))

@@ -1,0 +1,150 @@
+"""Forests are quantized by cuts and leaves."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from tests.ops.cases.forest import SETS, grown
+
+from gatewright.base import OptionError
+from gatewright.ir import Graph, Input, Node, Output, run_real
+from gatewright.num import Fixed
+from gatewright.ops import Argmax, Dense, Forest, Softmax
+from gatewright.quantize import Formats, quantize
+from gatewright.quantize.forests.cuts import Places, choose
+from gatewright.quantize.forests.shrink import shrunk
+
+
+def graph_of(op: Forest, *ends) -> Graph:
+    nodes, last = [Node("f", op, ("x",), "trees")], "f"
+    for k, end in enumerate(ends):
+        nodes.append(Node(f"e{k}", end, (last,)))
+        last = f"e{k}"
+    return Graph("g", (Input("x", (len(op.missing),)),), tuple(nodes), (Output("y", last),))
+
+
+def trained(seed: int = 0, outputs: int = 3) -> tuple[Forest, np.ndarray, np.ndarray]:
+    """Return a forest of odd numbers, samples, and the classes that it says, some wrong."""
+    rng = np.random.default_rng(seed)
+    op = grown(seed, 12, 3, 4, outputs)
+    nodes = len(op.features)
+    op = replace(
+        op,
+        thresholds=rng.normal(size=nodes) * 1.234567,
+        leaves=rng.normal(size=op.leaves.shape) * 0.3712,
+        base=rng.normal(size=outputs) * 0.1,
+    )
+    x = rng.normal(size=(3000, 4)) * 1.5
+    y = (op.real(x) + rng.gumbel(size=(3000, outputs)) * 0.3).argmax(1)
+    return op, x, y
+
+
+def test_classes_within_the_tolerance_with_fewer_comparisons():
+    op, x, y = trained()
+    q = quantize(graph_of(op, Softmax()), x, labels=y, tolerance=0.01)
+    assert q.loss <= 0.01
+    assert q.metric_name == "accuracy"
+    node = q.graph.nodes[0]
+    assert len(node.op.features) < len(op.features)
+    assert any("different comparisons of the forest became" in note for note in q.notes)
+    assert [c.kind for c in q.choices] == ["input", "forest"]
+    assert q.cost > 0
+
+
+def test_a_regression_and_an_argmax():
+    op, x, y = trained(1, 1)
+    assert quantize(graph_of(op), x, tolerance=0.05).loss <= 0.05
+    op, x, y = trained(2)
+    assert quantize(graph_of(op, Argmax()), x, labels=y, tolerance=0.02).loss <= 0.02
+
+
+def test_a_tight_tolerance_moves_nearly_nothing():
+    op, x, _ = trained(3)
+    q = quantize(graph_of(op), x, tolerance=0.03)  # a sample on the other side counts 0.02
+    assert q.loss <= 0.03
+    assert len(q.graph.nodes[0].op.features) >= 0.9 * len(op.features)
+
+
+def test_whole_numbers_stay_whole():
+    op, x, y = trained(4)
+    op = replace(op, thresholds=np.round(op.thresholds * 20))
+    x = np.round(x * 20)
+    q = quantize(graph_of(op, Softmax()), x, labels=y, tolerance=0.01)
+    assert any("inputs lose nothing" in note for note in q.notes)
+    assert q.graph.inputs[0].type.frac.max() <= 0
+
+
+def test_the_users_formats_are_kept_to():
+    op, x, y = trained(5)
+    rules = (("*", "input", "fixed<7,4>"), ("trees", "weight", "fixed<6,2>"))
+    q = quantize(graph_of(op, Softmax()), x, labels=y, tolerance=0.08, formats=Formats(rules))
+    type_ = q.graph.inputs[0].type
+    assert (type_.lo == -64).all()
+    assert (type_.hi == 63).all()
+    assert (type_.frac == 3).all()
+    word = Fixed.parse("fixed<6,2>")
+    leaves = np.ldexp(q.graph.nodes[0].op.leaves, word.frac)
+    assert np.array_equal(leaves, np.rint(leaves))
+    assert word.low <= leaves.min() <= leaves.max() <= word.high
+
+
+def test_formats_too_coarse_are_refused():
+    op, x, y = trained(6)
+    rules = (("*", "input", "fixed<2,6>"),)
+    with pytest.raises(OptionError, match="no cuts and leaves keep the forest within"):
+        quantize(graph_of(op, Softmax()), x, labels=y, tolerance=0.001, formats=Formats(rules))
+
+
+def test_one_format_for_all_features():
+    op, x, y = trained(7)
+    formats = Formats((), "tensor")
+    q = quantize(graph_of(op, Softmax()), x, labels=y, tolerance=0.01, formats=formats)
+    assert len(np.unique(q.graph.inputs[0].type.frac)) == 1
+
+
+def test_missing_values_and_categories_stay_exact():
+    rng = np.random.default_rng(8)
+    op = grown(8, 6, 3, 3, 2, sets=SETS, missing=[-9.0, np.nan, np.nan])
+    x = rng.integers(-1, 6, (2000, 3)) * 1.0
+    x[rng.random(2000) < 0.2, 0] = -9.0
+    q = quantize(graph_of(op), x, tolerance=0.01)
+    assert q.loss <= 0.01
+    type_ = q.graph.inputs[0].type
+    assert type_.low_value[0] < -9.0
+
+
+def test_inside_of_a_larger_model():
+    op, x, _ = trained(9)
+    behind = Dense.of(np.random.default_rng(0).normal(size=(3, 2)))
+    assert quantize(graph_of(op, behind), x, tolerance=0.08).loss <= 0.08
+
+
+def test_cuts_are_given_up_and_moved_where_that_pays():
+    edges = np.arange(6)
+    luts = np.array([0.0, 1.0, 2.0, 1.0, 1.0, 0.0])
+    near = np.abs(np.arange(6)[None] - np.array([[2], [3]])) * 1.0
+    places = Places(edges, luts, near)
+    start = np.array([2, 3])
+    assert choose(places, start, 0.0).tolist() == [2, 3]
+    assert choose(places, start, 0.9).tolist() == [3, 3]  # one comparator instead of two
+    assert set(choose(places, start, 9.0).tolist()) <= {0, 5}  # none
+
+
+def test_idle_nodes_are_taken_out():
+    op = grown(10, 2, 2, 2, 1)
+    sides = np.array([1, 0, 0, 0, 0, 0])
+    small = shrunk(op, sides)
+    x = np.random.default_rng(0).uniform(-4, 8, (50, 2))
+    away = replace(op, thresholds=np.where(np.arange(6) == 0, -99.0, op.thresholds))
+    assert np.array_equal(small.real(x), away.real(x))
+    assert len(small.features) < 6
+    equal = replace(op, leaves=np.ones_like(op.leaves))
+    assert not len(shrunk(equal).features)
+
+
+def test_the_real_model_is_not_changed():
+    op, x, y = trained(11)
+    graph = graph_of(op, Softmax())
+    before = run_real(graph, {"x": x})["e0"]
+    quantize(graph, x, labels=y, tolerance=0.02)
+    assert np.array_equal(before, run_real(graph, {"x": x})["e0"])
