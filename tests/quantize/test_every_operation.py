@@ -22,13 +22,14 @@ from gatewright.ops import (
     PlaceWeights,
     Requantize,
     ScaledQuantize,
+    TableSum,
 )
 from gatewright.quantize import quantize
 from gatewright.quantize.judge import relative_error
 
-MADE_LATER = (PlaceWeights, Requantize, ScaledQuantize)
-"""They stand for quantizers of the user's model, and are gone or there only after `streamline`; or
-are made of quantized operations by `gather_dense`."""
+MADE_LATER = (PlaceWeights, Requantize, ScaledQuantize, TableSum)
+"""They stand for quantizers of the user's model, or read the codes of these, and are gone or there
+only after `streamline`; or are made of quantized operations by `gather_dense`."""
 
 FOLDED = (Affine, DivideConstant)
 """A dense layer behind them would take them in."""
