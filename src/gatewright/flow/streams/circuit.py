@@ -46,6 +46,9 @@ from gatewright.streams.cycles import pace_of
 TRIES = 8
 """Plans that are looked at."""
 
+MOST_ROUNDS = 4
+"""Of taking out FIFOs that cut a path of `ready` for nothing, and finding the least again."""
+
 
 @dataclass(frozen=True, eq=False)
 class StreamCircuit:
@@ -230,8 +233,13 @@ def _with_depths(
         floors = ready_breaks(network.with_depths(found), clock)
         if any(floor > depth for floor, depth in zip(floors, found, strict=True)):
             found, cycles = least_depths(network, floors, near=found)
-        if any(floors):
-            found, cycles = _without_spare(network, found, cycles, clock)
+        for _ in range(MOST_ROUNDS if any(floors) else 0):
+            before, cycles = _without_spare(network, found, cycles, clock)
+            # What was taken out no longer delays its path, nor need others wait as long beside it.
+            floors = [min(pair) for pair in zip(floors, before, strict=True)]
+            found, cycles = least_depths(network, floors, near=before)
+            if found == before:
+                break
         return network.with_depths(found), cycles
     if len(depths) != len(network.links):
         raise ModelError("a design's FIFOs are not those of its network", found=len(depths))
