@@ -70,3 +70,12 @@ def test_nan_without_a_code_word():
 def test_refused(graph, code, text):
     with pytest.raises(OptionError, match=text):
         gw.compile(graph, missing=code, input_format="fixed<5,4>")
+
+
+@pytest.mark.parametrize("code", [-4.0, -2.0, 3.96875])
+def test_other_numbers_keep_off_the_code(code):
+    design = gw.compile(stump(), input_format="fixed<8,3>", missing=code)
+    beside = code + np.array([-0.01, -0.005, 0.005, 0.01])
+    x = np.array([*beside, -5.0, -20.0, 20.0, np.nan])[:, None].repeat(2, axis=1)
+    assert (design.predict(x[:-1]) == design.predict(np.clip(x[:-1], -3.5, 3.5))).all()
+    assert design.predict(x[-1:]) == 2 + 16

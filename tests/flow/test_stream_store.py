@@ -173,3 +173,25 @@ def test_a_file_that_is_no_plan_is_refused(tmp_path, text, words):
         gw.compile(quantized_mlp(), plan=path)
     with pytest.raises(FileError, match="a plan cannot be read"):
         gw.compile(quantized_mlp(), plan=tmp_path / "none.json")
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"taken": 1, "beat": 2, "memory": "block"},
+        {"bits": 3, "memory": "block"},
+        {"writable": True},
+        {"taken": 1, "beat": 2, "memory": "block", "writable": True},
+    ],
+    ids=["weights in blocks", "sums in blocks", "writable", "writable blocks"],
+)
+def test_designs_with_memories_come_back(part, tmp_path):
+    plan = {"MatMul_h": part}
+    design = gw.compile(quantized_mlp(), ii=60, ports="axi-stream", plan=plan, name="tagger")
+    layers = [row["layer"] for row in design.facts()["layers"]]
+    again = gw.load(design.save(tmp_path / "design"))
+    assert [row["layer"] for row in again.facts()["layers"]] == layers
+    assert len(layers) > 2
+    x = np.random.default_rng(0).normal(size=(9, 6))
+    assert np.array_equal(again.predict(x), design.predict(x))
+    assert len(again.predict(x[:0])) == 0

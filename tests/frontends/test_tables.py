@@ -11,7 +11,7 @@ import pytest
 from cli_models import run
 
 import gatewright as gw
-from gatewright.base import GatewrightError
+from gatewright.base import GatewrightError, ModelError
 from gatewright.frontends import read_model
 from gatewright.frontends.tables import read_dwn, read_logicnets
 from gatewright.ir import evaluate, infer, run_real
@@ -333,3 +333,16 @@ def test_error_texts_have_no_stray_lines():
     with pytest.raises(GatewrightError) as caught:
         read_dwn("model.pt", 3)
     assert not re.search(r"\n\n", str(caught.value))
+
+
+def test_signed_is_true_or_false(tmp_path):
+    data = json.loads(json.dumps(PLAIN))
+    data["layers"][0]["saturate"]["signed"] = "false"
+    with pytest.raises(ModelError, match=r"whether it is signed(.|\n)*'false'(.|\n)*true or false"):
+        read_model(plain_file(tmp_path, data))
+
+
+@pytest.mark.parametrize("layers", [5, None, []])
+def test_layers_are_a_list(layers, tmp_path):
+    with pytest.raises(ModelError, match="has no layers"):
+        read_model(plain_file(tmp_path, {**PLAIN, "layers": layers}))

@@ -22,7 +22,7 @@ from gatewright.flow.design import Design, Progress
 from gatewright.flow.given import check_data, check_input_format, with_input_format
 from gatewright.flow.host import Data, as_inputs
 from gatewright.flow.import_check import against_source, metrics, replay
-from gatewright.flow.missing import check_missing, with_missing
+from gatewright.flow.missing import settle_missing, with_missing
 from gatewright.flow.options import Options
 from gatewright.flow.steps import Steps
 from gatewright.flow.streams import build_streams, read_plan, rebuild_streams
@@ -174,7 +174,7 @@ def compile(
         )
         if quantized is not None:
             facts["quantization"] = quantization_facts(quantized)
-    check_missing(graph)
+    graph = settle_missing(graph)
     graph = gather_dense(graph, options.max_dsps or 0)
     steps.begin("check import")
     facts["import_check"] = replay(source, graph, data, quantized)

@@ -63,15 +63,17 @@ def with_missing(source: Graph, code: float | None) -> Graph:
     return replace(source, inputs=tuple(inputs), nodes=nodes)
 
 
-def check_missing(graph: Graph) -> None:
-    """Refuse a code word that the firmware cannot receive.
+def settle_missing(graph: Graph) -> Graph:
+    """Keep other numbers off the code word; refuse one that the firmware cannot receive.
 
     Raises:
         OptionError: it is off the grid of an input's format, or out of its range.
     """
+    inputs = []
     for i in graph.inputs:
         fill = next((op for op in i.encode if isinstance(op, FillMissing)), None)
         if fill is None or i.type is None:
+            inputs.append(i)
             continue
         codes = np.broadcast_to(fill.codes, i.shape)
         q = np.ldexp(codes, i.type.frac.astype(np.int32))
@@ -88,3 +90,9 @@ def check_missing(graph: Graph) -> None:
                 remedy="give calibration data with missing values in them, a code word next to "
                 "what the inputs hold, or an input format",
             )
+        step = np.ldexp(1.0, -i.type.frac.astype(np.int32))
+        end = np.where(known, 1.0 * (q == i.type.lo) - (q == i.type.hi), 0.0)
+        settled = replace(fill, step=step, end=end)
+        encode = tuple(settled if op is fill else op for op in i.encode)
+        inputs.append(replace(i, encode=encode))
+    return replace(graph, inputs=tuple(inputs))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -16,15 +16,31 @@ from gatewright.ops.elementwise import Unary
 class FillMissing(Unary):
     """Replace NaN by `codes`, which broadcast against the sample; NaN there keeps it.
 
-    Integers stand for numbers, so that nothing is left to do in a circuit.
+    Integers stand for numbers, so that nothing is left to do in a circuit. Where the input's format
+    is known, a number that is there but would be rounded or clipped to the code goes to the one
+    next to it.
+
+    Attributes:
+        codes: what stands for NaN.
+        step: of the input's format; empty while that is not known.
+        end: 1 where the code is the format's least number, -1 where it is its greatest, else 0.
     """
 
     codes: Reals
+    step: Reals = field(default_factory=lambda: np.zeros(0))
+    end: Reals = field(default_factory=lambda: np.zeros(0))
     growth = "keeps"
 
     def real(self, *x: Reals) -> Reals:
         """Replace what is not a number."""
-        return np.where(np.isnan(x[0]), self.codes, x[0])
+        found = x[0]
+        if self.step.size:
+            with np.errstate(invalid="ignore"):
+                apart = found - self.codes
+                beside = (apart != 0) & (np.abs(apart) < self.step) | (apart * self.end < 0)
+                side = np.where(self.end != 0, self.end, np.sign(apart))
+                found = np.where(beside, self.codes + side * self.step, found)
+        return np.where(np.isnan(x[0]), self.codes, found)
 
     def infer(self, *x: Intervals) -> Intervals:
         """Return the operand's type."""

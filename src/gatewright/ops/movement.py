@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
+from math import prod
 
 import numpy as np
 
@@ -30,7 +31,7 @@ class Movement(Op):
 
     def _take(self, batch: np.ndarray) -> np.ndarray:
         indices = self._indices(batch.shape[1:])
-        return np.take(batch.reshape(len(batch), -1), indices, axis=1)
+        return np.take(batch.reshape(len(batch), prod(batch.shape[1:])), indices, axis=1)
 
     def real(self, *x: Reals) -> Reals:
         """Move real numbers."""

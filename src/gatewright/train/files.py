@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +68,8 @@ def load(path: str | Path) -> Network:
             "a network cannot be read", place=str(path), found="nothing there"
         ) from None
     except (OSError, ValueError, KeyError, TypeError, IndexError, EOFError,
-            zipfile.BadZipFile) as error:  # fmt: skip
+            AttributeError, NotImplementedError, OverflowError, RuntimeError, zipfile.BadZipFile,
+            zlib.error) as error:  # fmt: skip
         raise ModelError(
             "a file of trained tables is damaged",
             place=str(path),

@@ -169,3 +169,16 @@ def test_compile_with_calibration(x: np.ndarray) -> None:
     assert check["method"].startswith("as written")
     error = np.abs(design.predict(data).ravel() - data[:, 0] * np.exp(-data[:, 1]))
     assert error.max() < 0.2
+
+
+@pytest.mark.parametrize(
+    ("text", "shapes"),
+    [
+        ("x0 + x1 - x1", {"x": (2,)}),
+        ("x0 + 0*x3", {"x": (4,)}),
+        ("pt + eta - eta", {"pt": (1,), "eta": (1,)}),
+    ],
+)
+def test_a_variable_that_cancels_keeps_its_column(text, shapes):
+    design = gw.compile(gw.Expressions(text), max_error=0.01, input_format="fixed<8,3>")
+    assert {i.name: i.shape for i in design.graph.inputs} == shapes

@@ -86,6 +86,11 @@ class StreamCircuit:
     registers: dict[str, Registers] = field(default_factory=dict)
 
     @property
+    def joined(self) -> Module:
+        """The network alone: where weights can be written, `core` is it with those of the model."""
+        return self.core.instances[0].module if self.network.registers else self.core
+
+    @property
     def handshake(self) -> bool:
         """Whether the ports have a `ready`."""
         return self.ports != "valid"

@@ -35,10 +35,10 @@ def layer_of(circuit: StreamCircuit, link: Link) -> str:
 
 def parts_of(circuit: StreamCircuit) -> dict[str, list[Module]]:
     """Return for each layer the modules of its actors and FIFOs, one for each instance."""
-    network, core = circuit.network, circuit.core
+    network, core = circuit.network, circuit.joined
     found: dict[str, list[Module]] = {}
     modules = [instance.module for instance in core.instances]
-    for actor, module in zip(network.actors, modules, strict=False):
+    for actor, module in zip(network.actors, modules[: len(network.actors)], strict=True):
         found.setdefault(actor.layer or BETWEEN, []).append(module)
     fifos = iter(modules[len(network.actors) :])
     for link in network.links:
@@ -72,7 +72,7 @@ def layer_rows(design: StreamDesign) -> list[dict[str, Any]]:
         if design.synthesis:
             row["synthesised"] = _synthesised(design, [names[id(m)] for m in modules])
         rows.append(row)
-    own = Resources() if circuit.core is design.module else own_resources(design.module, family)
+    own = Resources() if circuit.joined is design.module else own_resources(design.module, family)
     rows.append({
         "layer": PORTS, "module": design.name, "note": design.module.note, "operations": [],
         "begin": 0, "end": design.latency, "latency": design.latency, "interval": design.interval,

@@ -143,7 +143,10 @@ def encoded(
     codes = encode(model, as_inputs(model, x))
     own = codes[name]
     samples, steps = own.q.shape[:2]
-    given = np.full(samples, steps) if lengths is None else np.asarray(lengths)
+    try:
+        given = np.full(samples, steps) if lengths is None else np.asarray(lengths)
+    except ValueError:
+        given = np.asarray("rows of different lengths")
     whole = given.dtype.kind in "iu" and given.shape == (samples,)
     if not whole or not ((given >= 0) & (given <= steps)).all():
         raise DataError(

@@ -70,7 +70,7 @@ class _Builder:
         self, outputs: Mapping[str, int], variables: Sequence[str], facts: Mapping[str, str]
     ) -> Graph:
         order = self._needed(list(outputs.values()))
-        used = [self.terms.rows[t].name for t in order if self.terms.rows[t].head == "variable"]
+        used = [row.name for row in self.terms.rows if row.head == "variable"]
         inputs, columns = self._inputs(used, variables)
         self.first = inputs[0].name
         self.namer = Namer([i.name for i in inputs])

@@ -59,14 +59,14 @@ def read_plain(path: Path) -> Graph:
         integer(at, given.get("codes"), 1, MOST),
         integer(at, given.get("frac", 0), -64, 64),
     )
-    name = data.get("name", path.stem)
-    facts = {"framework": "tables", "model": f"{len(data.get('layers', []))} layers of tables"}
-    found = Layers(str(name), source, codes, facts)
-    assert codes.type is not None
-    kind: Intervals = codes.type
     layers = data.get("layers")
     if not isinstance(layers, list) or not layers:
         raise ModelError("a file of tables has no layers", place=place, found=f"{layers!r:.60}")
+    name = data.get("name", path.stem)
+    facts = {"framework": "tables", "model": f"{len(layers)} layers of tables"}
+    found = Layers(str(name), source, codes, facts)
+    assert codes.type is not None
+    kind: Intervals = codes.type
     for number, layer in enumerate(layers):
         layer = _object(place, layer, f"layer {number}")
         label = str(layer.get("name", f"layer_{number}"))
@@ -79,7 +79,14 @@ def read_plain(path: Path) -> Graph:
             continue
         limit = _object(at, layer["saturate"], "saturate")
         _only(at, limit, {"signed", "width", "frac"})
-        signed = bool(limit.get("signed", False))
+        signed = limit.get("signed", False)
+        if not isinstance(signed, bool):
+            raise ModelError(
+                "a format does not say whether it is signed",
+                place=at,
+                found=f"{signed!r:.60}",
+                supported="true or false",
+            )
         width, frac = (
             integer(at, limit.get("width"), 1, 32),
             integer(at, limit.get("frac", 0), -64, 64),

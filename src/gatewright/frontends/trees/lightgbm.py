@@ -244,6 +244,8 @@ def _tree(item: Section, group: int, outputs: int, share: float, kinds: Ints) ->
             supported="leaves that are numbers",
             remedy="train with linear_tree=False",
         )
+    if leaves < 1:
+        raise item.wrong("num_leaves", "1 or more")
     given = item.reals("leaf_value")
     if len(given) != leaves:
         raise item.wrong("leaf_value", f"{leaves} numbers, as num_leaves says")

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from gatewright.base import ModelError
 from gatewright.frontends.recognise import Head
 from gatewright.frontends.trees.recognised import CATBOOST, LIGHTGBM, XGBOOST_JSON, XGBOOST_UBJ
 from gatewright.ir import Graph, Reals
@@ -49,7 +50,17 @@ def run(library: str, model: Any, graph: Graph, x: Reals) -> Reals:
     if (x[:, asked] != np.floor(x[:, asked])).any():
         raise CannotRunError("it was given fractions for categories")
     x = np.where(forest.has_missing & (x == forest.missing), np.nan, x)
-    found = np.asarray(RUNNERS[library][1](model, graph, x), np.float64)
+    try:
+        found = np.asarray(RUNNERS[library][1](model, graph, x), np.float64)
+    except Exception as error:  # each library has errors of its own for what it does not take
+        if not isinstance(model, str | Path):
+            raise
+        raise ModelError(
+            "the library itself cannot read this file",
+            place=str(model),
+            found=f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}",
+            remedy="save the model again with its library",
+        ) from None
     return found.reshape(len(x), -1)
 
 

@@ -322,7 +322,9 @@ def _vectors(item: Item, rows: Ints, outputs: int) -> Reals:
             remedy="load the model with a later XGBoost and save it again",
         )
     weights = _single(item.reals("leaf_weights"))
-    if len(weights) % outputs or (len(rows) and rows.max() >= len(weights) // outputs):
+    if len(weights) % outputs or (
+        len(rows) and not 0 <= rows.min() <= rows.max() < len(weights) // outputs
+    ):
         raise item.wrong("leaf_weights", f"{outputs} numbers for each leaf")
     return weights.reshape(-1, outputs)[rows]
 
@@ -332,6 +334,8 @@ def _categories(item: Item, count: int) -> dict[int, Ints]:
     kinds = item.integers("split_type") if item.has("split_type") else np.zeros(0, np.int64)
     if not kinds.any():
         return {}
+    if len(kinds) != count:
+        raise item.wrong("split_type", f"a number for each of {count} nodes")
     nodes, starts, sizes = (
         item.integers(f"categories_{what}") for what in ("nodes", "segments", "sizes")
     )

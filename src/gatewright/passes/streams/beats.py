@@ -48,7 +48,7 @@ def to_beats(x: FixedArray, port: Port) -> Ints:
     What fills up a sample's last beat is zero, or what is next to it of what can be there.
     """
     samples = len(x.q)
-    flat = x.q.reshape(samples, -1)
+    flat = x.q.reshape(samples, int(np.prod(x.q.shape[1:])))
     frac = np.broadcast_to(x.frac, x.q.shape[1:]).ravel()
     room = port.beats * port.beat
     grid = np.tile(port.types.frac, port.beats)

@@ -7,14 +7,15 @@ an answer for each event, in the light of all that came before.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import replace
+from dataclasses import fields, is_dataclass, replace
 
 import numpy as np
 
 from gatewright.base import OptionError
-from gatewright.ir import Graph, Input, Node, infer, located
+from gatewright.ir import Graph, Input, Node, Op, infer, located
 from gatewright.num import FixedArray, Intervals
 from gatewright.ops import Reshape
+from gatewright.ops.elementwise import Unary
 from gatewright.passes.lower import live
 from gatewright.passes.streams.cell import joined
 from gatewright.passes.streams.find_loops import SINGLE, find_loops, roll
@@ -75,7 +76,9 @@ def _with_steps(graph: Graph, before: int, steps: int) -> Graph:
         elif changed.intersection(node.inputs):
             if isinstance(op, Reshape) and shape[0] % before == 0:
                 op = Reshape((shape[0] // before * steps, *shape[1:]))
-            elif len(shape) != 2 or shape[0] != before or op.at_row((0,)) is None:
+            elif (same := _for_each_step(op, node, shape, before, old, changed)) is not None:
+                op = same
+            else:
                 raise OptionError(
                     "a layer works on all steps that the model was made for",
                     place=graph.place(node),
@@ -88,6 +91,39 @@ def _with_steps(graph: Graph, before: int, steps: int) -> Graph:
         if types[node.name].shape != shape:
             changed.add(node.name)
     return replace(graph, inputs=inputs, nodes=tuple(nodes))
+
+
+def _for_each_step(
+    op: Op,
+    node: Node,
+    shape: tuple[int, ...],
+    steps: int,
+    types: Mapping[str, Intervals],
+    changed: set[str],
+) -> Op | None:
+    """Return an operation that does the same at every step; None where steps differ."""
+    if len(shape) != 2 or shape[0] != steps:
+        return None
+    for name in node.inputs:  # what does not change must not have a row for each step
+        kept = types[name].shape
+        if name not in changed and len(kept) == 2 and kept[0] != 1:
+            return None
+    row = op.at_row((0,))
+    if row is op or row is None:
+        return row
+    alike = all(same_fields(row, op.at_row((k,))) for k in range(1, steps))
+    return row if alike and isinstance(op, Unary) else None
+
+
+def same_fields(a: object, b: object) -> bool:
+    """Say whether two operations, or parts of them, hold the same."""
+    if type(a) is not type(b):
+        return False
+    if isinstance(a, np.ndarray):
+        return np.array_equal(a, np.asarray(b))
+    if is_dataclass(a):
+        return all(same_fields(getattr(a, f.name), getattr(b, f.name)) for f in fields(a))
+    return bool(a == b)
 
 
 def _shortened(port: Input, before: int, steps: int) -> Input:

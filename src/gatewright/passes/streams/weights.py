@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 from gatewright.base import ModelError, OptionError
 from gatewright.blocks.mac_store import MacRegisters
 from gatewright.blocks.table_store import TableRegisters
-from gatewright.ir import Graph, Node, Op
+from gatewright.ir import Graph, Node, Op, Reals
 from gatewright.num import Ints
 from gatewright.ops import Dense, Embedding, Function, GroupedDense, Lookup
 from gatewright.streams import Registers
@@ -57,7 +57,7 @@ def load_weights(
     """
     node = _node(graph, registers, layer)
     op, own = node.op, registers[node.name]
-    weight = np.asarray(weight, np.float64)
+    weight = _numbers(weight, layer)
     if isinstance(own, TableRegisters):
         if bias is not None:
             raise ModelError(
@@ -73,13 +73,33 @@ def load_weights(
     else:
         assert isinstance(own, MacRegisters)
         assert isinstance(op, Dense | GroupedDense)
-        bias = op.bias if bias is None else np.asarray(bias, np.float64)
+        bias = op.bias if bias is None else _numbers(bias, layer)
         writes = own.load(weight, bias)
         other = replace(
             op, weight=weight.reshape(op.weight.shape), bias=bias.reshape(op.bias.shape)
         )
     nodes = tuple(replace(n, op=other) if n is node else n for n in graph.nodes)
     return Loaded(writes, replace(graph, nodes=nodes))
+
+
+def _numbers(values: ArrayLike, layer: str) -> Reals:
+    """Return what a user gave as an array.
+
+    Raises:
+        ModelError: it is none, or not of real numbers.
+    """
+    try:
+        given = np.asarray(values)
+    except ValueError:
+        given = np.asarray("rows of different lengths")
+    if given.dtype.kind not in "fiub":
+        raise ModelError(
+            "weights are not an array of real numbers",
+            place=layer,
+            found=f"an array of {given.dtype}",
+            supported="floats or integers",
+        )
+    return given.astype(np.float64)
 
 
 def held_words(graph: Graph, registers: Mapping[str, Registers]) -> Ints:
