@@ -195,3 +195,19 @@ def test_designs_with_memories_come_back(part, tmp_path):
     x = np.random.default_rng(0).normal(size=(9, 6))
     assert np.array_equal(again.predict(x), design.predict(x))
     assert len(again.predict(x[:0])) == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "part", "words"),
+    [
+        ("x", {"bits": 3}, "on an input"),
+        ("x", {"writable": True}, "on an input"),
+        ("MatMul_h", {"unroll": True}, "no recurrent layer"),
+        ("MatMul_h", {"weight_bits": 8}, "not writable"),
+        ("MatMul_h", {"bits": 2, "writable": True}, "beside `writable`"),
+        ("MatMul_h", {"bits": 2, "taken": 2}, "beside `taken`"),
+    ],
+)
+def test_what_a_plan_would_not_use_is_refused(name, part, words):
+    with pytest.raises(OptionError, match=rf"would not be used(.|\n)*{name}(.|\n)*{words}"):
+        gw.compile(quantized_mlp(), ports="stream", plan={name: part})

@@ -101,6 +101,9 @@ def read_plan(given: GivenPlan, graph: Graph) -> GivenPlans:
     sizes |= {name: kind.size for name, kind in infer(graph).items()}
     plans = {str(name): _plan(str(name), value, sizes, place) for name, value in content.items()}
     loops = {node.name: node.op for node in graph.nodes if isinstance(node.op, Loop)}
+    inputs = {i.name for i in graph.inputs}
+    for name, plan in plans.items():
+        _check_applies(plan, name in inputs, name in loops, Place(place, name))
     for name, value in content.items():
         own = value.cell if isinstance(value, Plan) else value.get("cell")
         if own not in (None, ()):
@@ -180,6 +183,25 @@ def _plan(name: str, value: Any, sizes: Mapping[str, int], place: str) -> Plan:
         beat=beat, taken=taken, bits=serial, unroll=flags["unroll"], writable=flags["writable"],
         weight_bits=bits[0], bias_bits=bits[1], **words,
     )  # fmt: skip
+
+
+def _check_applies(plan: Plan, is_input: bool, is_loop: bool, where: Place) -> None:
+    """Raise `OptionError` where a plan asks for what its node, or the rest of it, leaves unused."""
+    idle = {
+        "on an input, which has a beat alone": is_input and plan != Plan(beat=plan.beat),
+        "`unroll` of a node that is no recurrent layer's loop": plan.unroll and not is_loop,
+        "formats of weights that are not writable": not plan.writable
+        and bool(plan.weight_bits or plan.bias_bits),
+        "`bits` beside `writable`: bit by bit, weights are part of the circuit": plan.writable
+        and plan.bits > 0,
+        "`bits` beside `taken`: bit by bit, a row is taken whole": plan.taken > 0 and plan.bits > 0,
+    }
+    for what, holds in idle.items():
+        if holds:
+            raise OptionError(
+                "a plan asks for what would not be used", place=where, found=what,
+                remedy="leave it out",
+            )  # fmt: skip
 
 
 def _cell(value: Any, op: Loop | None, place: Place) -> tuple[tuple[str, Plan], ...]:
