@@ -63,3 +63,7 @@ CONFIGS: dict[str, list[Config]] = {
     "mlp": [_mlp(8), _mlp(16, 8), _mlp(32, 16)],
 }
 """Configurations by family."""
+
+CEILING: Config = {"name": "float network", "family": "ceiling",
+                   "params": {"hidden": [64, 32, 32], "epochs": 30}}  # fmt: skip
+"""What the others are compared with: no limit on bits or size."""
