@@ -85,6 +85,8 @@ def page(kept: Mapping[str, Kept]) -> str:
         for row in section.rows:
             if row.note:
                 lines += [f"**{row.what}.** {_sentence(row.note)}", ""]
+            if "table" in row.facts:
+                lines += [str(row.facts["table"]), ""]
     return "\n".join(lines)
 
 
