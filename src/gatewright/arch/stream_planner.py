@@ -23,12 +23,13 @@ from gatewright.arch.stream_cost import (
     serial_cost,
     wants_dsp,
 )
+from gatewright.arch.stream_forests import walked
 from gatewright.arch.stream_windows import cutting, windows_at_once
 from gatewright.base import GatewrightError
 from gatewright.blocks.serial import SerialShape
 from gatewright.ir import Graph, Node, Plan, infer
 from gatewright.num import Intervals
-from gatewright.ops import Dense, Gather, GroupedDense
+from gatewright.ops import Dense, Forest, Gather, GroupedDense
 from gatewright.passes.streams import Loop
 from gatewright.passes.streams.domain import in_beats, refused_by
 from gatewright.passes.streams.reductions import ReducedChain
@@ -112,6 +113,8 @@ class Planner:
                 self._reduced(node, node.op)
             elif isinstance(node.op, Loop):
                 self._loop(node, node.op)
+            elif isinstance(node.op, Forest):
+                self._forest(node, node.op)
             else:
                 self._other(node)
         return StreamPlan(self.interval, self.plans, tuple(self.choices))
@@ -317,6 +320,23 @@ class Planner:
                 self.blocks += cost.dsp
                 reason += f", products in at most {folded.folding} cycles of a step"
         self._choose(node, plan, cost, 0, reason)
+
+    # ---- forests
+
+    def _forest(self, node: Node, op: Forest) -> None:
+        """Walk down a few trees at once where that costs less than a circuit for all of them."""
+        x, y = self.types[node.inputs[0]], self.types[node.name]
+        rows = y.size // y.shape[-1]
+        most = self._most_steps(y.shape) // rows
+        found = walked(op, in_row(x), most, self.device) if most > 1 else None
+        whole = parallel_cost(op, y, x, ceil(rows / self.interval) / rows)
+        if found is None or whole.weight <= found[1].weight:
+            self._other(node)
+            return
+        lanes, cost = found
+        memory = "auto" if self.device.bram else "distributed"
+        reason = f"{lanes} of {op.trees} trees walked down at once"
+        self._choose(node, Plan(beat=y.shape[-1], lanes=lanes, memory=memory), cost, 0, reason)
 
     # ---- everything else
 

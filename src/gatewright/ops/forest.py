@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from gatewright.base import ModelError
 from gatewright.blocks.forest import Split, Tree, comparator_luts, forest, leaves_of, prune
+from gatewright.blocks.tree_walk import TableStore, forest_walk
 from gatewright.hw import Bus, Module
 from gatewright.ir import Op, Plan, Pull, Reals
 from gatewright.num import FixedArray, Intervals, Ints, dyadic, require_exact
@@ -18,6 +19,8 @@ from gatewright.ops.forest_checks import check_forest
 from gatewright.ops.forest_live import as_trees, leaves_by_tree, splits_of, visits
 from gatewright.ops.forest_reach import add_up, reach, reach_plain, sum_plain
 from gatewright.ops.forest_slopes import along_chords
+from gatewright.ops.forest_walk import walk
+from gatewright.streams import Stream, Streams
 
 Bools = NDArray[np.bool_]
 
@@ -310,6 +313,18 @@ class Forest(Op):
             sums = forest(module, row, self.splits(kind), self.live(kind), words, base)
             found += [module.shift(s, -self.grid()) for s in sums]
         return bus.with_signals(found, (*bus.shape[:-1], len(base)))
+
+    def stream(self, to: Streams, *x: Stream, plan: Plan) -> Stream | None:
+        """Walk down `plan.lanes` trees at once, a level in a step, nodes and leaves in memories."""
+        self._check(x[0].shape)
+        if not plan.lanes:
+            return None
+        rows = to.rebeat(x[0], x[0].shape[-1])
+        found = walk(self, rows.types)
+        engine = found.engine(plan.lanes)
+        store = TableStore(found.ensemble, engine, found.asked)
+        sums = forest_walk(to, rows, found.asked, engine, store, plan.memory)
+        return to.rebeat(sums, plan.beat or len(self.base))
 
     def at_row(self, index: tuple[int, ...]) -> Op | None:
         """Return the operation itself: each row has its own samples, and the same trees."""
