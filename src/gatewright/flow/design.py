@@ -281,7 +281,8 @@ class Design:
         """Synthesise with Yosys for the device's family; figures are kept per layer.
 
         Args:
-            flow: `full` (`synth_xilinx` as it is) or `fast` (abc in place of abc9).
+            flow: `full` (`synth_xilinx` as it is), `fast` (abc in place of abc9) or `area` (abc
+                with a script that saves lookup tables, and has longer paths).
             nodsp: keep all products out of DSP blocks; by default those that the plan puts into
                 blocks go there, and no others.
             flatten: the total is that of the flat design; otherwise that of all modules, each by
