@@ -19,7 +19,6 @@ from gatewright.blocks.forest import (
     leaves_of,
     prune,
 )
-from gatewright.blocks.tree_walk import TableStore, forest_walk
 from gatewright.hw import Bus, Module
 from gatewright.ir import Op, Plan, Pull, Reals
 from gatewright.num import FixedArray, Intervals, Ints, dyadic, require_exact
@@ -27,7 +26,7 @@ from gatewright.ops.forest_checks import check_forest
 from gatewright.ops.forest_live import as_trees, leaves_by_tree, splits_of, visits
 from gatewright.ops.forest_reach import add_up, reach, reach_plain, sum_plain
 from gatewright.ops.forest_slopes import along_chords
-from gatewright.ops.forest_walk import walk
+from gatewright.ops.forest_walk import walked
 from gatewright.streams import Stream, Streams
 
 Bools = NDArray[np.bool_]
@@ -93,6 +92,7 @@ class Forest(Op):
     output_names: tuple[str, ...] = ()
     growth = "grows"
     constants: ClassVar[tuple[str, ...]] = ("leaves", "base")
+    writable = True
 
     def __post_init__(self) -> None:
         check_forest(self)
@@ -329,14 +329,10 @@ class Forest(Op):
     def stream(self, to: Streams, *x: Stream, plan: Plan) -> Stream | None:
         """Walk down `plan.lanes` trees at once, a level in a step, nodes and leaves in memories."""
         self._check(x[0].shape)
-        if not plan.lanes:
+        if not (plan.lanes or plan.writable):
             return None
         rows = to.rebeat(x[0], x[0].shape[-1])
-        found = walk(self, rows.types)
-        engine = found.engine(plan.lanes)
-        store = TableStore(found.ensemble, engine, found.asked)
-        sums = forest_walk(to, rows, found.asked, engine, store, plan.memory)
-        return to.rebeat(sums, plan.beat or len(self.base))
+        return to.rebeat(walked(to, self, rows, plan), plan.beat or len(self.base))
 
     def at_row(self, index: tuple[int, ...]) -> Op | None:
         """Return the operation itself: each row has its own samples, and the same trees."""
