@@ -123,6 +123,8 @@ def module_text(scope: Scope) -> str:
     write_outputs(scope)
     write_unused(scope)
     lines = [*header_lines(scope.module, scope.name), "`default_nettype none", ""]
+    if tables.folded.wants_border and scope.name != scope.design.top:
+        lines.append('(* keep_hierarchy = "yes" *)')
     lines += [*port_list(scope), *scope.lines, "endmodule", "", "`default_nettype wire", ""]
     return "\n".join(lines)
 
