@@ -279,6 +279,44 @@ def test_wrong_weightless_networks(edit, text):
         read_dwn(state, 3, thresholds)
 
 
+def test_the_bits_of_a_weightless_network():
+    """A mapping that does not read the last bits says nothing of them."""
+    state, thresholds = dwn_state(3, False)
+    state["0.mapping"] %= 11
+    assert read_dwn(state, 3, inputs=20).inputs[0].shape == (20,)
+    with pytest.raises(GatewrightError, match=r"how many bits(.|\n)*up to 10(.|\n)*input_size"):
+        read_dwn(state, 3)
+    with pytest.raises(GatewrightError, match=r"do not agree(.|\n)*inputs: 21, thresholds: 20"):
+        read_dwn(state, 3, thresholds, inputs=21)
+    with pytest.raises(GatewrightError, match=r"so many inputs(.|\n)*0"):
+        read_dwn(state, 3, inputs=0)
+    with pytest.raises(GatewrightError, match=r"holds no numbers(.|\n)*thresholds"):
+        read_dwn(state, 3, "median")
+    learnt, _ = dwn_state(3, True)
+    assert read_dwn(learnt, 3).inputs[0].shape == (20,)
+    with pytest.raises(
+        GatewrightError, match=r"do not agree(.|\n)*mapping.weights: 20, thresholds: 12"
+    ):
+        read_dwn(learnt, 3, thresholds[:, :3])
+    learnt["1.mapping.weights"] = np.zeros((13, 18))
+    del learnt["1.mapping"]
+    with pytest.raises(GatewrightError, match=r"layer before it(.|\n)*13 inputs(.|\n)*12"):
+        read_dwn(learnt, 3)
+
+
+@pytest.mark.parametrize("learnt", [False, True])
+def test_thresholds_that_all_features_share(learnt):
+    state, thresholds = dwn_state(7, learnt)
+    alike = thresholds[:1]
+    graph = read_dwn(state, 3, alike, inputs=None if learnt else 20)
+    x = np.round(np.random.default_rng(4).normal(size=(200, 4)) * 16) / 16
+    design = gw.compile(graph, input_format="fixed<8,4>")
+    wanted = dwn_answer(state, np.repeat(alike, 4, axis=0), x, 3)
+    np.testing.assert_array_equal(design.predict(x), wanted)
+    with pytest.raises(GatewrightError, match=r"do not agree(.|\n)*of all features: 3"):
+        read_dwn(state, 3, alike[:, :3], inputs=20)
+
+
 def test_weightless_networks_are_not_read_from_pickles():
     with pytest.raises(GatewrightError, match=r"from its tensors[\s\S]*weights_only=True"):
         read_dwn("model.pt", 3)
@@ -306,6 +344,49 @@ def test_enumerated_neurons():
         model[-1].output_quant.bin_output()
         wanted = model(x).numpy()
     np.testing.assert_array_equal(design.predict(codes.astype(float)), wanted)
+
+
+@pytest.mark.parametrize(
+    ("style", "tables"), [("polylut", 10), ("polylut-add", 30), ("neuralut", 10)]
+)
+def test_neurons_of_heirs_are_enumerated(style, tables):
+    """Monomials, sums of two neurons quantized again, small networks: each is a table."""
+    torch = pytest.importorskip("torch")
+    from neurons import heir
+
+    model = heir(style, (6, 7, 3), fan_in=3)
+    design = gw.compile(model)
+    sums = [node.op for node in design.graph.nodes if node.op.kind == "table_sum"]
+    assert sum(len(op.target) for op in sums) == tables
+    codes = np.random.default_rng(0).integers(-2, 2, (200, 6))
+    layers = model.module_list
+    with torch.no_grad():
+        layers[0].apply_input_quant = False
+        layers[-1].output_quant.bin_output()
+        wanted = model(torch.tensor(codes * 0.75, dtype=torch.float32)).numpy()
+    assert len(np.unique(wanted)) > 2
+    np.testing.assert_array_equal(design.predict(codes.astype(float)), wanted)
+    assert not layers[0].output_quant.is_bin_output
+
+
+def test_neurons_of_heirs_that_do_not_fit():
+    pytest.importorskip("torch")
+    from neurons import heir
+
+    model = heir("polylut")
+    model.module_list[1].imask = model.module_list[1].imask + 4
+    with pytest.raises(GatewrightError, match=r"imask does not fit(.|\n)*places of 0 to 4"):
+        read_logicnets(model)
+    model = heir("polylut-add")
+    del model.module_list[1]
+    with pytest.raises(GatewrightError, match=r"fit the one before it(.|\n)*5 inputs(.|\n)*10"):
+        read_logicnets(model)
+    model = heir("neuralut")
+    del model.module_list[0].imask
+    with pytest.raises(
+        GatewrightError, match=r"lacks what it is enumerated by(.|\n)*fc.mask or imask"
+    ):
+        read_logicnets(model)
 
 
 def test_neurons_that_cannot_be_enumerated():
@@ -346,3 +427,26 @@ def test_signed_is_true_or_false(tmp_path):
 def test_layers_are_a_list(layers, tmp_path):
     with pytest.raises(ModelError, match="has no layers"):
         read_model(plain_file(tmp_path, {**PLAIN, "layers": layers}))
+
+
+def test_commands_take_trained_networks(tmp_path):
+    """A file that training wrote is a model; samples are not."""
+    from gatewright import train
+    from gatewright.train.network import TableLayer
+
+    layer = TableLayer(
+        np.asarray([[1]]), np.asarray([0]), np.asarray([[0, 2, -1, 3]]), np.zeros(1, int), 4
+    )
+    network = train.Network("kan", train.Encoder(np.full(2, 2.0), np.zeros(2), 2), (layer,))
+    path, out = train.save(network, tmp_path / "small.npz"), tmp_path / "firmware"
+    found = run("inspect", path)
+    assert "every layer is handled" in found.stdout, found.stderr
+    done = run("compile", path, "-o", out)
+    assert "the file's own integers" in done.stdout, done.stderr
+    assert run("report", out).returncode == 0
+    assert '<section id="tables">' in (out / "report.html").read_text("utf-8")
+    x = np.asarray([[0.0, 0.6], [3.0, 1.5]])
+    np.testing.assert_array_equal(gw.load(out).predict(x)[:, 0], [2, 3])
+    np.savez(tmp_path / "samples.npz", x=x, y=np.zeros(2))
+    with pytest.raises(GatewrightError, match=r"no trained network(.|\n)*arrays x, y"):
+        read_model(tmp_path / "samples.npz")

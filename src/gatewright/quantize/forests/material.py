@@ -10,7 +10,7 @@ from gatewright.blocks.forest import comparator_luts
 from gatewright.ir import Graph, Input, Node, Reals
 from gatewright.num import Fixed, Ints, dyadic
 from gatewright.ops import Argmax, Forest, Softmax
-from gatewright.ops.forest_reach import flips
+from gatewright.ops.forest_reach import flips, flips_plain
 from gatewright.quantize.data import Part
 from gatewright.quantize.forests.cuts import Places
 from gatewright.quantize.sensitivity import is_class_score, roots, score_value
@@ -208,7 +208,11 @@ def _costed(
         size += len(nodes) * (len(every) + 1)
     cost = np.zeros(max(size, 1))
     values = np.ascontiguousarray(op.leaves, np.float64)
-    flips(x, x, op.absent(x), values, weights, bins, starts, cost, *op.walk)
+    absent = op.absent(x)
+    shared = values, weights, bins, starts, cost
+    plain = op.is_plain and not absent.any()
+    if not plain or not flips_plain(x, *op.plain(), *shared):
+        flips(x, x, absent, *shared, *op.walk)
     found = []
     # A sample that comes to a node and is on its other side may be none of those looked at.
     unseen = 2 * float((weights.mean(axis=0) * op.leaves.var(axis=0)).sum())
