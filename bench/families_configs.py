@@ -27,9 +27,10 @@ def _weightless(*tables: int, levels: int = 16) -> Config:
     return {"name": f"weightless-{name}", "family": "weightless", "params": params}
 
 
-def _forest(rounds: int, depth: int) -> Config:
+def _forest(rounds: int, depth: int, tolerance: float = 0.001) -> Config:
     return {"name": f"forest-{rounds}x{depth}", "family": "forest",
-            "params": {"rounds": rounds, "depth": depth, "input_bits": 8}}  # fmt: skip
+            "params": {"rounds": rounds, "depth": depth, "input_bits": 8,
+                       "tolerance": tolerance}}  # fmt: skip
 
 
 def _mlp(*hidden: int) -> Config:

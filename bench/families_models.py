@@ -28,8 +28,8 @@ def forest(params: Mapping[str, Any], x: np.ndarray, y: np.ndarray, rows: int, c
     )  # fmt: skip
     model.fit(codes[:rows], y[:rows])
     design = gw.compile(
-        model.get_booster(), calibration=codes[:CALIBRATION],
-        input_format=f"ufixed<{bits},{bits}>", clock=clock,
+        model.get_booster(), calibration=codes[:rows], labels=y[:rows], clock=clock,
+        tolerance=float(params["tolerance"]),
     )  # fmt: skip
     accuracy = float((model.predict(codes[rows:]) == y[rows:]).mean())
     facts = {"trained": f"{params['rounds']} rounds", "float accuracy": f"{accuracy:.4f}"}
