@@ -18,7 +18,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 import gatewright as gw
@@ -79,9 +78,9 @@ def measure(path: Path, x: NDArray[Any], labels: NDArray[Any], tests: NDArray[An
             design.predict(tests[:64])
             stages("first predict", 0, 0)
             total = sum(stages.seconds.values())
-            print(f"{turn}: {total:.2f} CPU s until predict works (conifer: "
-                  f"{CONIFER_COMPILE[0]:g} to {CONIFER_COMPILE[1]:g}, that is "
-                  f"{CONIFER_COMPILE[0] / total:.1f} to {CONIFER_COMPILE[1] / total:.1f} times)")  # fmt: skip
+            least, most = (seconds / total for seconds in CONIFER_COMPILE)
+            print(f"{turn}: {total:.2f} CPU s until predict works; conifer's {least:.1f} to "
+                  f"{most:.1f} times as long")  # fmt: skip
             print("  " + ", ".join(f"{n} {s:.2f}" for n, s in stages.seconds.items() if s >= 0.005))
         _predict("interpreted", design, tests)
         before = time.process_time()
@@ -96,9 +95,9 @@ def _predict(how: str, design: gw.Design, tests: NDArray[Any]) -> None:
     before = time.process_time()
     design.predict(tests)
     rate = len(tests) / max(time.process_time() - before, 1e-9)
-    print(f"predict, {how}: {rate:,.0f} samples a CPU s (conifer's fixed point: "
-          f"{CONIFER_PREDICT[0]:,.0f} for forests of this size, {CONIFER_PREDICT[1]:,.0f} for small "
-          f"ones)")  # fmt: skip
+    most, least = (rate / theirs for theirs in CONIFER_PREDICT)
+    print(f"predict, {how}: {rate:,.0f} samples a CPU s; {most:.0f} times conifer's fixed point on "
+          f"forests of this size, {least:.1f} times that on small ones")  # fmt: skip
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from gatewright.base import OptionError
 from gatewright.blocks.forest import leaves_of, prune
 from gatewright.ir import Graph, Input, Node, Output, run_real
 from gatewright.num import Fixed, Intervals
-from gatewright.ops import Argmax, Dense, Forest, Softmax
+from gatewright.ops import Affine, Argmax, Dense, Forest, Softmax
 from gatewright.ops.forest_reach import FLAT, flips, flips_plain, reach
 from gatewright.quantize import Formats, quantize
 from gatewright.quantize.forests.cuts import Places, choose
@@ -232,3 +232,24 @@ def test_what_ranges_leave_of_trees():
                 == leaves[first[k] : first[k + 1]].tolist()
             )
             assert list(leaves_of(tree)) == list(leaves_of(op.live(kind)[k]))
+
+
+def test_scores_of_a_rare_class_that_are_a_thousand_times_the_others():
+    """Boosting gives such leaves; the grid is fine enough for the other classes all the same."""
+    op, x, y = trained(12)
+    huge = op.leaves.copy()
+    rare = np.random.default_rng(1).random(len(huge)) < 0.02
+    huge[rare, 2] = -30_000.0
+    op = replace(op, leaves=huge)
+    y = np.where(op.real(x)[:, 2] < -1000, op.real(x).argmax(1), y)
+    q = quantize(graph_of(op, Softmax()), x, labels=y, tolerance=0.01)
+    assert q.loss <= 0.01
+
+
+def test_a_scale_by_a_power_of_two_behind_a_forest_is_the_hosts():
+    op, x, y = trained(13)
+    for scale in (0.25, 0.3):
+        link = Affine(np.asarray(scale), np.zeros(1))
+        q = quantize(graph_of(op, link, Softmax()), x, labels=y, tolerance=0.01)
+        assert [node.op.kind for node in q.graph.nodes] == ["forest"]
+        assert any("comparisons of the forest" in note for note in q.notes)

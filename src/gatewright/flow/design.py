@@ -46,7 +46,7 @@ from gatewright.flow.verify import (
 from gatewright.hw import Kind, Module
 from gatewright.ir import Graph, evaluate, infer
 from gatewright.num import FixedArray
-from gatewright.passes.netlist import Resources, modules, total_resources
+from gatewright.passes.netlist import Resources, modules, total_resources, with_product_rows
 from gatewright.tools.nextpnr import RoutingResult, route
 from gatewright.tools.yosys import SynthesisResult, synthesize
 
@@ -423,5 +423,5 @@ class Design:
 
     def emit(self) -> dict[str, str]:
         """Return the emitted Verilog by file name."""
-        self.sources = emit_verilog(self.module)
+        self.sources = emit_verilog(with_product_rows(self.module))
         return self.sources
