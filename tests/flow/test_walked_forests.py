@@ -100,6 +100,23 @@ def test_a_forest_that_is_too_large_for_a_circuit_is_walked():
         gw.compile(booster(rounds=12, depth=4), calibration=X, max_luts=420, latency=2, **FORMATS)
 
 
+@pytest.mark.slow
+def test_five_hundred_trees_of_six_levels():
+    library = pytest.importorskip("xgboost")
+    rng = np.random.default_rng(0)
+    x = rng.integers(0, 256, (20_000, 16)).astype(np.float64)
+    score = x[:, :5] + rng.normal(0, 40, (len(x), 5)) + x[:, 5:10] * x[:, 10:15] / 400
+    model = library.XGBClassifier(n_estimators=100, max_depth=6, nthread=2, tree_method="hist")
+    model.fit(x, score.argmax(1))
+    formats = {"input_format": "ufixed<8,8>", "formats": {"*.weight": "fixed<10,3>"}}
+    design = gw.compile(model, calibration=x[:500], ii=200, **formats)
+    assert forest_of(design).trees == 500
+    assert design.interval == 180  # 17 lanes: 6 trees of each class and lane, 6 levels
+    assert design.latency < 200
+    checks = {c.subject: c.status for c in design.verify(random=20).checks}
+    assert checks["simulated RTL"] == checks["simulated RTL under stalls"] == "exact"
+
+
 def writable(rounds: int = 4, **more) -> StreamDesign:
     plan = {"forest": {"lanes": 3, "writable": True, **more}}
     return gw.compile(booster(rounds), calibration=X, ii=60, plan=plan, **FORMATS)
