@@ -68,7 +68,7 @@ def test_full_trees_need_no_pointers_and_deep_ones_have_them():
     assert (shape.linked, shape.nodes, shape.index_bits) == (False, 4 << 3, 3)
     deep = walk(chain(9), Intervals.of([0, 0], [127, 127], 0))
     shape = deep.engine(1)
-    assert (shape.linked, shape.nodes, shape.leaves, shape.index_bits) == (True, 9, 10, 4)
+    assert (shape.linked, shape.nodes, shape.leaves, shape.index_bits) == (True, 8, 9, 4)
 
 
 def test_trees_of_one_output_each_are_dealt_output_by_output():
