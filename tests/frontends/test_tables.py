@@ -427,3 +427,26 @@ def test_signed_is_true_or_false(tmp_path):
 def test_layers_are_a_list(layers, tmp_path):
     with pytest.raises(ModelError, match="has no layers"):
         read_model(plain_file(tmp_path, {**PLAIN, "layers": layers}))
+
+
+def test_commands_take_trained_networks(tmp_path):
+    """A file that training wrote is a model; samples are not."""
+    from gatewright import train
+    from gatewright.train.network import TableLayer
+
+    layer = TableLayer(
+        np.asarray([[1]]), np.asarray([0]), np.asarray([[0, 2, -1, 3]]), np.zeros(1, int), 4
+    )
+    network = train.Network("kan", train.Encoder(np.full(2, 2.0), np.zeros(2), 2), (layer,))
+    path, out = train.save(network, tmp_path / "small.npz"), tmp_path / "firmware"
+    found = run("inspect", path)
+    assert "every layer is handled" in found.stdout, found.stderr
+    done = run("compile", path, "-o", out)
+    assert "the file's own integers" in done.stdout, done.stderr
+    assert run("report", out).returncode == 0
+    assert '<section id="tables">' in (out / "report.html").read_text("utf-8")
+    x = np.asarray([[0.0, 0.6], [3.0, 1.5]])
+    np.testing.assert_array_equal(gw.load(out).predict(x)[:, 0], [2, 3])
+    np.savez(tmp_path / "samples.npz", x=x, y=np.zeros(2))
+    with pytest.raises(GatewrightError, match=r"no trained network(.|\n)*arrays x, y"):
+        read_model(tmp_path / "samples.npz")

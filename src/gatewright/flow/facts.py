@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from gatewright._version import __version__
 from gatewright.flow.budget import budget_facts
+from gatewright.flow.table_facts import table_facts
 from gatewright.hw import NONE, Kind, Module
 from gatewright.ir import describe, evaluate, infer
 from gatewright.num import Intervals
@@ -48,6 +49,7 @@ def facts_of(design: Design) -> dict[str, Any]:
         "routing": asdict(design.routing) | {"status": "routed"} if design.routing else None,
         **design.own_facts(total),
         "tensors": _tensors(design, types),
+        "tables": table_facts(design.graph, types),
         "quantization": design.facts_of_model.get("quantization"),
         "metrics": design.facts_of_model.get("metrics"),
         "import_check": design.facts_of_model.get("import_check"),

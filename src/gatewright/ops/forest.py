@@ -10,7 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gatewright.base import ModelError
-from gatewright.blocks.forest import Split, Tree, comparator_luts, forest, leaves_of, prune
+from gatewright.blocks.forest import (
+    Names,
+    Split,
+    Tree,
+    comparator_luts,
+    forest,
+    leaves_of,
+    prune,
+)
 from gatewright.hw import Bus, Module
 from gatewright.ir import Op, Plan, Pull, Reals
 from gatewright.num import FixedArray, Intervals, Ints, dyadic, require_exact
@@ -64,6 +72,7 @@ class Forest(Op):
             length says how many features a sample has.
         has_missing: (inputs,) whether one does.
         sets: (sets, categories).
+        feature_names, output_names: what the user calls them; empty where the model has no names.
     """
 
     features: Ints
@@ -79,6 +88,8 @@ class Forest(Op):
     missing: Reals
     has_missing: Bools
     sets: Bools
+    feature_names: tuple[str, ...] = ()
+    output_names: tuple[str, ...] = ()
     growth = "grows"
     constants: ClassVar[tuple[str, ...]] = ("leaves", "base")
     writable = True
@@ -310,8 +321,9 @@ class Forest(Op):
         found: list[int] = []
         for row in bus.signals.reshape(-1, bus.shape[-1]).tolist():
             kind = module.intervals(row)
-            sums = forest(module, row, self.splits(kind), self.live(kind), words, base)
-            found += [module.shift(s, -self.grid()) for s in sums]
+            names = Names(self.feature_names, self.output_names)
+            splits, live = self.splits(kind), self.live(kind)
+            found += forest(module, row, splits, live, words, base, self.grid(), names)
         return bus.with_signals(found, (*bus.shape[:-1], len(base)))
 
     def stream(self, to: Streams, *x: Stream, plan: Plan) -> Stream | None:
