@@ -92,6 +92,8 @@ def read_scikit(model: Any) -> Graph:
         source=name,
         facts=facts,
         nans=_takes_nans(model),
+        features=list(map(str, getattr(model, "feature_names_in_", ()))),
+        classes=list(map(str, np.asarray(getattr(model, "classes_", ())).ravel())),
     )
 
 

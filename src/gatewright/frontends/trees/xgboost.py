@@ -118,8 +118,10 @@ def read_xgboost(model: Any) -> Graph:
         "rounds": f"{used}" if used == there else f"{used} of {there}, as early stopping chose",
     }
     link = LINKS[OBJECTIVES[booster.objective].link]
+    features = root.get("learner").names("feature_names")
     return as_graph(
-        booster.built, link, name=name, source=root.source, facts=facts, nans=True
+        booster.built, link, name=name, source=root.source, facts=facts, nans=True,
+        features=features,
     )  # fmt: skip
 
 
