@@ -306,7 +306,7 @@ class Forest(Op):
         rows = kind.size // kind.shape[-1]
         first = tuple(0 for _ in kind.shape[:-1])
         row = Intervals(kind.lo[first], kind.hi[first], kind.frac[first])
-        asked = self._asked(row)
+        asked = self.asked(row)
         found = sum(comparator_luts(cut, int(row.width[f])) for f, cut in asked)
         words, _ = self.words()
         for tree in self.live(row):
@@ -317,8 +317,8 @@ class Forest(Op):
             found += WORD_LUTS * bits + max(len(live) - CODED, 0) / 3
         return float(rows * found)
 
-    def _asked(self, kind: Intervals) -> set[tuple[int, int]]:
-        """Return the different comparisons that are not settled by the ranges of the features."""
+    def asked(self, kind: Intervals) -> set[tuple[int, int]]:
+        """Return the different comparisons, (feature, cut), that ranges of features leave open."""
         cuts, low, high = self.cuts(kind), kind.lo[self.features], kind.hi[self.features]
         open_ = (self.members < 0) & (cuts > low) & (cuts <= high)
         pairs = np.stack([self.features[open_], cuts[open_]], axis=1)
@@ -326,7 +326,7 @@ class Forest(Op):
 
     def comparators(self, kind: Intervals) -> int:
         """Return how many different comparisons a sample of these ranges, (inputs,), needs."""
-        return len(self._asked(kind))
+        return len(self.asked(kind))
 
     def pullback(self, xs: list[Reals], y: Reals) -> Pull | None:
         """Give each feature the slope of a chord a part of its standard deviation long.

@@ -137,7 +137,7 @@ def read_lightgbm(model: Any) -> Graph:
         "objective": header.entries.get("objective", "none: raw scores"),
     }
     if header.entries.get("feature_names"):
-        facts["features"] = header.entries["feature_names"][:1000]
+        facts["features"] = ", ".join(header.entries["feature_names"].split())[:1000]
     return as_graph(built, link, name=name, source=source, facts=facts, nans=True)
 
 
