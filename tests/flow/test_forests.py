@@ -5,6 +5,7 @@ import pytest
 
 import gatewright as gw
 from gatewright.base import DataError, OptionError
+from gatewright.cli import main
 from gatewright.flow import inspect, load_design
 
 ensemble = pytest.importorskip("sklearn.ensemble", reason="needs scikit-learn")
@@ -110,3 +111,23 @@ def test_what_a_damaged_design_says_of_its_model_is_left_out(model, told):
 def test_inspect_says_how_large_a_forest_is(model):
     (layer, _) = inspect(model).layers
     assert layer.becomes[0].startswith("forest of 12 trees, ")
+
+
+def test_missing_values_are_quantized_by_cuts_too(tmp_path):
+    xgb = pytest.importorskip("xgboost", reason="needs XGBoost")
+    gaps = np.where(np.random.default_rng(6).random(X.shape) < 0.1, np.nan, X)
+    model = xgb.XGBClassifier(n_estimators=4, max_depth=3, nthread=1).fit(gaps, Y)
+    design = gw.compile(model, calibration=gaps, labels=Y, missing=-16)
+    facts = design.facts()
+    assert any("comparisons of the forest" in n for n in facts["quantization"]["notes"])
+    assert facts["quantization"]["loss"] <= 0.002
+    ours, theirs = design.predict(gaps), model.predict_proba(gaps)
+    assert (ours.argmax(1) == theirs.argmax(1)).mean() > 0.97
+    np.testing.assert_array_equal(ours, design.predict(np.nan_to_num(gaps, nan=-16.0)))
+    model.save_model(tmp_path / "model.json")
+    np.save(tmp_path / "x.npy", gaps)
+    folder = str(tmp_path / "design")
+    design.save(folder)
+    given = ["predict", folder, str(tmp_path / "x.npy"), "-o", str(tmp_path / "y.npy"), "-q"]
+    assert main(given) == 0
+    np.testing.assert_array_equal(np.load(tmp_path / "y.npy"), ours)

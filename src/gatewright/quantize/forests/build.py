@@ -72,7 +72,7 @@ def build(
     live = [np.unique(list(leaves_of(tree))) for tree in op.live(kind)]
     fit = Fit(op.reached(x), live, material.target * scale, material.weights / scale**2)
     op = _rounded(op, found, fit, price, word)
-    i = replace(found.input, type=kind, encode=(encode,))
+    i = replace(found.input, type=kind, encode=(*found.input.encode, encode))
     nodes = [replace(n, op=op) if n.name == found.node.name else n for n in graph.nodes]
     outputs = tuple(_unscaled(o, scale) for o in graph.outputs)
     built = replace(graph, inputs=(i,), nodes=tuple(nodes), outputs=outputs)
