@@ -9,7 +9,7 @@ from tests.ops.cases.forest import SETS, grown
 from gatewright.base import OptionError
 from gatewright.ir import Graph, Input, Node, Output, run_real
 from gatewright.num import Fixed
-from gatewright.ops import Argmax, Dense, Forest, Softmax
+from gatewright.ops import Affine, Argmax, Dense, Forest, Softmax
 from gatewright.quantize import Formats, quantize
 from gatewright.quantize.forests.cuts import Places, choose
 from gatewright.quantize.forests.shrink import shrunk
@@ -148,3 +148,24 @@ def test_the_real_model_is_not_changed():
     before = run_real(graph, {"x": x})["e0"]
     quantize(graph, x, labels=y, tolerance=0.02)
     assert np.array_equal(before, run_real(graph, {"x": x})["e0"])
+
+
+def test_scores_of_a_rare_class_that_are_a_thousand_times_the_others():
+    """Boosting gives such leaves; the grid is fine enough for the other classes all the same."""
+    op, x, y = trained(12)
+    huge = op.leaves.copy()
+    rare = np.random.default_rng(1).random(len(huge)) < 0.02
+    huge[rare, 2] = -30_000.0
+    op = replace(op, leaves=huge)
+    y = np.where(op.real(x)[:, 2] < -1000, op.real(x).argmax(1), y)
+    q = quantize(graph_of(op, Softmax()), x, labels=y, tolerance=0.01)
+    assert q.loss <= 0.01
+
+
+def test_a_scale_by_a_power_of_two_behind_a_forest_is_the_hosts():
+    op, x, y = trained(13)
+    for scale in (0.25, 0.3):
+        link = Affine(np.asarray(scale), np.zeros(1))
+        q = quantize(graph_of(op, link, Softmax()), x, labels=y, tolerance=0.01)
+        assert [node.op.kind for node in q.graph.nodes] == ["forest"]
+        assert any("comparisons of the forest" in note for note in q.notes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from math import ceil
 
 from gatewright.arch.devices import Device
@@ -19,11 +20,39 @@ WALK_CONTROL = 60
 """LUTs of the counters and marks of an engine that walks down trees."""
 
 
-def walked(op: Forest, x: Intervals, steps: int, device: Device) -> tuple[int, Cost] | None:
-    """Return how many trees are walked down at once, and the cost; None: that is too slow."""
+@dataclass(frozen=True)
+class Walked:
+    """How a forest is walked.
+
+    Attributes:
+        lanes: trees that are walked down at once.
+        steps: of a sample, about.
+        cost: estimated.
+    """
+
+    lanes: int
+    steps: int
+    cost: Cost
+
+
+def walked(op: Forest, x: Intervals, steps: int, device: Device, lanes: int = 0) -> Walked | None:
+    """Return how a forest is walked in so many steps; None: that is too fast.
+
+    Args:
+        op: the forest.
+        x: types of the features of any sample.
+        steps: that a sample may take.
+        device: whose memories hold the nodes.
+        lanes: trees walked down at once, where that is given; 0: the fewest that do.
+    """
+    if not lanes and steps < WALK_DELAY:
+        return None
     found = walk(op, x)
-    lanes = found.lanes(steps, WALK_DELAY)
-    return None if lanes is None else (lanes, forest_cost(found, lanes, device.family))
+    fewest = lanes or found.lanes(steps, WALK_DELAY)
+    if fewest is None:
+        return None
+    cost = forest_cost(found, fewest, device.family)
+    return Walked(fewest, found.steps(fewest, WALK_DELAY), cost)
 
 
 def forest_cost(walk: Walk, lanes: int, family: str) -> Cost:

@@ -119,7 +119,9 @@ class Planner:
                 self._other(node)
         return StreamPlan(self.interval, self.plans, tuple(self.choices))
 
-    def _choose(self, node: Node, plan: Plan, cost: Cost, multipliers: int, reason: str) -> None:
+    def _choose(
+        self, node: Node, plan: Plan, cost: Cost, multipliers: int, reason: str, least: int = 1
+    ) -> None:
         if node.name in self.given:
             plan, reason = self.given[node.name], "as asked"
         elif node.name in self.whole and not isinstance(node.op, Loop):
@@ -129,6 +131,7 @@ class Planner:
         steps = ceil(self.types[node.name].size / max(plan.beat, 1))
         if plan.taken:
             steps *= ceil(self.types[node.inputs[0]].shape[-1] / plan.taken)
+        steps = max(steps, least)
         self.choices.append(
             StreamChoice(node.name, node.layer, plan, steps, multipliers, cost, reason)
         )
@@ -326,17 +329,17 @@ class Planner:
     def _forest(self, node: Node, op: Forest) -> None:
         """Walk down a few trees at once where that costs less than a circuit for all of them."""
         x, y = self.types[node.inputs[0]], self.types[node.name]
-        rows = y.size // y.shape[-1]
-        most = self._most_steps(y.shape) // rows
-        found = walked(op, in_row(x), most, self.device) if most > 1 else None
+        rows, given = y.size // y.shape[-1], self.given.get(node.name)
         whole = parallel_cost(op, y, x, ceil(rows / self.interval) / rows)
-        if found is None or whole.weight <= found[1].weight:
+        asked = given.lanes if given is not None else 0
+        found = walked(op, in_row(x), self._most_steps(y.shape) // rows, self.device, asked)
+        if found is None or (not asked and (given or whole.weight <= found.cost.weight)):
             self._other(node)
             return
-        lanes, cost = found
         memory = "auto" if self.device.bram else "distributed"
-        reason = f"{lanes} of {op.trees} trees walked down at once"
-        self._choose(node, Plan(beat=y.shape[-1], lanes=lanes, memory=memory), cost, 0, reason)
+        plan = Plan(beat=y.shape[-1], lanes=found.lanes, memory=memory)
+        reason = f"{found.lanes} of {op.trees} trees walked down at once"
+        self._choose(node, plan, found.cost, 0, reason, rows * found.steps)
 
     # ---- everything else
 

@@ -210,8 +210,9 @@ def _list_given(model: Any, inputs: Any = None) -> list[Listed]:
 
 
 def _is_pysr(head: Head) -> bool:
-    columns = head.text.partition("\n")[0].lower().replace('"', "").strip().split(",")
-    return {"complexity", "loss", "equation"} <= {c.strip() for c in columns}
+    from gatewright.frontends.expressions.expressions import is_table
+
+    return is_table(head.text.partition("\n")[0])
 
 
 KERAS = Frontend(_read_keras, _list_keras)

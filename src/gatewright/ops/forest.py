@@ -10,8 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gatewright.base import ModelError
-from gatewright.blocks.forest import Split, Tree, comparator_luts, forest, leaves_of, prune
-from gatewright.blocks.tree_walk import TableStore, forest_walk
+from gatewright.blocks.forest import (
+    Names,
+    Split,
+    Tree,
+    comparator_luts,
+    forest,
+    leaves_of,
+    prune,
+)
 from gatewright.hw import Bus, Module
 from gatewright.ir import Op, Plan, Pull, Reals
 from gatewright.num import FixedArray, Intervals, Ints, dyadic, require_exact
@@ -19,7 +26,7 @@ from gatewright.ops.forest_checks import check_forest
 from gatewright.ops.forest_live import as_trees, leaves_by_tree, splits_of, visits
 from gatewright.ops.forest_reach import add_up, reach, reach_plain, sum_plain
 from gatewright.ops.forest_slopes import along_chords
-from gatewright.ops.forest_walk import walk
+from gatewright.ops.forest_walk import walked
 from gatewright.streams import Stream, Streams
 
 Bools = NDArray[np.bool_]
@@ -65,6 +72,7 @@ class Forest(Op):
             length says how many features a sample has.
         has_missing: (inputs,) whether one does.
         sets: (sets, categories).
+        feature_names, output_names: what the user calls them; empty where the model has no names.
     """
 
     features: Ints
@@ -80,8 +88,11 @@ class Forest(Op):
     missing: Reals
     has_missing: Bools
     sets: Bools
+    feature_names: tuple[str, ...] = ()
+    output_names: tuple[str, ...] = ()
     growth = "grows"
     constants: ClassVar[tuple[str, ...]] = ("leaves", "base")
+    writable = True
 
     def __post_init__(self) -> None:
         check_forest(self)
@@ -310,21 +321,18 @@ class Forest(Op):
         found: list[int] = []
         for row in bus.signals.reshape(-1, bus.shape[-1]).tolist():
             kind = module.intervals(row)
-            sums = forest(module, row, self.splits(kind), self.live(kind), words, base)
-            found += [module.shift(s, -self.grid()) for s in sums]
+            names = Names(self.feature_names, self.output_names)
+            splits, live = self.splits(kind), self.live(kind)
+            found += forest(module, row, splits, live, words, base, self.grid(), names)
         return bus.with_signals(found, (*bus.shape[:-1], len(base)))
 
     def stream(self, to: Streams, *x: Stream, plan: Plan) -> Stream | None:
         """Walk down `plan.lanes` trees at once, a level in a step, nodes and leaves in memories."""
         self._check(x[0].shape)
-        if not plan.lanes:
+        if not (plan.lanes or plan.writable):
             return None
         rows = to.rebeat(x[0], x[0].shape[-1])
-        found = walk(self, rows.types)
-        engine = found.engine(plan.lanes)
-        store = TableStore(found.ensemble, engine, found.asked)
-        sums = forest_walk(to, rows, found.asked, engine, store, plan.memory)
-        return to.rebeat(sums, plan.beat or len(self.base))
+        return to.rebeat(walked(to, self, rows, plan), plan.beat or len(self.base))
 
     def at_row(self, index: tuple[int, ...]) -> Op | None:
         """Return the operation itself: each row has its own samples, and the same trees."""

@@ -7,12 +7,28 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gatewright.blocks.tree_walk import Asked, Ensemble, WalkShape, plain_tree
+from gatewright.base import ModelError
+from gatewright.blocks.tree_walk import (
+    Asked,
+    Ensemble,
+    ForestFormats,
+    ForestRegisters,
+    MemoryStore,
+    TableStore,
+    WalkShape,
+    forest_walk,
+    plain_tree,
+)
 from gatewright.blocks.tree_walk.shape import dealt_slots, turns
+from gatewright.ir import Plan
 from gatewright.num import Intervals, Ints
+from gatewright.streams import Stream, Streams
 
 if TYPE_CHECKING:
     from gatewright.ops.forest import Forest
+
+
+MOST_NAMES = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,30 +72,93 @@ class Walk:
         if most < delay:
             return None
         for lanes in range(-(-count // most), count + 1):
-            batches, turn = turns(sum(dealt_slots(self.ensemble, lanes)), delay)
-            if batches * turn <= most:
+            if self.steps(lanes, delay) <= steps:
                 return lanes
         return None
+
+    def steps(self, lanes: int, delay: int) -> int:
+        """Return the steps of a sample, `delay` as for `lanes`."""
+        batches, turn = turns(sum(dealt_slots(self.ensemble, lanes)), delay)
+        return batches * turn * self.ensemble.levels
 
     def engine(self, lanes: int) -> WalkShape:
         """Return the shape of an engine that walks down so many trees at once."""
         return WalkShape.of(self.ensemble, lanes, self.node_bits, self.leaf_bits)
 
 
-def walk(op: Forest, kind: Intervals) -> Walk:
+def walked(to: Streams, op: Forest, x: Stream, plan: Plan) -> Stream:
+    """Return the stream of a forest's sums, walked as a plan says.
+
+    Args:
+        to: the network under construction.
+        op: the forest.
+        x: samples, a beat each.
+        plan: how many trees are walked down at once, what holds them, and whether a bus writes
+            them.
+    """
+    found = walk(op, x.types, plan.writable)
+    shape = found.engine(plan.lanes or op.trees)
+    if not plan.writable:
+        tables = TableStore(found.ensemble, shape, found.asked)
+        return forest_walk(to, x, found.asked, shape, tables, plan.memory)
+    formats = ForestFormats.of(found.ensemble, x.types, plan.weight_bits, plan.bias_bits)
+    store = MemoryStore(
+        found.ensemble, shape, found.asked, x.types, formats, to.layer, to.registers
+    )
+    sums = forest_walk(to, x, found.asked, store.shape, store, plan.memory)
+    to.registers.append(store.registers)
+    return sums
+
+
+def forest_words(op: Forest, own: ForestRegisters) -> Ints:
+    """Return the writes, (writes, 2) addresses and data, that bring a forest into an engine.
+
+    Raises:
+        ModelError: it does not fit.
+    """
+    features = len(own.kind.lo)
+    if len(op.missing) != features:
+        raise ModelError(
+            "a forest looks at another number of features than the engine that was built",
+            place=own.layer, found=len(op.missing), supported=features,
+        )  # fmt: skip
+    found = walk(op, own.kind, True)
+    if found.asked != own.asked:
+        raise ModelError(
+            "a forest has other numbers for missing values than the engine that was built",
+            place=own.layer,
+            found=_codes(found.asked),
+            supported=_codes(own.asked),
+            remedy="compile it with the same `missing`, or build the design again",
+        )
+    return own.load(found.ensemble)
+
+
+def _codes(asked: Asked) -> str:
+    """Tell which integers stand for missing values."""
+    codes = [f"{code} of feature {i}" for i, code in enumerate(asked.absent) if code is not None]
+    return ", ".join(codes[:MOST_NAMES]) + (" ..." if len(codes) > MOST_NAMES else "") or "none"
+
+
+def walk(op: Forest, kind: Intervals, open_: bool = False) -> Walk:
     """Return a forest as plain comparisons.
 
     Args:
         op: the forest.
         kind: types of the features of a sample.
+        open_: another forest may come, which looks at other features and has finer leaves.
     """
     splits = op.splits(kind)
     ranges = list(zip(kind.lo.tolist(), kind.hi.tolist(), strict=True))
     trees = tuple(plain_tree(tree, splits, ranges) for tree in op.live(kind))
     words, base = op.words()
-    drop = _zeros(words[sorted({leaf for tree in trees for leaf in tree.leaves})], base)
+    used = words[sorted({leaf for tree in trees for leaf in tree.leaves})]
+    drop = 0 if open_ else _zeros(used, base)
     ensemble = Ensemble(trees, words >> drop, base >> drop, op.grid() - drop)
-    return Walk(ensemble, Asked.of(ensemble, _absent(op, kind)), kind)
+    absent = _absent(op, kind)
+    if open_:
+        return Walk(ensemble, Asked(tuple(range(len(absent))), tuple(absent)), kind)
+    return Walk(ensemble, Asked.of(ensemble, absent), kind)
 
 
 def _zeros(*words: Ints) -> int:

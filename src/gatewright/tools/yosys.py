@@ -32,6 +32,7 @@ from gatewright.tools.process import (
 from gatewright.tools.rtl import check_sources, sources_digest, verilog_files
 from gatewright.tools.yosys_counts import Counts, counts_of
 from gatewright.tools.yosys_plan import (
+    JOINED,
     Hierarchy,
     deal,
     hierarchy_of,
@@ -253,7 +254,7 @@ class _Bench:
         script += mapping(self.family, self.flow, self.nodsp, self.chains)
         script.append(f"tee -q -o {name}.json stat -json")
         if names is None and self.netlist:
-            script += ["blackbox =A:whitebox", "write_json netlist.json"]
+            script += [*JOINED, "blackbox =A:whitebox", "write_json netlist.json"]
         self.yosys(name, script, "synthesis with Yosys failed")
         statistics = json.loads((self.work / f"{name}.json").read_text())["modules"]
         if names is None:

@@ -183,6 +183,11 @@ def ecp5(options: str, nodsp: bool, flow: str = "full") -> list[str]:
     ]
 
 
+APART = "setattr -mod -unset keep_hierarchy A:keep_hierarchy"
+JOINED = (APART, "flatten", "clean")
+"""Makes one module of a design whose source keeps modules apart while they are mapped."""
+
+
 CHAINS = (
     "setattr -set keep 1 t:$add %x:+[Y] t:$sub %x:+[Y] %u w:* %i",
     "setattr -unset keep w:*",

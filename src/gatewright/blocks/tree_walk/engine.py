@@ -107,7 +107,7 @@ class _Engine:
         _, last_batch = shell.counter(self.batches, batch_ends, "batch")
         m.connect(taking, m.and_(m.and_(last_slot, self.at_leaf), last_batch), self.fired)
         self.at_root = m.equal(level, m.constant(0))
-        self.tree = slot
+        self.slot = slot
         if self.batches > 1:
             last = (self.batches - 1) * self.turn
             first = m.register((0, last, 0), reset=0)
@@ -115,8 +115,14 @@ class _Engine:
             after = m.wrap(m.add(first, m.constant(self.turn)), Fixed.holding(0, last, 0))
             after = m.select(last_batch, m.constant(0), after, within=(0, last))
             m.connect(first, after, batch_ends)
-            self.tree = m.add(first, slot)
-            m.label(self.tree, "tree")
+            self.slot = m.add(first, slot)
+        # A slot without a tree walks down the first one: nothing is made of what it finds.
+        self.tree = self.slot
+        if m.hi[self.slot] >= shape.trees:
+            there = m.less(self.slot, m.constant(shape.trees))
+            within = (0, shape.trees - 1)
+            self.tree = m.select(there, self.slot, m.constant(0), within=within)
+        m.label(self.tree, "tree")
 
     def _sample(self) -> None:
         """Keep the features from the cycle on in which the first step asks for them."""
@@ -141,7 +147,7 @@ class _Engine:
         """Return the word at which a walk stands."""
         m, bits = self.m, self.shape.index_bits
         if self.shape.linked:
-            return _low(m, at, bits)
+            return at if m.hi[at] < 1 << bits else m.slice(at, 0, bits)
         if m.is_constant(tree):
             return at
         last = (m.hi[tree] << bits) + (1 << bits) - 1
@@ -150,8 +156,7 @@ class _Engine:
     def _lane(self, number: int) -> list[int]:
         """Build a lane; return the numbers of the leaf that it reached, `_reached` steps later."""
         m, shell, shape = self.m, self.shell, self.shape
-        # A slot without a tree goes anywhere: nothing is made of what it finds.
-        root = _low(m, self.tree, shape.index_bits) if shape.linked else m.constant(1)
+        root = self.tree if shape.linked else m.constant(1)
         at, loop = root, -1
         if shape.levels > 1:
             loop = m.register((0, (1 << self.state_bits) - 1, 0))
@@ -216,8 +221,8 @@ class _Engine:
         words = np.zeros((self.shape.trees, 3), np.int64)
         words[ends - self.shape.slots, 0] = words[ends - 1, 1] = 1
         words[:, 2] = np.repeat(np.arange(len(ends)), self.shape.slots)
-        tree, table = self.shell.later(self.tree, cycles), Table.of("groups", words)
-        first, last, group = (self.m.table(tree, table, column) for column in range(3))
+        slot, table = self.shell.later(self.slot, cycles), Table.of("groups", words)
+        first, last, group = (self.m.table(slot, table, column) for column in range(3))
         return [first, last], group
 
     def _accumulator(self, i: int, total: int, start: int, first: int, moves: int) -> int:
@@ -246,11 +251,6 @@ class _Engine:
                 supported="an adder and a selection in one clock period",
                 remedy="choose a slower clock, or quantize the leaves to fewer bits",
             )
-
-
-def _low(m: Module, signal: int, bits: int) -> int:
-    """Return the lowest bits of an unsigned number."""
-    return signal if m.hi[signal] < 1 << bits else m.slice(signal, 0, bits)
 
 
 def _adder(m: Module, total: int, register: int, start: int, first: int, width: Fixed) -> int:

@@ -278,6 +278,8 @@ def _tree(item: Item, group: int, outputs: int, factor: float) -> Tree:
                 found=length,
                 supported=str(count),
             )
+    if min(left.min(initial=-1), right.min(initial=-1)) < -1:  # the library would read beyond
+        raise item.wrong("left_children" if left.min() < -1 else "right_children", "-1 at a leaf")
     feature, missing_left = item.integers("split_indices"), item.integers("default_left") != 0
     if len(feature) != count or len(missing_left) != count:
         raise ModelError("the arrays of a tree's nodes differ in length", place=item.at())

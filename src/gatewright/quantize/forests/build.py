@@ -15,8 +15,9 @@ from gatewright.quantize.forests.leaves import Fit, round_leaves
 from gatewright.quantize.forests.material import Feature, ForestMaterial, Found
 from gatewright.quantize.forests.shrink import shrunk
 
-FINEST_BITS = 14
-"""Bits behind the point of the largest leaf on the finest grid looked at."""
+FINEST_BITS = 24
+"""Bits of the largest leaf on the finest grid looked at. Boosting gives rare classes leaves of some
+10,000, beside which scores of the others differ by less than 1."""
 
 BASE_BITS = 3
 """Bits of the base beyond those of the leaves: they cost nothing, as no other number has them."""

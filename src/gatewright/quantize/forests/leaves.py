@@ -22,7 +22,7 @@ REFIT_SHARE = 0.1
 AROUND, OFFSETS = 2, 8
 """Units tried on both sides of the one that theory gives, and places of the least word."""
 
-STEPS, MOST_BITS = 13, 18
+STEPS, MOST_BITS = 23, 26
 
 
 @dataclass(frozen=True, eq=False)

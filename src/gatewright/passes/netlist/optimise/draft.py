@@ -138,7 +138,7 @@ class _Writer:
     def __init__(self, draft: Draft, children: dict[int, Module]) -> None:
         self.draft, self.children = draft, children
         m = draft.source
-        self.new = Module(m.name, m.origin, m.note, m.latency, m.interval)
+        self.new = m.emptied()
         # Where each row is in the new module. NONE, the last, stays NONE.
         self.place = [MISSING] * len(draft) + [NONE]
         self.outputs_of: dict[int, list[int]] = {}
