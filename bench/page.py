@@ -25,6 +25,7 @@ TITLES = {
     "sharing": "Shared adders",
     "synthesis": "Synthesis",
     "latency": "Latency",
+    "expressions": "Symbolic expressions",
 }
 INTRODUCTION = """\
 # Benchmarks
@@ -89,6 +90,8 @@ def page(kept: Mapping[str, Kept]) -> str:
         for row in section.rows:
             if row.note:
                 lines += [f"**{row.what}.** {_sentence(row.note)}", ""]
+            if "table" in row.facts:
+                lines += [str(row.facts["table"]), ""]
     return "\n".join(lines)
 
 

@@ -79,3 +79,9 @@ def test_other_numbers_keep_off_the_code(code):
     x = np.array([*beside, -5.0, -20.0, 20.0, np.nan])[:, None].repeat(2, axis=1)
     assert (design.predict(x[:-1]) == design.predict(np.clip(x[:-1], -3.5, 3.5))).all()
     assert design.predict(x[-1:]) == 2 + 16
+
+
+@pytest.mark.parametrize("code", ["-16", True, float("nan"), 10**400, [1.0]])
+def test_code_words_that_are_no_numbers(code):
+    with pytest.raises(OptionError, match="is not a finite number"):
+        gw.compile(stump(), input_format="fixed<5,4>", missing=code)

@@ -13,14 +13,15 @@ from itertools import groupby
 import numpy as np
 
 from gatewright.base import identifier
+from gatewright.emit.decisions import Decided, decision_text, decisions
 from gatewright.emit.folded import MOST_INDEX, Folded
 from gatewright.emit.header import safe
 from gatewright.emit.nets import Nets, literal, vector
 from gatewright.emit.scope import Scope
-from gatewright.hw import Kind, Table
+from gatewright.hw import Kind, Module, Table
 from gatewright.hw.bulk import values
 
-TABLE = int(Kind.TABLE)
+TABLE, CONCAT = int(Kind.TABLE), int(Kind.CONCAT)
 COLUMNS = 96
 """Characters of a line of words, its indent aside."""
 
@@ -199,6 +200,16 @@ def read(rom: Rom, nets: Nets, index: int) -> str:
     return f"(|{beyond}) ? {rom.bits}'d0 : {word}"
 
 
+def index_bits(m: Module, nets: Nets, index: int) -> list[str]:
+    """Return the bits of a net, the highest first; of joined bits those that were joined."""
+    if (
+        m.kind[index] == CONCAT
+        and nets.width[index] == nets.width[m.a[index]] + nets.width[m.b[index]]
+    ):
+        return [*index_bits(m, nets, m.a[index]), *index_bits(m, nets, m.b[index])]
+    return [nets.part(index, i, 1) for i in reversed(range(nets.width[index]))]
+
+
 @dataclass
 class Tables:
     """The tables that a module reads.
@@ -207,12 +218,14 @@ class Tables:
         scope: the module under the pen.
         roms: what is declared, by the table's number.
         words: net of each word read, by table and index net.
+        decided: tables that are written as decisions, by number.
         folded: the sums that take a table in.
     """
 
     scope: Scope
     roms: dict[int, Rom] = field(default_factory=dict)
     words: dict[tuple[int, int], int] = field(default_factory=dict)
+    decided: dict[int, Decided] = field(default_factory=dict)
     folded: Folded = field(init=False)
 
     def __post_init__(self) -> None:
@@ -232,6 +245,11 @@ class Tables:
                 words[number] = max(words.get(number, 0), m.reach(m.a[s]))
         for number in sorted(used):
             table = m.tables[number]
+            if m.as_built and table.words.shape[1] == 1:
+                found = decisions(table.words[:, 0])
+                if found is not None:
+                    self.decided[number] = found
+                    continue
             wanted = identifier(f"rom_{table.name}")
             name = self.scope.design.tables.name("rom_table" if wanted == "rom" else wanted)
             rom = make_rom(table, name, sorted(used[number]), reach[number])
@@ -249,6 +267,8 @@ class Tables:
         """Return the expression of a TABLE row; each word is read once per index."""
         m, nets = self.scope.module, self.scope.nets
         number, column = divmod(m.imm[s], 1 << 20)
+        if number in self.decided:
+            return self._decisions(self.decided[number], s)
         rom, width, index = self.roms[number], nets.width[s], m.a[s]
         have = rom.width[column]
         if not have:
@@ -257,6 +277,13 @@ class Tables:
             return read(rom, nets, index)
         word = self._word(number, rom, index)
         return nets.field(word, rom.offset[column], have, rom.signed[column], width)
+
+    def _decisions(self, tree: Decided, s: int) -> str:
+        """Return a row as choices by the bits of its index."""
+        m, nets = self.scope.module, self.scope.nets
+        bits = index_bits(m, nets, m.a[s])
+        text = decision_text(tree, bits, lambda q: literal(q, nets.width[s]), "    ")
+        return f"\n    {text}" if "\n" in text else text
 
     def sum_text(self, s: int) -> tuple[str, str]:
         """Return the expression of a sum that takes a table in, and what it means."""

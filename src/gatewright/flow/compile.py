@@ -15,10 +15,12 @@ from numpy.typing import ArrayLike
 from gatewright.arch import Built, Lowered, offload
 from gatewright.arch import plan as plan_folded
 from gatewright.arch.planner import ASKED
-from gatewright.base import DataError, OptionError
+from gatewright.arch.stream_forests import parallel_luts
+from gatewright.base import DataError, FormatError, OptionError
 from gatewright.flow.bound import as_bound, bounded, bounded_facts, check_alone, one_format
 from gatewright.flow.budget import budget_of
 from gatewright.flow.design import Design, Progress
+from gatewright.flow.forest_facts import forests_before
 from gatewright.flow.given import check_data, check_input_format, with_input_format
 from gatewright.flow.host import Data, as_inputs
 from gatewright.flow.import_check import against_source, metrics, replay
@@ -31,6 +33,7 @@ from gatewright.flow.streams.state import as_events, encoded, with_state
 from gatewright.frontends import CustomHandler, read_model, with_score
 from gatewright.ir import Graph, Plan, Reals, infer
 from gatewright.num import Fixed, Ints
+from gatewright.ops import Forest
 from gatewright.passes.graph import gather_dense, host_input, prune, streamline
 from gatewright.passes.lower import lower
 from gatewright.passes.netlist import pipeline, recode
@@ -38,7 +41,7 @@ from gatewright.passes.netlist.optimise import optimise
 from gatewright.quantize import Formats, Quantized, quantize
 from gatewright.quantize.bounded import Bounded
 from gatewright.quantize.formats import ROLES
-from gatewright.quantize.structure import move_to_host
+from gatewright.quantize.structure import is_grained, move_to_host
 
 EVERYONES_NAME = re.compile(
     r"(functional|sequential|model|graph|main_graph|torch[-_]jit[-_]export|tf2onnx)?([-_]?\d+)?",
@@ -158,7 +161,9 @@ def compile(
     data = None if calibration is None else as_inputs(source, calibration)
     classes = check_data(data, labels)
     steps.end()
-    facts: dict[str, Any] = {"model": dict(source.facts), "source": source.source}
+    facts: dict[str, Any] = {
+        "model": dict(source.facts), "source": source.source, "forests": forests_before(source),
+    }  # fmt: skip
     quantized: Quantized | Bounded | None
     if max_error is not None:
         check_alone(labels=labels, tolerance=tolerance, formats=formats, grain=grain)
@@ -223,7 +228,8 @@ def _to_integers(
         ended, _ = move_to_host(graph)  # a softmax is all that may be left of real numbers
         graph = ended if _is_integer(ended) else graph
     quantized = None
-    if not _is_integer(graph) or formats:
+    leaves = _leaves_to_round(graph, input_format is not None, data, tolerance)
+    if not _is_integer(graph) or formats or leaves:
         if data is None:
             infer(graph)  # says what is missing
             raise DataError(
@@ -294,6 +300,55 @@ def _is_integer(graph: Graph) -> bool:
     )
 
 
+def _leaves_to_round(
+    graph: Graph, given: bool, data: dict[str, Reals] | None, tolerance: float | None
+) -> bool:
+    """Whether a forest on inputs of a fixed format has leaves that are to be rounded.
+
+    So it is where calibration data say what they are good for, and the leaves are as training left
+    them. Leaves of few bits were made for hardware: they stay, unless a tolerance is given and the
+    input's format is the user's. Without data all leaves stay, to the bit.
+
+    Args:
+        graph: whose inputs have formats.
+        given: the input's format is the user's.
+        data: for calibration.
+        tolerance: as given.
+
+    Raises:
+        OptionError: there is a tolerance, and no data to measure a loss on.
+    """
+    forests = [node.op for node in graph.nodes if isinstance(node.op, Forest)]
+    real = any(not is_grained(forest.leaves, forest.base) for forest in forests)
+    wanted = real or (bool(forests) and given and tolerance is not None)
+    if wanted and data is None and tolerance is not None:
+        raise OptionError(
+            "a tolerance was given for a forest without calibration data",
+            place=graph.source,
+            found=tolerance,
+            supported="calibration data, on which the loss is measured",
+            remedy="give them, or leave the tolerance out: leaves are then kept to the bit",
+        )
+    if real and data is None:
+        _check_exact(graph, forests)
+    return wanted and data is not None
+
+
+def _check_exact(graph: Graph, forests: Sequence[Forest]) -> None:
+    """Refuse leaves that no firmware can keep to the bit, as those of float64 often are."""
+    try:
+        for forest in forests:
+            forest.words()
+    except FormatError as error:
+        raise DataError(
+            "the leaves of a forest have too many bits to be built as they are",
+            place=graph.source,
+            found=error.found,
+            supported="leaves and sums of up to 62 bits (float32 leaves mostly are), or rounded",
+            remedy="give calibration data, on which leaves are rounded within a tolerance",
+        ) from None
+
+
 def _build(
     graph: Graph,
     options: Options,
@@ -301,7 +356,7 @@ def _build(
     plans: GivenPlans | None = None,
 ) -> Design:
     """Plan, lower, optimise, pipeline and emit an integer graph, within the limits."""
-    if plans is not None or options.asks_for_streams:
+    if plans is not None or options.asks_for_streams or _walks_instead(graph, options):
         return build_streams(graph, options, steps, plans)
     budget = budget_of(graph, options, partial(_circuit, graph, options, steps))
     found = budget.find()
@@ -313,6 +368,15 @@ def _build(
     design.emit()
     steps.end()
     return design
+
+
+def _walks_instead(graph: Graph, options: Options) -> bool:
+    """Whether a forest is too large for a circuit of all its trees, and may be walked instead.
+
+    As products are folded: unless the user said how the design is built.
+    """
+    free = options.reuse is None and options.latency is None and options.interval is None
+    return free and parallel_luts(graph) > options.limits.luts
 
 
 def _circuit(graph: Graph, options: Options, steps: Steps, reuse: int | None, dsps: int) -> Built:

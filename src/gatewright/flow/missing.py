@@ -24,10 +24,10 @@ def with_missing(source: Graph, code: float | None) -> Graph:
     Raises:
         OptionError: it is no number, or the model knows of no missing values.
     """
-    if code is not None and not np.isfinite(code):
+    if code is not None and not _is_number(code):
         raise OptionError(
             "the code word of missing values is not a finite number",
-            found=code,
+            found=repr(code) if isinstance(code, str) else code,
             supported="a number that the inputs do not hold otherwise, such as -999",
         )
     readers = source.readers()
@@ -61,6 +61,18 @@ def with_missing(source: Graph, code: float | None) -> Graph:
         )
     nodes = tuple(replace(n, op=replaced.get(n.name, n.op)) for n in source.nodes)
     return replace(source, inputs=tuple(inputs), nodes=nodes)
+
+
+def _is_number(code: object) -> bool:
+    """Say whether something is a finite number of float64."""
+    if isinstance(code, bool | np.bool_) or not isinstance(
+        code, int | float | np.integer | np.floating
+    ):
+        return False
+    try:
+        return bool(np.isfinite(float(code)))
+    except OverflowError:
+        return False
 
 
 def settle_missing(graph: Graph) -> Graph:

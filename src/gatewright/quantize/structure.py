@@ -214,7 +214,9 @@ def _is_score(op: Op) -> bool:
 
 def _is_link(node: Node, nodes: Mapping[str, Node]) -> bool:
     """Say whether only functions of single numbers stand between a forest and a node's result."""
-    while isinstance(node.op, Affine) or (isinstance(node.op, Function) and node.op.out is None):
+    while isinstance(node.op, Affine | DivideConstant) or (
+        isinstance(node.op, Function) and node.op.out is None
+    ):
         found = nodes.get(node.inputs[0])
         if found is None:
             return False

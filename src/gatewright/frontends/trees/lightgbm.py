@@ -136,9 +136,12 @@ def read_lightgbm(model: Any) -> Graph:
         "framework version": header.entries.get("version", ""),
         "objective": header.entries.get("objective", "none: raw scores"),
     }
-    if header.entries.get("feature_names"):
-        facts["features"] = header.entries["feature_names"][:1000]
-    return as_graph(built, link, name=name, source=source, facts=facts, nans=True)
+    features = header.entries.get("feature_names", "").split()
+    if features:
+        facts["features"] = ", ".join(features)[:1000]
+    return as_graph(
+        built, link, name=name, source=source, facts=facts, nans=True, features=features
+    )  # fmt: skip
 
 
 def list_lightgbm(model: Any) -> list[Listed]:
@@ -164,7 +167,7 @@ def _sections(text: str, source: str) -> list[Section]:
     Raises:
         ModelError: the end is not there.
     """
-    body, end, _ = text.partition("\nend of trees")
+    body, end, rest = text.partition("\nend of trees")
     parts = re.split(r"\n(?=Tree=)", body.replace("\r", ""))
     sections = []
     for k, part in enumerate(parts):
@@ -178,6 +181,7 @@ def _sections(text: str, source: str) -> list[Section]:
             found=f"{len(parts) - 1} trees, and no line 'end of trees'",
             remedy="save the model again",
         )
+    _check_parameters(rest, source)
     claimed = len(sections[0].entries.get("tree_sizes", "").split())
     if claimed != len(sections) - 1:
         raise ModelError(
@@ -187,6 +191,25 @@ def _sections(text: str, source: str) -> list[Section]:
             supported=str(claimed),
         )
     return sections
+
+
+def _check_parameters(text: str, source: str) -> None:
+    """Check the form of the parameters of training, which the library reads too.
+
+    Raises:
+        ModelError: a line is not `[name: value]`, at which the library ends.
+    """
+    _, _, listed = text.partition("\nparameters:")
+    lines = listed.partition("\nend of parameters")[0].replace("\r", "").split("\n")
+    for line in lines:
+        if line.strip() and not re.fullmatch(r"\[[^:\]]+: .*\]", line):
+            raise ModelError(
+                "a line of a LightGBM model's parameters is damaged",
+                place=Place(source, "", "parameters"),
+                found=line[:200],
+                supported="[name: value]",
+                remedy="save the model again",
+            )
 
 
 def build_lightgbm(text: str, source: str) -> tuple[Built, Sequence[Op], Section]:
@@ -236,6 +259,7 @@ def _link(header: Section) -> Sequence[Op]:
 def _tree(item: Section, group: int, outputs: int, share: float, kinds: Ints) -> Tree:
     """Return one tree; `kinds` is told what is missing of each feature."""
     leaves = item.integer("num_leaves")
+    item.integer("num_cat")  # without it the library ends
     if item.integer("is_linear", 0):
         raise UnsupportedError(
             "linear models in leaves are not read",

@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
+from gatewright.blocks.booth import product_luts
 from gatewright.hw import ADDED, NO_RESET, NONE, Kind, Module
 from gatewright.hw.bulk import is_structure, values
 from gatewright.num import Ints
@@ -177,7 +178,8 @@ def cell_luts(m: Module, s: int, known: Bits | None = None) -> float:
         depth = min(1 << m.width(m.a[s]), m.tables[number].depth)
         return m.width(s) * max(1.0, depth / 64)
     if kind == Kind.MUL:
-        return float(m.width(m.a[s]) * m.width(m.b[s]))
+        a, b = m.a[s], m.b[s]
+        return product_luts((m.width(a), m.lo[a] < 0), (m.width(b), m.lo[b] < 0))
     if kind == Kind.SELECT and not (m.is_constant(m.b[s]) or m.is_constant(m.c[s])):
         return float(m.width(s))
     return m.width(s) / 2  # two such bits share a LUT, or what follows absorbs them
