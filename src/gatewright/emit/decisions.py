@@ -35,6 +35,8 @@ def decisions(words: Ints) -> Decided | None:
     bits = len(words).bit_length() - 1
     if bits > MOST_BITS or len(words) != 1 << bits:
         return None
+    if len(set(words.tolist())) > LEAVES * bits:  # each is written once at least
+        return None
     values: np.ndarray = np.asarray(words).reshape((2,) * bits)
     found = [_decided(values, tuple(range(bits)), choose) for choose in (_first, _narrowest)]
     best = min(found, key=leaf_count)
