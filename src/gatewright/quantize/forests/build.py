@@ -74,7 +74,7 @@ def build(
         op.reached(x), *op.live_leaves(kind), material.target * scale, material.weights / scale**2
     )
     op = _rounded(op, found, fit, price, word, finest)
-    i = replace(found.input, type=kind, encode=(encode,))
+    i = replace(found.input, type=kind, encode=(*found.input.encode, encode))
     nodes = [replace(n, op=op) if n.name == found.node.name else n for n in graph.nodes]
     outputs = tuple(_unscaled(o, scale) for o in graph.outputs)
     built = replace(graph, inputs=(i,), nodes=tuple(nodes), outputs=outputs)

@@ -9,7 +9,7 @@ import numpy as np
 from gatewright.blocks.forest import comparator_luts
 from gatewright.ir import Graph, Input, Node, Reals
 from gatewright.num import Fixed, Ints, dyadic
-from gatewright.ops import Argmax, Forest, Softmax
+from gatewright.ops import Argmax, FillMissing, Forest, Softmax
 from gatewright.ops.forest_reach import flips, flips_plain
 from gatewright.quantize.data import Part
 from gatewright.quantize.forests.cuts import Places
@@ -33,7 +33,8 @@ class Found:
 
     Attributes:
         node: the forest.
-        input: what it reads, (features,) real numbers.
+        input: what it reads, (features,) real numbers; on the way there at most what is missing
+            becomes a code word.
         classes: its outputs stand for probabilities of classes.
         free: a number common to all outputs changes nothing, and all may be scaled.
     """
@@ -48,6 +49,13 @@ class Found:
         """The forest."""
         assert isinstance(self.node.op, Forest)
         return self.node.op
+
+    def samples(self, part: Part) -> Reals:
+        """Return what the forest reads of some data."""
+        x = part.inputs[self.input.name]
+        for op in self.input.encode:
+            x = op.real(x)
+        return np.ascontiguousarray(x)
 
 
 def find(graph: Graph, labelled: bool) -> Found | None:
@@ -64,7 +72,8 @@ def find(graph: Graph, labelled: bool) -> Found | None:
     (node,), (i,) = forests, graph.inputs
     assert isinstance(node.op, Forest)
     plain = all(score_value(graph, o) == node.name for o in graph.outputs)
-    if i.type is not None or len(i.shape) != 1 or i.encode or not plain:
+    filled = all(isinstance(op, FillMissing) for op in i.encode)
+    if i.type is not None or len(i.shape) != 1 or not filled or not plain:
         return None
     classes = all(is_class_score(graph, o, labelled) for o in graph.outputs)
     # A softmax or the position of the largest does not see what all scores have in common.
@@ -127,7 +136,7 @@ def learn(
         seed: of probes of wide outputs.
         bits: of the span of a feature's thresholds on the finest grid looked at.
     """
-    op, x = found.op, np.ascontiguousarray(part.inputs[found.input.name])
+    op, x = found.op, found.samples(part)
     target = op.real(x)
     vectors = roots(target, found.classes, np.random.default_rng(seed))
     weights = np.asarray(sum(0.5 * v * v for v in vectors), np.float64) / len(x)
