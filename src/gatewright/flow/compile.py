@@ -20,6 +20,7 @@ from gatewright.base import DataError, FormatError, OptionError
 from gatewright.flow.bound import as_bound, bounded, bounded_facts, check_alone, one_format
 from gatewright.flow.budget import budget_of
 from gatewright.flow.design import Design, Progress
+from gatewright.flow.forest_facts import forests_before
 from gatewright.flow.given import check_data, check_input_format, with_input_format
 from gatewright.flow.host import Data, as_inputs
 from gatewright.flow.import_check import against_source, metrics, replay
@@ -160,7 +161,9 @@ def compile(
     data = None if calibration is None else as_inputs(source, calibration)
     classes = check_data(data, labels)
     steps.end()
-    facts: dict[str, Any] = {"model": dict(source.facts), "source": source.source}
+    facts: dict[str, Any] = {
+        "model": dict(source.facts), "source": source.source, "forests": forests_before(source),
+    }  # fmt: skip
     quantized: Quantized | Bounded | None
     if max_error is not None:
         check_alone(labels=labels, tolerance=tolerance, formats=formats, grain=grain)
