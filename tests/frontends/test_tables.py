@@ -15,7 +15,8 @@ from gatewright.base import GatewrightError, ModelError
 from gatewright.frontends import read_model
 from gatewright.frontends.tables import read_dwn, read_logicnets
 from gatewright.ir import evaluate, infer, run_real
-from gatewright.num import FixedArray
+from gatewright.num import FixedArray, Intervals
+from gatewright.ops import TableSpec, TableSum
 
 KAN = "jets_kan_kanele_openml"
 
@@ -450,3 +451,58 @@ def test_commands_take_trained_networks(tmp_path):
     np.savez(tmp_path / "samples.npz", x=x, y=np.zeros(2))
     with pytest.raises(GatewrightError, match=r"no trained network(.|\n)*arrays x, y"):
         read_model(tmp_path / "samples.npz")
+
+
+def two_layers(answers: list[int], last: list[int | None]) -> dict:
+    """Return two neurons, limited to 4 bits, and a table that reads both."""
+    return {
+        "gatewright_tables": 1,
+        "input": {"size": 2, "codes": 8},
+        "layers": [
+            {"name": "first", "outputs": 2, "saturate": {"width": 4},
+             "tables": [{"inputs": [i], "output": i, "values": answers} for i in range(2)]},
+            {"name": "second", "outputs": 1,
+             "tables": [{"inputs": [0, 1], "output": 0, "values": last}]},
+        ],
+    }  # fmt: skip
+
+
+def test_codes_that_cannot_be_reached_free_tables(tmp_path):
+    """What the first layer can answer is what the second one's tables are made for."""
+    values = np.random.default_rng(5).integers(0, 16, (16, 16))
+    found = {}
+    for name, answers in (
+        ("all", [0, 3, 5, 9, 11, 13, 15, 18]),
+        ("few", [-4, 0, 1, 2, 4, 5, 6, 7]),
+    ):
+        design = gw.compile(plain_file(tmp_path, two_layers(answers, values.ravel().tolist())))
+        (second,) = (row for row in design.facts()["layers"] if row["layer"] == "second")
+        found[name] = second["estimate"]["lut"]
+        x = np.stack(np.meshgrid(range(8), range(8)), -1).reshape(-1, 2)
+        first = np.clip(np.asarray(answers)[x], 0, 15)
+        np.testing.assert_array_equal(design.predict(x)[:, 0], values[first[:, 0], first[:, 1]])
+    assert found["all"] >= 4 * 4  # four bits of eight address bits each
+    assert found["few"] <= 4  # six address bits are left
+    holes = [v if i < 8 and j < 8 else None for (i, j), v in np.ndenumerate(values.astype(int))]
+    few = two_layers(answers, [None if v is None else int(v) for v in holes])
+    design = gw.compile(plain_file(tmp_path, few))  # what cannot occur need not be given
+    assert design.predict(np.asarray([[7, 6]]))[0, 0] == values[7, 6]
+    with pytest.raises(ModelError, match="no value for an input that can occur"):
+        read_model(
+            plain_file(
+                tmp_path, two_layers([8, *answers[1:]], few["layers"][1]["tables"][0]["values"])
+            )
+        )
+
+
+def test_tables_that_are_too_wide(tmp_path):
+    data = {
+        "gatewright_tables": 1,
+        "input": {"size": 3, "codes": 256},
+        "layers": [{"outputs": 1, "tables": [{"inputs": [0, 1], "output": 0, "values": [0]}]}],
+    }
+    data["layers"][0]["tables"][0]["values"] = [0, 1] * (1 << 15)
+    assert infer(read_model(plain_file(tmp_path, data)))
+    op = TableSum.of([TableSpec((0, 1), 0, np.zeros((256, 257)))], [0, 0], [256, 257], 0, [0.0])
+    with pytest.raises(GatewrightError, match=r"too large(.|\n)*17 address bits(.|\n)*up to 16"):
+        op.infer(Intervals.of([0, 0], [255, 256], 0))

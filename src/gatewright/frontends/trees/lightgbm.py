@@ -136,11 +136,11 @@ def read_lightgbm(model: Any) -> Graph:
         "framework version": header.entries.get("version", ""),
         "objective": header.entries.get("objective", "none: raw scores"),
     }
-    features = header.entries.get("feature_names", "")
+    features = header.entries.get("feature_names", "").split()
     if features:
-        facts["features"] = features[:1000]
+        facts["features"] = ", ".join(features)[:1000]
     return as_graph(
-        built, link, name=name, source=source, facts=facts, nans=True, features=features.split()
+        built, link, name=name, source=source, facts=facts, nans=True, features=features
     )  # fmt: skip
 
 
