@@ -20,7 +20,11 @@ START, FINEST, COARSEST = 3e-6, 1e-14, 1.0
 LEAP = 8.0
 STEPS, FEW_STEPS = 6, 2
 MOST_LOOKS = 6
+"""Small steps of the price after which large ones follow."""
 TIGHTER = 1.4
+
+ROUNDING = 1e-9
+"""Of a loss, a difference of two shares of samples."""
 
 MOST_VISITS = 10_000_000
 """Nodes that the samples of one trial come to."""
@@ -140,12 +144,28 @@ def quantize_forest(
     judge = Judge(graph, _first(parts[1], rows), chooser.temperature) if is_large else chooser
     search = ForestSearch(make, judge, tolerance, progress)
     trial, looks = search.run(FEW_STEPS if is_large else STEPS), 1
-    while looks < MOST_LOOKS and final.score(trial.built.graph).loss > tolerance:
+    whole = Judge(graph, _joined((*parts, final.part)), chooser.temperature)
+    while trial.price > FINEST and not _holds(trial, (final, whole), tolerance):
         looks += 1
-        trial = search.attempt(trial.price / TIGHTER)
+        trial = search.attempt(trial.price / (TIGHTER if looks <= MOST_LOOKS else LEAP))
     history = [(t.built.cost, t.score.metric) for t in search.tried]
     return ForestResult(
         trial.built.graph, found, trial.built.cost, history, looks, _notes(found, material, trial)
+    )
+
+
+def _holds(trial: Trial, judges: tuple[Judge, ...], tolerance: float) -> bool:
+    """Say whether a trial is within the tolerance on several data."""
+    return all(judge.score(trial.built.graph).loss <= tolerance + ROUNDING for judge in judges)
+
+
+def _joined(parts: tuple[Part, ...]) -> Part:
+    """Return the samples of several parts."""
+    names = parts[0].inputs
+    labels = [part.labels for part in parts if part.labels is not None]
+    return Part(
+        {name: np.concatenate([part.inputs[name] for part in parts]) for name in names},
+        np.concatenate(labels) if labels else None,
     )
 
 
