@@ -55,7 +55,13 @@ def render(facts: Mapping[str, Any]) -> str:
 def _context(facts: Mapping[str, Any]) -> dict[str, Any]:
     """Return everything that the templates speak of."""
     # Matplotlib takes half a second to load: only who makes a report waits for it.
-    from gatewright.report.figures import draw_cost, draw_ranges, draw_search, draw_timeline
+    from gatewright.report.figures import (
+        draw_cost,
+        draw_errors,
+        draw_ranges,
+        draw_search,
+        draw_timeline,
+    )
 
     ranges, costs, plan = ranges_of(facts), costs_of(facts), plan_of(facts)
     latency, clock = facts["latency"], facts["clock"]
@@ -86,6 +92,7 @@ def _context(facts: Mapping[str, Any]) -> dict[str, Any]:
         "glossary": GLOSSARY,
         "figures": {
             "search": draw_search(facts.get("quantization")),
+            "errors": draw_errors(facts.get("quantization")),
             "ranges": draw_ranges(ranges.rows),
             "cost": draw_cost(costs.rows),
             "timeline": draw_timeline(costs.rows, int(latency["cycles"]), float(clock["ns"])),
