@@ -25,6 +25,7 @@ TITLES = {
     "sharing": "Shared adders",
     "synthesis": "Synthesis",
     "latency": "Latency",
+    "expressions": "Symbolic expressions",
 }
 INTRODUCTION = """\
 # Benchmarks

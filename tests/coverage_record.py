@@ -72,6 +72,7 @@ WHOLE = (
     ("Tables", "KANELE", "tables.kanele", "read_kanele"),
     ("Tables", "LogicNets", "tables.logicnets", "read_logicnets"),
     ("Tables", "gatewright tables", "tables.plain", "read_plain"),
+    ("Tables", "gatewright.train", "tables.trained", "read_trained"),
     ("Expressions", _written_as, "expressions.read", "read_expressions"),
 )
 """Frontends that read a model as a whole: framework, layer, module, function."""

@@ -9,6 +9,7 @@ from bench.record import Row
 from bench.sections import (
     compilation,
     emulation,
+    expressions,
     keywords,
     latency,
     quantization,
@@ -30,6 +31,7 @@ SECTIONS: dict[str, Callable[[Bench], list[Row]]] = {
     "scale": scale.run,
     "synthesis": synthesis.run,
     "latency": latency.run,
+    "expressions": expressions.run,
 }
 
 CIRCUITS = ("emulation", "compilation", "solver", "sharing", "synthesis", "scale")

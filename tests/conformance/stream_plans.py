@@ -7,7 +7,7 @@ from functools import cached_property
 from math import ceil, prod
 
 from gatewright.ir import Node, Plan, infer
-from gatewright.ops import Dense, GroupedDense
+from gatewright.ops import Dense, Forest, GroupedDense
 from gatewright.passes.streams.slabs import slabs
 from tests.ops.cases.common import Case
 
@@ -69,6 +69,7 @@ class Planner:
             self._beats("all", size, 1 << 30),
             self._beats("fast", min(2, size), 3, most_steps=2),
             *self._folded(),
+            *self._walked(),
         ]
         known: dict[object, Planned] = {}
         for each in found:
@@ -81,6 +82,16 @@ class Planner:
         for number, kind in enumerate(self.case.inputs):
             plans[f"x{number}"] = Plan(beat=max(min(come, prod(kind.shape)), 1))
         return Planned(self.case, label, plans, most_steps)
+
+    def _walked(self) -> list[Planned]:
+        """Walk down one tree of a forest at once, two, or all, nodes in LUTs or in blocks."""
+        if not isinstance(self.case.op, Forest):
+            return []
+        ways = [("L1", 1, "auto"), ("L2", 2, "block"), ("L3", self.case.op.trees, "auto")]
+        return [
+            Planned(self.case, label, {"y": Plan(lanes=lanes, memory=memory)})
+            for label, lanes, memory in ways
+        ]
 
     def _folded(self) -> list[Planned]:
         """Fold products so that their multipliers serve 1, 2, 3 steps, or all."""

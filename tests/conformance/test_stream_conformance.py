@@ -10,7 +10,7 @@ from __future__ import annotations
 import pytest
 
 from gatewright.base import OptionError
-from gatewright.ops import OPERATIONS, Dense
+from gatewright.ops import OPERATIONS, Dense, Forest
 from tests.conformance.common import all_cases
 from tests.conformance.stream_cases import Network, run
 from tests.conformance.stream_plans import Planned, Planner, chosen, small
@@ -18,7 +18,7 @@ from tests.ops.cases.common import Case
 
 CASES = all_cases()
 FEW, SAMPLES = 4, 3
-LABELS = {"P1", "P2", "P3", "elements", "pairs", "row", "whole", "all", "fast"}
+LABELS = {"P1", "P2", "P3", "elements", "pairs", "row", "whole", "all", "fast", "L1", "L2", "L3"}
 REFUSED = ("lookup-exact", "divide-by-constant")
 """Cases whose elements have ranges that a place of a beat cannot share."""
 
@@ -30,8 +30,8 @@ def cases_of(op: type) -> list[Case]:
 def few(op: type) -> list[Planned]:
     """Return the plans of an operation that run in the fast suite."""
     cases = [case for case in cases_of(op) if case.name not in REFUSED]
-    # Products have their reuse factors beside the beats.
-    return chosen(small(cases), 3 * FEW if op is Dense else FEW)
+    # Products have their reuse factors beside the beats, forests their lanes.
+    return chosen(small(cases), {Dense: 3, Forest: 3}.get(op, 1) * FEW)
 
 
 @pytest.mark.parametrize("op", OPERATIONS, ids=lambda op: op.__name__)

@@ -6,6 +6,8 @@ what AXI4-Lite reads is what was written.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from stream_runs import agree, drawn_weights, idle_inputs, network_of, random_data, read, write
@@ -14,8 +16,8 @@ from gatewright.base import OptionError
 from gatewright.blocks.weight_ports import axi_lite_weights
 from gatewright.hw import Simulator
 from gatewright.ir import Plan, infer
-from gatewright.ops import OPERATIONS, Function
-from gatewright.passes.streams import held_words, load_weights
+from gatewright.ops import OPERATIONS, Forest, Function
+from gatewright.passes.streams import held_words, load_forest, load_weights
 from tests.conformance.common import all_cases
 from tests.conformance.stream_plans import small
 from tests.ops.cases.common import Case
@@ -39,6 +41,8 @@ def plans_of(case: Case) -> list[Plan]:
     """Return a row in one beat, and one element or feature after the other."""
     shape = infer(case.graph())["y"].shape
     row = Plan(beat=shape[-1], writable=True)
+    if isinstance(case.op, Forest):
+        return [replace(row, lanes=2), replace(row, lanes=1, memory="block")]
     if hasattr(case.op, "weight"):
         n_in = case.op.weight.shape[-2]
         return [row, Plan(beat=1, taken=max(n_in // 2, 1), writable=True)]
@@ -52,7 +56,9 @@ def rewritten(case: Case, plan: Plan) -> None:
     lowered, top, _ = network_of(graph, {"y": plan})
     data, own = random_data(graph, 2), lowered.registers["y"]
     agree(lowered, top, graph, data)
-    loaded = load_weights(graph, lowered.registers, "y", *drawn_weights(case.op, own, rng))
+    drawn = drawn_weights(case.op, own, rng)
+    load = load_forest if isinstance(case.op, Forest) else load_weights
+    loaded = load(graph, lowered.registers, "y", *drawn)
     agree(lowered, top, loaded.graph, data, 0.3, rng.permutation(loaded.writes).tolist())
     held = held_words(loaded.graph, lowered.registers).tolist()
     assert sorted(held) == sorted(loaded.writes.tolist())

@@ -23,6 +23,7 @@ from random_circuits import (
 
 from gatewright.base import OptionError, VerificationError
 from gatewright.emit import emit_verilog, top_name
+from gatewright.emit.folded import BORDERED
 from gatewright.emit.header import generator
 from gatewright.emit.tables import CASE_WORDS
 from gatewright.hw import Kind, Module, Table, check
@@ -121,6 +122,23 @@ def test_a_module_used_twice_is_written_once():
     sources = emit_verilog(hierarchical())
     assert list(sources) == ["curves.v", "curve.v"]
     assert sources["curves.v"].count("  curve u_") == 2
+
+
+@pytest.mark.parametrize("terms", [BORDERED, BORDERED - 1])
+def test_a_module_of_sums_with_tables_keeps_its_border(terms):
+    m = Module("sums", "sums")
+    x = m.input("x", Intervals.of([0] * 16, [31] * 16, [0] * 16))
+    total = x[0]
+    for s in x[1 : terms + 1]:
+        total = m.add(total, m.table(s, Table.of("square", np.arange(32) ** 2 % 61, 0)))
+    m.output("y", [total])
+    top = Module("around", "around")
+    feeds = top.input("x", m.intervals(m.inputs["x"]))
+    top.output("y", top.instance(m, {"x": feeds})["y"])
+    sources = emit_verilog(top)
+    border = '(* keep_hierarchy = "yes" *)\nmodule sums ('
+    assert (border in sources["sums.v"]) == (terms >= BORDERED)
+    assert "keep_hierarchy" not in sources["around.v"]
 
 
 def test_a_port_passed_on_whole_is_not_taken_apart():

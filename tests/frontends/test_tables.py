@@ -15,7 +15,8 @@ from gatewright.base import GatewrightError, ModelError
 from gatewright.frontends import read_model
 from gatewright.frontends.tables import read_dwn, read_logicnets
 from gatewright.ir import evaluate, infer, run_real
-from gatewright.num import FixedArray
+from gatewright.num import FixedArray, Intervals
+from gatewright.ops import TableSpec, TableSum
 
 KAN = "jets_kan_kanele_openml"
 
@@ -279,6 +280,44 @@ def test_wrong_weightless_networks(edit, text):
         read_dwn(state, 3, thresholds)
 
 
+def test_the_bits_of_a_weightless_network():
+    """A mapping that does not read the last bits says nothing of them."""
+    state, thresholds = dwn_state(3, False)
+    state["0.mapping"] %= 11
+    assert read_dwn(state, 3, inputs=20).inputs[0].shape == (20,)
+    with pytest.raises(GatewrightError, match=r"how many bits(.|\n)*up to 10(.|\n)*input_size"):
+        read_dwn(state, 3)
+    with pytest.raises(GatewrightError, match=r"do not agree(.|\n)*inputs: 21, thresholds: 20"):
+        read_dwn(state, 3, thresholds, inputs=21)
+    with pytest.raises(GatewrightError, match=r"so many inputs(.|\n)*0"):
+        read_dwn(state, 3, inputs=0)
+    with pytest.raises(GatewrightError, match=r"holds no numbers(.|\n)*thresholds"):
+        read_dwn(state, 3, "median")
+    learnt, _ = dwn_state(3, True)
+    assert read_dwn(learnt, 3).inputs[0].shape == (20,)
+    with pytest.raises(
+        GatewrightError, match=r"do not agree(.|\n)*mapping.weights: 20, thresholds: 12"
+    ):
+        read_dwn(learnt, 3, thresholds[:, :3])
+    learnt["1.mapping.weights"] = np.zeros((13, 18))
+    del learnt["1.mapping"]
+    with pytest.raises(GatewrightError, match=r"layer before it(.|\n)*13 inputs(.|\n)*12"):
+        read_dwn(learnt, 3)
+
+
+@pytest.mark.parametrize("learnt", [False, True])
+def test_thresholds_that_all_features_share(learnt):
+    state, thresholds = dwn_state(7, learnt)
+    alike = thresholds[:1]
+    graph = read_dwn(state, 3, alike, inputs=None if learnt else 20)
+    x = np.round(np.random.default_rng(4).normal(size=(200, 4)) * 16) / 16
+    design = gw.compile(graph, input_format="fixed<8,4>")
+    wanted = dwn_answer(state, np.repeat(alike, 4, axis=0), x, 3)
+    np.testing.assert_array_equal(design.predict(x), wanted)
+    with pytest.raises(GatewrightError, match=r"do not agree(.|\n)*of all features: 3"):
+        read_dwn(state, 3, alike[:, :3], inputs=20)
+
+
 def test_weightless_networks_are_not_read_from_pickles():
     with pytest.raises(GatewrightError, match=r"from its tensors[\s\S]*weights_only=True"):
         read_dwn("model.pt", 3)
@@ -306,6 +345,49 @@ def test_enumerated_neurons():
         model[-1].output_quant.bin_output()
         wanted = model(x).numpy()
     np.testing.assert_array_equal(design.predict(codes.astype(float)), wanted)
+
+
+@pytest.mark.parametrize(
+    ("style", "tables"), [("polylut", 10), ("polylut-add", 30), ("neuralut", 10)]
+)
+def test_neurons_of_heirs_are_enumerated(style, tables):
+    """Monomials, sums of two neurons quantized again, small networks: each is a table."""
+    torch = pytest.importorskip("torch")
+    from neurons import heir
+
+    model = heir(style, (6, 7, 3), fan_in=3)
+    design = gw.compile(model)
+    sums = [node.op for node in design.graph.nodes if node.op.kind == "table_sum"]
+    assert sum(len(op.target) for op in sums) == tables
+    codes = np.random.default_rng(0).integers(-2, 2, (200, 6))
+    layers = model.module_list
+    with torch.no_grad():
+        layers[0].apply_input_quant = False
+        layers[-1].output_quant.bin_output()
+        wanted = model(torch.tensor(codes * 0.75, dtype=torch.float32)).numpy()
+    assert len(np.unique(wanted)) > 2
+    np.testing.assert_array_equal(design.predict(codes.astype(float)), wanted)
+    assert not layers[0].output_quant.is_bin_output
+
+
+def test_neurons_of_heirs_that_do_not_fit():
+    pytest.importorskip("torch")
+    from neurons import heir
+
+    model = heir("polylut")
+    model.module_list[1].imask = model.module_list[1].imask + 4
+    with pytest.raises(GatewrightError, match=r"imask does not fit(.|\n)*places of 0 to 4"):
+        read_logicnets(model)
+    model = heir("polylut-add")
+    del model.module_list[1]
+    with pytest.raises(GatewrightError, match=r"fit the one before it(.|\n)*5 inputs(.|\n)*10"):
+        read_logicnets(model)
+    model = heir("neuralut")
+    del model.module_list[0].imask
+    with pytest.raises(
+        GatewrightError, match=r"lacks what it is enumerated by(.|\n)*fc.mask or imask"
+    ):
+        read_logicnets(model)
 
 
 def test_neurons_that_cannot_be_enumerated():
@@ -346,3 +428,81 @@ def test_signed_is_true_or_false(tmp_path):
 def test_layers_are_a_list(layers, tmp_path):
     with pytest.raises(ModelError, match="has no layers"):
         read_model(plain_file(tmp_path, {**PLAIN, "layers": layers}))
+
+
+def test_commands_take_trained_networks(tmp_path):
+    """A file that training wrote is a model; samples are not."""
+    from gatewright import train
+    from gatewright.train.network import TableLayer
+
+    layer = TableLayer(
+        np.asarray([[1]]), np.asarray([0]), np.asarray([[0, 2, -1, 3]]), np.zeros(1, int), 4
+    )
+    network = train.Network("kan", train.Encoder(np.full(2, 2.0), np.zeros(2), 2), (layer,))
+    path, out = train.save(network, tmp_path / "small.npz"), tmp_path / "firmware"
+    found = run("inspect", path)
+    assert "every layer is handled" in found.stdout, found.stderr
+    done = run("compile", path, "-o", out)
+    assert "the file's own integers" in done.stdout, done.stderr
+    assert run("report", out).returncode == 0
+    assert '<section id="tables">' in (out / "report.html").read_text("utf-8")
+    x = np.asarray([[0.0, 0.6], [3.0, 1.5]])
+    np.testing.assert_array_equal(gw.load(out).predict(x)[:, 0], [2, 3])
+    np.savez(tmp_path / "samples.npz", x=x, y=np.zeros(2))
+    with pytest.raises(GatewrightError, match=r"no trained network(.|\n)*arrays x, y"):
+        read_model(tmp_path / "samples.npz")
+
+
+def two_layers(answers: list[int], last: list[int | None]) -> dict:
+    """Return two neurons, limited to 4 bits, and a table that reads both."""
+    return {
+        "gatewright_tables": 1,
+        "input": {"size": 2, "codes": 8},
+        "layers": [
+            {"name": "first", "outputs": 2, "saturate": {"width": 4},
+             "tables": [{"inputs": [i], "output": i, "values": answers} for i in range(2)]},
+            {"name": "second", "outputs": 1,
+             "tables": [{"inputs": [0, 1], "output": 0, "values": last}]},
+        ],
+    }  # fmt: skip
+
+
+def test_codes_that_cannot_be_reached_free_tables(tmp_path):
+    """What the first layer can answer is what the second one's tables are made for."""
+    values = np.random.default_rng(5).integers(0, 16, (16, 16))
+    found = {}
+    for name, answers in (
+        ("all", [0, 3, 5, 9, 11, 13, 15, 18]),
+        ("few", [-4, 0, 1, 2, 4, 5, 6, 7]),
+    ):
+        design = gw.compile(plain_file(tmp_path, two_layers(answers, values.ravel().tolist())))
+        (second,) = (row for row in design.facts()["layers"] if row["layer"] == "second")
+        found[name] = second["estimate"]["lut"]
+        x = np.stack(np.meshgrid(range(8), range(8)), -1).reshape(-1, 2)
+        first = np.clip(np.asarray(answers)[x], 0, 15)
+        np.testing.assert_array_equal(design.predict(x)[:, 0], values[first[:, 0], first[:, 1]])
+    assert found["all"] >= 4 * 4  # four bits of eight address bits each
+    assert found["few"] <= 4  # six address bits are left
+    holes = [v if i < 8 and j < 8 else None for (i, j), v in np.ndenumerate(values.astype(int))]
+    few = two_layers(answers, [None if v is None else int(v) for v in holes])
+    design = gw.compile(plain_file(tmp_path, few))  # what cannot occur need not be given
+    assert design.predict(np.asarray([[7, 6]]))[0, 0] == values[7, 6]
+    with pytest.raises(ModelError, match="no value for an input that can occur"):
+        read_model(
+            plain_file(
+                tmp_path, two_layers([8, *answers[1:]], few["layers"][1]["tables"][0]["values"])
+            )
+        )
+
+
+def test_tables_that_are_too_wide(tmp_path):
+    data = {
+        "gatewright_tables": 1,
+        "input": {"size": 3, "codes": 256},
+        "layers": [{"outputs": 1, "tables": [{"inputs": [0, 1], "output": 0, "values": [0]}]}],
+    }
+    data["layers"][0]["tables"][0]["values"] = [0, 1] * (1 << 15)
+    assert infer(read_model(plain_file(tmp_path, data)))
+    op = TableSum.of([TableSpec((0, 1), 0, np.zeros((256, 257)))], [0, 0], [256, 257], 0, [0.0])
+    with pytest.raises(GatewrightError, match=r"too large(.|\n)*17 address bits(.|\n)*up to 16"):
+        op.infer(Intervals.of([0, 0], [255, 256], 0))

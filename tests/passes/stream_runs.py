@@ -1,8 +1,11 @@
 """Run graphs as streams in the interpreter: the reference's values, in the cycles of the model."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from gatewright.blocks.table_store import TableRegisters
+from gatewright.blocks.tree_walk import ForestRegisters
 from gatewright.hw import Simulator
 from gatewright.hw.check import check
 from gatewright.ir import evaluate
@@ -104,6 +107,12 @@ def run(lowered, top, data, stalls=0.0, seed=0, writes=()):
 
 def drawn_weights(op, registers, rng):
     """Return random weights, and biases, that some registers can hold, their extremes included."""
+    if isinstance(registers, ForestRegisters):
+        formats = registers.formats
+        leaves = _drawn(formats.leaf, op.leaves.shape, rng)
+        leaves = np.where(op.leaves != 0, leaves, 0.0)  # trees of one output keep theirs
+        base = _drawn(formats.base, op.base.shape, rng)
+        return (replace(op, leaves=leaves, base=base, missing_left=~op.missing_left),)
     if isinstance(registers, TableRegisters):
         return (_drawn(registers.format, registers.shape, rng),)
     formats = registers.formats

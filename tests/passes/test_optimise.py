@@ -243,3 +243,15 @@ def test_halves_that_add_up_to_a_whole_stay_on_their_grid():
     m.output("z", [m.add(m.add(m.sub(a, b), half), m.constant(-1, 1))])
     same(m, offsets(m))
     same(m, optimise(m))
+
+
+def test_an_output_keeps_its_range():
+    """A WRAP that only says how small a number is goes; who instances the module counts on it."""
+    m = Module("narrow")
+    (a,) = m.input("x", Intervals.of([0], [3], 0))
+    table = m.table(a, Table.of("t", np.asarray([1, 3, 2, 1]), 0))
+    wide = m.row(Kind.TABLE, (0, 3, 0), m.a[table], imm=m.imm[table])
+    m.output("y", [m.row(Kind.WRAP, (1, 3, 0), wide, imm=4)])
+    found = optimise(m)
+    same(m, found)
+    assert found.range(found.outputs["y"][0]) == (1, 3, 0)

@@ -1,5 +1,6 @@
 import importlib.util
 
+import numpy as np
 import pytest
 
 from gatewright.base.cache import Cache
@@ -97,6 +98,22 @@ def test_the_full_flow_maps_products_to_dsp_blocks_unless_told_not_to(cache):
     assert plain.total.dsp == 0
     assert plain.total.lut > 30
     assert plain.modules == {}
+
+
+@needs_yosys
+@pytest.mark.parametrize("family", ["xcup", "ecp5"])
+def test_the_flow_for_area_takes_a_wide_function_apart(cache, family):
+    index = "".join(f"{b:d}" for b in np.random.default_rng(3).integers(0, 2, 128))
+    text = f"module f(input [6:0] x, output y);\n  assign y = 128'b{index} >> x;\nendmodule\n"
+    area, fast = (
+        synthesize({"f.v": text}, "f", family, flow=flow, nodsp=nodsp, cache=cache).total
+        for flow, nodsp in (("area", True), ("fast", True))
+    )
+    assert area == synthesize({"f.v": text}, "f", family, flow="area", cache=cache).total
+    if family == "xcup":
+        assert (area.cells, fast.lut > 2) == ({"LUT6": 2, "MUXF7": 1}, True)
+    else:
+        assert area.lut <= fast.lut
 
 
 @needs_yosys

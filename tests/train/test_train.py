@@ -19,7 +19,11 @@ torch = pytest.importorskip("torch")
 FAST = {"epochs": 12, "batch": 128, "threads": 1, "rate": 0.02}
 CLASSIFIERS = {
     "kan": lambda: train.KanClassifier(hidden=(3,), input_bits=4, bits=4, edges=12, **FAST),
-    "kan-table": lambda: train.KanClassifier(hidden=(), input_bits=4, basis="table", **FAST),
+    "kan-table": lambda: train.KanClassifier(hidden=(), input_bits=4, edge="table", **FAST),
+    "kan-rbf": lambda: train.KanClassifier(hidden=(3,), bits=5, edge="rbf", edges=12, **FAST),
+    "kan-chebyshev": lambda: train.KanClassifier(
+        hidden=(3,), bits=5, edge="chebyshev", degree=6, edges=12, **FAST
+    ),
     "tables": lambda: train.TableClassifier(hidden=(8,), output_adds=2, inner=3, **FAST),
     "tables-random": lambda: train.TableClassifier(
         hidden=(9,), adds=2, fan_in=2, inner=0, connectivity="random", **FAST
@@ -157,10 +161,32 @@ def test_trimming_keeps_answers():
     assert small.tables < network.tables
 
 
-def test_b_splines_add_up_to_one():
-    from gatewright.train.kan_module import spline_basis
+def test_what_edges_are_made_of():
+    from gatewright.train.bases import EDGES, basis_of, chebyshev_basis, rising, spline_basis
 
     np.testing.assert_allclose(spline_basis(64, 5, 3).sum(1), 1, rtol=1e-12)
+    x = (np.arange(64) + 0.5) / 32 - 1
+    cubic = chebyshev_basis(64, 3)[:, 3]
+    np.testing.assert_allclose(cubic, 4 * x**3 - 3 * x, atol=1e-12)
+    for edge in EDGES:
+        basis = basis_of(edge, 64, 8, 3)
+        line = rising(edge, basis, 64)
+        shape = np.asarray(line if basis is None else basis @ line)
+        assert np.corrcoef(shape, x)[0, 1] > 0.999
+        assert shape[0] < -0.75
+        assert shape[-1] > 0.75
+        assert basis_of(edge, 4, 8, 3) is None  # entries are fewer
+
+
+@pytest.mark.parametrize("edge", ["bspline", "rbf", "chebyshev"])
+def test_every_kind_of_edge_learns_a_function(edge):
+    x = np.random.default_rng(0).uniform(-1, 1, (1500, 2)).astype(np.float32)
+    y = np.sin(3 * x[:, 0]) + x[:, 1] ** 2
+    model = train.KanRegressor(
+        hidden=(), input_bits=6, bits=8, edge=edge, degree=5, **{**FAST, "epochs": 25}
+    ).fit(x, y)
+    assert model.score(x, y) > 0.98
+    assert model.network_.tables == 2
 
 
 def test_slopes_of_tables_of_two_inputs():
@@ -190,7 +216,11 @@ MISTAKES = {
     "device": (lambda m: m.set_params(device="gpu7").fit(X, np.arange(50)), "device of PyTorch"),
     "rate": (lambda m: m.set_params(rate=-1).fit(X, np.arange(50)), "rate is impossible"),
     "bits": (lambda m: m.set_params(bits=(4,)).fit(X, np.arange(50)), "bits do not fit the layers"),
-    "basis": (lambda m: m.set_params(basis="rbf").fit(X, np.arange(50)), "spline, table"),
+    "edge": (
+        lambda m: m.set_params(edge="spline").fit(X, np.arange(50)),
+        r"'spline'(.|\n)*bspline, rbf, chebyshev, table",
+    ),
+    "degree": (lambda m: m.set_params(degree=9).fit(X, np.arange(50)), "degree is impossible"),
 }
 
 
@@ -228,13 +258,53 @@ def test_damaged_files_are_told(tmp_path):
         train.load(path)
 
 
-def test_files_that_do_not_fit_are_told(tmp_path):
-    layer = TableLayer(
-        np.asarray([[5]]), np.asarray([0]), np.zeros((1, 4), int), np.zeros(1, int), 4
-    )
-    network = train.Network("kan", train.Encoder(np.ones(2), np.zeros(2), 2), (layer,))
-    with pytest.raises(GatewrightError, match="reads or feeds what is not there"):
-        train.load(train.save(network, tmp_path / "b.npz"))
+def small_network(**changes):
+    """Return a network of one table on the second of two features, changed where it is asked."""
+    layer = {
+        "reads": np.asarray([[1]]), "target": np.asarray([0]), "values": np.arange(4)[None],
+        "bias": np.zeros(1, int), "codes": 4, "low": 0, "limits": None,
+    }  # fmt: skip
+    encoder = {"scale": np.ones(2), "offset": np.zeros(2), "bits": 2}
+    whole = {"family": "kan"}
+    for key, value in changes.items():
+        part = next((p for p in (layer, encoder) if key in p), whole)
+        part[key.removeprefix("whole_")] = value
+    return train.Network(encoder=train.Encoder(**encoder), layers=(TableLayer(**layer),), **whole)
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"reads": np.asarray([[5]])}, "layer 0: a table reads or feeds what is not there"),
+        ({"target": np.asarray([-1])}, "layer 0: a table reads or feeds what is not there"),
+        ({"values": np.zeros((1, 5), int)}, r"values of shape \(1, 5\), 1 tables of 1 elements"),
+        ({"values": np.zeros((2, 4), int)}, r"values of shape \(2, 4\), 1 tables of 1 elements"),
+        ({"values": np.full((1, 4), 1 << 50)}, f"values of up to {1 << 50}"),
+        ({"values": np.zeros((1, 4))}, "layer0_values: float64, not integers"),
+        ({"target": np.asarray([0, 0])}, r"1 tables, targets of shape \(2,\)"),
+        ({"low": 1}, "codes 1 to 4, numbers 0 to 3 before it"),
+        ({"limits": (-3, 3)}, "limits -3 to 3 are no format's"),
+        ({"limits": (3, 0)}, "limits 3 to 0 are no format's"),
+        ({"scale": np.asarray([1.0, 0.0])}, "scale: not all are positive"),
+        ({"scale": np.asarray([1.0, np.inf])}, "scale: not all are finite numbers"),
+        ({"scale": np.ones((2, 1))}, "scale: no list of features"),
+        ({"offset": np.zeros(3)}, r"offset: shape \(3,\), 2 features"),
+        ({"offset": np.asarray([0, np.nan])}, "offset: not all are finite"),
+        ({"bits": 0}, "bits: 0 of 1 to 16"),
+        ({"bits": 3}, "codes 0 to 3, numbers 0 to 7 before it"),
+        ({"whole_scale": float("nan")}, "scale of the outputs: nan"),
+        ({"whole_scale": -1.0}, "scale of the outputs: -1.0"),
+        ({"whole_offset": np.zeros(2)}, r"offset of the outputs: shape \(2,\), 1 outputs"),
+        ({"whole_classes": np.arange(3)}, r"classes: shape \(3,\), 1 outputs"),
+        ({"whole_thermometer": np.ones((3, 2), int)}, r"thermometer: shape \(3, 2\), 2 features"),
+        ({"whole_family": "forest"}, "family: forest of kan, tables, weightless"),
+    ],
+)  # fmt: skip
+def test_files_that_do_not_fit_are_told(tmp_path, changes, text):
+    assert train.load(train.save(small_network(), tmp_path / "a.npz")).tables == 1
+    path = train.save(small_network(**changes), tmp_path / "b.npz")
+    with pytest.raises(GatewrightError, match=text):
+        train.load(path)
 
 
 def test_training_from_the_command_line(tmp_path):

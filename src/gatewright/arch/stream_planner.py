@@ -23,17 +23,18 @@ from gatewright.arch.stream_cost import (
     serial_cost,
     wants_dsp,
 )
+from gatewright.arch.stream_forests import in_row, walked
 from gatewright.arch.stream_windows import cutting, windows_at_once
 from gatewright.base import GatewrightError
 from gatewright.blocks.serial import SerialShape
 from gatewright.ir import Graph, Node, Plan, infer
 from gatewright.num import Intervals
-from gatewright.ops import Dense, Gather, GroupedDense
+from gatewright.ops import Dense, Forest, Gather, GroupedDense
 from gatewright.passes.streams import Loop
 from gatewright.passes.streams.domain import in_beats, refused_by
 from gatewright.passes.streams.reductions import ReducedChain
 from gatewright.passes.streams.slabs import slabs
-from gatewright.streams import Raster, beat_types
+from gatewright.streams import Raster
 
 LEAST_CELL = 4
 """Cycles that a recurrent cell takes at least, for what is not known before it is built."""
@@ -112,11 +113,15 @@ class Planner:
                 self._reduced(node, node.op)
             elif isinstance(node.op, Loop):
                 self._loop(node, node.op)
+            elif isinstance(node.op, Forest):
+                self._forest(node, node.op)
             else:
                 self._other(node)
         return StreamPlan(self.interval, self.plans, tuple(self.choices))
 
-    def _choose(self, node: Node, plan: Plan, cost: Cost, multipliers: int, reason: str) -> None:
+    def _choose(
+        self, node: Node, plan: Plan, cost: Cost, multipliers: int, reason: str, least: int = 1
+    ) -> None:
         if node.name in self.given:
             plan, reason = self.given[node.name], "as asked"
         elif node.name in self.whole and not isinstance(node.op, Loop):
@@ -126,6 +131,7 @@ class Planner:
         steps = ceil(self.types[node.name].size / max(plan.beat, 1))
         if plan.taken:
             steps *= ceil(self.types[node.inputs[0]].shape[-1] / plan.taken)
+        steps = max(steps, least)
         self.choices.append(
             StreamChoice(node.name, node.layer, plan, steps, multipliers, cost, reason)
         )
@@ -318,6 +324,23 @@ class Planner:
                 reason += f", products in at most {folded.folding} cycles of a step"
         self._choose(node, plan, cost, 0, reason)
 
+    # ---- forests
+
+    def _forest(self, node: Node, op: Forest) -> None:
+        """Walk down a few trees at once where that costs less than a circuit for all of them."""
+        x, y = self.types[node.inputs[0]], self.types[node.name]
+        rows, given = y.size // y.shape[-1], self.given.get(node.name)
+        whole = parallel_cost(op, y, x, ceil(rows / self.interval) / rows)
+        asked = given.lanes if given is not None else 0
+        found = walked(op, in_row(x), self._most_steps(y.shape) // rows, self.device, asked)
+        if found is None or (not asked and (given or whole.weight <= found.cost.weight)):
+            self._other(node)
+            return
+        memory = "auto" if self.device.bram else "distributed"
+        plan = Plan(beat=y.shape[-1], lanes=found.lanes, memory=memory)
+        reason = f"{found.lanes} of {op.trees} trees walked down at once"
+        self._choose(node, plan, found.cost, 0, reason, rows * found.steps)
+
     # ---- everything else
 
     def _windows(self, node: Node, folded: Mapping[str, tuple[Plan, Cost, int, str]]) -> None:
@@ -387,11 +410,6 @@ class Planner:
         y = self.types[node.name]
         cost = Cost(lut=(node.op.luts(y, *x) or 0.0) * min(1.0, beat / max(y.size, 1)))
         self._choose(node, Plan(beat=beat), cost, 0, reason)
-
-
-def in_row(x: Intervals) -> Intervals:
-    """Return the types of the elements of any row."""
-    return beat_types(x, x.shape[-1])
 
 
 def _divisors(n: int) -> list[int]:

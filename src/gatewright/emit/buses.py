@@ -130,6 +130,7 @@ class Buses:
         needed: mask of the rows that are read one by one.
         loops: how the copies of an instance are written, by its number.
         vector: net of each vector that is declared.
+        labelled: outputs of instances that have names.
         words: the live rows that read each memory, by its number and the row of the address.
     """
 
@@ -142,6 +143,7 @@ class Buses:
     needed: bytearray = field(init=False)
     loops: dict[int, Loop] = field(default_factory=dict)
     vector: dict[Key, int] = field(default_factory=dict)
+    labelled: Ints = field(init=False)
     words: dict[tuple[int, int], list[int]] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -154,6 +156,7 @@ class Buses:
             self.keys.append((-1, port))
         live = np.frombuffer(self.live, np.uint8) if self.live else np.zeros(0, np.uint8)
         self.needed = bytearray(len(m))
+        self.labelled = np.asarray([s for s in m.names if m.kind[s] == Kind.INSTANCE], np.int64)
         used = []
         for number, rows in enumerate(instance_rows(m)):
             alive = rows[live[rows] != 0]
@@ -270,6 +273,9 @@ class Buses:
         key, low = self.place.key[s], self.place.low[s]
         whole = (drop == 0) & (width == self.place.width[s]) & (key >= 0)
         joins = whole[1:] & whole[:-1] & (key[1:] == key[:-1]) & (low[1:] == (low + width)[:-1])
+        if self.labelled.size:  # names say more than places in a vector
+            named = np.isin(s, self.labelled)
+            joins &= ~(named[1:] | named[:-1])
         first = np.flatnonzero(np.concatenate([[True], ~joins]))
         ends = np.append(first[1:], len(s))
         total = np.concatenate([[0], np.cumsum(width)])

@@ -26,6 +26,10 @@ MOST_INDEX = 8
 """Bits of the index of a table that is looked at; larger ones are multiplexers all the same."""
 
 
+BORDERED = 8
+"""Sums with tables from which on a module is mapped by itself; see `Folded.wants_border`."""
+
+
 @dataclass
 class Folded:
     """The sums of a module that take a table in.
@@ -41,6 +45,15 @@ class Folded:
     bits: dict[int, int] = field(default_factory=dict)
     carry: dict[int, Carried] = field(default_factory=dict)
     silent: set[int] = field(default_factory=set)
+
+    @property
+    def wants_border(self) -> bool:
+        """Whether synthesis should keep the module apart from what feeds it.
+
+        Tables of what another module computes are mapped as functions of its inputs otherwise,
+        and what their adders took in takes lookup tables again.
+        """
+        return len(self.table) >= BORDERED
 
     @classmethod
     def of(cls, scope: Scope) -> Folded:

@@ -34,7 +34,8 @@ def header_lines(module: Module, name: str) -> list[str]:
     """Return the head of a module's file."""
     lines = [f"// module {name}: computes {safe(module.origin) or 'part of the design'}"]
     for line in module.note.splitlines():
-        lines += [f"// note: {part}" for part in wrap(safe(line, 1000), LINE - 9)]
+        lead = "//   " if line.startswith(" ") else "// note: "  # what is indented goes on
+        lines += [f"{lead}{part}" for part in wrap(safe(line, 1000), LINE - 9)]
     lines += [
         f"// latency {module.latency} cycles, initiation interval {module.interval}",
         "//",

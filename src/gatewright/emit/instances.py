@@ -13,7 +13,7 @@ from gatewright.emit.loops import Loop, Strip
 from gatewright.emit.nets import literal, vector
 from gatewright.emit.ports import concatenation
 from gatewright.emit.scope import Scope
-from gatewright.hw.bulk import instance_rows
+from gatewright.hw.bulk import instance_rows, values
 from gatewright.num import Ints
 
 
@@ -24,6 +24,7 @@ class Instances:
     scope: Scope
     written: dict[int, str] = field(default_factory=dict)
     genvars: list[str] = field(default_factory=list)
+    rows: list[Ints] = field(default_factory=list)
 
     def row(self, s: int) -> None:
         """Write an INSTANCE row: its instance before its first row, then the element's wire."""
@@ -32,7 +33,7 @@ class Instances:
         if number not in self.written:
             self.written[number] = self._write(number)
         width = nets.width[s]
-        if not width or not scope.buses.needed[s]:
+        if not width or not scope.buses.needed[s] or scope.buses.vector[number, e.port] == s:
             return
         if not e.width:
             text = literal(0, width)
@@ -123,13 +124,36 @@ class Instances:
         scope, instance, found = self.scope, self.scope.module.instances[number], []
         outputs = scope.buses.outputs(number)
         for port, size in zip(outputs.ports, outputs.size.tolist(), strict=True):
-            if size:
+            alone = self._labelled(number, port) if size else None
+            if alone is not None:
+                name = scope.nets.name[alone]
+                scope.buses.vector[number, port] = alone
+                scope.lines.append(f"  wire {vector(size, scope.nets.signed[alone])}{name};")
+                found.append((port, str(name), size))
+            elif size:
                 width = size * instance.count
                 name = scope.namer.name(f"{port}_of_{own}")
                 scope.buses.vector[number, port] = scope.vector(name, width)
                 scope.lines.append(f"  wire {vector(width)}{name};")
                 found.append((port, name, size))
         return found
+
+    def _labelled(self, number: int, port: str) -> int | None:
+        """Return the named row that is all of an output port, if there is one."""
+        scope = self.scope
+        if not self.rows:
+            self.rows = instance_rows(scope.module)
+        mine = self.rows[number]
+        if scope.module.instances[number].count > 1 or not mine.size:
+            return None
+        own = scope.buses.outputs(number)
+        at = np.flatnonzero(own.port == own.ports.index(port))
+        rows = mine[np.isin(values(scope.module.imm)[mine] & 0xFFFFFFFF, at)]
+        if len(at) != 1 or len(rows) != 1:
+            return None
+        s = int(rows[0])
+        whole = scope.nets.width[s] == int(own.width[at[0]]) and scope.nets.name[s] is not None
+        return s if whole and s in scope.module.names else None
 
     def _write_loop(self, number: int, own: str, pins: list[str]) -> str:
         """Write copies of an instance in loops; return its name."""

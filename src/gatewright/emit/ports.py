@@ -38,7 +38,8 @@ def write_inputs(scope: Scope) -> None:
                 continue
             own = nets.width[s]
             if own:
-                name = nets.name[s] = scope.namer.name(f"{port}_{i}")
+                label = scope.module.names.get(s, f"{port}_{i}")
+                name = nets.name[s] = scope.namer.name(label)
                 text = nets.part(whole, int(scope.buses.place.low[s]), own)
                 lines.append(f"  wire {vector(own, nets.signed[s])}{name} = {text};")
         if lines and lines[-1]:

@@ -13,14 +13,15 @@ from itertools import groupby
 import numpy as np
 
 from gatewright.base import identifier
-from gatewright.emit.folded import Folded
+from gatewright.emit.decisions import Decided, decision_text, decisions
+from gatewright.emit.folded import MOST_INDEX, Folded
 from gatewright.emit.header import safe
 from gatewright.emit.nets import Nets, literal, vector
 from gatewright.emit.scope import Scope
-from gatewright.hw import Kind, Table
+from gatewright.hw import Kind, Module, Table
 from gatewright.hw.bulk import values
 
-TABLE = int(Kind.TABLE)
+TABLE, CONCAT = int(Kind.TABLE), int(Kind.CONCAT)
 COLUMNS = 96
 """Characters of a line of words, its indent aside."""
 
@@ -46,6 +47,7 @@ class Rom:
         style: what holds it.
         size: words of the memory in the text, 0 for a power of two that no index leaves.
         padded: width of a word with zeros below and above its field; 0 where there are none.
+        flipped: whether the words stand at the complements of their indices.
     """
 
     name: str
@@ -57,6 +59,7 @@ class Rom:
     style: str = "auto"
     size: int = 0
     padded: int = 0
+    flipped: bool = False
 
     @property
     def bits(self) -> int:
@@ -68,6 +71,16 @@ class Rom:
         assert list(self.offset.values()) == [0], "a table of several fields is not padded"
         codes = [code << 1 for code in self.codes]
         return replace(self, offset=dict.fromkeys(self.offset, 1), codes=codes, padded=bits)
+
+    def flip(self) -> Rom:
+        """Return the table addressed by the complement of its index.
+
+        Yosys takes a register in front of a memory's address for the memory's own, moves it
+        behind the words and so apart from the adder that was to take the table in. An inverter
+        in between, which costs nothing in LUTs, leaves it where it is.
+        """
+        codes = [*self.codes, *[0] * ((1 << self.address) - self.depth)][::-1]
+        return replace(self, depth=len(codes), codes=codes, size=0, flipped=True)
 
     @property
     def address(self) -> int:
@@ -103,7 +116,8 @@ def rom_lines(rom: Rom, table: Table, comment: str) -> list[str]:
         (kind, len(list(run))) for kind, run in groupby(_format(rom, table, c) for c in rom.offset)
     ]
     fields = ", ".join(kind if n == 1 else f"{n} x {kind}" for kind, n in runs)
-    lines = [f"  // table {comment}: {rom.depth} words of {fields}"]
+    order = ", the last first" if rom.flipped else ""
+    lines = [f"  // table {comment}: {rom.depth} words of {fields}{order}"]
     return lines + (_memory(rom) if rom.is_memory else _function(rom))
 
 
@@ -178,11 +192,22 @@ def read(rom: Rom, nets: Nets, index: int) -> str:
     """Return the expression that reads a word at the code of a net."""
     size, own = rom.address, nets.width[index]
     at = index_of(nets, index, size, braced=rom.is_memory)
+    at = f"~{at}" if rom.flipped else at
     word = f"{rom.name}[{at}]" if rom.is_memory else f"{rom.name}({at})"
     if own <= size:
         return word
     beyond = nets.part(index, size, own - size)
     return f"(|{beyond}) ? {rom.bits}'d0 : {word}"
+
+
+def index_bits(m: Module, nets: Nets, index: int) -> list[str]:
+    """Return the bits of a net, the highest first; of joined bits those that were joined."""
+    if (
+        m.kind[index] == CONCAT
+        and nets.width[index] == nets.width[m.a[index]] + nets.width[m.b[index]]
+    ):
+        return [*index_bits(m, nets, m.a[index]), *index_bits(m, nets, m.b[index])]
+    return [nets.part(index, i, 1) for i in reversed(range(nets.width[index]))]
 
 
 @dataclass
@@ -193,12 +218,14 @@ class Tables:
         scope: the module under the pen.
         roms: what is declared, by the table's number.
         words: net of each word read, by table and index net.
+        decided: tables that are written as decisions, by number.
         folded: the sums that take a table in.
     """
 
     scope: Scope
     roms: dict[int, Rom] = field(default_factory=dict)
     words: dict[tuple[int, int], int] = field(default_factory=dict)
+    decided: dict[int, Decided] = field(default_factory=dict)
     folded: Folded = field(init=False)
 
     def __post_init__(self) -> None:
@@ -218,6 +245,11 @@ class Tables:
                 words[number] = max(words.get(number, 0), m.reach(m.a[s]))
         for number in sorted(used):
             table = m.tables[number]
+            if m.as_built and table.words.shape[1] == 1:
+                found = decisions(table.words[:, 0])
+                if found is not None:
+                    self.decided[number] = found
+                    continue
             wanted = identifier(f"rom_{table.name}")
             name = self.scope.design.tables.name("rom_table" if wanted == "rom" else wanted)
             rom = make_rom(table, name, sorted(used[number]), reach[number])
@@ -225,6 +257,8 @@ class Tables:
                 rom = replace(rom, size=rom.depth)
             if number in self.folded.bits:
                 rom = rom.pad(self.folded.bits[number])
+            if self.folded.wants_border and rom.style == "auto" and rom.address <= MOST_INDEX:
+                rom = rom.flip()
             self.roms[number] = rom
             if rom.bits:
                 self.scope.lines += rom_lines(rom, table, safe(table.name))
@@ -233,6 +267,8 @@ class Tables:
         """Return the expression of a TABLE row; each word is read once per index."""
         m, nets = self.scope.module, self.scope.nets
         number, column = divmod(m.imm[s], 1 << 20)
+        if number in self.decided:
+            return self._decisions(self.decided[number], s)
         rom, width, index = self.roms[number], nets.width[s], m.a[s]
         have = rom.width[column]
         if not have:
@@ -241,6 +277,13 @@ class Tables:
             return read(rom, nets, index)
         word = self._word(number, rom, index)
         return nets.field(word, rom.offset[column], have, rom.signed[column], width)
+
+    def _decisions(self, tree: Decided, s: int) -> str:
+        """Return a row as choices by the bits of its index."""
+        m, nets = self.scope.module, self.scope.nets
+        bits = index_bits(m, nets, m.a[s])
+        text = decision_text(tree, bits, lambda q: literal(q, nets.width[s]), "    ")
+        return f"\n    {text}" if "\n" in text else text
 
     def sum_text(self, s: int) -> tuple[str, str]:
         """Return the expression of a sum that takes a table in, and what it means."""

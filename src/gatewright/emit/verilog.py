@@ -6,7 +6,8 @@ import numpy as np
 
 from gatewright.base import Namer
 from gatewright.emit.cells import RULES, place_of
-from gatewright.emit.header import header_lines
+from gatewright.emit.header import header_lines, safe
+from gatewright.emit.inline import Inline
 from gatewright.emit.instances import Instances
 from gatewright.emit.memories import Memories
 from gatewright.emit.nets import ALL, vector
@@ -122,6 +123,8 @@ def module_text(scope: Scope) -> str:
     write_outputs(scope)
     write_unused(scope)
     lines = [*header_lines(scope.module, scope.name), "`default_nettype none", ""]
+    if tables.folded.wants_border and scope.name != scope.design.top:
+        lines.append('(* keep_hierarchy = "yes" *)')
     lines += [*port_list(scope), *scope.lines, "endmodule", "", "`default_nettype wire", ""]
     return "\n".join(lines)
 
@@ -139,11 +142,19 @@ def rows_to_write(scope: Scope) -> list[int]:
     return list(np.flatnonzero(wanted).tolist())
 
 
+def write_section(scope: Scope, s: int, section: str) -> str:
+    """Write the heading of a row's section unless that is open already; return which is."""
+    own = scope.module.sections.get(scope.module.names.get(s, ""), section)
+    if own != section:
+        scope.lines += [*[""][: bool(scope.lines and scope.lines[-1])], f"  // {safe(own)}"]
+    return own
+
+
 def write_cells(scope: Scope, tables: Tables, memories: Memories) -> None:
     """Write the cells without state, and the instances, in the module's order."""
     m, nets, lines = scope.module, scope.nets, scope.lines
     name, width, signed = nets.name, nets.width, nets.signed
-    instances = Instances(scope)
+    instances, inline, section = Instances(scope), Inline.of(scope), ""
     if m.is_network:
         instances.network()
         return
@@ -156,8 +167,9 @@ def write_cells(scope: Scope, tables: Tables, memories: Memories) -> None:
             memories.row(s)
             continue
         own, w, meaning = name[s], width[s], ""
-        if own is None or kind in SILENT:
+        if own is None or kind in SILENT or inline.write(scope, s):
             continue
+        section = write_section(scope, s, section)
         if s in tables.folded.silent:  # part of a sum's line, no wire of its own
             nets.used[s] = ALL
             continue
@@ -167,10 +179,13 @@ def write_cells(scope: Scope, tables: Tables, memories: Memories) -> None:
             text, meaning = tables.sum_text(s)
         else:
             text, meaning = RULES[kind](m, nets, s, w)
+        if s in m.names and m.names[s] in m.meanings:
+            meaning = safe(m.meanings[m.names[s]])
         comment = f"  // = {meaning}" if meaning else ""
         if kind == MUL or (kind == ADD and m.imm[s]):
             # Icarus takes no attribute where a wire is declared and driven at once.
             lines.append(f"  {place_of(m, s)}wire {vector(w, signed[s])}{own};")
             lines.append(f"  assign {own} = {text};{comment}")
             continue
-        lines.append(f"  wire {vector(w, signed[s])}{own} = {text};{comment}")
+        space = "" if text.startswith("\n") else " "
+        lines.append(f"  wire {vector(w, signed[s])}{own} ={space}{text};{comment}")

@@ -67,7 +67,7 @@ class Engine:
         if threads is not None and threads < 1:
             raise OptionError("the emulator needs a thread", found=threads, supported="1 or more")
         self.module = module
-        self.threads = threads or _processors()
+        self.threads = threads or processors()
         target, store = target or Target.host(), _store(cache)
         circuit = Compiled.of(module, target, store)
         try:
@@ -203,7 +203,7 @@ class Engine:
         return np.dtype(f"{'i' if signed else 'u'}{port.lane // 8}")
 
 
-def _processors() -> int:
+def processors() -> int:
     """Return how many processors this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))

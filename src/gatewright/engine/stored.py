@@ -52,8 +52,7 @@ class Compiled:
         """
         key = ""
         if store is not None:
-            circuit = canonical.digest(below(module))
-            key = content_key(circuit, canonical.version(), jit.maker(target), str(target))
+            key = _key(module, target)
             entry = store.read(jit.KIND, key)
             found = _from_entry(module, entry) if entry is not None else None
             if found is not None:
@@ -74,6 +73,16 @@ class Compiled:
 
     def _sides(self) -> tuple[list[Port], list[Port]]:
         return self.inputs, self.outputs
+
+
+def is_stored(module: Module) -> bool:
+    """Say whether the machine code of a circuit is in the user's cache, for this processor."""
+    return Cache().read(jit.KIND, _key(module, Target.host())) is not None
+
+
+def _key(module: Module, target: Target) -> str:
+    circuit = canonical.digest(below(module))
+    return content_key(circuit, canonical.version(), jit.maker(target), str(target))
 
 
 def _from_program(program: Program) -> Compiled:

@@ -18,6 +18,7 @@ from gatewright.arch import Planned, Tried, critical_path
 from gatewright.emit import emit_project, emit_verilog, top_name
 from gatewright.engine import Engine
 from gatewright.flow.bound import check_bound
+from gatewright.flow.emulator import FirstSamples
 from gatewright.flow.encoder import encode_fast
 from gatewright.flow.golden import (
     VECTORS,
@@ -45,7 +46,7 @@ from gatewright.flow.verify import (
 from gatewright.hw import Kind, Module
 from gatewright.ir import Graph, evaluate, infer
 from gatewright.num import FixedArray
-from gatewright.passes.netlist import Resources, modules, total_resources
+from gatewright.passes.netlist import Resources, modules, total_resources, with_product_rows
 from gatewright.tools.nextpnr import RoutingResult, route
 from gatewright.tools.yosys import SynthesisResult, synthesize
 
@@ -178,14 +179,23 @@ class Design:
             DataError: the data do not fit the model's inputs.
         """
         check_count("number of threads", threads, least=1)
-        if self.engine is None:
+        if self.is_folded:
             values = evaluate(self.graph, encode(self.graph, as_inputs(self.graph, x)))
             return {o.name: values[o.value] for o in self.graph.outputs}
         ports = to_ports(self.graph, self.netlist, encode_fast(self.graph, x, threads))
         count = len(next(iter(ports.values())))
         ports["valid_in"] = np.ones((count, 1), np.int8)
-        found = self.engine.run(ports, threads=threads)
+        found = None
+        if "engine" not in self.__dict__:  # not compiled yet
+            found = self._first_samples.run(ports, count, threads)
+        if found is None:
+            assert self.engine is not None
+            found = self.engine.run(ports, threads=threads)
         return numbers(self.graph, self.netlist, found, self._shapes)
+
+    @cached_property
+    def _first_samples(self) -> FirstSamples:
+        return FirstSamples(self.netlist)
 
     @cached_property
     def _shapes(self) -> dict[str, tuple[int, ...]]:
@@ -281,7 +291,8 @@ class Design:
         """Synthesise with Yosys for the device's family; figures are kept per layer.
 
         Args:
-            flow: `full` (`synth_xilinx` as it is) or `fast` (abc in place of abc9).
+            flow: `full` (`synth_xilinx` as it is), `fast` (abc in place of abc9) or `area` (abc
+                with a script that saves lookup tables, and has longer paths).
             nodsp: keep all products out of DSP blocks; by default those that the plan puts into
                 blocks go there, and no others.
             flatten: the total is that of the flat design; otherwise that of all modules, each by
@@ -412,5 +423,5 @@ class Design:
 
     def emit(self) -> dict[str, str]:
         """Return the emitted Verilog by file name."""
-        self.sources = emit_verilog(self.module)
+        self.sources = emit_verilog(with_product_rows(self.module))
         return self.sources

@@ -156,6 +156,8 @@ def _runners(model: Any) -> list[tuple[str, Run, float]]:
         return [("the model's own integers", _run_own, 0.0)]
     if isinstance(model, str | Path) and is_tables(Path(model)):
         return [("tables, one after the other (integers)", _run_tables, 0.0)]
+    if isinstance(model, str | Path) and Path(model).suffix.lower() == ".npz":
+        return [("the file's own integers", _run_trained, 0.0)]
     if is_logicnets(model):
         return []  # each neuron was run when it was enumerated, then the network as a whole
     if is_expressions(model):
@@ -195,6 +197,13 @@ def _run_tables(model: Any, graph: Graph, inputs: Mapping[str, Reals]) -> list[R
     from gatewright.frontends.tables.files import run_tables
 
     return [run_tables(Path(model), inputs[graph.inputs[0].name])]
+
+
+def _run_trained(model: Any, graph: Graph, inputs: Mapping[str, Reals]) -> list[Reals]:
+    """Compute the tables of a trained network from its file."""
+    from gatewright.frontends.tables.trained import run_trained
+
+    return [run_trained(Path(model), inputs[graph.inputs[0].name])]
 
 
 def is_torch(model: Any) -> bool:

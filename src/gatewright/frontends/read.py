@@ -86,6 +86,18 @@ def _list_tables(path: Path) -> list[Listed]:
     return list_tables(path)
 
 
+def _read_trained(path: Path) -> Graph:
+    from gatewright.frontends.tables import read_trained
+
+    return read_trained(path)
+
+
+def _list_trained(path: Path) -> list[Listed]:
+    from gatewright.frontends.tables import list_trained
+
+    return list_trained(path)
+
+
 def _read_torch(model: Any, inputs: Any = None) -> Graph:
     _require_torch(model)
     if is_logicnets(model):
@@ -198,8 +210,9 @@ def _list_given(model: Any, inputs: Any = None) -> list[Listed]:
 
 
 def _is_pysr(head: Head) -> bool:
-    columns = head.text.partition("\n")[0].lower().replace('"', "").strip().split(",")
-    return {"complexity", "loss", "equation"} <= {c.strip() for c in columns}
+    from gatewright.frontends.expressions.expressions import is_table
+
+    return is_table(head.text.partition("\n")[0])
 
 
 KERAS = Frontend(_read_keras, _list_keras)
@@ -214,6 +227,7 @@ FILES: dict[str, Frontend] = {
     ".h5": KERAS,
     ".hdf5": KERAS,
     ".keras": KERAS,
+    ".npz": Frontend(_read_trained, _list_trained),
     ".onnx": ONNX,
     ".pt2": TORCH,
 }

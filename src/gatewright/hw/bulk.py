@@ -111,7 +111,8 @@ def with_children(m: Module, children: dict[int, Module]) -> Module:
     """
     from gatewright.hw.instance import Instance
 
-    new = type(m)(m.name, m.origin, m.note, m.latency, m.interval, names=dict(m.names))
+    new = m.emptied()
+    new.names = dict(m.names)
     for name in ("kind", "a", "b", "c", "imm", "lo", "hi", "frac"):
         setattr(new, name, getattr(m, name)[:])
     assert not m.memories, f"module {m.name} holds memories and stays as it is"

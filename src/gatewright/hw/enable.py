@@ -32,7 +32,8 @@ def _copy(m: Module, done: dict[int, Module]) -> Module:
         done[id(m)] = m
         return m
     assert not m.memories, f"module {m.name} holds memories, which have enables of their own"
-    new = Module(m.name, m.origin, m.note, m.latency, m.interval, tables=list(m.tables))
+    new = m.emptied()
+    new.tables = list(m.tables)
     # The new port is row 0 and element 0 of the inputs: all others move up by one.
     (enable,) = new.input(ENABLE, _BIT)
     kind, imm = values(m.kind), values(m.imm).copy()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import chain
+from typing import Self
 
 import numpy as np
 
@@ -40,6 +41,10 @@ class Netlist:
         is_network: the module only joins instances (`place`, `join`), and signals may run from a
             later instance back to an earlier one, as `ready` does. No combinational path may close
             a loop through them. Such a module is not optimised or pipelined as a whole.
+        as_built: its cells are what a reader should see: it is not optimised or recoded.
+        names: what the text calls a signal.
+        meanings: what a name means, which the text says behind its wire.
+        sections: heading above the first signal of a section, by the names of its signals.
     """
 
     name: str
@@ -48,6 +53,9 @@ class Netlist:
     latency: int = 0
     interval: int = 1
     is_network: bool = False
+    as_built: bool = False
+    meanings: dict[str, str] = field(default_factory=dict)
+    sections: dict[str, str] = field(default_factory=dict)
     kind: Column = field(default_factory=column)
     a: Column = field(default_factory=column)
     b: Column = field(default_factory=column)
@@ -67,6 +75,13 @@ class Netlist:
 
     def __len__(self) -> int:
         return len(self.kind)
+
+    def emptied(self) -> Self:
+        """Return a module without cells, ports and instances that is described like this one."""
+        return type(self)(
+            self.name, self.origin, self.note, self.latency, self.interval,
+            as_built=self.as_built, meanings=self.meanings, sections=self.sections,
+        )  # fmt: skip
 
     # ---- what a signal is
 

@@ -48,6 +48,8 @@ class Plan:
             state in registers.
         cell: of such a circuit for all steps, the plans of the products that are folded, by the
             name of their node in a step; the other operations of the step stay parallel.
+        lanes: of a forest on streams, trees that are walked at once, a node of each in a step; 0: a
+            circuit for the whole forest.
     """
 
     reuse: int = 1
@@ -63,6 +65,7 @@ class Plan:
     bias_bits: int = 0
     unroll: bool = False
     cell: tuple[tuple[str, Plan], ...] = ()
+    lanes: int = 0
 
     @property
     def is_parallel(self) -> bool:
@@ -73,6 +76,7 @@ class Plan:
         """Print for tables."""
         if self.beat:
             how = f", {self.taken} taken" if self.taken else ""
+            how += f", {self.lanes} lanes" if self.lanes else ""
             return f"stream of {self.beat}" + (f", {self.bits} bits a step" if self.bits else how)
         if not self.is_parallel:
             return f"folded R={self.reuse}"

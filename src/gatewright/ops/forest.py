@@ -3,27 +3,39 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gatewright.base import ModelError
-from gatewright.blocks.forest import Split, Tree, comparator_luts, forest, leaves_of, prune
+from gatewright.blocks.forest import (
+    Names,
+    Split,
+    Tree,
+    comparator_luts,
+    forest,
+    leaves_of,
+    prune,
+)
 from gatewright.hw import Bus, Module
 from gatewright.ir import Op, Plan, Pull, Reals
 from gatewright.num import FixedArray, Intervals, Ints, dyadic, require_exact
 from gatewright.ops.forest_checks import check_forest
-from gatewright.ops.forest_reach import add_up, reach, reach_plain
+from gatewright.ops.forest_live import as_trees, leaves_by_tree, splits_of, visits
+from gatewright.ops.forest_reach import add_up, reach, reach_plain, sum_plain
+from gatewright.ops.forest_slopes import along_chords
+from gatewright.ops.forest_walk import walked
+from gatewright.streams import Stream, Streams
 
 Bools = NDArray[np.bool_]
 
+Plain = tuple[Ints, NDArray[Any], Ints, Ints, Ints]
+"""Features, cuts, left and right children, roots."""
+
 WORD_LUTS = 2.3
 """LUTs of a bit of a tree's words: in the tree itself and in the sums."""
-
-CHORD = 1 / 32
-"""Of a feature's standard deviation: over so much slopes are taken."""
 
 CODED = 8
 """Leaves that a bit of a word tells apart by itself; more have a code."""
@@ -60,6 +72,7 @@ class Forest(Op):
             length says how many features a sample has.
         has_missing: (inputs,) whether one does.
         sets: (sets, categories).
+        feature_names, output_names: what the user calls them; empty where the model has no names.
     """
 
     features: Ints
@@ -75,8 +88,11 @@ class Forest(Op):
     missing: Reals
     has_missing: Bools
     sets: Bools
+    feature_names: tuple[str, ...] = ()
+    output_names: tuple[str, ...] = ()
     growth = "grows"
     constants: ClassVar[tuple[str, ...]] = ("leaves", "base")
+    writable = True
 
     def __post_init__(self) -> None:
         check_forest(self)
@@ -105,21 +121,29 @@ class Forest(Op):
         """
         x = np.ascontiguousarray(x, np.float64)
         absent = self.absent(x)
-        if self._is_plain and not absent.any():
-            above = np.nextafter(self.thresholds, np.inf)
-            return self._reach_plain(x, np.where(self.inclusive, above, self.thresholds))
+        if self.is_plain and not absent.any():
+            return np.asarray(reach_plain(x, *self.plain(), len(self.leaves)))
         return np.asarray(reach(x, x, absent, *self.walk), np.int64)
 
     @property
-    def _is_plain(self) -> bool:
+    def is_plain(self) -> bool:
         """Whether no node asks for a set of categories."""
         return not (self.members >= 0).any()
 
-    def _reach_plain(self, x: Reals, cuts: Reals) -> Ints:
-        features = np.ascontiguousarray(self.features, np.int64)
-        children = np.stack([self.left, self.right], axis=1).reshape(-1).astype(np.int64)
-        roots = np.ascontiguousarray(self.roots, np.int64)
-        return np.asarray(reach_plain(x, features, cuts, children, roots))
+    def plain(self, cuts: Ints | Reals | None = None) -> Plain:
+        """Return features, cuts, children and roots of trees that only compare numbers.
+
+        Args:
+            cuts: (nodes,), what is less goes left; by default those of the real samples.
+        """
+        if cuts is None:
+            above = np.nextafter(self.thresholds, np.inf)
+            cuts = np.where(self.inclusive, above, self.thresholds)
+        indices = (self.left, self.right, self.roots)
+        features, left, right, roots = (
+            np.ascontiguousarray(a, np.int64) for a in (self.features, *indices)
+        )
+        return features, np.ascontiguousarray(cuts), left, right, roots
 
     def absent(self, x: Reals) -> Bools:
         """Return which numbers, (samples, features), are missing."""
@@ -148,9 +172,13 @@ class Forest(Op):
     def real(self, *x: Reals) -> Reals:
         """Add up leaves of real numbers."""
         self._check(x[0].shape[1:])
-        rows = x[0].reshape(-1, x[0].shape[-1])
+        rows = np.ascontiguousarray(x[0].reshape(-1, x[0].shape[-1]), np.float64)
         total = np.broadcast_to(self.base, (len(rows), len(self.base))).astype(np.float64)
-        add_up(self.reached(rows), np.ascontiguousarray(self.leaves, np.float64), total)
+        leaves = np.ascontiguousarray(self.leaves, np.float64)
+        if self.is_plain and not self.absent(rows).any():
+            sum_plain(rows, *self.plain(), leaves, total)
+        else:
+            add_up(self.reached(rows), leaves, total)
         return np.asarray(total.reshape(*x[0].shape[:-1], -1))
 
     # ---- integers
@@ -189,26 +217,7 @@ class Forest(Op):
         Args:
             kind: of one sample's features, (inputs,).
         """
-        cuts = self.cuts(kind).tolist()
-        points = np.ldexp(self.missing, kind.frac.astype(np.int32))
-        there = self.has_missing & (points == np.floor(points)) & (np.abs(points) < 2.0**62)
-        codes = [int(p) if ok else None for p, ok in zip(points, there, strict=True)]
-        found = []
-        for n, feature in enumerate(self.features.tolist()):
-            row = int(self.members[n])
-            numbers = None
-            if row >= 0:
-                point = int(kind.frac[feature])
-                chosen = np.flatnonzero(self.sets[row]).tolist()
-                numbers = tuple(
-                    c << point if point >= 0 else c >> -point
-                    for c in chosen
-                    if point >= 0 or c % (1 << -point) == 0
-                )
-            found.append(
-                Split(feature, cuts[n], numbers, codes[feature], bool(self.missing_left[n]))
-            )
-        return found
+        return splits_of(self, self.cuts(kind), kind)
 
     def infer(self, *x: Intervals) -> Intervals:
         """Return the sums of the least and greatest leaves that each tree can reach."""
@@ -227,12 +236,33 @@ class Forest(Op):
         return Intervals.of(low, high, np.full(shape, self.grid()))
 
     def _bounds(self, kind: Intervals, words: Ints, base: Ints) -> tuple[Ints, Ints]:
-        low, high = base.copy(), base.copy()
-        for tree in self.live(kind):
-            live = list(leaves_of(tree))
-            low += words[live].min(axis=0)
-            high += words[live].max(axis=0)
-        return low, high
+        live, first = self.live_leaves(kind)
+        least, most = (f.reduceat(words[live], first[:-1]) for f in (np.minimum, np.maximum))
+        return base + least.sum(axis=0), base + most.sum(axis=0)
+
+    def live_leaves(self, kind: Intervals) -> tuple[Ints, Ints]:
+        """Return the leaves that can be reached, tree after tree, ascending in each.
+
+        Args:
+            kind: of one sample's features, (inputs,).
+
+        Returns:
+            (leaves, (trees + 1,) where each tree's begin)
+        """
+        if self._only_compares:
+            return leaves_by_tree(*self._visits(kind))
+        own = [np.unique(list(leaves_of(tree))) for tree in self.live(kind)]
+        return np.concatenate(own), np.cumsum([0, *map(len, own)])
+
+    @property
+    def _only_compares(self) -> bool:
+        """Whether no integer of the samples stands for a category or for what is missing."""
+        return self.is_plain and not self.has_missing.any()
+
+    def _visits(self, kind: Intervals) -> tuple[np.ndarray, np.ndarray]:
+        bounds = (np.ascontiguousarray(v, np.int64) for v in (kind.lo, kind.hi))
+        found, first = visits(*self.plain(self.cuts(kind)), *bounds)
+        return found, first
 
     def live(self, kind: Intervals) -> list[Tree]:
         """Return what of each tree the numbers of a sample, (inputs,), can reach."""
@@ -248,6 +278,8 @@ class Forest(Op):
         return int(self.trees * (1 + np.log2(1 + len(self.features) / self.trees)))
 
     def _reachable(self, kind: Intervals) -> list[Tree]:
+        if self._only_compares:
+            return as_trees(*self._visits(kind))
         splits = self.splits(kind)
         left, right = self.left.tolist(), self.right.tolist()
         ranges = list(zip(kind.lo.tolist(), kind.hi.tolist(), strict=True))
@@ -271,14 +303,15 @@ class Forest(Op):
         codes = np.ldexp(self.missing, frac.astype(np.int32))
         absent = (q == codes) & self.has_missing
         whole = np.ascontiguousarray(q, np.float64)  # exact: integers have 53 bits at most
-        if self._is_plain and not absent.any():
-            leaves = self._reach_plain(whole, cuts.astype(np.float64))
-        else:
-            numbers = np.ldexp(whole, -frac.astype(np.int32))
-            never = np.zeros(len(cuts), np.bool_)
-            leaves = reach(whole, numbers, absent, *self._walk(cuts.astype(np.float64), never))
         total = np.broadcast_to(base, (len(q), len(base))).astype(np.int64)
-        add_up(leaves, np.ascontiguousarray(words), total)
+        words = np.ascontiguousarray(words)
+        if self.is_plain and not absent.any():
+            sum_plain(whole, *self.plain(cuts.astype(np.float64)), words, total)
+            return total
+        numbers = np.ldexp(whole, -frac.astype(np.int32))
+        never = np.zeros(len(cuts), np.bool_)
+        leaves = reach(whole, numbers, absent, *self._walk(cuts.astype(np.float64), never))
+        add_up(leaves, words, total)
         return total
 
     def lower(self, module: Module, *x: Bus, plan: Plan) -> Bus:
@@ -288,9 +321,18 @@ class Forest(Op):
         found: list[int] = []
         for row in bus.signals.reshape(-1, bus.shape[-1]).tolist():
             kind = module.intervals(row)
-            sums = forest(module, row, self.splits(kind), self.live(kind), words, base)
-            found += [module.shift(s, -self.grid()) for s in sums]
+            names = Names(self.feature_names, self.output_names)
+            splits, live = self.splits(kind), self.live(kind)
+            found += forest(module, row, splits, live, words, base, self.grid(), names)
         return bus.with_signals(found, (*bus.shape[:-1], len(base)))
+
+    def stream(self, to: Streams, *x: Stream, plan: Plan) -> Stream | None:
+        """Walk down `plan.lanes` trees at once, a level in a step, nodes and leaves in memories."""
+        self._check(x[0].shape)
+        if not (plan.lanes or plan.writable):
+            return None
+        rows = to.rebeat(x[0], x[0].shape[-1])
+        return to.rebeat(walked(to, self, rows, plan), plan.beat or len(self.base))
 
     def at_row(self, index: tuple[int, ...]) -> Op | None:
         """Return the operation itself: each row has its own samples, and the same trees."""
@@ -308,13 +350,13 @@ class Forest(Op):
         row = Intervals(kind.lo[first], kind.hi[first], kind.frac[first])
         asked = self.asked(row)
         found = sum(comparator_luts(cut, int(row.width[f])) for f, cut in asked)
-        words, _ = self.words()
-        for tree in self.live(row):
-            live = np.unique(list(leaves_of(tree)))
-            spread = words[live] - words[live].min(axis=0)
-            moving = np.bitwise_or.reduce(spread, axis=0)
-            bits = sum(int(v // (v & -v)).bit_length() for v in moving[moving > 0])
-            found += WORD_LUTS * bits + max(len(live) - CODED, 0) / 3
+        live, starts = self.live_leaves(row)
+        words, counts = self.words()[0][live], np.diff(starts)
+        least = np.repeat(np.minimum.reduceat(words, starts[:-1]), counts, axis=0)
+        moving = np.bitwise_or.reduceat(words - least, starts[:-1])
+        moving = moving[moving > 0]
+        bits = sum(int(v).bit_length() for v in moving // (moving & -moving))
+        found += WORD_LUTS * bits + float(np.maximum(counts - CODED, 0).sum()) / 3
         return float(rows * found)
 
     def asked(self, kind: Intervals) -> set[tuple[int, int]]:
@@ -334,19 +376,7 @@ class Forest(Op):
         The sum of leaves itself has jumps and no slope. An error of that size passes as many
         thresholds as the chord does; a smaller one, squared, costs more than the slope says.
         """
-        x = xs[0].reshape(-1, xs[0].shape[-1])
-        slopes = np.zeros((len(x), x.shape[1], len(self.base)))
-        for k in np.unique(self.features):
-            half = float(np.nanstd(x[:, k])) * CHORD / 2
-            if half == 0:
-                continue
-            up, down = x.copy(), x.copy()
-            up[:, k] += half
-            down[:, k] -= half
-            slopes[:, k] = (self.real(up) - self.real(down)) / (2 * half)
-        return lambda dy: [
-            np.einsum("rfo,ro->rf", slopes, dy.reshape(len(x), -1)).reshape(xs[0].shape)
-        ]
+        return along_chords(self, xs[0])
 
     def float_bound(self, xs: list[Reals], es: list[Reals], y: Reals, u: float) -> Reals | None:
         """Return the rounding of sums; the spread of all leaves where an operand is in doubt."""

@@ -10,6 +10,9 @@ from numba import njit
 BLOCK = 256
 """Samples that walk down a tree one after the other."""
 
+FLAT = 16
+"""Levels of a tree up to which all samples take as many steps as the longest way has."""
+
 
 @njit(cache=True)
 def goes_left(
@@ -55,21 +58,102 @@ def reach(
 
 
 @njit(cache=True)
-def reach_plain(x: Any, features: Any, cuts: Any, children: Any, roots: Any) -> Any:
+def _padded(features: Any, cuts: Any, left: Any, right: Any, roots: Any, leaves: int) -> Any:
+    """Return trees whose leaves are nodes that lead to themselves: leaf `k` is `nodes + k`.
+
+    They are (features, cuts, children left and right in turn, roots, levels of each tree). With
+    such leaves a walk takes the same steps for all samples, and no branch is to be predicted.
+    Indices have no sign, as others are looked at before each use.
+    """
+    nodes = len(features)
+    feature = np.zeros(nodes + leaves, np.uint32)
+    cut = np.zeros(nodes + leaves)
+    children = np.empty(2 * (nodes + leaves), np.uint32)
+    for n in range(nodes):
+        feature[n], cut[n] = features[n], cuts[n]
+        children[2 * n] = left[n] if left[n] >= 0 else nodes - 1 - left[n]
+        children[2 * n + 1] = right[n] if right[n] >= 0 else nodes - 1 - right[n]
+    for n in range(nodes, nodes + leaves):
+        children[2 * n] = children[2 * n + 1] = n
+    tops, levels = np.empty(len(roots), np.uint32), np.zeros(len(roots), np.int64)
+    stack = [(np.int64(0), np.int64(0))]
+    for tree in range(len(roots)):
+        tops[tree] = roots[tree] if roots[tree] >= 0 else nodes - 1 - roots[tree]
+        stack.append((np.int64(roots[tree]), np.int64(0)))
+        while len(stack) > 1:
+            at, level = stack.pop()
+            levels[tree] = max(levels[tree], level)
+            if at >= 0:
+                stack.append((np.int64(left[at]), level + 1))
+                stack.append((np.int64(right[at]), level + 1))
+    return feature, cut, children, tops, levels
+
+
+@njit(cache=True)
+def _descend(at: Any, rows: Any, x: Any, feature: Any, cut: Any, children: Any) -> None:
+    """Take each of `rows` samples, (samples, features), one level down from node `at`."""
+    width = np.uint64(x.shape[1])
+    flat = x.reshape(-1)
+    for row in range(rows):
+        a = np.uint64(at[row])
+        value = flat[np.uint64(row) * width + np.uint64(feature[a])]
+        at[row] = children[a + a + np.uint64(value >= cut[a])]
+
+
+@njit(cache=True)
+def _fall(
+    at: Any, rows: Any, levels: int, x: Any, feature: Any, cut: Any, children: Any, nodes: int
+) -> None:  # fmt: skip
+    """Take each of `rows` samples from node `at` to the leaf."""
+    if levels <= FLAT:
+        for _ in range(levels):
+            _descend(at, rows, x, feature, cut, children)
+        return
+    for row in range(rows):  # few samples go the long way: each its own
+        a = at[row]
+        while a < nodes:
+            a = children[2 * a + (x[row, feature[a]] >= cut[a])]
+        at[row] = a
+
+
+@njit(cache=True)
+def reach_plain(
+    x: Any, features: Any, cuts: Any, left: Any, right: Any, roots: Any, leaves: int
+) -> Any:
     """Return the leaf of each sample and tree, of trees that only compare numbers.
 
-    A sample goes left where its number is less than the cut. `children` holds the left and the
-    right child of each node in turn, so that no branch is to be predicted.
+    A sample, a row of `x` (rows, features), goes left where its number is less than the cut.
+    `leaves` is how many there are.
     """
-    found = np.empty((len(x), len(roots)), np.int64)
+    feature, cut, children, tops, levels = _padded(features, cuts, left, right, roots, leaves)
+    found, at = np.empty((len(x), len(roots)), np.int64), np.empty(BLOCK, np.uint32)
     for start in range(0, len(x), BLOCK):
-        for tree in range(len(roots)):
-            for row in range(start, min(start + BLOCK, len(x))):
-                at = roots[tree]
-                while at >= 0:
-                    at = children[2 * at + (x[row, features[at]] >= cuts[at])]
-                found[row, tree] = -1 - at
+        own = x[start : start + BLOCK]
+        for tree in range(len(roots)):  # a tree's nodes stay in the cache
+            at[:] = tops[tree]
+            _fall(at, len(own), levels[tree], own, feature, cut, children, len(features))
+            for row in range(len(own)):
+                found[start + row, tree] = np.int64(at[row]) - len(features)
     return found
+
+
+@njit(cache=True)
+def sum_plain(
+    x: Any, features: Any, cuts: Any, left: Any, right: Any, roots: Any, words: Any, total: Any
+) -> None:  # fmt: skip
+    """Do as `reach_plain` and `add_up`, while a tree's words are in the cache."""
+    nodes = len(features)
+    feature, cut, children, tops, levels = _padded(features, cuts, left, right, roots, len(words))
+    at = np.empty(BLOCK, np.uint32)
+    for start in range(0, len(x), BLOCK):
+        own = x[start : start + BLOCK]
+        for tree in range(len(roots)):
+            at[:] = tops[tree]
+            _fall(at, len(own), levels[tree], own, feature, cut, children, nodes)
+            for row in range(len(own)):
+                leaf = np.uint64(at[row]) - np.uint64(nodes)
+                for k in range(words.shape[1]):
+                    total[start + row, k] += words[leaf, k]
 
 
 @njit(cache=True)
@@ -124,3 +208,44 @@ def flips(
                         total += weights[row, k] * change * change
                     cost[starts[at] + bins[row, features[at]]] += total
                 at = left[at] if is_left else right[at]
+
+
+@njit(cache=True)
+def flips_plain(
+    x: Any, features: Any, cuts: Any, left: Any, right: Any, roots: Any, leaves: Any, weights: Any,
+    bins: Any, starts: Any, cost: Any,
+) -> bool:  # fmt: skip
+    """Do as `flips`, of trees that only compare numbers.
+
+    Returns False, and does nothing, where one has too many levels for it.
+    """
+    nodes = len(features)
+    feature, cut, children, tops, levels = _padded(features, cuts, left, right, roots, len(leaves))
+    if levels.max() > FLAT:
+        return False
+    path = np.empty((levels.max() + 1, BLOCK), np.uint32)
+    other = np.empty(BLOCK, np.uint32)
+    for tree in range(len(roots)):  # its part of the costs stays in the cache
+        depth = levels[tree]
+        for start in range(0, len(x), BLOCK):
+            own = x[start : start + BLOCK]
+            path[0, :] = tops[tree]
+            for level in range(depth):
+                path[level + 1, :] = path[level, :]
+                _descend(path[level + 1], len(own), own, feature, cut, children)
+            for level in range(depth):
+                for row in range(len(own)):  # the child where the sample does not go
+                    a, b = path[level, row], path[level + 1, row]
+                    other[row] = children[2 * a] ^ children[2 * a + 1] ^ b
+                for _ in range(depth - level - 1):
+                    _descend(other, len(own), own, feature, cut, children)
+                for row in range(len(own)):
+                    a = path[level, row]
+                    if a >= nodes:
+                        continue
+                    total = 0.0
+                    for k in range(leaves.shape[1]):
+                        change = leaves[other[row] - nodes, k] - leaves[path[depth, row] - nodes, k]
+                        total += weights[start + row, k] * change * change
+                    cost[starts[a] + bins[start + row, feature[a]]] += total
+    return True

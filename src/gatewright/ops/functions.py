@@ -159,6 +159,7 @@ FUNCTIONS: dict[str, Scalar] = {
     "sigmoid": Scalar(sigmoid),
     "silu": Scalar(lambda x: x * sigmoid(x), False, 1.1),
     "sin": Scalar(np.sin, False, 1.0),
+    "sinc": Scalar(lambda x: np.sinc(x / math.pi), False, 0.437),  # sin(x) / x
     "sinh": Scalar(lambda x: np.sinh(np.clip(x, -FARTHEST, FARTHEST))),
     "softplus": Scalar(softplus),
     "softplus_beta": Scalar(

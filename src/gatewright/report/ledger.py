@@ -43,13 +43,14 @@ def ledger_of(facts: Mapping[str, Any]) -> list[Line]:
 def _of_source(check: Mapping[str, Any]) -> dict[str, Any]:
     """Return a run of the source model itself as a check among the others."""
     ran = bool(check["vectors"])
+    alike = ran and not check["worst"]
     found = f"largest difference {check['worst']:.1e}, {check['share']:.2%} of its bound"
     return {
         "subject": "import of the model",
         "method": check["method"],
         "vectors": check["vectors"],
-        "status": WITHIN if ran else "not run",
-        "detail": found if ran else check["detail"],
+        "status": "equal" if alike else WITHIN if ran else "not run",
+        "detail": check["detail"] if alike or not ran else found,
     }
 
 

@@ -26,6 +26,8 @@ from gatewright.report.provenance import (
 from gatewright.report.ranges import ranges_of
 from gatewright.report.streams import SECTION as STREAMS
 from gatewright.report.streams import streams_of
+from gatewright.report.tables import SECTION as TABLES
+from gatewright.report.tables import tables_of
 from gatewright.report.verdict import STATUSES, clock_text, tiles_of, verdict_of
 
 SECTIONS = (
@@ -57,8 +59,15 @@ def render(facts: Mapping[str, Any]) -> str:
 def _context(facts: Mapping[str, Any]) -> dict[str, Any]:
     """Return everything that the templates speak of."""
     # Matplotlib takes half a second to load: only who makes a report waits for it.
-    from gatewright.report.figures import draw_cost, draw_ranges, draw_search, draw_timeline
+    from gatewright.report.figures import (
+        draw_cost,
+        draw_ranges,
+        draw_search,
+        draw_tables,
+        draw_timeline,
+    )
 
+    tables = tables_of(facts)
     ranges, costs, plan = ranges_of(facts), costs_of(facts), plan_of(facts)
     latency, clock = facts["latency"], facts["clock"]
     return {
@@ -71,6 +80,7 @@ def _context(facts: Mapping[str, Any]) -> dict[str, Any]:
         "statuses": STATUSES,
         "sections": sections_of(facts),
         "streams": streams_of(facts),
+        "tables": tables,
         "forests": forests_of(facts),
         "changed": list(facts.get("changed_files") or ()),
         "accuracy": accuracy_of(facts),
@@ -88,6 +98,7 @@ def _context(facts: Mapping[str, Any]) -> dict[str, Any]:
         "command": facts.get("command") or "",
         "glossary": GLOSSARY,
         "figures": {
+            "tables": draw_tables(tables),
             "search": draw_search(facts.get("quantization")),
             "ranges": draw_ranges(ranges.rows),
             "cost": draw_cost(costs.rows),
@@ -99,6 +110,8 @@ def _context(facts: Mapping[str, Any]) -> dict[str, Any]:
 def sections_of(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return identifiers and titles of the sections that a design has, in order."""
     found = list(SECTIONS)
+    if facts.get("tables"):
+        found.insert(1 + [name for name, _ in found].index("formats"), TABLES)
     if facts.get("stream"):
         found.insert(1 + [name for name, _ in found].index("pipeline"), STREAMS)
     if facts.get("forests"):

@@ -32,7 +32,7 @@ from gatewright.tools.process import (
 )
 from gatewright.tools.rtl import RtlDesign, verilog_files
 from gatewright.tools.yosys import yosys_version
-from gatewright.tools.yosys_plan import ecp5
+from gatewright.tools.yosys_plan import APART, ecp5
 
 FORMAT = "routing 1"  # changes when the harness, a script or the way of counting changes
 PART = re.compile(r"LFE5U(M|M5G|)-(25|45|85)F-([678])BG381[CI]")
@@ -215,6 +215,8 @@ def _synthesize(work: Path, design: RtlDesign, nodsp: bool, timeout: float) -> f
     files = " ".join(f"src/{name}" for name in [*verilog_files(design.sources), f"{HARNESS}.v"])
     script = [
         f"read_verilog -defer -Isrc {files}",
+        f"hierarchy -check -top {HARNESS}",
+        APART,  # nextpnr places one module
         *ecp5(f"-top {HARNESS} -json design.json", nodsp),
     ]
     (work / "synthesis.ys").write_text("\n".join(script) + "\n")

@@ -32,6 +32,7 @@ from gatewright.tools.process import (
 from gatewright.tools.rtl import check_sources, sources_digest, verilog_files
 from gatewright.tools.yosys_counts import Counts, counts_of
 from gatewright.tools.yosys_plan import (
+    JOINED,
     Hierarchy,
     deal,
     hierarchy_of,
@@ -44,7 +45,7 @@ from gatewright.tools.yosys_plan import (
 __all__ = ["Counts", "Family", "Flow", "SynthesisResult", "synthesize", "yosys_version"]
 
 Family = Literal["xc7", "xcu", "xcup", "ecp5"]
-Flow = Literal["full", "fast"]
+Flow = Literal["full", "fast", "area"]
 
 FORMAT = "synthesis 1"  # changes when a script or the way of counting changes
 FLAT = "flat synthesis of the top"
@@ -63,8 +64,9 @@ class SynthesisResult:
     module that was synthesised out of context: the top's own logic, the modules it instances, and
     larger ones that repeat, each with its other sub-modules flattened into it but without the
     modules that are listed themselves; `instances` says how often each exists in the design and
-    `children` which listed modules lie in which. `flow` is "full" (`synth_xilinx` as it is) or
-    "fast" (abc in place of abc9: 3 to 4 times quicker, LUTs within -3 to +15 %). `cpu_seconds` is
+    `children` which listed modules lie in which. `flow` is "full" (`synth_xilinx` as it is), "fast"
+    (abc in place of abc9: 3 to 4 times quicker, LUTs within -3 to +15 %) or "area" (abc as well,
+    told to save lookup tables and not levels). `cpu_seconds` is
     what Yosys took when the result was made, also where it comes from the cache (`cached`).
     `netlist` is the mapped circuit of the flat synthesis, where it was asked for.
     """
@@ -252,7 +254,7 @@ class _Bench:
         script += mapping(self.family, self.flow, self.nodsp, self.chains)
         script.append(f"tee -q -o {name}.json stat -json")
         if names is None and self.netlist:
-            script += ["blackbox =A:whitebox", "write_json netlist.json"]
+            script += [*JOINED, "blackbox =A:whitebox", "write_json netlist.json"]
         self.yosys(name, script, "synthesis with Yosys failed")
         statistics = json.loads((self.work / f"{name}.json").read_text())["modules"]
         if names is None:

@@ -153,18 +153,39 @@ SOFT = "chtype -set $__soft_mul a:use_dsp=no %ci1 t:$mul %i"
 attribute, but puts no cell of the type `$__soft_mul` into a DSP block."""
 
 
-def ecp5(options: str, nodsp: bool) -> list[str]:
+_SMALLEST = "dch,-f;if,-a,-C,16;mfs2,-a"
+AREA = f"strash;ifraig;{_SMALLEST};strash;{_SMALLEST}"
+"""What abc does in the flow for area, twice: look for equivalent forms, cover the logic with as few
+lookup tables as it finds, however deep, and drop inputs and tables that are not needed.
+`abc -script +...` reads a comma as a blank."""
+
+
+def ecp5(options: str, nodsp: bool, flow: str = "full") -> list[str]:
     """Return the commands that map a design to Lattice ECP5."""
     if nodsp:
-        return [f"synth_ecp5 {options} -nodsp"]
+        options += " -nodsp"
+    if flow == "area":
+        start = [f"synth_ecp5 {options} -run begin:map_luts"]
+        end = [f"abc -lut 4:7 -script +{AREA}", "clean", f"synth_ecp5 {options} -run map_cells:"]
+    else:
+        start, end = [f"synth_ecp5 {options}"], []
+    if nodsp:
+        return [*start, *end]
+    last = "map_luts" if flow == "area" else ""
     return [
         f"synth_ecp5 {options} -run begin:coarse",
         "proc",
         "flatten",
         "opt_clean",
         SOFT,
-        f"synth_ecp5 {options} -run coarse:",
+        f"synth_ecp5 {options} -run coarse:{last}",
+        *end,
     ]
+
+
+APART = "setattr -mod -unset keep_hierarchy A:keep_hierarchy"
+JOINED = (APART, "flatten", "clean")
+"""Makes one module of a design whose source keeps modules apart while they are mapped."""
 
 
 CHAINS = (
@@ -179,11 +200,13 @@ def mapping(family: str, flow: str, nodsp: bool, chains: bool = False) -> list[s
     """Return the commands that map a design to a family.
 
     For Xilinx the fast flow is `synth_xilinx` up to its step `map_luts`, and that step with
-    `abc -luts` where the full one has abc9. Without `nodsp`, products go where `use_dsp` on their
+    `abc -luts` where the full one has abc9. The flow for area has abc's script `AREA` there, with
+    functions of seven and eight bits as two and four tables and the multiplexers beside them, which
+    the full flow has as well. Without `nodsp`, products go where `use_dsp` on their
     wire says (`SOFT`). With `chains`, every sum is a carry chain (Xilinx only).
     """
     if family == "ecp5":
-        return ecp5("-noabc9" if flow == "fast" else "", nodsp)
+        return ecp5("-noabc9" if flow == "fast" else "", nodsp, flow)
     options = f"-family {family} -flatten -noiopad -noclkbuf" + (" -nodsp" if nodsp else "")
     last = "" if flow == "full" else "map_luts"
     stops = [("begin", "map_dsp", SOFT)] if not nodsp else []
@@ -204,7 +227,7 @@ def mapping(family: str, flow: str, nodsp: bool, chains: bool = False) -> list[s
     return [
         *runs,
         "opt_expr -mux_undef -noclkinv",
-        "abc -luts 2:2,3,6:5",
+        f"abc -luts 6:1,2,4 -script +{AREA}" if flow == "area" else "abc -luts 2:2,3,6:5",
         "clean",
         "xilinx_srl -fixed -minlen 3",
         "techmap -map +/xilinx/lut_map.v -map +/xilinx/cells_map.v -D LUT_WIDTH=6",

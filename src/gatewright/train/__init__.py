@@ -1,4 +1,4 @@
-"""Floor 8: train small networks of tables, which compile to exact circuits.
+"""Floor 8, below `frontends`, which reads its files: train small networks of tables.
 
 Needs PyTorch to fit, and NumPy alone to use what was fitted.
 """

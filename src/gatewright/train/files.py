@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import zipfile
 import zlib
 from pathlib import Path
@@ -11,10 +12,18 @@ from typing import Any
 import numpy as np
 
 from gatewright.base import FileError, ModelError
-from gatewright.train.network import Encoder, Network, TableLayer
+from gatewright.train.network import Encoder, Ints, Network, Reals, TableLayer
 
 LAYOUT = 1
+FAMILIES = ("kan", "tables", "weightless")
+PARTS = ("reads", "target", "values", "bias")
 MOST_CODES = 1 << 16
+MOST_INTEGER = 1 << 40
+"""Largest entry, as of files of tables."""
+
+
+class _MisfitError(ValueError):
+    """Parts of a file that are there, and do not fit."""
 
 
 def save(network: Network, path: str | Path) -> Path:
@@ -40,7 +49,7 @@ def save(network: Network, path: str | Path) -> Path:
     if network.classes is not None:
         arrays["classes"] = network.classes
     for number, layer in enumerate(network.layers):
-        for name in ("reads", "target", "values", "bias"):
+        for name in PARTS:
             arrays[f"layer{number}_{name}"] = getattr(layer, name)
     arrays["about"] = np.asarray(json.dumps(about))
     try:
@@ -60,6 +69,13 @@ def load(path: str | Path) -> Network:
     path = Path(path)
     try:
         with np.load(path, allow_pickle=False) as file:
+            if "about" not in file.files:
+                raise ModelError(
+                    "an .npz file holds no trained network", place=str(path),
+                    found=f"arrays {', '.join(file.files[:8]) or 'none'}",
+                    supported="an .npz file that gatewright.train wrote",
+                    remedy="give the model first; samples are calibration data",
+                )  # fmt: skip
             arrays = {name: file[name] for name in file.files}
         about = json.loads(str(arrays["about"]))
         network = _network(arrays, about)
@@ -73,7 +89,9 @@ def load(path: str | Path) -> Network:
         raise ModelError(
             "a file of trained tables is damaged",
             place=str(path),
-            found=f"{type(error).__name__}: {error}",
+            found=str(error)
+            if isinstance(error, _MisfitError)
+            else f"{type(error).__name__}: {error}",
             supported="an .npz file that gatewright.train wrote",
         ) from None
     return network
@@ -82,44 +100,117 @@ def load(path: str | Path) -> Network:
 def _network(arrays: dict[str, Any], about: dict[str, Any]) -> Network:
     """Return the network of a file's content; a KeyError or ValueError where it does not fit."""
     if about["layout"] != LAYOUT:
-        raise ValueError(f"layout {about['layout']}")
+        raise _MisfitError(f"layout {about['layout']}, not {LAYOUT}")
     layers = []
     for number, (codes, low, limits) in enumerate(about["layers"]):
-        parts = {n: arrays[f"layer{number}_{n}"] for n in ("reads", "target", "values", "bias")}
+        parts = {n: _integers(f"layer{number}_{n}", arrays) for n in PARTS}
         layer = TableLayer(
-            **{n: a.astype(np.int64, casting="safe") for n, a in parts.items()},
-            codes=int(codes), low=int(low),
-            limits=None if limits is None else (int(limits[0]), int(limits[1])),
+            **parts, codes=_integer("codes", codes), low=_integer("low", low),
+            limits=None if limits is None else (_integer("limits", limits[0]),
+                                                _integer("limits", limits[1])),
         )  # fmt: skip
         layers.append(layer)
-    encoder = Encoder(arrays["scale"], arrays["offset"], int(about["bits"]))
-    thermometer = arrays.get("thermometer")
+    encoder = Encoder(
+        _reals("scale", arrays), _reals("offset", arrays), _integer("bits", about["bits"])
+    )
+    thermometer = _integers("thermometer", arrays) if "thermometer" in arrays else None
     found = Network(
         str(about["family"]), encoder, tuple(layers), thermometer, float(about["scale"]),
-        arrays["output_offset"], arrays.get("classes"),
+        _reals("output_offset", arrays), arrays.get("classes"),
         {str(k): str(v) for k, v in about["facts"].items()},
     )  # fmt: skip
     _check(found)
     return found
 
 
+def _integers(name: str, arrays: dict[str, Any]) -> Ints:
+    """Return an array of integers."""
+    _require(arrays[name].dtype.kind in "iu", f"{name}: {arrays[name].dtype}, not integers")
+    return np.asarray(arrays[name].astype(np.int64, casting="safe"))
+
+
+def _reals(name: str, arrays: dict[str, Any]) -> Reals:
+    """Return an array of finite numbers."""
+    numbers = arrays[name].dtype.kind in "fiu" and bool(np.isfinite(arrays[name]).all())
+    _require(numbers, f"{name}: not all are finite numbers")
+    return np.asarray(arrays[name], np.float64)
+
+
+def _integer(name: str, value: Any) -> int:
+    _require(type(value) is int, f"{name}: {value!r:.40} is no integer")
+    return int(value)
+
+
 def _check(network: Network) -> None:
     """Refuse a network whose parts do not fit."""
-    size = network.features if network.thermometer is None else network.thermometer.size
-    encoder = network.encoder
-    ends = encoder.offset.shape == encoder.scale.shape == (network.features,)
-    if not ends or not np.isfinite([encoder.scale, encoder.offset]).all() or encoder.bits > 16:
-        raise ValueError("the encoder is malformed")
+    encoder, classes, levels = network.encoder, network.classes, network.thermometer
+    features = (network.features,)
+    _require(encoder.scale.ndim == 1 and network.features > 0, "scale: no list of features")
+    _require(bool((encoder.scale > 0).all()), "scale: not all are positive")
+    _require(
+        encoder.offset.shape == features,
+        f"offset: shape {encoder.offset.shape}, {network.features} features",
+    )
+    _require(1 <= encoder.bits <= 16, f"bits: {encoder.bits} of 1 to 16")
+    _require(network.family in FAMILIES, f"family: {network.family} of {', '.join(FAMILIES)}")
+    good = math.isfinite(network.scale) and network.scale > 0
+    _require(good, f"scale of the outputs: {network.scale}, not finite and positive")
+    _require(bool(network.layers), "layers: none")
+    codes = 1 << encoder.bits
+    size, kind = network.features, (0, codes - 1)
+    if levels is not None:
+        _require(
+            levels.ndim == 2 and len(levels) == network.features and levels.size > 0,
+            f"thermometer: shape {levels.shape}, {network.features} features",
+        )
+        size, kind = levels.size, (0, 1)
     for number, layer in enumerate(network.layers):
-        tables, k = layer.reads.shape
-        if not 1 < layer.codes <= MOST_CODES or layer.codes**k != layer.values.shape[1]:
-            raise ValueError(f"layer {number}: {layer.values.shape[1]} entries for {k} elements")
-        if layer.target.shape != (tables,) or len(layer.values) != tables:
-            raise ValueError(f"layer {number}: {tables} tables, {len(layer.values)} of values")
-        inside = _within(layer.reads, size) and _within(layer.target, len(layer.bias))
-        if not inside:
-            raise ValueError(f"layer {number}: a table reads or feeds what is not there")
-        size = len(layer.bias)
+        _check_layer(f"layer {number}", layer, size, kind)
+        size, kind = len(layer.bias), layer.reach
+    _require(
+        network.offset.shape == (size,),
+        f"offset of the outputs: shape {network.offset.shape}, {size} outputs",
+    )
+    if classes is not None:
+        _require(classes.shape == (size,), f"classes: shape {classes.shape}, {size} outputs")
+
+
+def _check_layer(name: str, layer: TableLayer, size: int, kind: tuple[int, int]) -> None:
+    """Refuse a layer that does not fit itself, or what it reads: numbers of `kind`."""
+    _require(layer.reads.ndim == 2 and layer.bias.ndim == 1, f"{name}: reads or bias misshapen")
+    tables, k = layer.reads.shape
+    _require(len(layer.bias) > 0, f"{name}: no outputs")
+    _require(1 < layer.codes <= MOST_CODES, f"{name}: {layer.codes} codes of 2 to {MOST_CODES}")
+    entries = layer.codes**k
+    _require(
+        layer.values.shape == (tables, entries),
+        f"{name}: values of shape {layer.values.shape}, {tables} tables of {k} elements "
+        f"with {layer.codes} codes",
+    )
+    _require(
+        layer.target.shape == (tables,),
+        f"{name}: {tables} tables, targets of shape {layer.target.shape}",
+    )
+    inside = _within(layer.reads, size) and _within(layer.target, len(layer.bias))
+    _require(inside, f"{name}: a table reads or feeds what is not there")
+    _require(
+        layer.low <= kind[0] and kind[1] < layer.low + layer.codes,
+        f"{name}: codes {layer.low} to {layer.low + layer.codes - 1}, numbers "
+        f"{kind[0]} to {kind[1]} before it",
+    )
+    for what, numbers in (("values", layer.values), ("bias", layer.bias)):
+        most = int(np.abs(numbers.astype(np.float64)).max(initial=0))
+        _require(most <= MOST_INTEGER, f"{name}: {what} of up to {most}, beyond {MOST_INTEGER}")
+    if layer.limits is not None:
+        low, high = layer.limits
+        codes = high - low + 1
+        whole = 1 < codes <= MOST_CODES and not codes & (codes - 1) and low in (0, -codes // 2)
+        _require(whole, f"{name}: limits {low} to {high} are no format's")
+
+
+def _require(holds: bool, text: str) -> None:
+    if not holds:
+        raise _MisfitError(text)
 
 
 def _within(index: np.ndarray, size: int) -> bool:

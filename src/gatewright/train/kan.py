@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from gatewright.base import OptionError
+from gatewright.train.bases import EDGES, basis_of, rising
 from gatewright.train.data import Single, require_between
 from gatewright.train.estimator import Classifier, Estimator, Regressor
 from gatewright.train.network import Network
@@ -17,8 +18,6 @@ from gatewright.train.network import Network
 if TYPE_CHECKING:
     from gatewright.train.kan_module import Kan
     from gatewright.train.loop import Progress, Schedule, Trace
-
-BASES = ("spline", "table")
 
 
 @dataclass(eq=False, kw_only=True)
@@ -31,7 +30,7 @@ class _KanOptions(Estimator):
     input_bits: int = 6
     bits: int | Sequence[int] = 6
     edges: int | None = None
-    basis: str = "spline"
+    edge: str = "bspline"
     grid: int = 8
     degree: int = 3
     tail: float = 0.005
@@ -44,11 +43,11 @@ class _KanOptions(Estimator):
             require_between("hidden", width, 1, 4096)
         for bits in self._bits():
             require_between("bits", bits, 1, 10)
-        if self.basis not in BASES:
-            raise OptionError("a basis of edges is not known", found=self.basis,
-                              supported=", ".join(BASES))  # fmt: skip
+        if self.edge not in EDGES:
+            raise OptionError("what edges are made of is not known", found=repr(self.edge),
+                              supported=", ".join(EDGES))  # fmt: skip
         require_between("grid", self.grid, 1, 256)
-        require_between("degree", self.degree, 1, 5)
+        require_between("degree", self.degree, 1, 16 if self.edge == "chebyshev" else 5)
         require_between("tail", self.tail, 0, 0.4)
         if self.edges is not None:
             require_between("edges", self.edges, 1, 1e9)
@@ -75,7 +74,7 @@ class _KanOptions(Estimator):
         return module.tables(module.codes.encoder()), trace
 
     def _module(self, x: Single, outputs: int) -> Kan:
-        from gatewright.train.kan_module import Kan, KanLayer, spline_basis
+        from gatewright.train.kan_module import Kan, KanLayer
         from gatewright.train.modules import CodesOf
 
         rng = np.random.default_rng(self.seed)
@@ -84,9 +83,9 @@ class _KanOptions(Estimator):
         layers = []
         for n, (a, b) in enumerate(pairwise(sizes)):
             codes = 1 << widths[n]
-            spline = self.basis == "spline" and codes > self.grid + self.degree
-            basis = spline_basis(codes, self.grid, self.degree) if spline else None
-            layers.append(KanLayer(a, b, codes, bits[n], basis, n < len(sizes) - 2, rng))
+            basis = basis_of(self.edge, codes, self.grid, self.degree)
+            line = rising(self.edge, basis, codes)
+            layers.append(KanLayer(a, b, codes, bits[n], basis, line, n < len(sizes) - 2, rng))
         number = isinstance(self, Regressor)
         scale = 2.0 ** (1 - bits[-1]) * (1.0 if number else 4.0)
         return Kan(CodesOf(x, self.input_bits, self.tail), layers, self.edges, self.prune, scale)
@@ -104,10 +103,11 @@ class KanClassifier(_KanOptions, Classifier):
         input_bits: bits of a feature's code; scale and offset of the codes are learnt.
         bits: of the answers, and of the entries, of all layers or of each.
         edges: how many edges are left in the end, those that the loss would miss most; None: all.
-        basis: `spline` (few parameters, smooth) or `table` (an entry is a parameter). Where codes
-            are no more than a spline's parameters, tables are taken.
-        grid: intervals of a spline.
-        degree: of a spline.
+        edge: what an edge is made of: `bspline`, `rbf` (Gaussians), `chebyshev` (polynomials), or
+            `table`, whose entries are parameters. Where codes are no more than the parameters,
+            entries are taken.
+        grid: intervals of a spline, or steps between Gaussians.
+        degree: of a spline, or of the polynomials.
         tail: share of the samples beyond each end of the codes when training begins.
         prune: when pruning begins and ends, as shares of all epochs.
     """

@@ -19,18 +19,6 @@ MEMORY = 0.9
 """Of what an edge was worth, how much is kept from step to step."""
 
 
-def spline_basis(codes: int, grid: int, degree: int) -> np.ndarray:
-    """Return the B-splines of a uniform grid at all codes: (codes, grid + degree)."""
-    knots = np.arange(-degree, grid + degree + 1) / grid
-    x = (np.arange(codes) + 0.5)[:, None] / codes
-    basis = ((x >= knots[:-1]) & (x < knots[1:])).astype(np.float64)
-    for d in range(1, degree + 1):
-        left = (x - knots[: -d - 1]) / (knots[d:-1] - knots[: -d - 1])
-        right = (knots[d + 1 :] - x) / (knots[d + 1 :] - knots[1:-d])
-        basis = left * basis[:, :-1] + right * basis[:, 1:]
-    return basis
-
-
 class KanLayer(nn.Module):  # type: ignore[misc]
     """All edges between two layers of nodes.
 
@@ -38,7 +26,9 @@ class KanLayer(nn.Module):  # type: ignore[misc]
         inputs, outputs: nodes.
         codes: of each input.
         bits: of an entry, and of the limited sum.
-        basis: (codes, parameters) of a spline, or None: an entry is a parameter.
+        basis: (codes, parameters) functions that an edge is made of, or None: an entry is a
+            parameter.
+        line: (parameters,) of an edge that rises, by which training begins.
         limited: whether sums are brought into `bits`.
         rng: for the first values.
     """
@@ -50,6 +40,7 @@ class KanLayer(nn.Module):  # type: ignore[misc]
         codes: int,
         bits: int,
         basis: np.ndarray | None,
+        line: np.ndarray,
         limited: bool,
         rng: np.random.Generator,
     ) -> None:
@@ -57,21 +48,20 @@ class KanLayer(nn.Module):  # type: ignore[misc]
         self.codes, self.bits, self.limited = codes, bits, limited
         self.low, self.high = -(1 << (bits - 1)), (1 << (bits - 1)) - 1
         grid = np.eye(codes) if basis is None else basis
-        places = np.linspace(-1, 1, grid.shape[1])
         lean = rng.normal(0, 1 / np.sqrt(inputs), (inputs, 1, outputs))
-        first = lean * places[:, None] + rng.normal(0, 0.05, (inputs, len(places), outputs))
+        first = lean * line[:, None] + rng.normal(0, 0.05, (inputs, len(line), outputs))
         self.weight = nn.Parameter(torch.tensor(first, dtype=torch.float32))
         self.bias = nn.Parameter(torch.zeros(outputs))
         self.register_buffer("basis", torch.tensor(grid, dtype=torch.float32))
         self.register_buffer("alive", torch.ones(inputs, outputs))
         self.register_buffer("seen", torch.full((inputs, codes), 1.0 / codes))
         self.register_buffer("worth", torch.zeros(inputs, outputs))
-        self.is_spline = basis is not None
+        self.has_basis = basis is not None
         self.entries: Tensor | None = None
 
     def real(self) -> Tensor:
         """Return the tables in units of the last place, not rounded: (inputs, codes, outputs)."""
-        table = torch.einsum("ck,pkq->pcq", self.basis, self.weight) if self.is_spline else (
+        table = torch.einsum("ck,pkq->pcq", self.basis, self.weight) if self.has_basis else (
             self.weight
         )  # fmt: skip
         return torch.clamp(table * float(1 << (self.bits - 1)), self.low, self.high)

@@ -62,6 +62,20 @@ class TableLayer:
             total[:, target] += values[code[:, reads] @ powers]
         return total if self.limits is None else np.clip(total, *self.limits)
 
+    @property
+    def reach(self) -> tuple[int, int]:
+        """The least and largest integer that outputs can be."""
+        ends = []
+        for pick in (np.min, np.max):
+            total = self.bias.copy()
+            if len(self.target):
+                np.add.at(total, self.target, pick(self.values, axis=1))
+            ends.append(total)
+        low, high = int(ends[0].min()), int(ends[1].max())
+        if self.limits is None:
+            return low, high
+        return max(low, self.limits[0]), min(high, self.limits[1])
+
     def without_constants(self) -> TableLayer:
         """Return the layer with tables that always answer the same as part of the bias."""
         same = np.ptp(self.values, axis=1) == 0

@@ -46,6 +46,16 @@ def grown(seed: int, trees: int, depth: int, features: int, outputs: int, **opti
     )
 
 
+def of_classes(op: Forest, outputs: int) -> Forest:
+    """Return a forest each tree of which adds to one output in turn, as boosting has them."""
+    leaves = np.zeros((len(op.leaves), outputs))
+    each = len(op.leaves) // op.trees
+    for tree in range(op.trees):
+        own = slice(tree * each, (tree + 1) * each)
+        leaves[own, tree % outputs] = op.leaves[own, 0]
+    return replace(op, leaves=leaves, base=np.arange(outputs) * 0.5)
+
+
 def chain(depth: int) -> Forest:
     """Return one tree in which each node has one leaf and one node, as grown by loss."""
     rng = np.random.default_rng(depth)
@@ -93,6 +103,7 @@ CASES = [
     ),
     Case("forest-plain", grown(0, 5, 3, 3, 1), (uniform("fixed<6,4>", 3),)),
     Case("forest-outputs", grown(1, 3, 2, 2, 3), (uniform("ufixed<5,3>", 2),)),
+    Case("forest-classes", of_classes(grown(14, 7, 3, 3, 1), 3), (uniform("fixed<6,4>", 3),)),
     Case("forest-grids", grown(2, 4, 3, 4, 2), (mixed(4, 4),)),
     Case("forest-rows", grown(3, 2, 2, 3, 1), (uniform("fixed<5,4>", 2, 3),)),
     Case(

@@ -1,19 +1,24 @@
-"""The circuit of a forest: questions asked once, codes of leaves, tables of words, sums."""
+"""The circuit of a forest: a module of questions, one for each kind of tree, one for each sum."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 
 import numpy as np
 
 from gatewright.blocks.arith import signed_sum
-from gatewright.blocks.forest.ask import Questions
-from gatewright.blocks.forest.code import LEVELS, Coded, coded, height
-from gatewright.blocks.forest.prune import Inner, Tree, leaves_of
+from gatewright.blocks.forest.ask import Answers, ask
+from gatewright.blocks.forest.describe import tree_size, tree_text
+from gatewright.blocks.forest.names import Names, number
+from gatewright.blocks.forest.prune import Tree, leaves_of
 from gatewright.blocks.forest.split import Split
-from gatewright.hw import Module, Table
+from gatewright.blocks.forest.tree import Grown, build_tree
+from gatewright.hw import Module
 from gatewright.num import Ints
+
+Term = tuple[str, int]
+"""A tree's name and its word."""
 
 
 def forest(
@@ -23,6 +28,8 @@ def forest(
     trees: Sequence[Tree],
     words: Ints,
     base: Ints,
+    frac: int = 0,
+    names: Names | None = None,
 ) -> list[int]:
     """Return the signals of each output: the sum of the leaves that the trees reach, and `base`.
 
@@ -35,74 +42,108 @@ def forest(
         trees: what can be reached of each.
         words: (leaves, outputs) integers.
         base: (outputs,) integers.
+        frac: binary point of words and base.
+        names: what the text calls features and outputs.
     """
-    questions = Questions(m, x, splits)
-    terms: list[list[int]] = [[] for _ in base]
-    rest = base.copy()
-    for number, tree in enumerate(trees):
+    names = names or Names()
+    numbers: dict[Split, int] = {}
+    question = [numbers.setdefault(_plain(split), len(numbers)) for split in splits]
+    rest, grown = base.copy(), {}
+    for number_, tree in enumerate(trees):
         live = np.unique(list(leaves_of(tree)))
-        least = words[live].min(axis=0)
-        rest += least
-        parts = _Words(m, questions, words, least, number).of(tree)
-        for own, part in zip(terms, parts, strict=True):
-            if not m.is_constant(part):  # then it is 0
-                own.append(part)
+        rest += words[live].min(axis=0)
+        found = Grown.of(tree, question, words, live)
+        if found.outputs:
+            grown[number_] = found
+    every = list(numbers)
+    asked = dict.fromkeys(k for tree in grown.values() for k in tree.asked)
+    answers = ask(m, x, [every[k] for k in asked], names)
+    terms = _Trees(m, every, answers, names, frac, len(base)).build(grown)
     return [
-        signed_sum(m, [*own, m.constant(int(b))] if b else own)
-        for own, b in zip(terms, rest, strict=True)
+        _total(m, own, int(b), frac, names.output(k, len(base)))
+        for k, (own, b) in enumerate(zip(terms, rest, strict=True))
     ]
 
 
-@dataclass(frozen=True, eq=False)
-class _Words:
-    """The words of a tree's leaves, (leaves, outputs), less the least of each output."""
+def _plain(split: Split) -> Split:
+    """Return a question without what does not matter to it."""
+    if split.missing is None and split.missing_left:
+        split = replace(split, missing_left=False)
+    return replace(split, cut=0) if split.numbers is not None and split.cut else split
 
-    module: Module
-    questions: Questions
-    words: Ints
-    least: Ints
-    number: int
 
-    def of(self, tree: Tree) -> list[int]:
-        """Return the word of the leaf that a sample reaches, for each output.
+class _Trees:
+    """Instance a module for each tree; equal trees share one."""
 
-        Parts of few levels are tables of codes; above them one word or the other is chosen.
-        """
-        order: list[Tree] = [tree]
-        for node in order:  # grows: each node before its children
-            if isinstance(node, Inner) and height(node) > LEVELS:
-                order += [node.left, node.right]
-        built: dict[int, list[int]] = {}
-        for node in reversed(order):
-            if isinstance(node, Inner) and height(node) > LEVELS:
-                turn = self.questions.goes_left(node.node)
-                sides = zip(built[id(node.left)], built[id(node.right)], strict=True)
-                built[id(node)] = [self.module.select(turn, a, b) for a, b in sides]
-            else:
-                code = coded(self.module, node, self.questions.goes_left)
-                built[id(node)] = [self._word(code, k) for k in range(self.words.shape[1])]
-        return built[id(tree)]
+    def __init__(
+        self,
+        m: Module,
+        splits: Sequence[Split],
+        answers: Answers,
+        names: Names,
+        frac: int,
+        outputs: int,
+    ) -> None:
+        self.m, self.splits, self.answers, self.names = m, splits, answers, names
+        self.frac, self.outputs = frac, outputs
 
-    def _word(self, code: Coded, output: int) -> int:
-        """Return the word of one output, without the bits on which it does not depend."""
-        m, bits = self.module, list(code.bits)
-        values: np.ndarray = self.words[code.leaves, output] - self.least[output]
-        values = values.reshape((2,) * len(bits))
-        for axis in reversed(range(len(bits))):
-            halves = values.take(0, axis), values.take(1, axis)
-            if np.array_equal(*halves):
-                values = halves[0]
-                del bits[axis]
-        flat = values.reshape(-1)
-        if not bits:
-            return m.constant(int(flat[0]))
-        every = int(np.bitwise_or.reduce(flat))
-        drop = (every & -every).bit_length() - 1  # zeros at the end of all words
-        flat = flat >> drop
-        if len(bits) == 1:
-            word = m.select(bits[0], m.constant(int(flat[1])), m.constant(int(flat[0])))
-            return m.shift(word, drop)
-        index = bits[0]
-        for bit in bits[1:]:
-            index = m.concat(index, bit)
-        return m.shift(m.table(index, Table.of(f"leaves_{self.number}_{output}", flat)), drop)
+    def build(self, grown: dict[int, Grown]) -> list[list[Term]]:
+        """Return the words of trees, for each output."""
+        terms: list[list[Term]] = [[] for _ in range(self.outputs)]
+        kinds: dict[object, list[int]] = {}
+        for number_, tree in grown.items():
+            kinds.setdefault(tree.key, []).append(number_)
+        modules: dict[object, Module] = {}
+        for number_, tree in grown.items():
+            uses = kinds[tree.key]
+            if tree.key not in modules:
+                modules[tree.key] = self._module(tree, uses)
+            feeds = [self.answers.signal[self.splits[k]] for k in tree.asked]
+            name = self._name(number_, tree)
+            found = self.m.instance(modules[tree.key], {"x": feeds}, f"u_{name}")["y"]
+            for k, s in zip(tree.outputs, found, strict=True):
+                self.m.label(s, name if len(found) == 1 else f"{name}_{k}")
+                terms[k].append((name, s))
+        return terms
+
+    def _module(self, tree: Grown, uses: list[int]) -> Module:
+        """Build the module of equal trees."""
+        asked = [self.answers.question[self.splits[k]] for k in tree.asked]
+        labels, meanings = [q.name for q in asked], [q.meaning for q in asked]
+        if len(uses) > 1:  # who asks what stands where they are used
+            labels = meanings = [f"answer_{i}" for i in range(len(asked))]
+        which = ", ".join(map(str, uses[:12])) + (", ..." if len(uses) > 12 else "")
+        single = self.outputs > 1 and len(tree.outputs) == 1
+        output = f" for {self.names.output(tree.outputs[0], self.outputs)}" if single else ""
+        note = f"tree{'s' * (len(uses) > 1)} {which} of the model{output}: {tree_size(tree)}"
+        note = f"{note}; a word is what a leaf exceeds the least of them by"
+        note = f"{note}\n{tree_text(tree, self.frac, meanings)}"
+        name = f"{self.m.name}_{self._name(uses[0], tree)}"
+        m = Module(name, self.m.origin, note, as_built=True)
+        build_tree(m, tree, self.frac, labels, f"leaves_{uses[0]}")
+        return m
+
+    def _name(self, number_: int, tree: Grown) -> str:
+        output = ""
+        if len(tree.outputs) == 1:
+            output = self.names.output(tree.outputs[0], self.outputs)
+        return f"tree_{number_}" + (f"_{output}" if output else "")
+
+
+def _total(m: Module, terms: Sequence[Term], rest: int, frac: int, output: str) -> int:
+    """Return the sum of some trees' words and a constant, which is a module of its own."""
+    constant = number(rest, frac)
+    if not terms or (len(terms) == 1 and not rest):
+        return terms[0][1] if terms else m.constant(rest, frac)
+    stem = f"sum_{output}" if output else "sum"
+    trees = f"the words of {len(terms)} trees" if len(terms) > 1 else "the word of a tree"
+    note = f"{trees} and {constant} (the base score, and the least leaf of every tree)"
+    inner = Module(f"{m.name}_{stem}", m.origin, note)
+    x = inner.input("x", m.intervals([s for _, s in terms]))
+    for s, (name, _) in zip(x, terms, strict=True):
+        inner.label(s, name)
+    total = signed_sum(inner, [*x, inner.constant(rest, frac)] if rest else x)
+    inner.output("y", [total])
+    (found,) = m.instance(inner, {"x": [s for _, s in terms]}, f"u_{stem}")["y"]
+    m.label(found, stem)
+    return found

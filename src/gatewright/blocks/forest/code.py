@@ -40,8 +40,8 @@ def height(tree: Tree, most: int = LEVELS) -> int:
     return found
 
 
-def coded(m: Module, tree: Tree, goes_left: Callable[[int], int]) -> Coded:
-    """Return the code of a tree of few levels.
+def coded(m: Module, tree: Tree, goes_left: Callable[[int], int], name: str = "left") -> Coded:
+    """Return the code of a tree of few levels; its bits are labelled with a name and the level.
 
     The first bit says whether the sample goes left at the root, the next what the node says that
     it comes to, and so on: a choice among as many answers as the level has nodes.
@@ -52,6 +52,8 @@ def coded(m: Module, tree: Tree, goes_left: Callable[[int], int]) -> Coded:
         found = _answer(m, tree, goes_left, tuple(bits), level)
         assert found is not None
         bits.append(found)
+        if level:  # the first is the answer to a question, which has a name
+            m.label(found, f"{name}_{level}")
     leaves = np.empty(1 << levels, np.int64)
     _fill(tree, leaves)
     return Coded(tuple(bits), leaves)

@@ -56,9 +56,12 @@ from gatewright.flow.streams.verify import (
 from gatewright.flow.verify import Codes, Verification
 from gatewright.ir import Graph
 from gatewright.num import FixedArray, Ints
+from gatewright.ops import Forest
 from gatewright.passes.netlist import Resources, total_resources
 from gatewright.passes.streams import (
+    Loaded,
     held_words,
+    load_forest,
     load_weights,
     register_rows,
     register_table,
@@ -244,14 +247,40 @@ class StreamDesign(Design):
             ModelError: shapes or numbers do not fit.
         """
         loaded = load_weights(self.graph, self.stream.registers, layer, weight, bias)
-        before = np.zeros((0, 2), np.int64) if self.writes is None else self.writes
-        writes = np.concatenate([before, loaded.writes])
-        last = len(writes) - 1 - np.unique(writes[::-1, 0], return_index=True)[1]
         model = self.stateless
         if model is not None:
             model = load_weights(model, self.stream.registers, layer, weight, bias).graph
+        return self._with(loaded, model)
+
+    def load_forest(self, layer: str, forest: Forest | Graph | Design) -> tuple[StreamDesign, Ints]:
+        """Return the design with another forest in a layer, and what brings it into hardware.
+
+        As `load_weights`: the design that is returned predicts, simulates and verifies with it.
+
+        Args:
+            layer: name of the layer, or of the node of the integer model.
+            forest: a design that was compiled with the same formats (`input_format`, and `formats`
+                of the leaves) or its integer model, or a forest alone, whose leaves are numbers of
+                the format in the hardware. With a design or a model, what the host makes of the
+                sums is its own, too.
+
+        Returns:
+            The design, and the writes; see `load_weights`.
+
+        Raises:
+            OptionError: the forest of this layer cannot be written.
+            ModelError: the forest does not fit: trees, levels, nodes, outputs or formats.
+        """
+        other = forest.graph if isinstance(forest, Design) else forest
+        return self._with(load_forest(self.graph, self.stream.registers, layer, other))
+
+    def _with(self, loaded: Loaded, stateless: Graph | None = None) -> tuple[StreamDesign, Ints]:
+        """Return this design with what was loaded, and the writes that bring it in."""
+        before = np.zeros((0, 2), np.int64) if self.writes is None else self.writes
+        writes = np.concatenate([before, loaded.writes])
+        last = len(writes) - 1 - np.unique(writes[::-1, 0], return_index=True)[1]
         other = replace(
-            self, graph=loaded.graph, stateless=model, verification=None, golden=None,
+            self, graph=loaded.graph, stateless=stateless, verification=None, golden=None,
             golden_text=None, writes=writes[last],
         )  # fmt: skip
         return other, loaded.writes

@@ -18,6 +18,7 @@ from gatewright.base import FileError, OptionError, Place
 from gatewright.flow.options import Options, check_count
 from gatewright.ir import Graph, Node, Plan, infer
 from gatewright.num import Intervals
+from gatewright.ops import Forest
 from gatewright.passes.streams import Loop, roll
 from gatewright.passes.streams.loop_folded import foldable
 from gatewright.streams.registers import BITS
@@ -31,7 +32,7 @@ WRITABLE = ("writable", "weight_bits", "bias_bits")
 FOLDING = ("beat", "taken", "bits", "memory", "multipliers")
 """What a user may change for a product within a recurrent cell."""
 
-VALUES = (*FOLDING, "unroll", "cell", *WRITABLE)
+VALUES = (*FOLDING, "lanes", "unroll", "cell", *WRITABLE)
 """What a user may change for a node or an input."""
 
 TOLD = ("layer", "operation", "shape", "reason")
@@ -45,6 +46,7 @@ WORDS = {
 
 MOST_BYTES = 1 << 26
 MOST_NAMES = 12
+MOST_LANES = 1 << 20
 
 GivenPlan = str | Path | Mapping[str, Any]
 
@@ -101,9 +103,11 @@ def read_plan(given: GivenPlan, graph: Graph) -> GivenPlans:
     sizes |= {name: kind.size for name, kind in infer(graph).items()}
     plans = {str(name): _plan(str(name), value, sizes, place) for name, value in content.items()}
     loops = {node.name: node.op for node in graph.nodes if isinstance(node.op, Loop)}
+    trees = {node.name: node.op.trees for node in graph.nodes if isinstance(node.op, Forest)}
     inputs = {i.name for i in graph.inputs}
     for name, plan in plans.items():
         _check_applies(plan, name in inputs, name in loops, Place(place, name))
+        _check_lanes(plan, trees.get(name, 0), Place(place, name))
     for name, value in content.items():
         own = value.cell if isinstance(value, Plan) else value.get("cell")
         if own not in (None, ()):
@@ -171,6 +175,7 @@ def _plan(name: str, value: Any, sizes: Mapping[str, int], place: str) -> Plan:
                 f"`{key}` of a plan is not known", place=where, found=repr(word),
                 supported=", ".join(WORDS[key]),
             )  # fmt: skip
+    lanes = _number(value, "lanes", where, MOST_LANES)
     flags = {key: value.get(key, False) for key in ("unroll", "writable")}
     for key, flag in flags.items():
         if not isinstance(flag, bool):
@@ -180,8 +185,8 @@ def _plan(name: str, value: Any, sizes: Mapping[str, int], place: str) -> Plan:
             )  # fmt: skip
     serial, *bits = (_number(value, k, where, BITS) for k in ("bits", "weight_bits", "bias_bits"))
     return Plan(
-        beat=beat, taken=taken, bits=serial, unroll=flags["unroll"], writable=flags["writable"],
-        weight_bits=bits[0], bias_bits=bits[1], **words,
+        beat=beat, taken=taken, bits=serial, lanes=lanes, unroll=flags["unroll"],
+        writable=flags["writable"], weight_bits=bits[0], bias_bits=bits[1], **words,
     )  # fmt: skip
 
 
@@ -202,6 +207,20 @@ def _check_applies(plan: Plan, is_input: bool, is_loop: bool, where: Place) -> N
                 "a plan asks for what would not be used", place=where, found=what,
                 remedy="leave it out",
             )  # fmt: skip
+
+
+def _check_lanes(plan: Plan, trees: int, where: Place) -> None:
+    """Raise `OptionError` where lanes are planned that would walk down no tree."""
+    if plan.lanes and not trees:
+        raise OptionError(
+            "a plan asks for what would not be used", place=where,
+            found="`lanes` of a node that is no forest", remedy="leave it out",
+        )  # fmt: skip
+    if plan.lanes > trees:
+        raise OptionError(
+            "`lanes` of a plan is impossible", place=where, found=plan.lanes,
+            supported=f"1 to {trees:,}, the trees of the forest",
+        )  # fmt: skip
 
 
 def _cell(value: Any, op: Loop | None, place: Place) -> tuple[tuple[str, Plan], ...]:
@@ -289,7 +308,7 @@ def plan_entries(planned: StreamPlan, beats: Mapping[str, int]) -> dict[str, dic
         plan, row = planned.plans.get(name, Plan()), dict[str, Any]()
         # Of a folded product that joins uneven groups to rows, the groups are what was planned.
         row |= {"beat": plan.beat if plan.taken and plan.beat else beat}
-        row |= {key: getattr(plan, key) for key in ("taken", "bits") if getattr(plan, key)}
+        row |= {key: getattr(plan, key) for key in ("taken", "bits", "lanes") if getattr(plan, key)}
         row |= {key: getattr(plan, key) for key in ("unroll", *WRITABLE) if getattr(plan, key)}
         row |= {"cell": {part: _entry(own) for part, own in plan.cell}} if plan.cell else {}
         rows[name] = row | {k: getattr(plan, k) for k in WORDS if getattr(plan, k) != "auto"}

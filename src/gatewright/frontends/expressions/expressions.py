@@ -21,6 +21,10 @@ GOOD_ENOUGH = 1.5
 the highest score (pysr.PySRRegressor, model_selection)."""
 
 
+DELIMITERS = ",;|\t"
+"""What may stand between the columns of a table: PySR has written commas and, long ago, bars."""
+
+
 @dataclass(frozen=True)
 class Expressions:
     """Expressions to be computed together: what they share is built once.
@@ -143,6 +147,17 @@ def _text(path: Path) -> str:
         ) from None
 
 
+def _delimiter(header: str) -> str:
+    """Return what stands between the columns of a table."""
+    return max(DELIMITERS, key=header.count)
+
+
+def is_table(header: str) -> bool:
+    """Say whether a file's first line is that of a table of equations."""
+    names = header.lower().replace('"', "").split(_delimiter(header))
+    return "equation" in {name.strip() for name in names}
+
+
 def equations(path: Path) -> list[_Equation]:
     """Return the equations of PySR's table, simplest first.
 
@@ -150,14 +165,17 @@ def equations(path: Path) -> list[_Equation]:
         FileError: it cannot be read.
         ModelError: it is no such table.
     """
-    table = csv.DictReader(_text(path).splitlines())
+    lines = _text(path).splitlines()
+    table = csv.DictReader(lines, delimiter=_delimiter("".join(lines[:1])))
     columns = {(name or "").strip().lower(): name for name in table.fieldnames or []}
+    if "mse" in columns:  # what PySR called the loss before 0.7
+        columns.setdefault("loss", columns["mse"])
     if not {"complexity", "loss", "equation"} <= set(columns):
         raise ModelError(
             "a file is no table of equations",
             place=str(path),
             found=f"columns {', '.join(table.fieldnames or ['none'])[:80]}",
-            supported="PySR's hall_of_fame.csv: Complexity, Loss, Equation",
+            supported="PySR's hall_of_fame.csv: Complexity, Loss, Equation, between , ; | or tabs",
         )
     found = []
     for number, row in enumerate(table, 2):
@@ -172,7 +190,10 @@ def equations(path: Path) -> list[_Equation]:
             _check_loss(found[-1].loss)
         except (TypeError, ValueError, AttributeError):
             raise ModelError(
-                "a table of equations is damaged", place=f"{path}, line {number}"
+                "a table of equations is damaged",
+                place=f"{path}, line {number}",
+                found=", ".join(str(v) for v in row.values())[:60],
+                supported="a whole number, a loss that is not negative, and an equation",
             ) from None
     if not found:
         raise ModelError("a table of equations is empty", place=str(path))

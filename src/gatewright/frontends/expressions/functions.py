@@ -110,7 +110,7 @@ FUNCTIONS: dict[str, Callee] = {
     "sigmoid": _function("sigmoid"),
     "sign": Callee(lambda t, x: t.unary("sign", x)),
     "sin": _function("sin"),
-    "sinc": Callee(lambda t, x: t.divide(t.apply("sin", x), x)),
+    "sinc": _function("sinc"),  # SymPy's: sin(x) / x, and 1 at 0
     "sinh": _function("sinh"),
     "softplus": _function("softplus"),
     "sqrt": _function("sqrt"),

@@ -36,6 +36,9 @@ UNARY: dict[type[ast.unaryop], Callable[[Terms, int], int]] = {
     ast.USub: lambda t, a: t.combine([(a, -1.0)]),
 }
 
+NOT_NUMBERS = ("nan", "inf", "infinity", "oo", "zoo")
+"""Names, in lower case, by which Python, NumPy and SymPy print what is no finite number."""
+
 SUMS, PRODUCTS = (ast.Add, ast.Sub), (ast.Mult,)
 
 
@@ -84,6 +87,20 @@ def spine(node: ast.BinOp) -> tuple[ast.expr, list[tuple[ast.operator, ast.expr]
         steps.append((first.op, first.right))
         first = first.left
     return first, steps[::-1]
+
+
+def indexed(node: ast.Subscript) -> str:
+    """Return the name of `x[3]`, which is the column that `x3` names.
+
+    Raises:
+        ModelError: it is no name of letters with one number.
+    """
+    match node:
+        case ast.Subscript(value=ast.Name(id=name), slice=ast.Constant(value=int() as index)) if (
+            index >= 0 and not isinstance(index, bool) and not name[-1].isdigit()
+        ):
+            return f"{name}{index}"
+    raise _unknown(node)
 
 
 def _short(text: str) -> str:
@@ -135,6 +152,8 @@ class _Reader:
                 return terms.compare(RELATIONS[type(op)], below(left), below(right))
             case ast.IfExp(test=test, body=body, orelse=other):
                 return terms.where(below(test), below(body), below(other))
+            case ast.Subscript():
+                return self._name(indexed(node))
             case ast.Call(func=ast.Name(id=name), args=args, keywords=[]):
                 return call(terms, name, [below(a) for a in args])
         raise _unknown(node)
@@ -142,6 +161,13 @@ class _Reader:
     def _name(self, name: str) -> int:
         if name in self.variables:
             return self.terms.variable(name)
+        if name.lower() in NOT_NUMBERS:
+            raise ModelError(
+                "an expression holds what is no finite real number",
+                found=name,
+                supported="finite real numbers",
+                remedy="leave it out; a column of that name goes among the `variables`",
+            )
         if name == "E":  # an energy where physicists write it, 2.718... where SymPy does
             raise ModelError(
                 "an expression uses a name that may be Euler's number or a variable",

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gatewright.frontends.expressions.expressions import Expressions
-from gatewright.frontends.expressions.parse import spine, syntax_of
+from gatewright.frontends.expressions.parse import indexed, spine, syntax_of
 from gatewright.frontends.expressions.read import as_expressions
 
 Reals = NDArray[np.float64]
@@ -46,7 +46,7 @@ NUMPY: dict[str, Callable[..., Any]] = {
     "safe_asin": np.arcsin, "safe_log": np.log, "safe_log10": np.log10, "safe_log1p": np.log1p,
     "safe_log2": np.log2, "safe_pow": np.power, "safe_sqrt": np.sqrt,
     "sec": lambda x: 1 / np.cos(x),
-    "sinc": lambda x: np.sin(x) / x,
+    "sinc": lambda x: np.sinc(x / math.pi),  # NumPy's is sin(pi x) / (pi x)
     "softplus": lambda x: np.logaddexp(x, 0), "sub": np.subtract,
 }  # fmt: skip
 
@@ -129,7 +129,8 @@ def _value(node: ast.expr, variables: Columns) -> Any:
     match node:
         case ast.Constant(value=value):
             return np.float64(value)  # type: ignore[arg-type]
-        case ast.Name(id=name):
+        case ast.Name() | ast.Subscript():
+            name = node.id if isinstance(node, ast.Name) else indexed(node)
             constants = {"pi": math.pi, "GoldenRatio": (1 + math.sqrt(5)) / 2}
             own = name in variables.variables
             return constants[name] if name in constants and not own else variables[name]

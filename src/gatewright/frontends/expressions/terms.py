@@ -273,6 +273,8 @@ class Terms:
 def _power(x: float, n: float) -> float:
     try:
         found = x**n
-    except (OverflowError, ZeroDivisionError):
+    except OverflowError:
+        return math.inf
+    except ZeroDivisionError:
         return math.nan
     return found if isinstance(found, float) else math.nan

@@ -67,14 +67,15 @@ def read_plain(path: Path) -> Graph:
     found = Layers(str(name), source, codes, facts)
     assert codes.type is not None
     kind: Intervals = codes.type
+    reach = kind
     for number, layer in enumerate(layers):
         layer = _object(place, layer, f"layer {number}")
         label = str(layer.get("name", f"layer_{number}"))
         at = Place(source, label)
         _only(at, layer, LAYER)
         op = _tables(at, layer, kind)
-        kind = op.infer(kind)
         if layer.get("saturate") is None:
+            kind, reach = _behind(op, reach, None)
             found.add(label, op)
             continue
         limit = _object(at, layer["saturate"], "saturate")
@@ -92,8 +93,23 @@ def read_plain(path: Path) -> Graph:
             integer(at, limit.get("frac", 0), -64, 64),
         )
         found.add(label, op, saturate(signed, width, frac))
-        kind = Intervals.format(Fixed(signed, width, frac), kind.shape)
+        kind, reach = _behind(op, reach, Fixed(signed, width, frac))
     return found.graph()
+
+
+def _behind(op: TableSum, reach: Intervals, limit: Fixed | None) -> tuple[Intervals, Intervals]:
+    """Return the codes that the next layer's tables are given for, and those that can occur.
+
+    Args:
+        op: a layer's tables.
+        reach: of its inputs, what can occur.
+        limit: of its sums, if there is one.
+    """
+    reach = op.infer(reach)
+    if limit is None:
+        return reach, reach
+    limited = saturate(limit.signed, limit.width, limit.frac).infer(reach)
+    return Intervals.format(limit, reach.shape), limited
 
 
 def _tables(place: Place, layer: dict[str, Any], kind: Intervals) -> TableSum:
@@ -161,6 +177,7 @@ def run_plain(path: Path, x: Reals) -> Reals:
         "x", len(low), given.get("low", 0), given["codes"], given.get("frac", 0)
     ).type
     assert kind is not None
+    reach = kind
     for number, layer in enumerate(data["layers"]):
         codes = (kind.hi - kind.lo + 1).tolist()
         code = np.rint((value - low) / step).astype(np.int64)
@@ -173,11 +190,12 @@ def run_plain(path: Path, x: Reals) -> Reals:
                 index = index * codes[i] + code[:, i]
             entries = [np.nan if v is None else v for v in table["values"]]
             total[:, table["output"]] += np.asarray(entries, np.float64)[index]
-        kind = _tables(Place(str(path), str(number)), layer, kind).infer(kind)
-        limit = layer.get("saturate")
+        limit, fmt = layer.get("saturate"), None
         if limit is not None:
             fmt = Fixed(bool(limit.get("signed", False)), limit["width"], limit.get("frac", 0))
             scaled = np.clip(np.rint(np.ldexp(total, fmt.frac)), fmt.low, fmt.high)
-            total, kind = np.ldexp(scaled, -fmt.frac), Intervals.format(fmt, kind.shape)
+            total = np.ldexp(scaled, -fmt.frac)
+        op = _tables(Place(str(path), str(number)), layer, kind)
+        kind, reach = _behind(op, reach, fmt)
         value, low, step = total, kind.low_value, 2.0 ** -kind.frac.astype(np.float64)
     return value

@@ -14,8 +14,8 @@ EDGE = re.compile(r"(\d{1,3})_(\d{1,5})_(\d{1,5})")
 KEY = "gatewright_tables"
 """Key of the version in a file of our own."""
 
-NEURONS = "SparseLinearNeq"
-"""Class of a layer of enumerable neurons in LogicNets and its forks."""
+NEURONS = ("SparseLinearNeq", "SparseLinearNeq_add2", "Adder2")
+"""Classes of layers of enumerable neurons in LogicNets and its forks."""
 
 
 def is_kanele(keys: frozenset[str]) -> bool:
@@ -40,4 +40,4 @@ def is_logicnets(model: Any) -> bool:
     modules = getattr(model, "modules", None)
     if not callable(modules) or not hasattr(model, "named_children"):
         return False
-    return any(type(m).__name__ == NEURONS for m in modules())
+    return any(type(m).__name__ in NEURONS for m in modules())

@@ -43,7 +43,8 @@ def read_ydf(model: Any) -> Graph:
     kind = type(model).__name__
     ops = centred() if link == "centred" else LINKS[link]
     return as_graph(
-        built, ops, name=kind.lower(), source=kind, facts=facts, nans=True
+        built, ops, name=kind.lower(), source=kind, facts=facts, nans=True,
+        features=names, classes=classes,
     )  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from gatewright.passes.netlist.cost import (
 from gatewright.passes.netlist.delay import Clock, DelayModel, cell_delay, growth
 from gatewright.passes.netlist.multipliers import Multiplier, into_blocks, multipliers
 from gatewright.passes.netlist.pipeline import least_latency, pipeline
+from gatewright.passes.netlist.product_rows import with_product_rows
 from gatewright.passes.netlist.recode import recode
 
 __all__ = [
@@ -32,4 +33,5 @@ __all__ = [
     "recode",
     "resources",
     "total_resources",
+    "with_product_rows",
 ]

@@ -6,12 +6,14 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
+from gatewright.blocks.booth import product_luts
 from gatewright.hw import ADDED, NO_RESET, NONE, Kind, Module
 from gatewright.hw.bulk import is_structure, values
 from gatewright.num import Ints
 from gatewright.passes.netlist.bits import Bits
 from gatewright.passes.netlist.delay import is_complement, is_sign_test
 from gatewright.passes.netlist.memory_cost import DEFAULT, stored
+from gatewright.passes.netlist.taken_in import taken_in
 
 FREE = frozenset(
     int(kind)
@@ -63,7 +65,7 @@ def own_resources(m: Module, family: str = DEFAULT) -> Resources:
     memories = stored(m, family)
     lut, ff, srl, dsp = 0.0, 0, 0, 0
     known = Bits(m)
-    inside = shared_choices(m)
+    inside = shared_choices(m).union(rows[0] for rows in taken_in(m).values())
     for s, kind in enumerate(m.kind):
         if kind not in FREE and kind != REG and s not in inside and s not in memories.tables:
             lut += cell_luts(m, s, known)
@@ -173,7 +175,8 @@ def cell_luts(m: Module, s: int, known: Bits | None = None) -> float:
         depth = min(1 << m.width(m.a[s]), m.tables[number].depth)
         return m.width(s) * max(1.0, depth / 64)
     if kind == Kind.MUL:
-        return float(m.width(m.a[s]) * m.width(m.b[s]))
+        a, b = m.a[s], m.b[s]
+        return product_luts((m.width(a), m.lo[a] < 0), (m.width(b), m.lo[b] < 0))
     if kind == Kind.SELECT and not (m.is_constant(m.b[s]) or m.is_constant(m.c[s])):
         return float(m.width(s))
     return m.width(s) / 2  # two such bits share a LUT, or what follows absorbs them

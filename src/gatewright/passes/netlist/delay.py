@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
+from gatewright.blocks.booth import NARROWEST
 from gatewright.hw import ADDED, Kind, Module
 from gatewright.passes.netlist.bits import Bits
 
@@ -110,9 +111,15 @@ def cell_delay(m: Module, s: int, model: DelayModel, known: Bits | None = None) 
 
 
 def product_delay(a: int, b: int, model: DelayModel) -> float:
-    """Return the delay of a product of a and b bits in LUTs: a tree of adders joins its rows."""
-    levels = max(1, math.ceil(math.log2(max(min(a, b), 2))))
-    return levels * (model.carry + model.carry_bit * (a + b) / 2)
+    """Return the delay of a product of a and b bits in LUTs: a tree of adders joins its rows.
+
+    A row is a digit of two bits times the wider operand (`blocks.booth`), or a bit where the
+    narrower one has few.
+    """
+    narrow = min(a, b)
+    rows, digit = (narrow // 2 + 1, model.lut) if narrow >= NARROWEST else (max(narrow, 2), 0.0)
+    levels = math.ceil(math.log2(rows))
+    return digit + levels * (model.carry + model.carry_bit * (a + b) / 2)
 
 
 def is_sign_test(m: Module, s: int) -> bool:

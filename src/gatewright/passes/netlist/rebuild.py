@@ -29,7 +29,8 @@ class Rebuild:
         self.schedule, self.children = schedule, children
         m = self.m = schedule.module
         self.labels, self.depth, self.moved = schedule.label, schedule.depth, schedule.moved
-        self.new = Module(m.name, m.origin, m.note, tables=list(m.tables))
+        self.new = m.emptied()
+        self.new.tables = list(m.tables)
         self.signal: dict[int, int] = {}
         self.constants: dict[int, int] = {}
         self.chains: dict[int, list[int]] = {}

@@ -24,14 +24,15 @@ def recode(top: Module) -> Module:
     """Return an equal circuit whose adders compute on unsigned codes where that is cheaper.
 
     Every module is written once; ports keep their numbers, names and order. Where a module would
-    not get cheaper it stays as it is; so does one that holds memories, with all that it uses.
+    not get cheaper it stays as it is; so does one that holds memories or is to be read as it was
+    built, with all that it uses.
 
     Args:
         top: the circuit before registers are placed.
     """
     done: dict[int, Module] = {}
     for module in modules(top):
-        if module.memories:
+        if module.memories or module.as_built:
             done[id(module)] = module
             continue
         if is_structure(module):

@@ -23,7 +23,8 @@ class Build:
         self.m, self.net, self.plan, self.children = net.module, net, plan, children
         m = net.module
         assert not m.memories, f"module {m.name} holds memories and stays as it is"
-        self.new = Module(m.name, m.origin, m.note, m.latency, m.interval, tables=list(m.tables))
+        self.new = m.emptied()
+        self.new.tables = list(m.tables)
         self.signal: dict[int, int] = {}
         self.code: dict[int, int] = {}
         self.outputs: dict[int, list[int]] = {}

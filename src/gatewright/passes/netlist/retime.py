@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,6 +67,13 @@ class _Place:
     point: list[int] | Ints
     children: dict[int, _Place] = field(default_factory=dict)
     outputs: list[int] = field(default_factory=list)
+
+    @cached_property
+    def joined(self) -> dict[int, int]:
+        """Of sums that take a table in, and its wiring to them: the table; they share its label."""
+        return {
+            row: rows[0] for s, rows in self.schedule.taken_in.items() for row in (*rows[1:], s)
+        }
 
 
 def retime(schedule: Schedule, budget: float, work: int = WORK) -> Retimed:
@@ -275,10 +283,14 @@ class _Program:
         if source != NONE:
             place.node[s], place.point[s] = place.node[source], place.point[source]
             return
-        node = place.node[s] = self.variable(base + schedule.label[s])
+        leader = place.joined.get(s, s)
+        if leader == s:
+            place.node[s] = self.variable(base + schedule.label[s])
+        node = place.node[s] = place.node[leader]
         reads = [o for o in m.operands(s) if not m.is_constant(o)]
         for o in reads:
-            self.arc(place.node[o], node)
+            if place.node[o] != node:
+                self.arc(place.node[o], node)
         place.point[s] = self.point(node, [place.point[o] for o in reads], schedule.delay[s])
 
     def _instance(self, place: _Place, s: int, base: int) -> None:

@@ -25,6 +25,7 @@ from gatewright.passes.netlist.cost import modules
 from gatewright.passes.netlist.delay import Clock, cell_delay
 from gatewright.passes.netlist.live import live_cells
 from gatewright.passes.netlist.loops import in_order
+from gatewright.passes.netlist.taken_in import taken_in
 
 Reals = NDArray[np.float64]
 
@@ -70,6 +71,11 @@ class Schedule:
             return [NONE] * len(m)
         return [same_bits(m, s) if live else NONE for s, live in enumerate(self.live)]
 
+    @cached_property
+    def taken_in(self) -> dict[int, list[int]]:
+        """Sums that take tables in, which stay in their cycle; none where there are loops."""
+        return {} if self.module.holds(Kind.REG) else taken_in(self.module)
+
     @property
     def placed(self) -> list[Schedule]:
         """Return the children that there are."""
@@ -113,6 +119,8 @@ class Scheduler:
         known = Bits(m)
         delay = [cell_delay(m, s, self.clock.model, known) for s in range(size)]
         schedule = Schedule(m, granted, [0] * size, [0.0] * size, delay)
+        for rows in schedule.taken_in.values():
+            delay[rows[0]] = 0.0  # the adder's, which counts its own lookup tables
         schedule.children = [None] * len(m.instances)
         for instance in m.instances:
             schedule.uses.setdefault(id(instance.module), []).append(instance)
@@ -207,6 +215,10 @@ class Scheduler:
             self._require(m, s, delay)
             label, start = label + 1, 0.0
         schedule.label[s], schedule.arrival[s] = label, start + delay
+        for row in schedule.taken_in.get(s, ()):  # registers go in front of the table
+            later, settle = self._inputs(m, m.operands(row), schedule)
+            schedule.label[row] = label
+            schedule.arrival[row] = settle if later == label else 0.0
 
     def _require(self, m: Module, s: int, delay: float) -> None:
         """Refuse a clock that not even a single cell can meet."""

@@ -2,6 +2,7 @@
 
 from gatewright.passes.streams.beats import Port, from_beats, to_beats
 from gatewright.passes.streams.find_loops import roll
+from gatewright.passes.streams.forests import load_forest
 from gatewright.passes.streams.fuse import fuse
 from gatewright.passes.streams.lengths import marked, varied_input, with_lengths
 from gatewright.passes.streams.loop import Loop, States
@@ -25,6 +26,7 @@ __all__ = [
     "from_beats",
     "fuse",
     "held_words",
+    "load_forest",
     "load_weights",
     "lower_streams",
     "marked",

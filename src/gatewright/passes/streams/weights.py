@@ -13,9 +13,11 @@ from numpy.typing import ArrayLike
 from gatewright.base import ModelError, OptionError
 from gatewright.blocks.mac_store import MacRegisters
 from gatewright.blocks.table_store import TableRegisters
+from gatewright.blocks.tree_walk import ForestRegisters
 from gatewright.ir import Graph, Node, Op, Reals
 from gatewright.num import Ints
-from gatewright.ops import Dense, Embedding, Function, GroupedDense, Lookup
+from gatewright.ops import Dense, Embedding, Forest, Function, GroupedDense, Lookup
+from gatewright.ops.forest_walk import forest_words
 from gatewright.streams import Registers
 
 
@@ -55,8 +57,13 @@ def load_weights(
         OptionError: the layer's weights cannot be written, or no layer has this name.
         ModelError: shapes are not the layer's, or a number is not one of the format's.
     """
-    node = _node(graph, registers, layer)
+    node = node_of(graph, registers, layer)
     op, own = node.op, registers[node.name]
+    if isinstance(own, ForestRegisters):
+        raise OptionError(
+            "a forest is loaded as a whole", place=layer, found="weights",
+            remedy="use `load_forest`",
+        )  # fmt: skip
     weight = _numbers(weight, layer)
     if isinstance(own, TableRegisters):
         if bias is not None:
@@ -112,6 +119,9 @@ def held_words(graph: Graph, registers: Mapping[str, Registers]) -> Ints:
             parts.append(own.load(op.weight, op.bias))
         elif isinstance(own, TableRegisters):
             parts.append(own.load(table_values(op, own)))
+        elif isinstance(own, ForestRegisters):
+            assert isinstance(op, Forest)
+            parts.append(forest_words(op, own))
     return np.concatenate(parts) if parts else np.zeros((0, 2), np.int64)
 
 
@@ -125,7 +135,7 @@ def table_values(op: Op, own: TableRegisters) -> np.ndarray:
     return op.rows(own.low, own.low + own.shape[0] - 1, own.frac).values[:, 0]
 
 
-def _node(graph: Graph, registers: Mapping[str, Registers], layer: str) -> Node:
+def node_of(graph: Graph, registers: Mapping[str, Registers], layer: str) -> Node:
     """Return the node of a layer."""
     nodes = {node.name: node for node in graph.nodes if node.name in registers}
     found = [n for n in nodes.values() if layer in (n.name, n.layer)]

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from gatewright.blocks.booth import product_luts
 from gatewright.ir import Graph, Node, Reals
 from gatewright.num import dyadic
 from gatewright.ops import (
@@ -51,6 +52,9 @@ from gatewright.quantize.bounded.values import (
     prefers_polynomial,
     table_luts,
 )
+
+LONG = 16
+"""Digits behind the binary point from which on a constant is rounded to a point of its own."""
 
 ROUNDED = (Affine, Dense, Divide, Function, Multiply)
 """Operations whose results are rounded to a binary point of their own."""
@@ -104,7 +108,7 @@ class Model:
         self.singles = singles(graph)
         self.needed = self._needed()
         self.live = tuple(n for n in graph.nodes if n.name in self.needed)
-        self.rounded = [n.name for n in self.live if self.is_rounded(n)]
+        self.rounded = [n.name for n in self.live if self.is_rounded(n) or self._is_long(n)]
         self.rules: dict[type, Callable[[Node, list[Value], Range, int], Step]] = {
             Absolute: self._same, Add: self._sum, Affine: self._affine, Compare: self._compare,
             Concatenate: self._join, Constant: self._constant, Dense: self._dense,
@@ -116,6 +120,10 @@ class Model:
     def is_rounded(self, node: Node) -> bool:
         """Say whether a result has a binary point of its own."""
         return isinstance(node.op, ROUNDED) or node.name in self.singles
+
+    def _is_long(self, node: Node) -> bool:
+        """Say whether a node is a constant with more digits than any other value may need."""
+        return isinstance(node.op, Constant) and bool((dyadic(node.op.values)[1] > LONG).any())
 
     def operands(self, node: Node) -> tuple[str, ...]:
         """Return what a node is made from: a term of one input from that input alone."""
@@ -214,7 +222,8 @@ class Model:
     def _multiply(self, node: Node, x: list[Value], r: Range, point: int) -> Step:
         a, b = x
         error = a.far * b.error + b.far * a.error + a.error * b.error
-        return Step(error, a.point + b.point, a.width * b.width)
+        luts = product_luts((int(a.width), a.is_signed), (int(b.width), b.is_signed))
+        return Step(error, a.point + b.point, luts)
 
     def _divide(self, node: Node, x: list[Value], r: Range, point: int) -> Step:
         a, b = x
@@ -237,7 +246,8 @@ class Model:
         assert isinstance(op, Function)
         if op.name == "square":
             error = (2 * value.far + value.error) * value.error
-            return Step(error, 2 * value.point, value.width * (value.width + 1) / 2)
+            sides = int(value.width), value.is_signed
+            return Step(error, 2 * value.point, product_luts(sides, sides))
         address = address_point(op, value, point)
         off = value.error + (half(address) if address < value.point else 0.0)
         limits = limits_of(op, value, address)

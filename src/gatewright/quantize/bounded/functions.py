@@ -17,6 +17,9 @@ Slope = Callable[..., Reals]
 GELU_LEAST, GELU_FLAT = -0.17, (-0.76, -0.75)
 """Below what GELU (of either form) reaches, and an interval that holds where it does."""
 
+SINC_TURNS, SINC_LEAST = 4.493, -0.21724
+"""Where sin(x) / x turns first, from below, and below what it reaches there."""
+
 
 def _near(lo: Reals, hi: Reals) -> Reals:
     """Return the least magnitude of an interval."""
@@ -58,6 +61,7 @@ SLOPES: dict[str, Slope] = {
     "reciprocal": lambda lo, hi: _near(lo, hi) ** -2.0,
     "sigmoid": _sigmoid_slope,
     "sin": lambda lo, hi: np.ones(np.shape(hi)),
+    "sinc": lambda lo, hi: np.minimum(0.437, _far(lo, hi) / 3),
     "sinh": lambda lo, hi: np.cosh(_far(lo, hi)),
     "softplus": lambda lo, hi: apply_function("sigmoid", hi),
     "sqrt": lambda lo, hi: 0.5 * lo**-0.5,
@@ -151,6 +155,8 @@ def image(name: str, parameters: tuple[float, ...], lo: Reals, hi: Reals) -> tup
     elif name in ("cos", "sin"):
         shift = math.pi / 2 if name == "sin" else 0.0
         low, high = _cosine(lo - shift, hi - shift, low, high)
+    elif name == "sinc":
+        low, high = _sinc(lo, hi, low, high)
     elif name == "gelu":
         dips = (lo <= GELU_FLAT[1]) & (hi >= GELU_FLAT[0])
         low = np.where(dips, GELU_LEAST, low)
@@ -163,6 +169,16 @@ def _cosine(lo: Reals, hi: Reals, low: Reals, high: Reals) -> tuple[Reals, Reals
     peaks = np.floor((hi + slack) / turn) >= np.ceil((lo - slack) / turn)
     dips = np.floor((hi + slack) / turn - 0.5) >= np.ceil((lo - slack) / turn - 0.5)
     return np.where(dips, -1.0, low), np.where(peaks, 1.0, high)
+
+
+def _sinc(lo: Reals, hi: Reals, low: Reals, high: Reals) -> tuple[Reals, Reals]:
+    """Return the range of sin(x) / x, given that of its ends."""
+    main = _far(lo, hi) <= SINC_TURNS  # it falls from 0 to both sides
+    with np.errstate(divide="ignore"):
+        envelope = 1 / _near(lo, hi)
+    low = np.where(main, low, np.maximum(SINC_LEAST, -envelope))
+    high = np.where(main, np.where((lo < 0) & (hi > 0), 1.0, high), np.minimum(1.0, envelope))
+    return low, high
 
 
 def moved(

@@ -14,11 +14,18 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from gatewright.blocks.booth import product_luts
 from gatewright.ir import Reals
 from gatewright.num import Ints
 
 GUARD = 2
 """Digits that coefficients have behind the result's."""
+
+TRIED = 2
+"""Numbers of segments that are tried of a degree: more of them make a product narrower."""
+
+SLOWER = 1.3
+"""By how much a polynomial has to be cheaper to be worth another product one after the other."""
 
 MOST_SEGMENTS = 8
 """Bits that name a segment at most."""
@@ -67,7 +74,7 @@ def fit(
     some = np.unique(np.append(every[:: max(len(every) >> 12, 1)], high))
     found: list[Polynomial] = []
     for degree, shift in _forms((high - low).bit_length()):
-        if any(degree == known.degree for known in found):
+        if sum(degree == known.degree for known in found) == TRIED:
             continue
         made = _fitted(function, low, high, point, out, degree, shift)
         for codes in (some, every):  # some tell quickly that it will not do
@@ -77,7 +84,7 @@ def fit(
         else:
             assert made is not None
             found.append(replace(made, error=error))
-    return min(found, key=lambda p: _luts(p, out), default=None)
+    return min(found, key=lambda p: _luts(p, out) * SLOWER ** (p.degree - 1), default=None)
 
 
 def _forms(width: int) -> Iterator[tuple[int, int]]:
@@ -163,7 +170,13 @@ def _rounded(q: Ints, drop: int) -> Ints:
 
 def _luts(p: Polynomial, out: int) -> float:
     """Estimate the circuit: a table for each row, and a product for each degree."""
-    words = 0.6 * 2.0 ** max(math.log2(p.coefficients.shape[1]) - 6, 0)
-    widths = [float(np.log2(np.abs(c).max() + 1) + 2) for c in p.coefficients]
-    products = sum(p.shift * w for w in widths[1:])
-    return float(words * sum(widths) + products)
+    segments = (p.coefficients.shape[1] - 1).bit_length()
+    rows = [(int(c.min()), int(c.max())) for c in p.coefficients]
+    widths = [max(low.bit_length(), high.bit_length()) + (low < 0) for low, high in rows]
+    words = sum(widths) * 2.0 ** (max(segments, 5) - 6)  # two bits of five inputs share a LUT
+    # What is multiplied has the digits of its own coefficient, whatever was added to it.
+    products = sum(
+        product_luts((p.shift, False), (width, low < 0))
+        for width, (low, _) in zip(widths[1:], rows[1:], strict=True)
+    )
+    return float(words + products + sum(widths[:-1]))

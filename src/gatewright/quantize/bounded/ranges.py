@@ -206,6 +206,7 @@ class Ranges:
     def __init__(self, graph: Graph, inputs: Mapping[str, tuple[Reals, Reals]]) -> None:
         self.graph = graph
         self.inputs = {n: Range(lo[None], hi[None]) for n, (lo, hi) in inputs.items()}
+        self.slices: dict[str, tuple[Variable, ...]] = {}
         self.supports = self._supports()
         self.found: dict[str, Range] = dict(self.inputs)
         self._tight: dict[str, Range] = {}
@@ -264,7 +265,8 @@ class Ranges:
                 (name,) = node.inputs
                 count = len(found[name])
                 places = node.op.real(np.arange(count, dtype=np.float64)[None]).ravel()
-                found[node.name] = frozenset((name, int(k)) for k in places)
+                self.slices[node.name] = tuple((name, int(k)) for k in places)
+                found[node.name] = frozenset(self.slices[node.name])
             elif isinstance(node.op, Constant):
                 found[node.name] = frozenset()
             else:
@@ -278,7 +280,7 @@ class Ranges:
         self._swept.add(support)
         values = self._boxes(sorted(support))
         for node in self.graph.nodes:
-            if not self.supports[node.name] <= support:
+            if not self.supports[node.name] <= support or node.name in values:
                 continue
             if any(n not in values for n in node.inputs):
                 continue
@@ -293,12 +295,22 @@ class Ranges:
         count = PARTS[len(variables)]
         boxes = count ** len(variables)
         index = np.stack(np.unravel_index(np.arange(boxes), (count,) * len(variables)), axis=1)
-        values = {
-            name: [np.repeat(v, boxes, 0) for v in (r.lo, r.hi)] for name, r in self.inputs.items()
+        values = {  # whole inputs stay uncut, and take no memory: what is read is cut below
+            name: Range(*(np.broadcast_to(v, (boxes, v.shape[1])) for v in (r.lo, r.hi)))
+            for name, r in self.inputs.items()
         }
+        cut: dict[Variable, Range] = {}
         for column, (name, k) in enumerate(variables):
             lo, hi = (float(v[0, k]) for v in (self.inputs[name].lo, self.inputs[name].hi))
             edges = np.linspace(lo, hi, count + 1)
-            values[name][0][:, k] = edges[index[:, column]]
-            values[name][1][:, k] = edges[index[:, column] + 1]
-        return {name: Range(*pair) for name, pair in values.items()}
+            ends = edges[index[:, column]], edges[index[:, column] + 1]
+            cut[name, k] = Range(*(v[:, None] for v in ends))
+            if self.inputs[name].lo.shape[1] == 1:
+                values[name] = cut[name, k]
+        for node in self.graph.nodes:
+            places = self.slices.get(node.name)
+            if places is not None and cut.keys() >= set(places):
+                parts = [cut[place] for place in places]
+                lows, highs = ([getattr(p, end) for p in parts] for end in ("lo", "hi"))
+                values[node.name] = Range(np.hstack(lows), np.hstack(highs))
+        return values

@@ -59,4 +59,6 @@ def _text(nodes: dict[str, Node], name: str, depth: int) -> str:
     if isinstance(op, Compare):
         return f"({parts[0]} {SIGNS[op.relation]} {parts[1]})"
     called = op.name if isinstance(op, Function) else NAMES.get(type(op), op.kind)
+    if isinstance(op, Function):
+        parts += [f"{number:g}" for number in op.parameters]
     return f"{called}({', '.join(parts)})"

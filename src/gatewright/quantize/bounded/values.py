@@ -51,6 +51,11 @@ class Value:
         return np.asarray(self.error + FLOAT * self.far, np.float64)
 
     @property
+    def is_signed(self) -> bool:
+        """Whether the firmware has negative numbers there."""
+        return bool((self.lo - self.error < 0).any())
+
+    @property
     def width(self) -> float:
         """Bits of the widest element in the firmware."""
         return float(bits(self.lo - self.error, self.hi + self.error, self.point).max())

@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from gatewright.blocks.forest import leaves_of
 from gatewright.ir import Graph, Output
 from gatewright.num import Fixed, Intervals, Ints, Overflow, Rounding
 from gatewright.ops import Affine, Forest, Quantize
@@ -69,8 +68,9 @@ def build(
     columns = (type_.lo, type_.hi, type_.frac)
     kind = Intervals.of(*(np.broadcast_to(v, found.input.shape) for v in columns))
     x = encode.real(material.x)
-    live = [np.unique(list(leaves_of(tree))) for tree in op.live(kind)]
-    fit = Fit(op.reached(x), live, material.target * scale, material.weights / scale**2)
+    fit = Fit(
+        op.reached(x), *op.live_leaves(kind), material.target * scale, material.weights / scale**2
+    )
     op = _rounded(op, found, fit, price, word)
     i = replace(found.input, type=kind, encode=(*found.input.encode, encode))
     nodes = [replace(n, op=op) if n.name == found.node.name else n for n in graph.nodes]
@@ -161,8 +161,7 @@ def _rounded(op: Forest, found: Found, fit: Fit, price: float, word: Fixed | Non
         base = base - base.min()
     # Leaves that no sample reaches any more would only make the grid finer.
     every = np.zeros(len(leaves), np.bool_)
-    for own in fit.live:
-        every[own] = True
+    every[fit.live] = True
     leaves = np.where(every[:, None], leaves, 0.0)
     grid = replace(op, leaves=leaves, base=np.zeros_like(base)).grid()
     grid = grid if leaves.any() else finest

@@ -9,8 +9,10 @@ comparator, and a place of few bits is a comparator of one LUT.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numba import njit
 
 from gatewright.ir import Reals
 from gatewright.num import Ints
@@ -44,63 +46,103 @@ def choose(places: Places, start: Ints, price: float) -> Ints:
         start: (nodes,) edge of each node at the beginning.
         price: of a LUT.
     """
-    at = start.copy()
+    at = np.array(start, np.int64)
+    columns = (places.costs, places.luts * price)
     for _ in range(MOST_ROUNDS):
         before = at.copy()
-        at = _drop(places, at, price)
-        at = _move(places, at, price)
+        _drop(at, *columns)
+        _move(at, *columns)
         if np.array_equal(before, at):
             break
     return at
 
 
-def _drop(places: Places, at: Ints, price: float) -> Ints:
-    """Give up places whose nodes do nearly as well at the next ones."""
-    last = len(places.edges) - 1
-    members = {int(e): np.flatnonzero(at == e) for e in np.unique(at)}
-    for end in (0, last):
-        members.setdefault(end, np.zeros(0, np.int64))
-    order = sorted(members)
-    gains = {e: _gain(places, members, order, k, price) for k, e in enumerate(order)}
-    while True:
-        inner = {e: gains[e] for e in order[1:-1]}
-        best = max(inner, key=lambda e: inner[e][0], default=None)
-        if best is None or inner[best][0] <= 0:
-            return at
-        k = order.index(best)
-        _, to = gains[best]
-        nodes = members.pop(best)
-        at[nodes] = to
-        for end in (order[k - 1], order[k + 1]):
-            members[end] = np.flatnonzero(at == end)
-        del order[k], gains[best]
-        for j in range(max(k - 2, 0), min(k + 2, len(order))):
-            gains[order[j]] = _gain(places, members, order, j, price)
+@njit(cache=True)
+def _members(at: Any, edges: int) -> Any:
+    """Return lists of nodes by edge: (the first of each edge, the next one of each node)."""
+    first, following = np.full(edges, -1, np.int64), np.full(len(at), -1, np.int64)
+    for node in range(len(at) - 1, -1, -1):
+        following[node] = first[at[node]]
+        first[at[node]] = node
+    return first, following
 
 
-def _gain(
-    places: Places, members: dict[int, Ints], order: list[int], k: int, price: float
-) -> tuple[float, Ints]:
-    """Return what is gained without a place, and where its nodes go."""
-    if k == 0 or k == len(order) - 1:
-        return -np.inf, np.zeros(0, np.int64)
+@njit(cache=True)
+def _drop(at: Any, costs: Any, worth: Any) -> None:
+    """Give up places whose nodes do nearly as well at the next ones, the cheapest first.
+
+    Args:
+        at: (nodes,) edge of each, changed in place.
+        costs: (nodes, edges).
+        worth: (edges,) of a comparator that is saved.
+    """
+    first, following = _members(at, len(worth))
+    order = np.empty(len(worth), np.int64)
+    count = 0
+    for e in range(len(worth)):
+        if first[e] >= 0 or e in (0, len(worth) - 1):
+            order[count] = e
+            count += 1
+    gains = np.full(len(worth), -np.inf)
+    for k in range(1, count - 1):
+        gains[order[k]] = _gain(first, following, order, k, costs, worth)
+    while count > 2:
+        k, best = 0, 0.0
+        for j in range(1, count - 1):
+            if gains[order[j]] > best:
+                k, best = j, gains[order[j]]
+        if not k:
+            return
+        below, above, node = order[k - 1], order[k + 1], first[order[k]]
+        while node >= 0:
+            to = below if costs[node, below] <= costs[node, above] else above
+            next_, following[node] = following[node], first[to]
+            first[to], at[node] = node, to
+            node = next_
+        order[k : count - 1] = order[k + 1 : count].copy()
+        count -= 1
+        for j in range(max(k - 2, 1), min(k + 2, count - 1)):
+            gains[order[j]] = _gain(first, following, order, j, costs, worth)
+
+
+@njit(cache=True)
+def _gain(first: Any, following: Any, order: Any, k: int, costs: Any, worth: Any) -> float:
+    """Return what is gained without a place, its nodes at the better of the two next to it."""
     e, below, above = order[k], order[k - 1], order[k + 1]
-    own = places.costs[members[e]]
-    lower, upper = own[:, below], own[:, above]
-    to = np.where(lower <= upper, below, above)
-    loss = float((np.minimum(lower, upper) - own[:, e]).sum())
-    return price * float(places.luts[e]) - loss, to
+    gain = worth[e]
+    node = first[e]
+    while node >= 0:
+        gain -= min(costs[node, below], costs[node, above]) - costs[node, e]
+        node = following[node]
+    return float(gain)
 
 
-def _move(places: Places, at: Ints, price: float) -> Ints:
+@njit(cache=True)
+def _move(at: Any, costs: Any, worth: Any) -> None:
     """Move places to cheaper ones between their neighbours."""
-    last = len(places.edges) - 1
-    order = sorted({int(e) for e in at} | {0, last})
-    for k in range(1, len(order) - 1):
-        low, high = order[k - 1] + 1, order[k + 1]
-        nodes = np.flatnonzero(at == order[k])
-        worth = places.costs[nodes, low:high].sum(axis=0) + price * places.luts[low:high]
-        best = low + int(worth.argmin())
-        if worth[best - low] < worth[order[k] - low]:
-            at[nodes], order[k] = best, best
-    return at
+    first, following = _members(at, len(worth))
+    before = 0
+    total = np.empty(len(worth))
+    for e in range(1, len(worth) - 1):
+        if first[e] < 0:
+            continue
+        end = e + 1
+        while end < len(worth) - 1 and first[end] < 0:
+            end += 1
+        total[before + 1 : end] = worth[before + 1 : end]
+        node = first[e]
+        while node >= 0:
+            for place in range(before + 1, end):
+                total[place] += costs[node, place]
+            node = following[node]
+        best = before + 1
+        for place in range(before + 2, end):
+            if total[place] < total[best]:
+                best = place
+        if total[best] >= total[e]:
+            best = e
+        node = first[e]
+        while node >= 0:
+            at[node] = best
+            node = following[node]
+        before = best

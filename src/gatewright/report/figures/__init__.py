@@ -3,6 +3,7 @@
 from gatewright.report.figures.cost import draw_cost
 from gatewright.report.figures.ranges import draw_ranges
 from gatewright.report.figures.search import draw_search
+from gatewright.report.figures.tables import draw_tables
 from gatewright.report.figures.timeline import draw_timeline
 
-__all__ = ["draw_cost", "draw_ranges", "draw_search", "draw_timeline"]
+__all__ = ["draw_cost", "draw_ranges", "draw_search", "draw_tables", "draw_timeline"]

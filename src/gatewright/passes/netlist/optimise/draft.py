@@ -138,7 +138,7 @@ class _Writer:
     def __init__(self, draft: Draft, children: dict[int, Module]) -> None:
         self.draft, self.children = draft, children
         m = draft.source
-        self.new = Module(m.name, m.origin, m.note, m.latency, m.interval)
+        self.new = m.emptied()
         # Where each row is in the new module. NONE, the last, stays NONE.
         self.place = [MISSING] * len(draft) + [NONE]
         self.outputs_of: dict[int, list[int]] = {}
@@ -226,14 +226,20 @@ class _Writer:
             self.place[s] = new.row(Kind.INSTANCE, rng, imm=(number << 32) + index)
 
     def _as_was(self, s: int) -> int:
-        """Return an output on the grid that it had: whoever instances the module counts on it."""
+        """Return an output on its grid and in its range: whoever instances the module counts on it.
+
+        A row that stands for it may have a wider range: that of a table whose least value is not 0.
+        """
         new, old = self.new, self.draft.source
         found = self.place[self.draft.at(s)]
         up = old.frac[s] - new.frac[found]
-        if not up or new.lo[found] == new.hi[found] == 0:
+        if new.lo[found] == new.hi[found] == 0:
             return found
-        assert up > 0, "an output lost bits"
-        lo, hi = new.lo[found] << up, new.hi[found] << up
+        assert up >= 0, "an output lost bits"
+        ends = new.lo[found] << up, new.hi[found] << up
+        lo, hi = max(ends[0], old.lo[s]), min(ends[1], old.hi[s])
+        if not up and ends == (lo, hi):
+            return found
         if lo == hi:
             return new.row(Kind.CONST, (lo, hi, old.frac[s]), imm=lo)
         imm = 2 * old.width(s) + (old.lo[s] < 0)

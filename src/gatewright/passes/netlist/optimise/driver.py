@@ -38,7 +38,8 @@ def optimise(top: Module, passes: Sequence[Rewrite] = PASSES) -> Module:
         passes: the rewrites to apply.
 
     Every module is rewritten once, however often it is used; instances and ports stay. Modules
-    that hold registers or memories of their own stay as they are, with all that they use.
+    that hold registers or memories of their own stay as they are, with all that they use, and so do
+    modules that are to be read as they were built.
     """
     done: dict[int, Module] = {}
     for module in modules(top):
@@ -48,7 +49,7 @@ def optimise(top: Module, passes: Sequence[Rewrite] = PASSES) -> Module:
 
 def _optimise_one(m: Module, done: dict[int, Module], passes: Sequence[Rewrite]) -> Module:
     """Rewrite one module whose children have been rewritten."""
-    if m.holds_state:
+    if m.holds_state or m.as_built:
         return m
     if is_structure(m):
         fresh = any(done[id(i.module)] is not i.module for i in m.instances)
