@@ -23,15 +23,15 @@ MOST_LOOKS = 6
 """Small steps of the price after which large ones follow."""
 TIGHTER = 1.4
 
-ROUNDING = 1e-9
-"""Of a loss, a difference of two shares of samples."""
-
 FINENESS = (FINE_BITS, FINE_BITS + 6, FINE_BITS + 12)
 """Bits of places on the finest grids looked at: finer ones where those do not do."""
 
 FEW = 1000
-"""Samples of the report's data below which leaps follow at once where they disagree, up to the
-finest forest: what a few calibration samples do not show, is then left as it was."""
+"""Samples of the report's data below which leaps follow where they disagree: what a few calibration
+samples do not show, is soon left as it was."""
+
+ROUNDING = 1e-9
+"""Of a loss, a difference of two shares of samples."""
 
 MOST_VISITS = 10_000_000
 """Nodes that the samples of one trial come to."""
@@ -166,12 +166,12 @@ def quantize_forest(
             break
     if trial is None:
         raise search.hopeless()
-    whole = Judge(graph, _joined((*parts, final.part)), chooser.temperature)
     looks, few = 1, final.part.size < FEW
+    whole = Judge(graph, _joined((*parts, final.part)), chooser.temperature)
     while trial.price > FINEST and not _holds(trial, (final, whole), tolerance):
         looks += 1
-        small = looks <= MOST_LOOKS and not few
-        trial = search.attempt(trial.price / (TIGHTER if small else LEAP))
+        step = LEAP if few or looks > MOST_LOOKS else TIGHTER
+        trial = search.attempt(max(trial.price / step, FINEST))
     history = [(t.built.cost, t.score.metric) for t in search.tried]
     return ForestResult(
         trial.built.graph, found, trial.built.cost, history, looks, _notes(found, material, trial)
