@@ -11,7 +11,7 @@ import numpy as np
 from gatewright.base import OptionError
 from gatewright.ir import Graph
 from gatewright.quantize.data import Part
-from gatewright.quantize.forests.build import FINEST_BITS, BuiltForest, build
+from gatewright.quantize.forests.build import BuiltForest, build
 from gatewright.quantize.forests.material import FINE_BITS, ForestMaterial, Found, find, learn
 from gatewright.quantize.formats import Formats
 from gatewright.quantize.judge import Judge, Score
@@ -23,8 +23,8 @@ MOST_LOOKS = 6
 """Small steps of the price after which large ones follow."""
 TIGHTER = 1.4
 
-FINENESS = ((FINE_BITS, FINEST_BITS), (FINE_BITS + 6, FINEST_BITS + 5), (FINE_BITS + 12, 24))
-"""Bits of places and of leaves on the finest grids looked at: finer ones where those do not do."""
+FINENESS = (FINE_BITS, FINE_BITS + 6, FINE_BITS + 12)
+"""Bits of places on the finest grids looked at: finer ones where those do not do."""
 
 FEW = 1000
 """Samples of the report's data below which leaps follow where they disagree: what a few calibration
@@ -157,9 +157,9 @@ def quantize_forest(
     word = formats.find("weight", found.node.layer, found.node.name)
     is_large = rows < chooser.part.size
     judge = Judge(graph, _first(parts[1], rows), chooser.temperature) if is_large else chooser
-    for bits, finest in FINENESS:
+    for bits in FINENESS:
         material = learn(found, _first(parts[0], rows), fixed, seed, bits)
-        make = partial(build, graph, found, material, word=word, shared=shared, finest=finest)
+        make = partial(build, graph, found, material, word=word, shared=shared)
         search = ForestSearch(make, judge, tolerance, progress)
         trial = search.run(FEW_STEPS if is_large else STEPS)
         if trial is not None or (fixed is not None and word is not None):
