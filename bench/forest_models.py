@@ -20,6 +20,7 @@ from gatewright.frontends.trees.scikit import build_scikit
 from gatewright.frontends.trees.xgboost import _document as xgboost_document
 from gatewright.frontends.trees.xgboost import read_booster
 from gatewright.frontends.trees.ydf import as_columns, build_ydf
+from gatewright.ops import Forest
 
 Reals = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -212,6 +213,13 @@ def _catboost(**options: Any) -> Callable[[Reals, Ints], Trained]:
     return train
 
 
+def _first_leaves(forest: Forest) -> Ints:
+    """Return the number of each tree's first leaf: a tree has one leaf more than it has nodes."""
+    nodes, asking = np.zeros(forest.trees, np.int64), forest.roots >= 0
+    nodes[asking] = np.diff(np.append(forest.roots[asking], len(forest.features)))
+    return np.concatenate([[0], np.cumsum(nodes + 1)[:-1]])
+
+
 def _ydf(learner: str, **options: Any) -> Callable[[Reals, Ints], Trained]:
     def train(x: Reals, y: Ints) -> Trained:
         import ydf
@@ -224,7 +232,6 @@ def _ydf(learner: str, **options: Any) -> Callable[[Reals, Ints], Trained]:
         )  # fmt: skip
         model = maker.train({**columns, "y": y}, verbose=0)
         built, _, _ = build_ydf(model)
-        starts = np.concatenate([[0], np.flatnonzero(np.diff(built.origin) < 0) + 1])
         # YDF counts leaves alone, in the same order as the forest here.
         counted = Built(built.forest, np.arange(len(built.origin)))
         return Trained(
@@ -233,7 +240,7 @@ def _ydf(learner: str, **options: Any) -> Callable[[Reals, Ints], Trained]:
             lambda rows: model.predict_leaves(
                 as_columns(model, rows) | {"y": y[:1].repeat(len(rows))}
             ),
-            starts,
+            _first_leaves(built.forest),
             lambda rows: np.asarray(model.predict(as_columns(model, rows))),
             np.asarray(model.label_classes()).astype(np.int64),
         )

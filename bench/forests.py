@@ -4,7 +4,10 @@ The model is XGBoost's: 10 rounds of 5 classes, depth 3, trained on 80,000 jets 
 were brought to 8 bits (least to greatest of the training jets), tested on 20,000 others.
 
     python -m bench.forests [--tolerance 0.0003] [--latency 2] [--rounds 10] [--depth 3]
-                            [--no-synthesis]
+                            [--ii 200] [--mhz 400] [--no-synthesis]
+    python -m bench.forests --speed [--rounds 100] [--depth 6] [--no-synthesis]
+
+The second times the compilation of a large forest (500 trees), stage by stage, cold and warm.
 """
 
 from __future__ import annotations
@@ -19,7 +22,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 import gatewright as gw
+from bench.forest_speed import measure
 from bench.material import pythia_jets
+from gatewright.passes.netlist import total_resources
 
 CLASSES, WORD_BITS = 5, 4
 
@@ -63,33 +68,54 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--tolerance", type=float, default=0.0003)
     parser.add_argument("--latency", type=int, default=2)
-    parser.add_argument("--rounds", type=int, default=10)
-    parser.add_argument("--depth", type=int, default=3)
+    parser.add_argument("--ii", type=int, help="cycles between events: trees are walked")
+    parser.add_argument("--mhz", type=float, default=400)
+    parser.add_argument("--rounds", type=int, help="by default 10, with --speed 100")
+    parser.add_argument("--depth", type=int, help="by default 3, with --speed 6")
+    parser.add_argument("--speed", action="store_true")
     parser.add_argument("--calibration", type=int, default=80_000)
     parser.add_argument("--no-synthesis", action="store_true")
     o = parser.parse_args()
     train, test = pythia_jets()
     x, x_test = eight_bits(train.x, test.x)
-    path = trained(x, train.y, o.rounds, o.depth)
+    rounds, depth = o.rounds or (100 if o.speed else 10), o.depth or (6 if o.speed else 3)
+    path = trained(x, train.y, rounds, depth)
+    if o.speed:
+        design = measure(path, x[: o.calibration], train.y[: o.calibration], x_test)
+        answers = np.asarray(design.predict(x_test)).argmax(1)
+    else:
+        design, answers = _compiled(o, path, x, train.y, x_test)
+    _accuracies(path, x_test, test.y, answers)
+    if not o.no_synthesis:
+        total = design.synthesize(nodsp=True).total
+        print(f"Yosys xcup: {total.lut} LUT, {total.ff} FF, {total.carry} CARRY4, "
+              f"{total.bram:g} BRAM")  # fmt: skip
+
+
+def _compiled(
+    o: argparse.Namespace, path: Path, x: NDArray[Any], y: NDArray[Any], tests: NDArray[Any]
+) -> tuple[gw.Design, NDArray[Any]]:
+    """Compile and predict, and print what that takes; return the design and the answers."""
     started = time.process_time()
     design = gw.compile(
         path,
         calibration=x[: o.calibration],
-        labels=train.y[: o.calibration],
+        labels=y[: o.calibration],
         tolerance=o.tolerance,
-        clock="400 MHz",
-        latency=o.latency or None,
+        clock=o.mhz,
+        latency=None if o.ii else o.latency or None,
+        ii=o.ii,
     )
     print(f"compiled in {time.process_time() - started:.1f} CPU s; {design.latency} cycles")
-    design.predict(x_test[:64])
+    need = total_resources(design.module, "xcup")
+    print(f"an event every {design.interval} cycles; {need.lut:,.0f} LUT, {need.ff:,} FF, "
+          f"{need.bram:g} BRAM (estimated)")  # fmt: skip
+    design.predict(tests[:64])
     started = time.process_time()
-    answers = np.asarray(design.predict(x_test)).argmax(1)
+    answers = np.asarray(design.predict(tests)).argmax(1)
     seconds = time.process_time() - started
-    print(f"predict: {len(x_test) / max(seconds, 1e-9):,.0f} samples per CPU second")
-    _accuracies(path, x_test, test.y, answers)
-    if not o.no_synthesis:
-        total = design.synthesize(nodsp=True).total
-        print(f"Yosys xcup: {total.lut} LUT, {total.ff} FF, {total.carry} CARRY4")
+    print(f"predict: {len(tests) / max(seconds, 1e-9):,.0f} samples per CPU second")
+    return design, answers
 
 
 def _accuracies(path: Path, x: NDArray[Any], y: NDArray[Any], answers: NDArray[Any]) -> None:

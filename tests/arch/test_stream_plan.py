@@ -5,9 +5,11 @@ import itertools
 import numpy as np
 import pytest
 import recurrent_graphs
+from tests.ops.cases.forest import grown
 
 from gatewright.arch import find_device
 from gatewright.arch.stream_cost import multiplier_luts
+from gatewright.arch.stream_forests import parallel_luts, walk_interval
 from gatewright.arch.stream_plan import plan_streams
 from gatewright.base.errors import OptionError
 from gatewright.ir import Graph, Input, Node, Output, Plan
@@ -151,3 +153,41 @@ def test_a_product_of_signals_costs_what_it_is_built_of():
     assert multiplier_luts(8, 8) == pytest.approx(118, rel=0.1)  # Yosys
     assert multiplier_luts(16, 8) == pytest.approx(216, rel=0.1)
     assert multiplier_luts(3, 3) < 12  # looked up
+
+
+def trees(number=60, depth=4):
+    kind = Intervals.of(np.zeros(4), np.full(4, 255), 4)
+    forest = Node("f", grown(1, number, depth, 4, 1), ("x",), "forest")
+    return Graph("trees", (Input("x", (4,), kind),), (forest,), (Output("y", "f"),))
+
+
+@pytest.mark.parametrize("interval", [40, 80, 250])
+def test_as_few_trees_are_walked_at_once_as_keep_the_interval(interval):
+    (choice,) = plan_streams(trees(), interval, DEVICE).choices
+    assert choice.plan.lanes == -(-60 // (interval // 4))
+    assert choice.steps <= interval
+    assert choice.reason == f"{choice.plan.lanes} of 60 trees walked down at once"
+
+
+def test_a_forest_is_a_circuit_where_that_is_faster_or_smaller_or_asked_for():
+    assert plan_streams(trees(), 8, DEVICE).plans["f"].lanes == 0
+    assert plan_streams(trees(2, 2), 250, DEVICE).plans["f"].lanes == 0
+    given = {"f": Plan(beat=1)}
+    assert plan_streams(trees(), 250, DEVICE, given=given).plans["f"] == Plan(
+        beat=1, block=DEVICE.block
+    )
+
+
+def test_forests_in_memories_cost_less_the_longer_they_may_take():
+    costs = [plan_streams(trees(200, 6), t, DEVICE).cost for t in (60, 300, 1500)]
+    assert costs[0].lut > costs[1].lut > costs[2].lut
+    assert costs[2].bram > 0
+
+
+def test_an_interval_is_found_at_which_a_forest_fits():
+    graph = trees(200, 6)
+    whole = parallel_luts(graph)
+    assert walk_interval(graph, int(whole) + 1, 10, DEVICE) == 1
+    loose, tight = (walk_interval(graph, luts, 100, DEVICE) for luts in (1500, 300))
+    assert 1 < loose < tight
+    assert parallel_luts(layers()) == 0

@@ -5,6 +5,8 @@ import pytest
 
 import gatewright as gw
 from gatewright.base import DataError, OptionError
+from gatewright.cli import main
+from gatewright.flow import inspect, load_design
 
 ensemble = pytest.importorskip("sklearn.ensemble", reason="needs scikit-learn")
 
@@ -79,3 +81,53 @@ def test_leaves_of_float64_need_data():
     assert "give calibration data" in str(error.value)
     design = gw.compile(model, input_format=FORMAT, calibration=X, labels=Y)
     assert design.facts_of_model["quantization"]["loss"] <= 0.002
+
+
+def test_the_report_says_what_became_of_the_trees(tmp_path):
+    frame = pytest.importorskip("pandas", reason="needs pandas").DataFrame(X, columns=list("abcd"))
+    model = ensemble.GradientBoostingClassifier(n_estimators=4, max_depth=3).fit(frame, Y)
+    design = gw.compile(model, calibration=X, labels=Y)
+    (told,) = design.facts()["forests"]
+    assert told["before"]["trees"] == told["after"]["trees"] == 12
+    assert told["before"]["levels"] == 3
+    assert sum(told["after"]["comparisons"]) < sum(told["before"]["comparisons"])
+    assert [f["name"] for f in told["features"]] == list("abcd")
+    assert told["sides_kept"]
+    design.save(tmp_path / "design")
+    again = load_design(tmp_path / "design").facts()["forests"]
+    assert again == [told]
+    assert not any("cost bits" in note for note in design.facts()["quantization"]["notes"])
+
+
+@pytest.mark.parametrize("told", [{"forest": 3}, {"forest": {"comparisons": [1]}}, {"x": []}])
+def test_what_a_damaged_design_says_of_its_model_is_left_out(model, told):
+    design = gw.compile(model, input_format=FORMAT)
+    design.facts_of_model["forests"] = told
+    (found,) = design.facts()["forests"]
+    assert found["before"] == {}
+    assert found["features"][0]["before"] == found["features"][0]["after"]
+
+
+def test_inspect_says_how_large_a_forest_is(model):
+    (layer, _) = inspect(model).layers
+    assert layer.becomes[0].startswith("forest of 12 trees, ")
+
+
+def test_missing_values_are_quantized_by_cuts_too(tmp_path):
+    xgb = pytest.importorskip("xgboost", reason="needs XGBoost")
+    gaps = np.where(np.random.default_rng(6).random(X.shape) < 0.1, np.nan, X)
+    model = xgb.XGBClassifier(n_estimators=4, max_depth=3, nthread=1).fit(gaps, Y)
+    design = gw.compile(model, calibration=gaps, labels=Y, missing=-16)
+    facts = design.facts()
+    assert any("comparisons of the forest" in n for n in facts["quantization"]["notes"])
+    assert facts["quantization"]["loss"] <= 0.002
+    ours, theirs = design.predict(gaps), model.predict_proba(gaps)
+    assert (ours.argmax(1) == theirs.argmax(1)).mean() > 0.97
+    np.testing.assert_array_equal(ours, design.predict(np.nan_to_num(gaps, nan=-16.0)))
+    model.save_model(tmp_path / "model.json")
+    np.save(tmp_path / "x.npy", gaps)
+    folder = str(tmp_path / "design")
+    design.save(folder)
+    given = ["predict", folder, str(tmp_path / "x.npy"), "-o", str(tmp_path / "y.npy"), "-q"]
+    assert main(given) == 0
+    np.testing.assert_array_equal(np.load(tmp_path / "y.npy"), ours)

@@ -7,9 +7,11 @@ import pytest
 from tests.ops.cases.forest import SETS, grown
 
 from gatewright.base import OptionError
+from gatewright.blocks.forest import leaves_of, prune
 from gatewright.ir import Graph, Input, Node, Output, run_real
-from gatewright.num import Fixed
+from gatewright.num import Fixed, Intervals
 from gatewright.ops import Affine, Argmax, Dense, Forest, Softmax
+from gatewright.ops.forest_reach import FLAT, flips, flips_plain, reach
 from gatewright.quantize import Formats, quantize
 from gatewright.quantize.forests.cuts import Places, choose
 from gatewright.quantize.forests.shrink import shrunk
@@ -148,6 +150,88 @@ def test_the_real_model_is_not_changed():
     before = run_real(graph, {"x": x})["e0"]
     quantize(graph, x, labels=y, tolerance=0.02)
     assert np.array_equal(before, run_real(graph, {"x": x})["e0"])
+
+
+@pytest.mark.parametrize("labelled", [False, True])
+@pytest.mark.parametrize("rows", [100, 500])
+@pytest.mark.parametrize("count", [1, 5])
+def test_small_forests_that_cut_at_samples_keep_within_the_tolerance(count, rows, labelled):
+    """Libraries cut at samples of float32: one step of a grid holds some on both sides."""
+    rng = np.random.default_rng(count * rows)
+    x = rng.normal(size=(600, 4)).astype(np.float32).astype(np.float64)
+    op = grown(count, count, 3, 4, 3)
+    nodes = np.arange(len(op.features))
+    at = x[rng.integers(0, rows, len(nodes)), op.features]
+    op = replace(
+        op, thresholds=at, inclusive=nodes % 2 == 0, leaves=rng.normal(size=op.leaves.shape)
+    )
+    labels = op.real(x[:rows]).argmax(1) if labelled else None
+    q = quantize(graph_of(op, Softmax()), x[:rows], labels=labels)
+    assert q.loss <= q.tolerance
+
+
+def test_without_a_changed_answer_a_small_tolerance_is_met_on_few_samples():
+    """A hundred samples leave a doubt of more than 0.0001, whatever the formats."""
+    op, x, _ = trained(13)
+    labels = op.real(x).argmax(1)
+    q = quantize(graph_of(op, Softmax()), x[:100], labels=labels[:100], tolerance=1e-4)
+    assert q.loss == 0
+
+
+def test_ways_down_without_branches_reach_the_same_leaves():
+    """Trees of few levels, of many, and of none; leaf sums; what flips cost."""
+    rng = np.random.default_rng(3)
+    for levels in (0, 3, 20):
+        op = chain(levels) if levels == 20 else grown(4, 5, levels, 3, 2)
+        x = np.ascontiguousarray(rng.normal(size=(300, len(op.missing))) * 2)
+        wanted = reach(x, x, op.absent(x), *op.walk)
+        assert np.array_equal(op.reached(x), wanted)
+        assert np.allclose(op.real(x), op.base + op.leaves[wanted].sum(1))
+        weights, bins = rng.random((300, len(op.base))), rng.integers(0, 7, x.shape)
+        starts = np.arange(len(op.features)) * 7
+        costs = [np.zeros(7 * len(op.features) + 1) for _ in range(2)]
+        flips(x, x, op.absent(x), op.leaves, weights, bins, starts, costs[0], *op.walk)
+        done = flips_plain(x, *op.plain(), op.leaves, weights, bins, starts, costs[1])
+        assert done == (levels <= FLAT)
+        assert not done or np.allclose(*costs)
+
+
+def chain(levels: int) -> Forest:
+    """Return a forest of one tree that is a chain of nodes."""
+    op = grown(1, 1, 1, 2, 1)
+    count = np.arange(levels)
+    right = np.append(count[1:], -1 - levels)
+    return replace(
+        op,
+        features=count % 2,
+        thresholds=np.linspace(-3, 3, levels),
+        inclusive=count % 3 == 0,
+        missing_left=count < 0,
+        members=np.full(levels, -1),
+        left=-1 - count,
+        right=right,
+        roots=np.zeros(1, np.int64),
+        leaves=np.arange(levels + 1.0)[:, None],
+    )
+
+
+def test_what_ranges_leave_of_trees():
+    """The compiled walk names the leaves that the plain one comes to."""
+    op = grown(6, 8, 4, 3, 2)
+    for low, high in ((-3, 4), (0, 1), (2, 2)):
+        kind = Intervals(np.full(3, low), np.full(3, high), np.zeros(3, np.int64))
+        splits = op.splits(kind)
+        ranges = [(low, high)] * 3
+        trees = [
+            prune(r, splits, op.left.tolist(), op.right.tolist(), ranges) for r in op.roots.tolist()
+        ]
+        leaves, first = op.live_leaves(kind)
+        for k, tree in enumerate(trees):
+            assert (
+                np.unique(list(leaves_of(tree))).tolist()
+                == leaves[first[k] : first[k + 1]].tolist()
+            )
+            assert list(leaves_of(tree)) == list(leaves_of(op.live(kind)[k]))
 
 
 def test_scores_of_a_rare_class_that_are_a_thousand_times_the_others():

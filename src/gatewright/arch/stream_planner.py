@@ -23,7 +23,7 @@ from gatewright.arch.stream_cost import (
     serial_cost,
     wants_dsp,
 )
-from gatewright.arch.stream_forests import walked
+from gatewright.arch.stream_forests import in_row, walked
 from gatewright.arch.stream_windows import cutting, windows_at_once
 from gatewright.base import GatewrightError
 from gatewright.blocks.serial import SerialShape
@@ -34,7 +34,7 @@ from gatewright.passes.streams import Loop
 from gatewright.passes.streams.domain import in_beats, refused_by
 from gatewright.passes.streams.reductions import ReducedChain
 from gatewright.passes.streams.slabs import slabs
-from gatewright.streams import Raster, beat_types
+from gatewright.streams import Raster
 
 LEAST_CELL = 4
 """Cycles that a recurrent cell takes at least, for what is not known before it is built."""
@@ -410,11 +410,6 @@ class Planner:
         y = self.types[node.name]
         cost = Cost(lut=(node.op.luts(y, *x) or 0.0) * min(1.0, beat / max(y.size, 1)))
         self._choose(node, Plan(beat=beat), cost, 0, reason)
-
-
-def in_row(x: Intervals) -> Intervals:
-    """Return the types of the elements of any row."""
-    return beat_types(x, x.shape[-1])
 
 
 def _divisors(n: int) -> list[int]:

@@ -35,10 +35,15 @@ def decisions(words: Ints) -> Decided | None:
     bits = len(words).bit_length() - 1
     if bits > MOST_BITS or len(words) != 1 << bits:
         return None
+    most = LEAVES * bits
+    if len(np.unique(words)) > most:
+        return None
     values: np.ndarray = np.asarray(words).reshape((2,) * bits)
-    found = [_decided(values, tuple(range(bits)), choose) for choose in (_first, _narrowest)]
-    best = min(found, key=leaf_count)
-    return best if leaf_count(best) <= LEAVES * bits else None
+    best = _decided(values, tuple(range(bits)), _first)
+    if leaf_count(best) > bits + 1:  # a bit is asked twice: another order may do better
+        other = _decided(values, tuple(range(bits)), _narrowest)
+        best = min(best, other, key=leaf_count)
+    return best if leaf_count(best) <= most else None
 
 
 def leaf_count(tree: Decided) -> int:

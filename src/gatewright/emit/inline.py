@@ -18,7 +18,8 @@ from gatewright.hw import Kind, Module
 CONCAT, TABLE, LESS, SELECT, XOR = (
     int(k) for k in (Kind.CONCAT, Kind.TABLE, Kind.LESS, Kind.SELECT, Kind.XOR)
 )
-PICKED = frozenset((int(Kind.SLICE), int(Kind.WRAP)))
+WRAP = int(Kind.WRAP)
+PICKED = frozenset((int(Kind.SLICE), WRAP))
 LONGEST_CHOICE = 48
 """Characters of a choice inside of another one."""
 
@@ -39,7 +40,11 @@ class Inline:
         kept = {*m.names, *m.output_signals, *(o for i in m.instances for o in i.inputs)}
         found = {}
         for s, own in readers.items():
-            if s in kept or scope.nets.signed[s] or not scope.nets.width[s]:
+            if s in kept or not scope.nets.width[s]:
+                continue
+            if scope.nets.signed[s] and not (
+                m.kind[s] in PICKED and all(m.kind[r] == LESS for r in own)
+            ):
                 continue
             if _fits(scope, s, own):
                 found[s] = own[0]
@@ -58,6 +63,8 @@ class Inline:
             text = f"({text})"
         elif kind == CONCAT and reader == CONCAT and text[0] == "{":
             text = text[1:-1]
+        elif kind in PICKED and nets.signed[s]:
+            text = f"$signed({text})"  # picked bits have no sign in Verilog
         elif kind in PICKED and "{" in text:
             return False
         nets.name[s], nets.root[s], nets.used[s] = text, s, ALL
@@ -102,6 +109,8 @@ def _reads_whole(scope: Scope, reader: int, s: int) -> bool:
         return width[reader] == width[m.a[reader]] + width[m.b[reader]]
     if m.kind[reader] == TABLE:
         return m.tables[m.imm[reader] >> 20].depth == 1 << width[s]
+    if m.kind[reader] == WRAP:
+        return width[reader] == width[s] and m.frac[reader] == m.frac[s]
     if m.kind[reader] != LESS:
         return False
     other = m.b[reader] if m.a[reader] == s else m.a[reader]

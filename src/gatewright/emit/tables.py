@@ -14,7 +14,7 @@ import numpy as np
 
 from gatewright.base import identifier
 from gatewright.emit.decisions import Decided, decision_text, decisions
-from gatewright.emit.folded import Folded
+from gatewright.emit.folded import MOST_INDEX, Folded
 from gatewright.emit.header import safe
 from gatewright.emit.nets import Nets, literal, vector
 from gatewright.emit.scope import Scope
@@ -47,6 +47,7 @@ class Rom:
         style: what holds it.
         size: words of the memory in the text, 0 for a power of two that no index leaves.
         padded: width of a word with zeros below and above its field; 0 where there are none.
+        flipped: whether the words stand at the complements of their indices.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Rom:
     style: str = "auto"
     size: int = 0
     padded: int = 0
+    flipped: bool = False
 
     @property
     def bits(self) -> int:
@@ -69,6 +71,16 @@ class Rom:
         assert list(self.offset.values()) == [0], "a table of several fields is not padded"
         codes = [code << 1 for code in self.codes]
         return replace(self, offset=dict.fromkeys(self.offset, 1), codes=codes, padded=bits)
+
+    def flip(self) -> Rom:
+        """Return the table addressed by the complement of its index.
+
+        Yosys takes a register in front of a memory's address for the memory's own, moves it
+        behind the words and so apart from the adder that was to take the table in. An inverter
+        in between, which costs nothing in LUTs, leaves it where it is.
+        """
+        codes = [*self.codes, *[0] * ((1 << self.address) - self.depth)][::-1]
+        return replace(self, depth=len(codes), codes=codes, size=0, flipped=True)
 
     @property
     def address(self) -> int:
@@ -104,7 +116,8 @@ def rom_lines(rom: Rom, table: Table, comment: str) -> list[str]:
         (kind, len(list(run))) for kind, run in groupby(_format(rom, table, c) for c in rom.offset)
     ]
     fields = ", ".join(kind if n == 1 else f"{n} x {kind}" for kind, n in runs)
-    lines = [f"  // table {comment}: {rom.depth} words of {fields}"]
+    order = ", the last first" if rom.flipped else ""
+    lines = [f"  // table {comment}: {rom.depth} words of {fields}{order}"]
     return lines + (_memory(rom) if rom.is_memory else _function(rom))
 
 
@@ -179,6 +192,7 @@ def read(rom: Rom, nets: Nets, index: int) -> str:
     """Return the expression that reads a word at the code of a net."""
     size, own = rom.address, nets.width[index]
     at = index_of(nets, index, size, braced=rom.is_memory)
+    at = f"~{at}" if rom.flipped else at
     word = f"{rom.name}[{at}]" if rom.is_memory else f"{rom.name}({at})"
     if own <= size:
         return word
@@ -243,6 +257,8 @@ class Tables:
                 rom = replace(rom, size=rom.depth)
             if number in self.folded.bits:
                 rom = rom.pad(self.folded.bits[number])
+            if self.folded.wants_border and rom.style == "auto" and rom.address <= MOST_INDEX:
+                rom = rom.flip()
             self.roms[number] = rom
             if rom.bits:
                 self.scope.lines += rom_lines(rom, table, safe(table.name))

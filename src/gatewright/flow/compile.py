@@ -15,10 +15,12 @@ from numpy.typing import ArrayLike
 from gatewright.arch import Built, Lowered, offload
 from gatewright.arch import plan as plan_folded
 from gatewright.arch.planner import ASKED
+from gatewright.arch.stream_forests import parallel_luts
 from gatewright.base import DataError, FormatError, OptionError
 from gatewright.flow.bound import as_bound, bounded, bounded_facts, check_alone, one_format
 from gatewright.flow.budget import budget_of
 from gatewright.flow.design import Design, Progress
+from gatewright.flow.forest_facts import forests_before
 from gatewright.flow.given import check_data, check_input_format, with_input_format
 from gatewright.flow.host import Data, as_inputs
 from gatewright.flow.import_check import against_source, metrics, replay
@@ -159,7 +161,9 @@ def compile(
     data = None if calibration is None else as_inputs(source, calibration)
     classes = check_data(data, labels)
     steps.end()
-    facts: dict[str, Any] = {"model": dict(source.facts), "source": source.source}
+    facts: dict[str, Any] = {
+        "model": dict(source.facts), "source": source.source, "forests": forests_before(source),
+    }  # fmt: skip
     quantized: Quantized | Bounded | None
     if max_error is not None:
         check_alone(labels=labels, tolerance=tolerance, formats=formats, grain=grain)
@@ -352,7 +356,7 @@ def _build(
     plans: GivenPlans | None = None,
 ) -> Design:
     """Plan, lower, optimise, pipeline and emit an integer graph, within the limits."""
-    if plans is not None or options.asks_for_streams:
+    if plans is not None or options.asks_for_streams or _walks_instead(graph, options):
         return build_streams(graph, options, steps, plans)
     budget = budget_of(graph, options, partial(_circuit, graph, options, steps))
     found = budget.find()
@@ -364,6 +368,15 @@ def _build(
     design.emit()
     steps.end()
     return design
+
+
+def _walks_instead(graph: Graph, options: Options) -> bool:
+    """Whether a forest is too large for a circuit of all its trees, and may be walked instead.
+
+    As products are folded: unless the user said how the design is built.
+    """
+    free = options.reuse is None and options.latency is None and options.interval is None
+    return free and parallel_luts(graph) > options.limits.luts
 
 
 def _circuit(graph: Graph, options: Options, steps: Steps, reuse: int | None, dsps: int) -> Built:

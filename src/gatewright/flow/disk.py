@@ -37,6 +37,7 @@ FIELDS: dict[str, type | tuple[type, ...]] = {
 FACTS: dict[str, type | tuple[type, ...]] = {
     "model": dict, "source": str, "command": str, "quantization": (dict, type(None)),
     "metrics": (dict, type(None)), "import_check": (dict, type(None)), "source_checks": list,
+    "forests": dict,
 }  # fmt: skip
 """Types of what a description tells of the model, where it does."""
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from gatewright._version import __version__
 from gatewright.flow.budget import budget_facts
+from gatewright.flow.forest_facts import FEATURE_NAMES, forest_facts
 from gatewright.flow.table_facts import table_facts
 from gatewright.hw import NONE, Kind, Module
 from gatewright.ir import describe, evaluate, infer
@@ -50,6 +51,7 @@ def facts_of(design: Design) -> dict[str, Any]:
         **design.own_facts(total),
         "tensors": _tensors(design, types),
         "tables": table_facts(design.graph, types),
+        "forests": _forests(design, types),
         "quantization": design.facts_of_model.get("quantization"),
         "metrics": design.facts_of_model.get("metrics"),
         "import_check": design.facts_of_model.get("import_check"),
@@ -109,6 +111,13 @@ def _model(design: Design, types: dict[str, Intervals]) -> dict[str, Any]:
             for o in graph.outputs
         ],
     }  # fmt: skip
+
+
+def _forests(design: Design, types: dict[str, Intervals]) -> list[dict[str, Any]]:
+    """Return what is told of forests; nothing where there are none."""
+    before = design.facts_of_model.get("forests") or {}
+    names = (design.facts_of_model.get("model") or {}).get(FEATURE_NAMES, "")
+    return forest_facts(design.graph, types, before, str(names))
 
 
 def _synthesis(design: Design) -> dict[str, Any] | None:

@@ -10,8 +10,9 @@ from typing import Any
 
 from gatewright.base import GatewrightError, ManyErrors
 from gatewright.frontends import CustomHandler, list_layers, read_model
-from gatewright.ir import Graph, Node, describe, infer, shapes
+from gatewright.ir import Graph, Node, Op, describe, infer, shapes
 from gatewright.num import Intervals
+from gatewright.ops import Forest
 from gatewright.passes.graph import host_input, streamline
 from gatewright.quantize.structure import refuse_unknown
 
@@ -172,8 +173,15 @@ def _by_layer(graph: Graph) -> dict[str, list[Node]]:
 
 def _operations(nodes: Sequence[Node]) -> tuple[str, ...]:
     """Name operations in the order in which each kind comes first, with a count."""
-    counts = Counter(node.op.kind.replace("_", " ") for node in nodes)
+    counts = Counter(_word(node.op) for node in nodes)
     return tuple(kind if n == 1 else f"{n} {kind}" for kind, n in counts.items())
+
+
+def _word(op: Op) -> str:
+    """Return what an operation is called, with the size of a forest."""
+    if isinstance(op, Forest):
+        return f"forest of {op.trees:,} trees, {len(op.features):,} nodes"
+    return op.kind.replace("_", " ")
 
 
 def _with_problems(

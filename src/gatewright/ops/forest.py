@@ -348,7 +348,7 @@ class Forest(Op):
         rows = kind.size // kind.shape[-1]
         first = tuple(0 for _ in kind.shape[:-1])
         row = Intervals(kind.lo[first], kind.hi[first], kind.frac[first])
-        asked = self._asked(row)
+        asked = self.asked(row)
         found = sum(comparator_luts(cut, int(row.width[f])) for f, cut in asked)
         live, starts = self.live_leaves(row)
         words, counts = self.words()[0][live], np.diff(starts)
@@ -359,8 +359,8 @@ class Forest(Op):
         found += WORD_LUTS * bits + float(np.maximum(counts - CODED, 0).sum()) / 3
         return float(rows * found)
 
-    def _asked(self, kind: Intervals) -> set[tuple[int, int]]:
-        """Return the different comparisons that are not settled by the ranges of the features."""
+    def asked(self, kind: Intervals) -> set[tuple[int, int]]:
+        """Return the different comparisons, (feature, cut), that ranges of features leave open."""
         cuts, low, high = self.cuts(kind), kind.lo[self.features], kind.hi[self.features]
         open_ = (self.members < 0) & (cuts > low) & (cuts <= high)
         pairs = np.stack([self.features[open_], cuts[open_]], axis=1)
@@ -368,7 +368,7 @@ class Forest(Op):
 
     def comparators(self, kind: Intervals) -> int:
         """Return how many different comparisons a sample of these ranges, (inputs,), needs."""
-        return len(self._asked(kind))
+        return len(self.asked(kind))
 
     def pullback(self, xs: list[Reals], y: Reals) -> Pull | None:
         """Give each feature the slope of a chord a part of its standard deviation long.

@@ -146,24 +146,26 @@ def walk(op: Forest, kind: Intervals, open_: bool = False) -> Walk:
     Args:
         op: the forest.
         kind: types of the features of a sample.
-        open_: another forest may come, which looks at other features and has finer leaves.
+        open_: another forest may come, which looks at other features.
     """
     splits = op.splits(kind)
     ranges = list(zip(kind.lo.tolist(), kind.hi.tolist(), strict=True))
     trees = tuple(plain_tree(tree, splits, ranges) for tree in op.live(kind))
     words, base = op.words()
     used = words[sorted({leaf for tree in trees for leaf in tree.leaves})]
-    drop = 0 if open_ else _zeros(used, base)
-    ensemble = Ensemble(trees, words >> drop, base >> drop, op.grid() - drop)
+    drops, grid = (_zeros(used), _zeros(base)), op.grid()
+    ensemble = Ensemble(
+        trees, words >> drops[0], base >> drops[1], grid - drops[0], grid - drops[1]
+    )
     absent = _absent(op, kind)
     if open_:
         return Walk(ensemble, Asked(tuple(range(len(absent))), tuple(absent)), kind)
     return Walk(ensemble, Asked.of(ensemble, absent), kind)
 
 
-def _zeros(*words: Ints) -> int:
+def _zeros(words: Ints) -> int:
     """Return the bits that are zero at the end of all words."""
-    every = int(np.bitwise_or.reduce(np.concatenate([w.ravel() for w in words])))
+    every = int(np.bitwise_or.reduce(words.ravel()))
     return (every & -every).bit_length() - 1 if every else 0
 
 

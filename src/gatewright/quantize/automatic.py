@@ -118,10 +118,11 @@ def _quantize(
     )
 
 
-def _used(data: Calibration, looks: int) -> tuple[str, ...]:
+def _used(data: Calibration, looks: int, extremes: bool = True) -> tuple[str, ...]:
     """Return which data were used for what."""
     often = f"the report's data were looked at {looks} times: their loss is slightly favourable"
-    return (*data.describe(), often) if looks > 1 else data.describe()
+    told = data.describe(extremes)
+    return (*told, often) if looks > 1 else told
 
 
 def _of_forest(
@@ -129,7 +130,7 @@ def _of_forest(
 ) -> Quantized:
     """Return what the search for a forest found."""
     score = final.compare(integer_outputs(found.graph, data.report))
-    notes = [*structure.notes, *found.notes, *_notes(data)]
+    notes = [*structure.notes, *found.notes, *_constant(data)]
     if score.loss > tolerance:
         notes.append(f"on the report's data the loss is {score.loss:.4g}, above the tolerance")
     return Quantized(
@@ -142,7 +143,7 @@ def _of_forest(
         tolerance=tolerance,
         cost=found.cost,
         history=tuple(found.history),
-        data=_used(data, found.looks),
+        data=_used(data, found.looks, extremes=False),
         notes=tuple(notes),
     )
 
@@ -204,14 +205,17 @@ def _integers(graph: Graph, inputs: Mapping[str, Reals]) -> dict[str, Reals]:
     return {o.value: values[o.value].value for o in graph.outputs}
 
 
-def _notes(data: Calibration) -> list[str]:
-    notes = []
+def _constant(data: Calibration) -> list[str]:
+    """Say which inputs never change."""
     constant = constant_elements(data.fit)
-    if constant:
-        names = _some(constant)
-        notes.append(
-            f"never change in the calibration data, so the firmware may ignore them: {names}"
-        )
+    if not constant:
+        return []
+    names = _some(constant)
+    return [f"never change in the calibration data, so the firmware may ignore them: {names}"]
+
+
+def _notes(data: Calibration) -> list[str]:
+    notes = _constant(data)
     far = outliers((data.fit, data.choice, data.report))
     if far:
         notes.append(

@@ -44,14 +44,19 @@ class Calibration:
     report: Part
     samples: int
 
-    def describe(self) -> tuple[str, ...]:
-        """Return what was used for what, for the report."""
-        return (
+    def describe(self, extremes: bool = True) -> tuple[str, ...]:
+        """Return what was used for what, for the report.
+
+        Args:
+            extremes: those of all samples count; a forest's formats follow from its cuts.
+        """
+        parts = (
             f"{self.fit.size} of {self.samples} calibration samples for ranges and rounding",
             f"{self.choice.size} others to choose the formats",
             f"{self.report.size} others for the loss reported",
-            "of all of these the extremes, which the ranges take into account",
         )
+        last = "of all of these the extremes, which the ranges take into account"
+        return (*parts, last) if extremes else parts
 
 
 @dataclass(frozen=True, eq=False)

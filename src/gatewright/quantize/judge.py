@@ -79,6 +79,11 @@ class Judge:
             )
         self.chances = probabilities(scores, temperature)
 
+    @property
+    def doubt(self) -> float:
+        """What `smooth` says of a model that answers as the real one does."""
+        return 0.0 if self.part.labels is None else IMAGINED_CHANGE / len(self.part.labels)
+
     def scores(self, graph: Graph) -> Reals:
         """Return what stands before softmax, sigmoid or argmax, (samples, classes or 1)."""
         value = score_value(graph, graph.outputs[0])

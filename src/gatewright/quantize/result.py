@@ -159,7 +159,7 @@ def forest_choices(found: ForestResult, fit: Part) -> tuple[LayerChoice, ...]:
     (new,) = (n for n in found.graph.nodes if n.name == node.name)
     assert isinstance(new.op, Forest)
     types = infer(found.graph)
-    x = fit.inputs[i.name]
+    x = found.found.samples(fit)
     type_ = types[i.name]
     outside = (x < type_.low_value) | (x > type_.high_value)
     y = found.found.op.real(x)

@@ -10,6 +10,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from gatewright.report import text
 from gatewright.report.accuracy import accuracy_of
+from gatewright.report.forests import SECTION as FORESTS
+from gatewright.report.forests import forests_of
 from gatewright.report.glossary import GLOSSARY
 from gatewright.report.layers import KINDS, costs_of
 from gatewright.report.ledger import ledger_of
@@ -79,6 +81,7 @@ def _context(facts: Mapping[str, Any]) -> dict[str, Any]:
         "sections": sections_of(facts),
         "streams": streams_of(facts),
         "tables": tables,
+        "forests": forests_of(facts),
         "changed": list(facts.get("changed_files") or ()),
         "accuracy": accuracy_of(facts),
         "ranges": ranges,
@@ -111,6 +114,8 @@ def sections_of(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
         found.insert(1 + [name for name, _ in found].index("formats"), TABLES)
     if facts.get("stream"):
         found.insert(1 + [name for name, _ in found].index("pipeline"), STREAMS)
+    if facts.get("forests"):
+        found.insert(1 + [name for name, _ in found].index("accuracy"), FORESTS)
     return found
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from collections import defaultdict, deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from gatewright.report.forests import kept_inputs
 from gatewright.report.rail import Rail, rails
 from gatewright.report.text import percent, span
 
@@ -62,11 +63,13 @@ def ranges_of(facts: Mapping[str, Any]) -> Ranges:
     tensors: Sequence[Mapping[str, Any]] = facts.get("tensors") or []
     choices = _choices(facts)
     drawn = rails(tensors) if any("inputs" in t for t in tensors) else None
+    harmless = kept_inputs(facts)
     rows = []
     for i, tensor in enumerate(tensors):
         queue = choices.get((str(tensor.get("layer")), str(tensor.get("operation"))))
         choice = queue.popleft() if queue else {}
-        rows.append(_row(tensor, choice, drawn[i] if drawn else None))
+        row = _row(tensor, choice, drawn[i] if drawn else None)
+        rows.append(replace(row, limited=False) if tensor["name"] in harmless else row)
     return Ranges(
         tuple(rows), any(row.observed for row in rows), drawn is not None,
         any(row.weight for row in rows),

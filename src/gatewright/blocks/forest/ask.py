@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from gatewright.blocks.forest.names import Names, Question
 from gatewright.blocks.forest.split import Split
 from gatewright.hw import Module
+from gatewright.num import Fixed
 
 INPUTS = 6
 """Inputs of a LUT: a comparison of so many bits with a constant is one LUT."""
@@ -128,27 +129,19 @@ class _Comparators:
         m = self.module
         width = m.width(a)
         simple = m.less(a, m.constant(cut, m.frac[a]))
-        if m.is_constant(simple) or width <= INPUTS:
+        if m.is_constant(simple) or width <= INPUTS or not cut:
             return simple
-        trailing = (cut & -cut).bit_length() - 1 if cut else width
-        keep = max(width - max(trailing, 0), 1)
+        keep = width - ((cut & -cut).bit_length() - 1)
         if keep <= INPUTS:
             drop = width - keep
             return m.less(m.floor(a, m.frac[a] - drop), m.constant(cut >> drop, m.frac[a] - drop))
         low = width - INPUTS + 1
         reached = m.not_(self._code_less(a, low, cut & ((1 << low) - 1)))
         # a < cut where (high, reached) < (high of cut, 1): one comparison of six bits.
-        high = m.floor(a, m.frac[a] - low)
-        joined = self._joined(high, reached)
+        joined = m.concat(m.slice(a, low, INPUTS - 1), reached)
+        if m.lo[a] < 0:
+            joined = m.wrap(joined, Fixed(True, INPUTS, 0))  # the same bits, with a sign
         return m.less(joined, m.constant(2 * (cut >> low) + 1))
-
-    def _joined(self, high: int, bit: int) -> int:
-        """Return a number's integer with one more bit below."""
-        m = self.module
-        if m.lo[high] >= 0:
-            return m.concat(high, bit)
-        whole = m.shift(high, m.frac[high] + 1)
-        return m.add(whole, bit)
 
     def _code_less(self, a: int, width: int, cut: int) -> int:
         """Return 1 where the lowest bits of a code, unsigned, are less than a constant above 0."""

@@ -116,6 +116,7 @@ class _Trees:
         single = self.outputs > 1 and len(tree.outputs) == 1
         output = f" for {self.names.output(tree.outputs[0], self.outputs)}" if single else ""
         note = f"tree{'s' * (len(uses) > 1)} {which} of the model{output}: {tree_size(tree)}"
+        note = f"{note}; a word is what a leaf exceeds the least of them by"
         note = f"{note}\n{tree_text(tree, self.frac, meanings)}"
         name = f"{self.m.name}_{self._name(uses[0], tree)}"
         m = Module(name, self.m.origin, note, as_built=True)
@@ -135,7 +136,8 @@ def _total(m: Module, terms: Sequence[Term], rest: int, frac: int, output: str) 
     if not terms or (len(terms) == 1 and not rest):
         return terms[0][1] if terms else m.constant(rest, frac)
     stem = f"sum_{output}" if output else "sum"
-    note = f"words of {len(terms)} trees and {constant}: the base score and the least word of each"
+    trees = f"the words of {len(terms)} trees" if len(terms) > 1 else "the word of a tree"
+    note = f"{trees} and {constant} (the base score, and the least leaf of every tree)"
     inner = Module(f"{m.name}_{stem}", m.origin, note)
     x = inner.input("x", m.intervals([s for _, s in terms]))
     for s, (name, _) in zip(x, terms, strict=True):

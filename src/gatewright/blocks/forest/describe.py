@@ -9,7 +9,7 @@ from gatewright.blocks.forest.names import number
 from gatewright.blocks.forest.prune import Inner, Tree
 from gatewright.blocks.forest.tree import Grown
 
-MOST_LINES = 48
+MOST_LINES = 128
 """Of a tree; what is deeper is counted."""
 
 MOST_LEVELS = 12
@@ -54,7 +54,7 @@ def _lines(
             lines.append(f"{margin}{lead}{leaf(node)}")
             continue
         if not left:
-            lines.append(f"{margin}{lead}... {_splits(node)} more splits")
+            lines.append(f"{margin}{lead}... ({_splits(node)} splits)")
             continue
         if lead:
             lines.append(f"{margin}{lead.rstrip()}")
@@ -63,9 +63,11 @@ def _lines(
             sides = f"{leaf(node.left)}, else {leaf(node.right)}"
             lines.append(f"{margin}if {question(node)}: {sides}")
             continue
-        lines.append(f"{margin}if {question(node)}:")
+        first = f" {leaf(node.left)}" if isinstance(node.left, int) else ""
+        lines.append(f"{margin}if {question(node)}:{first}")
         stack.append((margin, "else: ", node.right, left - 1))  # written after what is above it
-        stack.append((f"{margin}  ", "", node.left, left - 1))
+        if not first:
+            stack.append((f"{margin}  ", "", node.left, left - 1))
     return lines
 
 

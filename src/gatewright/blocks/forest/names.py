@@ -41,7 +41,7 @@ class Names:
     def plain(self, feature: int) -> str:
         """Return what the user calls a feature: as an element of the input where it has no name."""
         given = self.features[feature] if feature < len(self.features) else ""
-        return given or f"x[{feature}]"
+        return " ".join(given.split()) or f"x[{feature}]"
 
     def feature(self, feature: int) -> str:
         """Return an identifier for a feature."""

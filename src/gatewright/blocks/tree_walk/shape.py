@@ -22,13 +22,14 @@ class Ensemble:
     Attributes:
         trees: their leaves are rows of `words`.
         words: (leaves, outputs) integers, on the grid `2**-frac`.
-        base: (outputs,), what is added to the sums.
+        base: (outputs,), what is added to the sums, on the grid `2**-base_frac`.
     """
 
     trees: tuple[PlainTree, ...]
     words: Ints
     base: Ints
     frac: int
+    base_frac: int
 
     @property
     def levels(self) -> int:

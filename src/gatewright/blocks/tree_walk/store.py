@@ -60,7 +60,7 @@ class Store(Protocol):
     Attributes:
         nodes: types of the fields of a node, (fields,).
         bounds: of the sums.
-        frac: binary point of leaves and sums.
+        frac: binary point of the sums.
     """
 
     nodes: Intervals
@@ -103,8 +103,11 @@ class TableStore:
         every = np.concatenate([words.nodes for words in self.words])
         # What stands behind the last word reads as zero.
         self.nodes = Intervals.of(every.min(0, initial=0), every.max(0, initial=0), 0)
-        self.frac, self.starts = ensemble.frac, starts_of(ensemble, shape)
-        self.bounds = bounds(*self._slots(ensemble, shape), shape.slots, (self.starts, self.starts))
+        self.ensemble, self.starts = ensemble, starts_of(ensemble, shape)
+        self.frac = max(ensemble.frac, ensemble.base_frac)
+        low, high = (v << (self.frac - ensemble.frac) for v in self._slots(ensemble, shape))
+        starts = self.starts << (self.frac - ensemble.base_frac)
+        self.bounds = bounds(low, high, shape.slots, (starts, starts))
 
     def _slots(self, ensemble: Ensemble, shape: WalkShape) -> tuple[Ints, Ints]:
         """Return the least and the largest that each slot adds, (slots, width)."""
@@ -125,10 +128,11 @@ class TableStore:
         self.m = m
         nodes = [_table(f"nodes_{i}", w.nodes, 0, memory) for i, w in enumerate(self.words)]
         leaves = [
-            _table(f"leaves_{i}", w.leaves, self.frac, memory) for i, w in enumerate(self.words)
+            _table(f"leaves_{i}", w.leaves, self.ensemble.frac, memory)
+            for i, w in enumerate(self.words)
         ]
         self.tables = nodes, leaves
-        self.base = Table.of("base", self.starts, self.frac)
+        self.base = Table.of("base", self.starts, self.ensemble.base_frac)
         slow = [any(t.style == "block" for t in tables) for tables in self.tables]
         return slow[0], slow[1]
 

@@ -49,8 +49,8 @@ class ForestFormats:
         """
         cut = Fixed.holding(min(int(kind.lo.min()), 0), int(kind.hi.max()) + 1, 0)
         leaf, base = (
-            Fixed.holding(min(int(v.min()), -1), max(int(v.max()), 0), ensemble.frac)
-            for v in (ensemble.words, ensemble.base)
+            Fixed.holding(min(int(v.min()), -1), max(int(v.max()), 0), frac)
+            for v, frac in ((ensemble.words, ensemble.frac), (ensemble.base, ensemble.base_frac))
         )
         leaf = asked_format("leaves", leaf, weight_bits) if weight_bits else leaf
         base = asked_format("base scores", base, bias_bits) if bias_bits else base
@@ -96,9 +96,8 @@ class ForestRegisters(Registers):
         """
         self._check_shape(ensemble)
         words = self._moved("leaf", ensemble.words, ensemble.frac, self.formats.leaf)
-        base = self._moved("base score", ensemble.base, ensemble.frac, self.formats.base)
-        own = replace(ensemble, words=words, base=base, frac=self.formats.leaf.frac)
-        return self.writes(self.contents(own))
+        base = self._moved("base score", ensemble.base, ensemble.base_frac, self.formats.base)
+        return self.writes(self.contents(replace(ensemble, words=words, base=base)))
 
     def _moved(self, name: str, values: Ints, frac: int, fmt: Fixed) -> Ints:
         """Return integers on the grid of a format."""
@@ -165,12 +164,13 @@ class MemoryStore:
         self, ensemble: Ensemble, shape: WalkShape, asked: Asked, kind: Intervals,
         formats: ForestFormats, layer: str, known: Sequence[Registers],
     ) -> None:  # fmt: skip
-        self.ensemble, self.formats, self.frac = ensemble, formats, ensemble.frac
+        self.ensemble, self.formats = ensemble, formats
+        self.frac = max(formats.leaf.frac, formats.base.frac)
         self.asked, self.known, self.layer, self.kind = asked, known, layer, kind
         self.shape = roomy(shape)
         self.nodes = _node_types(self.shape, asked, formats)
-        ones = np.full((shape.trees, shape.width), shape.lanes)
-        starts = np.ones((len(shape.slots), shape.width), np.int64)
+        ones = np.full((shape.trees, shape.width), shape.lanes) << (self.frac - formats.leaf.frac)
+        starts = np.full((len(shape.slots), shape.width), 1 << (self.frac - formats.base.frac))
         self.bounds: Bounds = bounds(
             ones * formats.leaf.low, ones * formats.leaf.high, shape.slots,
             (starts * formats.base.low, starts * formats.base.high),

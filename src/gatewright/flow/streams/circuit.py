@@ -12,6 +12,7 @@ import numpy as np
 
 from gatewright.arch import plan
 from gatewright.arch.ready import is_ready_late, ready_breaks
+from gatewright.arch.stream_forests import walk_interval
 from gatewright.arch.stream_plan import StreamPlan, plan_streams
 from gatewright.arch.stream_planner import LEAST_CELL
 from gatewright.base import ModelError, OptionError, Place
@@ -21,7 +22,7 @@ from gatewright.blocks.weight_ports import axi_lite_weights, fixed_weights
 from gatewright.flow.options import Options
 from gatewright.flow.steps import Steps
 from gatewright.flow.streams.facts import fifo_rows
-from gatewright.flow.streams.limits import StreamNeed, refusal
+from gatewright.flow.streams.limits import StreamNeed, limits, refusal
 from gatewright.flow.streams.paced import paced
 from gatewright.flow.streams.plans import GivenPlans, check_beats
 from gatewright.flow.streams.state import least_interval, varied_rows
@@ -176,7 +177,9 @@ def _first_target(graph: Graph, options: Options) -> int:
     if options.interval is not None:
         return options.interval
     folded = max((c.plan.reuse for c in plan(graph).choices), default=1)
-    return max(folded, least_interval(graph, LEAST_CELL))
+    device, most = options.device, limits(options)
+    walked = walk_interval(graph, most["lut"] or 0, most["bram"] or 0, device)
+    return max(folded, walked, least_interval(graph, LEAST_CELL))
 
 
 def _build(

@@ -76,7 +76,10 @@ def read_catboost(model: Any) -> Graph:
         release = re.search(r"release ([\d.]*\d)", told)
         version = release[1] if release else ""
     facts = {"framework": "CatBoost", "framework version": version, "objective": loss}
-    return as_graph(built, link, name=name, source=root.source, facts=facts, nans=_takes_nans(root))
+    return as_graph(
+        built, link, name=name, source=root.source, facts=facts, nans=_takes_nans(root),
+        features=_names(root, len(built.forest.missing)),
+    )  # fmt: skip
 
 
 def list_catboost(model: Any) -> list[Listed]:
@@ -179,6 +182,18 @@ def _columns(info: Item) -> dict[int, int]:
         item.integer("feature_index"): item.integer("flat_feature_index")
         for item in info.each("categorical_features")
     }
+
+
+def _names(root: Item, inputs: int) -> list[str]:
+    """Return the names of the features, empty where one has none."""
+    info = root.get("features_info")
+    known = [""] * inputs
+    for kind in ("float_features", "categorical_features"):
+        for item in info.each(kind) if info.has(kind) else ():
+            place = item.integer("flat_feature_index")
+            if item.has("feature_id") and 0 <= place < inputs:
+                known[place] = str(item.get("feature_id").value)
+    return known
 
 
 def _takes_nans(root: Item) -> bool:

@@ -94,6 +94,12 @@ class Item:
             raise self.wrong(key, "a list of whole numbers")
         return array.astype(np.int64)
 
+    def names(self, key: str) -> list[str]:
+        """Return an entry that is a list of texts, none where there is no such list."""
+        value = self.get(key).value if self.has(key) else []
+        listed = isinstance(value, list) and all(isinstance(name, str) for name in value)
+        return list(value) if listed else []
+
     def wrong(self, key: str, supported: str) -> ModelError:
         """Return the error that an entry is not what it should be."""
         return ModelError(

@@ -9,12 +9,13 @@ gives what stands before the link: raw scores, of the same order. The link is th
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from gatewright.frontends.trees.nodes import Built
 from gatewright.ir import Graph, Input, Node, Op, Output
-from gatewright.ops import Affine, Function, Softmax
+from gatewright.ops import Affine, Forest, Function, Softmax
 
 LINKS: dict[str, tuple[Op, ...]] = {
     "identity": (),
@@ -24,6 +25,9 @@ LINKS: dict[str, tuple[Op, ...]] = {
 }
 """Operations behind the sums."""
 
+LONGEST_NAME = 100
+"""Characters of a name that are kept."""
+
 NAN_KNOWN, NAN_REFUSED = "go where training sent them", "refused by the library"
 """What a graph's facts say of missing values."""
 
@@ -31,6 +35,20 @@ NAN_KNOWN, NAN_REFUSED = "go where training sent them", "refused by the library"
 def scaled(scale: float, link: str = "identity", offset: float = 0.0) -> tuple[Op, ...]:
     """Return a link behind a scale and an offset."""
     return (Affine(np.asarray(scale), np.asarray(offset)), *LINKS[link])
+
+
+def _named(
+    forest: Forest, link: Sequence[Op], features: Sequence[str], classes: Sequence[str]
+) -> Forest:
+    """Return a forest with the user's names; those that are mere numbers say nothing."""
+    outputs: list[str] = []
+    if len(classes) == len(forest.base):
+        outputs = [f"class {name}"[:LONGEST_NAME] for name in classes]
+    elif any(isinstance(op, Softmax) for op in link):
+        outputs = [f"class {k}" for k in range(len(forest.base))]
+    known = features if len(features) == len(forest.missing) else ()
+    names = ["" if str(name).isdigit() else str(name)[:LONGEST_NAME] for name in known]
+    return replace(forest, feature_names=tuple(names), output_names=tuple(outputs))
 
 
 def as_graph(
@@ -42,6 +60,8 @@ def as_graph(
     facts: Mapping[str, str],
     nans: bool,
     output: str = "score",
+    features: Sequence[str] = (),
+    classes: Sequence[str] = (),
 ) -> Graph:
     """Return the graph of a forest and its link.
 
@@ -53,8 +73,10 @@ def as_graph(
         facts: what the report is to say of the model.
         output: name of the output.
         nans: missing values go where training sent them; else the library refuses them.
+        features: the user's names of them, in order; none where the model has none.
+        classes: likewise.
     """
-    forest = built.forest
+    forest = _named(built.forest, link, features, classes)
     nodes = [Node("forest", forest, ("x",), "forest")]
     for op in link:
         word = op.name if isinstance(op, Function) else op.kind.lower()

@@ -136,9 +136,12 @@ def read_lightgbm(model: Any) -> Graph:
         "framework version": header.entries.get("version", ""),
         "objective": header.entries.get("objective", "none: raw scores"),
     }
-    if header.entries.get("feature_names"):
-        facts["features"] = header.entries["feature_names"][:1000]
-    return as_graph(built, link, name=name, source=source, facts=facts, nans=True)
+    features = header.entries.get("feature_names", "").split()
+    if features:
+        facts["features"] = ", ".join(features)[:1000]
+    return as_graph(
+        built, link, name=name, source=source, facts=facts, nans=True, features=features
+    )  # fmt: skip
 
 
 def list_lightgbm(model: Any) -> list[Listed]:

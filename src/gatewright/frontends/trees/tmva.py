@@ -41,7 +41,9 @@ def read_tmva(model: Any) -> Graph:
     built, link, boosting = build_tmva(root, str(path))
     names = [v.get("Expression", "") for v in root.iter("Variable")][: len(built.forest.missing)]
     facts = {"framework": "TMVA", "boosting": boosting, "features": ", ".join(names)[:1000]}
-    return as_graph(built, link, name=path.stem, source=str(path), facts=facts, nans=False)
+    return as_graph(
+        built, link, name=path.stem, source=str(path), facts=facts, nans=False, features=names
+    )  # fmt: skip
 
 
 def list_tmva(model: Any) -> list[Listed]:

@@ -8,7 +8,6 @@ the link's result (a probability for `binary:logistic`), as decimal text.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,57 +27,11 @@ from gatewright.frontends.trees.nodes import (
     build,
 )
 from gatewright.frontends.trees.ubjson import parse_ubjson
+from gatewright.frontends.trees.xgboost_objectives import OBJECTIVES
 from gatewright.ir import Graph, Reals
 from gatewright.num import Ints
 
 SINGLE = Comparison(inclusive=False, single=True)
-
-
-def _same(base: Reals) -> Reals:
-    return base
-
-
-def _logit(base: Reals) -> Reals:
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.asarray(-np.log(1 / base.astype(np.float32) - np.float32(1)), np.float64)
-
-
-def _log(base: Reals) -> Reals:
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.asarray(np.log(base.astype(np.float32)), np.float64)
-
-
-@dataclass(frozen=True)
-class Objective:
-    """What an objective makes of sums, and of its base score."""
-
-    link: str
-    margin: Callable[[Reals], Reals] = _same
-
-
-OBJECTIVES: dict[str, Objective] = {
-    "binary:hinge": Objective("identity"),
-    "binary:logistic": Objective("sigmoid", _logit),
-    "binary:logitraw": Objective("identity"),
-    "count:poisson": Objective("exp", _log),
-    "multi:softmax": Objective("softmax"),
-    "multi:softprob": Objective("softmax"),
-    "rank:map": Objective("identity"),
-    "rank:ndcg": Objective("identity"),
-    "rank:pairwise": Objective("identity"),
-    "reg:absoluteerror": Objective("identity"),
-    "reg:gamma": Objective("exp", _log),
-    "reg:linear": Objective("identity"),
-    "reg:logistic": Objective("sigmoid", _logit),
-    "reg:pseudohubererror": Objective("identity"),
-    "reg:quantileerror": Objective("identity"),
-    "reg:squarederror": Objective("identity"),
-    "reg:squaredlogerror": Objective("identity"),
-    "reg:tweedie": Objective("exp", _log),
-    "survival:aft": Objective("exp", _log),
-    "survival:cox": Objective("exp", _log),
-}
-"""By name. Those without probabilities (hinge, ranking) give their scores."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,9 +70,14 @@ def read_xgboost(model: Any) -> Graph:
         "objective": booster.objective,
         "rounds": f"{used}" if used == there else f"{used} of {there}, as early stopping chose",
     }
+    names = root.get("learner").value.get("feature_names")
+    if isinstance(names, list) and names:
+        facts["features"] = ", ".join(map(str, names))[:1000]
     link = LINKS[OBJECTIVES[booster.objective].link]
+    features = root.get("learner").names("feature_names")
     return as_graph(
-        booster.built, link, name=name, source=root.source, facts=facts, nans=True
+        booster.built, link, name=name, source=root.source, facts=facts, nans=True,
+        features=features,
     )  # fmt: skip
 
 

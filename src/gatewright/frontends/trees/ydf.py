@@ -42,7 +42,8 @@ def read_ydf(model: Any) -> Graph:
         facts["classes"] = ", ".join(classes)[:1000]
     kind = type(model).__name__
     return as_graph(
-        built, LINKS[link], name=kind.lower(), source=kind, facts=facts, nans=True
+        built, LINKS[link], name=kind.lower(), source=kind, facts=facts, nans=True,
+        features=names, classes=classes,
     )  # fmt: skip
 
 

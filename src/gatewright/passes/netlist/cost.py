@@ -13,6 +13,7 @@ from gatewright.num import Ints
 from gatewright.passes.netlist.bits import Bits
 from gatewright.passes.netlist.delay import is_complement, is_sign_test
 from gatewright.passes.netlist.memory_cost import DEFAULT, stored
+from gatewright.passes.netlist.taken_in import taken_in
 
 FREE = frozenset(
     int(kind)
@@ -64,7 +65,7 @@ def own_resources(m: Module, family: str = DEFAULT) -> Resources:
     memories = stored(m, family)
     lut, ff, srl, dsp = 0.0, 0, 0, 0
     known = Bits(m)
-    inside = shared_choices(m)
+    inside = shared_choices(m).union(rows[0] for rows in taken_in(m).values())
     for s, kind in enumerate(m.kind):
         if kind not in FREE and kind != REG and s not in inside and s not in memories.tables:
             lut += cell_luts(m, s, known)

@@ -73,8 +73,8 @@ class Schedule:
 
     @cached_property
     def taken_in(self) -> dict[int, list[int]]:
-        """Tables that an adder's lookup tables compute, with what wires them to it: one cycle."""
-        return taken_in(self.module)
+        """Sums that take tables in, which stay in their cycle; none where there are loops."""
+        return {} if self.module.holds(Kind.REG) else taken_in(self.module)
 
     @property
     def placed(self) -> list[Schedule]:

@@ -20,11 +20,10 @@ other operand."""
 def taken_in(m: Module) -> dict[int, list[int]]:
     """Return the sums of a module that take a table in, each with the rows that belong to it.
 
-    These are the table and the wiring between it and the sum, in order. A sum takes one table in;
-    a module with registers of its own is left as it is.
+    These are the table and the wiring between it and the sum, in order. A sum takes one table in.
     """
     kinds = m.kind
-    if TABLE not in kinds or m.holds(Kind.REG):
+    if TABLE not in kinds:
         return {}
     live = live_cells(m)
     readers: dict[int, set[int]] = {}

@@ -9,7 +9,7 @@ import numpy as np
 from gatewright.blocks.forest import comparator_luts
 from gatewright.ir import Graph, Input, Node, Reals
 from gatewright.num import Fixed, Ints, dyadic
-from gatewright.ops import Argmax, Forest, Softmax
+from gatewright.ops import Argmax, FillMissing, Forest, Softmax
 from gatewright.ops.forest_reach import flips, flips_plain
 from gatewright.quantize.data import Part
 from gatewright.quantize.forests.cuts import Places
@@ -33,7 +33,8 @@ class Found:
 
     Attributes:
         node: the forest.
-        input: what it reads, (features,) real numbers.
+        input: what it reads, (features,) real numbers; on the way there at most what is missing
+            becomes a code word.
         classes: its outputs stand for probabilities of classes.
         free: a number common to all outputs changes nothing, and all may be scaled.
     """
@@ -48,6 +49,13 @@ class Found:
         """The forest."""
         assert isinstance(self.node.op, Forest)
         return self.node.op
+
+    def samples(self, part: Part) -> Reals:
+        """Return what the forest reads of some data."""
+        x = part.inputs[self.input.name]
+        for op in self.input.encode:
+            x = op.real(x)
+        return np.ascontiguousarray(x)
 
 
 def find(graph: Graph, labelled: bool) -> Found | None:
@@ -64,7 +72,8 @@ def find(graph: Graph, labelled: bool) -> Found | None:
     (node,), (i,) = forests, graph.inputs
     assert isinstance(node.op, Forest)
     plain = all(score_value(graph, o) == node.name for o in graph.outputs)
-    if i.type is not None or len(i.shape) != 1 or i.encode or not plain:
+    filled = all(isinstance(op, FillMissing) for op in i.encode)
+    if i.type is not None or len(i.shape) != 1 or not filled or not plain:
         return None
     classes = all(is_class_score(graph, o, labelled) for o in graph.outputs)
     # A softmax or the position of the largest does not see what all scores have in common.
@@ -115,7 +124,9 @@ class ForestMaterial:
     features: tuple[Feature, ...]
 
 
-def learn(found: Found, part: Part, fixed: Fixed | None, seed: int) -> ForestMaterial:
+def learn(
+    found: Found, part: Part, fixed: Fixed | None, seed: int, bits: int = FINE_BITS
+) -> ForestMaterial:
     """Return places, costs and targets.
 
     Args:
@@ -123,19 +134,22 @@ def learn(found: Found, part: Part, fixed: Fixed | None, seed: int) -> ForestMat
         part: of the data, to fit to.
         fixed: the user's format of the input.
         seed: of probes of wide outputs.
+        bits: of the span of a feature's thresholds on the finest grid looked at.
     """
-    op, x = found.op, np.ascontiguousarray(part.inputs[found.input.name])
+    op, x = found.op, found.samples(part)
     target = op.real(x)
     vectors = roots(target, found.classes, np.random.default_rng(seed))
     weights = np.asarray(sum(0.5 * v * v for v in vectors), np.float64) / len(x)
-    grids = [_grid(op, k, x[:, k], fixed) for k in range(x.shape[1])]
-    edges = [_edges(op, k, *grids[k]) for k in range(x.shape[1])]
+    grids = [_grid(op, k, x[:, k], fixed, bits) for k in range(x.shape[1])]
+    edges = [_edges(op, k, x[:, k], grids[k][0]) for k in range(x.shape[1])]
     offset = 0.0 if fixed is None else 0.5  # the user's format rounds to nearest
     features = _costed(op, x, weights, grids, edges, offset, fixed)
     return ForestMaterial(x, target, weights, features)
 
 
-def _grid(op: Forest, k: int, x: Reals, fixed: Fixed | None) -> tuple[int, int | None, list[int]]:
+def _grid(
+    op: Forest, k: int, x: Reals, fixed: Fixed | None, bits: int
+) -> tuple[int, int | None, list[int]]:
     """Return a feature's finest grid, the least that it must have, and integers to hold."""
     numeric = (op.features == k) & (op.members < 0)
     sets = (op.features == k) & (op.members >= 0)
@@ -152,7 +166,7 @@ def _grid(op: Forest, k: int, x: Reals, fixed: Fixed | None) -> tuple[int, int |
     if numeric.any():
         thresholds = op.thresholds[numeric]
         span = float(np.ptp(thresholds)) or float(np.abs(thresholds).max()) or 1.0
-        frac = FINE_BITS - int(np.ceil(np.log2(span)))
+        frac = bits - int(np.ceil(np.log2(span)))
         data = dyadic(x)[1][x != 0]
         if data.size and not sets.any():
             frac = min(frac, int(data.max()))
@@ -164,24 +178,37 @@ def _grid(op: Forest, k: int, x: Reals, fixed: Fixed | None) -> tuple[int, int |
     return frac, least, keep
 
 
-def _edges(op: Forest, k: int, frac: int, least: int | None, keep: list[int]) -> Ints:
+def _edges(op: Forest, k: int, x: Reals, frac: int) -> Ints:
     """Return the places to cut a feature at, as integers; with one below and one above all."""
-    own = _cuts(op, np.flatnonzero((op.features == k) & (op.members < 0)), frac)
+    own = _cuts(op, np.flatnonzero((op.features == k) & (op.members < 0)), frac, x)
     if not len(own):
         return np.asarray([0, 1])
     low, high = int(own.min()), int(own.max())
     step = 1 << max(int(high - low).bit_length() - COARSE_BITS, 0)
     coarse = np.arange(-(-low // step), high // step + 1) * step
     near = [(own >> d) + up << d for d in DROPPED for up in (0, 1) if step >> d]
+    if not _is_on_grid(x, frac):
+        near += [own - 1, own + 1]
     inner = np.unique(np.concatenate([own, coarse, *near]))
     low, high = int(inner.min()), int(inner.max())
     return np.concatenate([[low - 1], inner, [high + 1]])
 
 
-def _cuts(op: Forest, nodes: Ints, frac: int) -> Ints:
-    """Return the integers below which samples go left."""
+def _is_on_grid(x: Reals, frac: int) -> bool:
+    """Say whether all samples are whole numbers on a grid."""
+    scaled = np.ldexp(x, frac)
+    return bool((scaled == np.floor(scaled)).all())
+
+
+def _cuts(op: Forest, nodes: Ints, frac: int, x: Reals) -> Ints:
+    """Return the integers below which samples go left.
+
+    Samples that the grid does not hold are floored. Then one equal to a threshold, which is common
+    as libraries cut at samples, is on its side; others within a step of the grid may not be.
+    """
     scaled = np.ldexp(op.thresholds[nodes], frac)
-    return np.where(op.inclusive[nodes], np.floor(scaled) + 1, np.ceil(scaled)).astype(np.int64)
+    exclusive = np.ceil(scaled) if _is_on_grid(x, frac) else np.floor(scaled)
+    return np.where(op.inclusive[nodes], np.floor(scaled) + 1, exclusive).astype(np.int64)
 
 
 def _costed(
@@ -225,7 +252,7 @@ def _costed(
         at = np.concatenate([ends, below[:, np.searchsorted(every, places)], below[:, -1:]], 1)
         costs = np.abs(at - own[:, None])
         frac, least, keep = grids[k]
-        start = np.searchsorted(edges[k][1:-1], _cuts(op, nodes, frac)) + 1
+        start = np.searchsorted(edges[k][1:-1], _cuts(op, nodes, frac, x[:, k])) + 1
         costs += unseen * _way(edges[k], start)
         if op.has_missing[k]:  # a node may go only where its missing samples go
             costs[op.missing_left[nodes], 0] = np.inf

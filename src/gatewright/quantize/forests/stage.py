@@ -11,8 +11,8 @@ import numpy as np
 from gatewright.base import OptionError
 from gatewright.ir import Graph
 from gatewright.quantize.data import Part
-from gatewright.quantize.forests.build import BuiltForest, build
-from gatewright.quantize.forests.material import ForestMaterial, Found, find, learn
+from gatewright.quantize.forests.build import FINEST_BITS, BuiltForest, build
+from gatewright.quantize.forests.material import FINE_BITS, ForestMaterial, Found, find, learn
 from gatewright.quantize.formats import Formats
 from gatewright.quantize.judge import Judge, Score
 
@@ -21,6 +21,13 @@ LEAP = 8.0
 STEPS, FEW_STEPS = 6, 2
 MOST_LOOKS = 6
 TIGHTER = 1.4
+
+FINENESS = ((FINE_BITS, FINEST_BITS), (FINE_BITS + 6, FINEST_BITS + 5), (FINE_BITS + 12, 24))
+"""Bits of places and of leaves on the finest grids looked at: finer ones where those do not do."""
+
+FEW = 1000
+"""Samples of the report's data below which leaps follow where they disagree, and at last the
+finest forest: what a few calibration samples do not show, is then left as it was."""
 
 MOST_VISITS = 10_000_000
 """Nodes that the samples of one trial come to."""
@@ -60,12 +67,8 @@ class ForestSearch:
         """Say whether a trial is within the tolerance."""
         return trial.score.risk <= self.tolerance
 
-    def run(self, steps: int) -> Trial:
-        """Return the cheapest forest found whose risk is within the tolerance.
-
-        Raises:
-            OptionError: none is, as formats fixed by the user are too coarse.
-        """
+    def run(self, steps: int) -> Trial | None:
+        """Return the cheapest forest found whose risk is within the tolerance; None: none is."""
         price, low, high = START, None, None
         while low is None or high is None:
             trial = self.attempt(price)
@@ -74,14 +77,28 @@ class ForestSearch:
             if price > COARSEST and low is not None:
                 return low
             if price < FINEST:
-                raise self._hopeless()
+                return self._same()
         for _ in range(steps):
             trial = self.attempt(float(np.sqrt(low.price * high.price)))
             low, high = (trial, high) if self.good(trial) else (low, trial)
         return min((t for t in self.tried if self.good(t)), key=lambda t: t.built.cost)
 
-    def _hopeless(self) -> OptionError:
-        best = min(self.tried, key=lambda t: t.score.risk)
+    def _same(self) -> Trial | None:
+        """Return the best forest found if it answers as the real one; None where none does.
+
+        On few samples even such a forest leaves more doubt than a small tolerance allows.
+        """
+        best = self.best()
+        is_same = best.score.loss <= 0 and best.score.smooth <= self.judge.doubt
+        return best if is_same else None
+
+    def best(self) -> Trial:
+        """Return the forest of least risk found."""
+        return min(self.tried, key=lambda t: t.score.risk)
+
+    def hopeless(self) -> OptionError:
+        """Return the error where formats of the user, or the tolerance, leave no way."""
+        best = self.best()
         return OptionError(
             "no cuts and leaves keep the forest within the tolerance",
             place=self.judge.graph.source,
@@ -132,27 +149,28 @@ def quantize_forest(
     if found is None or any(role not in ("input", "weight") for _, role, _ in formats.rules):
         return None
     rows = max(MOST_VISITS // found.op.visits, 500)
-    fixed = formats.find("input", found.input.name)
+    shared, fixed = formats.is_shared, formats.find("input", found.input.name)
     word = formats.find("weight", found.node.layer, found.node.name)
-    material = learn(found, _first(parts[0], rows), fixed, seed)
-    make = partial(_make, graph, found, material, word, formats.is_shared)
     is_large = rows < chooser.part.size
     judge = Judge(graph, _first(parts[1], rows), chooser.temperature) if is_large else chooser
-    search = ForestSearch(make, judge, tolerance, progress)
-    trial, looks = search.run(FEW_STEPS if is_large else STEPS), 1
+    for bits, finest in FINENESS:
+        material = learn(found, _first(parts[0], rows), fixed, seed, bits)
+        make = partial(build, graph, found, material, word=word, shared=shared, finest=finest)
+        search = ForestSearch(make, judge, tolerance, progress)
+        trial = search.run(FEW_STEPS if is_large else STEPS)
+        if trial is not None or (fixed is not None and word is not None):
+            break
+    if trial is None:
+        raise search.hopeless()
+    looks, few = 1, final.part.size < FEW
     while looks < MOST_LOOKS and final.score(trial.built.graph).loss > tolerance:
         looks += 1
-        trial = search.attempt(trial.price / TIGHTER)
+        last = FINEST if looks == MOST_LOOKS else trial.price / LEAP
+        trial = search.attempt(last if few else trial.price / TIGHTER)
     history = [(t.built.cost, t.score.metric) for t in search.tried]
     return ForestResult(
         trial.built.graph, found, trial.built.cost, history, looks, _notes(found, material, trial)
     )
-
-
-def _make(
-    graph: Graph, found: Found, material: ForestMaterial, word: object, shared: bool, price: float
-) -> BuiltForest:
-    return build(graph, found, material, price, word, shared)  # type: ignore[arg-type]
 
 
 def _first(part: Part, rows: int) -> Part:

@@ -10,6 +10,7 @@ held as codes that are never negative (see `recode`).
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -17,6 +18,7 @@ import numpy as np
 from gatewright.blocks.truth import LUT_INPUTS, luts, reduced
 from gatewright.hw import NONE, Kind, Module, Table
 from gatewright.hw.interpret import EVALUATE
+from gatewright.num import Ints
 from gatewright.passes.netlist.bits import in_block
 from gatewright.passes.netlist.delay import is_sign_test
 from gatewright.passes.netlist.optimise.draft import Draft
@@ -46,6 +48,10 @@ class _Cones:
     width: list[int] = field(default_factory=list)
     cuts: list[Cut | None] = field(default_factory=list)
     count: list[int] = field(default_factory=list)
+    operands: list[tuple[int, int, int]] = field(default_factory=list)
+    reads: list[tuple[int, ...]] = field(default_factory=list)
+    kinds: list[tuple[int, ...]] = field(default_factory=list)
+    known: dict[tuple[object, ...], np.ndarray | None] = field(default_factory=dict)
 
     def run(self) -> Module:
         """Find the cuts, then go back from the outputs."""
@@ -55,6 +61,7 @@ class _Cones:
             return m
         draft = Draft(m)
         self.count = draft.readers()
+        self._look()
         needed = bytearray(len(m) + 1)
         for s in (*m.output_signals, *(o for i in m.instances for o in i.inputs)):
             needed[s] = 1
@@ -68,6 +75,16 @@ class _Cones:
                 continue
             needed[m.a[s]] = needed[m.b[s]] = needed[m.c[s]] = 1
         return draft.finish() if draft.changed else m
+
+    def _look(self) -> None:
+        """Note of each row what it is, its operands, and those without constants' own."""
+        m = self.m
+        self.kinds = list(zip(m.kind, m.imm, m.lo, m.hi, m.frac, strict=True))
+        self.operands = list(zip(m.a, m.b, m.c, strict=True))
+        self.reads = [
+            () if kind[2] == kind[3] else tuple(o for o in operands if o != NONE)
+            for kind, operands in zip(self.kinds, self.operands, strict=True)
+        ]
 
     def _find_cuts(self) -> None:
         """Find a cut of few bits for each row, as far towards the inputs as there is one."""
@@ -115,27 +132,54 @@ class _Cones:
             self.m.kind[r] not in WIRES and self.m.kind[r] != Kind.TABLE for r in cells
         ):
             return False  # too large, or a table already
-        spent = self._spent(s, cells)
-        if spent < 2 or spent <= self._least(s, cut):
-            return False
-        order = sorted(cut)
-        words, cost = self._table(s, cells, order)
-        if cost >= spent:
+        order = self._order(cells, cut)
+        key = self._key(s, cells, order)
+        if key not in self.known:
+            self.known[key] = self._words(s, cells, order)
+        words = self.known[key]
+        if words is None:
             return False
         self._write(draft, s, order, words)
         return True
 
+    def _words(self, s: int, cells: list[int], order: list[int]) -> np.ndarray | None:
+        """Return the words of a table for row `s`, or None where it is not cheaper."""
+        spent = self._spent(s, cells)
+        if spent < 2 or spent <= self._least(s, order):
+            return None
+        words, cost = self._table(s, cells, order)
+        return words if cost < spent else None
+
+    def _order(self, cells: list[int], cut: Cut) -> list[int]:
+        """Return the signals of a cut in the order in which cells read them.
+
+        So cones of one kind that read their inputs from elsewhere look the same. Where codes do
+        not occur, it matters in which order index bits are looked at: then as they were made.
+        """
+        m = self.m
+        if any(m.hi[o] - m.lo[o] + 1 != 1 << self.width[o] for o in cut):
+            return sorted(cut)
+        operands = (o for r in cells for o in self.operands[r])
+        found = list(dict.fromkeys(o for o in operands if o in cut))
+        return found + sorted(cut.difference(found))
+
+    def _key(self, s: int, cells: list[int], order: list[int]) -> tuple[object, ...]:
+        """Return all that the table of a cone, and whether it is worth it, depends on."""
+        number = {o: i for i, o in enumerate((*order, *cells))}
+        key: list[object] = [len(order), number[s], *map(self.kinds.__getitem__, order)]
+        for r in cells:
+            key.append(self.kinds[r])
+            key += map(number.get, self.operands[r])
+        counts = [0 if r == s else self.count[r] for r in cells]
+        return (*key, *counts)
+
     def _cone(self, s: int, cut: Cut) -> list[int] | None:
         """Return the cells between a cut and a row, operands first."""
-        m, found, todo = self.m, {s}, [s]
+        reads, found, todo = self.reads, {s}, [s]
         while todo:
-            r = todo.pop()
-            if m.is_constant(r):
-                continue
-            for o in (m.a[r], m.b[r], m.c[r]):
-                if o != NONE and o not in cut and o not in found:
-                    found.add(o)
-                    todo.append(o)
+            new = {o for o in reads[todo.pop()] if o not in cut and o not in found}
+            found |= new
+            todo += new
             if len(found) > MOST_CELLS:
                 return None
         return sorted(found)
@@ -185,7 +229,7 @@ class _Cones:
             return 0
         return self.width[s] / (2 if kind in BITWISE else 1)
 
-    def _least(self, s: int, cut: Cut) -> int:
+    def _least(self, s: int, cut: Iterable[int]) -> int:
         """Return what a table of a row will take at least, as a rule: not worth trying below."""
         if sum(self.width[o] for o in cut) > LUT_INPUTS:
             return self.width[s]
@@ -220,8 +264,23 @@ class _Cones:
             words -= (words >> (width - 1)) << width
         return words, cost
 
-    def _write(self, draft: Draft, s: int, cut: list[int], words: np.ndarray) -> None:
-        """Make row `s` a table."""
+    def _codes(self, cut: list[int], order: list[int]) -> Ints:
+        """Return for each code of a cut the code of the same signals in another order."""
+        places, at = {}, 0
+        for o in order:
+            places[o] = at
+            at += self.width[o]
+        code = np.arange(1 << at)
+        found, at = np.zeros_like(code), 0
+        for o in cut:
+            found |= ((code >> at) & ((1 << self.width[o]) - 1)) << places[o]
+            at += self.width[o]
+        return found
+
+    def _write(self, draft: Draft, s: int, order: list[int], words: np.ndarray) -> None:
+        """Make row `s` a table; `words` are for codes of the signals in some order."""
+        cut = sorted(order)
+        words = words[self._codes(cut, order)]
         index = cut[0]
         bits = self.width[index]
         for o in cut[1:]:
