@@ -378,6 +378,9 @@ def test_neurons_of_heirs_are_enumerated(style, tables):
     assert len(np.unique(wanted)) > 2
     np.testing.assert_array_equal(design.predict(codes.astype(float)), wanted)
     assert not layers[0].output_quant.is_bin_output
+    views = gw.inspect(model).layers
+    assert [view.name for view in views] == [f"module_list.{k}" for k in range(len(layers))]
+    assert all(view.becomes == ("table sum",) and "fixed" in view.formats for view in views)
 
 
 def test_neurons_of_heirs_that_do_not_fit():
