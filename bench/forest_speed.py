@@ -82,7 +82,7 @@ def measure(path: Path, x: NDArray[Any], labels: NDArray[Any], tests: NDArray[An
             print(f"{turn}: {total:.2f} CPU s until predict works; conifer's {least:.1f} to "
                   f"{most:.1f} times as long")  # fmt: skip
             print("  " + ", ".join(f"{n} {s:.2f}" for n, s in stages.seconds.items() if s >= 0.005))
-        _predict("interpreted", design, tests)
+        _predict("as it comes", design, tests)
         before = time.process_time()
         assert design.engine is not None
         print(f"emulator compiled: {time.process_time() - before:.2f} CPU s")

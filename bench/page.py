@@ -35,6 +35,10 @@ Written by `make bench` (all), `make bench-circuits` (the circuits against other
 resources synthesised); do not edit. A verdict is the measured number held against the target, by
 the program. Where a peer appears it ran in the same process on the same integer network, whose
 outputs were compared first. Another machine, or the same one when it is busy, gives other times.
+
+Forests, table networks and small trained models have commands of their own: `python -m
+bench.forests`, `python -m bench.table_networks` (KANELÉ's jet tagger against the LUTs its authors
+publish) and `python bench/families.py`. Their figures stand in the rationale of each.
 """
 
 

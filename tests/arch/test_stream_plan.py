@@ -178,6 +178,12 @@ def test_a_forest_is_a_circuit_where_that_is_faster_or_smaller_or_asked_for():
     )
 
 
+def test_a_forest_that_can_be_written_is_walked():
+    given = {"f": Plan(writable=True)}
+    plans = plan_streams(trees(), 250, DEVICE, given=given).plans
+    assert (plans["f"].lanes, plans["f"].writable) == (1, True)
+
+
 def test_forests_in_memories_cost_less_the_longer_they_may_take():
     costs = [plan_streams(trees(200, 6), t, DEVICE).cost for t in (60, 300, 1500)]
     assert costs[0].lut > costs[1].lut > costs[2].lut

@@ -131,3 +131,19 @@ def test_missing_values_are_quantized_by_cuts_too(tmp_path):
     given = ["predict", folder, str(tmp_path / "x.npy"), "-o", str(tmp_path / "y.npy"), "-q"]
     assert main(given) == 0
     np.testing.assert_array_equal(np.load(tmp_path / "y.npy"), ours)
+
+
+@pytest.mark.parametrize("kind", ["RandomForestClassifier", "ExtraTreesClassifier"])
+def test_the_probability_of_one_of_two_classes_is_judged_at_a_half(kind):
+    """A forest without sigmoid sums up a probability: its firmware gives that less a half."""
+    two = (Y > 0).astype(int)
+    model = getattr(ensemble, kind)(6, max_depth=4, random_state=1).fit(X, two)
+    design = gw.compile(model, calibration=X, labels=two)
+    quantization = design.facts_of_model["quantization"]
+    assert quantization["metric_float"] > two.mean() + 0.05
+    assert quantization["loss"] <= 0.002
+    theirs = model.predict(X)
+    ours = design.predict(X)[:, 0]
+    assert ((ours > 0.5) == (theirs == 1)).mean() > 0.97
+    codes = design.predict_codes(X)["score"].q[:, 0]
+    np.testing.assert_array_equal(codes > 0, ours > 0.5)

@@ -84,6 +84,7 @@ def test_a_design_is_verified_saved_and_built_again(design, tmp_path):
         ({"forest": {"lanes": 13}}, "`lanes` of a plan is impossible(.|\n)*1 to 12, the trees"),
         ({"x": {"lanes": 2}}, "on an input, which has a beat alone"),
         ({"forest": {"lanes": "2"}}, "`lanes` of a plan"),
+        ({"forest": {"taken": 2}}, "`multipliers` of a forest, which multiplies nothing"),
     ],
 )
 def test_lanes_that_cannot_be_are_refused(plan, text):

@@ -59,6 +59,16 @@ def test_the_circuit_gives_the_published_vectors(shared_data):
     assert design.facts_of_model["source_checks"][0]["worst"] == 0
 
 
+@pytest.mark.slow
+def test_the_circuit_takes_fewer_luts_than_the_published_one(shared_data):
+    pytest.importorskip("pyosys")
+    path = shared_data / "models" / f"{KAN}_truth_tables.json"
+    design = gw.compile(path, clock="400 MHz")
+    total = design.synthesize(flow="area", nodsp=True).total
+    assert total.lut <= 1232  # theirs, after place and route
+    assert design.latency <= 7
+
+
 def test_commands_take_truth_tables(tmp_path):
     path, out = kan_files(tmp_path), tmp_path / "firmware"
     found = run("inspect", path)
@@ -368,6 +378,9 @@ def test_neurons_of_heirs_are_enumerated(style, tables):
     assert len(np.unique(wanted)) > 2
     np.testing.assert_array_equal(design.predict(codes.astype(float)), wanted)
     assert not layers[0].output_quant.is_bin_output
+    views = gw.inspect(model).layers
+    assert [view.name for view in views] == [f"module_list.{k}" for k in range(len(layers))]
+    assert all(view.becomes == ("table sum",) and "fixed" in view.formats for view in views)
 
 
 def test_neurons_of_heirs_that_do_not_fit():

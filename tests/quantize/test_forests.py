@@ -15,6 +15,7 @@ from gatewright.ops.forest_reach import FLAT, flips, flips_plain, reach
 from gatewright.quantize import Formats, quantize
 from gatewright.quantize.forests.cuts import Places, choose
 from gatewright.quantize.forests.shrink import shrunk
+from gatewright.quantize.structure import is_grained
 
 
 def graph_of(op: Forest, *ends) -> Graph:
@@ -253,3 +254,19 @@ def test_a_scale_by_a_power_of_two_behind_a_forest_is_the_hosts():
         q = quantize(graph_of(op, link, Softmax()), x, labels=y, tolerance=0.01)
         assert [node.op.kind for node in q.graph.nodes] == ["forest"]
         assert any("comparisons of the forest" in note for note in q.notes)
+
+
+def test_leaves_that_no_grid_holds_are_as_training_left_them():
+    assert not is_grained(np.array([0.1, 5000.1]))
+    assert is_grained(np.array([0.25, -3.0]))
+
+
+def test_the_tolerance_holds_on_all_calibration_data():
+    for seed in range(3):
+        op, x, y = trained(20 + seed)
+        graph = graph_of(op, Softmax())
+        q = quantize(graph, x, labels=y, tolerance=0.004)
+        real, fixed = (run_real(g, {"x": x}) for g in (graph, q.graph.with_nodes(q.graph.nodes)))
+        theirs = (real["e0"].argmax(1) == y).mean()
+        ours = (fixed[q.graph.outputs[0].value].argmax(1) == y).mean()
+        assert theirs - ours <= 0.004 + 1e-9

@@ -53,7 +53,7 @@ def walked(op: Forest, x: Intervals, steps: int, device: Device, lanes: int = 0)
     fewest = lanes or found.lanes(steps, WALK_DELAY)
     if fewest is None:
         return None
-    cost = forest_cost(found, fewest, device.family)
+    cost = forest_cost(found, fewest, device)
     return Walked(fewest, found.steps(fewest, WALK_DELAY), cost)
 
 
@@ -92,13 +92,13 @@ def walk_interval(graph: Graph, luts: int, brams: int, device: Device) -> int:
     return interval
 
 
-def forest_cost(walk: Walk, lanes: int, family: str) -> Cost:
+def forest_cost(walk: Walk, lanes: int, device: Device) -> Cost:
     """Return the cost of walking down some trees of a forest at once.
 
     Args:
         walk: the forest, for samples of its types.
         lanes: trees that are walked at once.
-        family: of the device.
+        device: whose memories hold nodes and leaves.
     """
     shape, asked = walk.engine(lanes), walk.asked.features
     bits = int(walk.kind.width[list(asked)].max())
@@ -107,9 +107,9 @@ def forest_cost(walk: Walk, lanes: int, family: str) -> Cost:
     choice = bits * ceil((len(asked) - 1) / 3) + bits + shape.index_bits + 2
     lut, bram = lanes * (choice + leaf + 2.0), 0.0
     for words, width in ((shape.nodes, node), (shape.leaves, leaf)):
-        if style_of("auto", words, width) == "block":
+        if device.bram and style_of("auto", words, width) == "block":
             store = Store(words, width, 1, True, "block", True, ())
-            bram += lanes * store.halves(FABRICS.get(family, FABRICS[DEFAULT]))[0] / 2
+            bram += lanes * store.halves(FABRICS.get(device.family, FABRICS[DEFAULT]))[0] / 2
         else:
             lut += lanes * width * ceil(words / ROM_BITS_PER_LUT)
     return Cost(lut + WALK_CONTROL, 0, bram)

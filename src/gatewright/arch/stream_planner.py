@@ -333,7 +333,9 @@ class Planner:
         whole = parallel_cost(op, y, x, ceil(rows / self.interval) / rows)
         asked = given.lanes if given is not None else 0
         found = walked(op, in_row(x), self._most_steps(y.shape) // rows, self.device, asked)
-        if found is None or (not asked and (given or whole.weight <= found.cost.weight)):
+        if found and given and given.writable:
+            self.given[node.name] = replace(given, lanes=found.lanes)
+        elif found is None or (not asked and (given or whole.weight <= found.cost.weight)):
             self._other(node)
             return
         memory = "auto" if self.device.bram else "distributed"

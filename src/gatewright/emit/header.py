@@ -80,6 +80,8 @@ def elements_text(module: Module, signals: Sequence[int]) -> str:
 
 def _hanging(left: str, text: str) -> list[str]:
     """Return a table row whose last column goes on below itself, broken after commas only."""
+    if len(text) <= LINE - len(left):
+        return [left + text]
     glued = text.replace(" ", "\xa0").replace(",\xa0", ", ")
     pieces = wrap(glued, max(LINE - len(left), 24), break_long_words=False) or [""]
     margin = "//" + " " * (len(left) - 2)

@@ -146,7 +146,8 @@ def write_section(scope: Scope, s: int, section: str) -> str:
     """Write the heading of a row's section unless that is open already; return which is."""
     own = scope.module.sections.get(scope.module.names.get(s, ""), section)
     if own != section:
-        scope.lines += [*[""][: bool(scope.lines and scope.lines[-1])], f"  // {safe(own)}"]
+        scope.lines += [*[""][: bool(scope.lines and scope.lines[-1])]]
+        scope.lines += [f"  // {safe(line)}" for line in own.splitlines()]
     return own
 
 

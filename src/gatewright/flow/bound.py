@@ -16,6 +16,10 @@ from gatewright.num import FixedArray
 from gatewright.ops.serialize import dump, load
 from gatewright.quantize import Formats
 from gatewright.quantize.bounded import Bounded, quantize_bounded
+from gatewright.quantize.bounded.text import text_of
+
+TRIED, SHOWN = 2000, 500
+"""Random inputs whose errors are found for the report, and those of them that it draws."""
 
 if TYPE_CHECKING:
     from gatewright.flow.verify import Check
@@ -93,12 +97,39 @@ def _columns(source: Graph) -> dict[str, tuple[str, int]]:
     return places
 
 
-def bounded_facts(found: Bounded) -> dict[str, Any]:
+def _tried(source: Graph, found: Bounded) -> dict[str, dict[str, Any]]:
+    """Return the errors of the outputs on random inputs, against the real expression in float64."""
+    rng, vectors = np.random.default_rng(0), {}
+    for i in found.graph.inputs:
+        assert i.type is not None
+        q = rng.integers(i.type.lo, i.type.hi, (TRIED, *i.type.shape), endpoint=True)
+        vectors[i.name] = FixedArray(q, i.type.frac)
+    values = evaluate(found.graph, vectors)
+    truth = run_real(source, {name: codes.value for name, codes in vectors.items()})
+    tried = {}
+    for o, original in zip(found.graph.outputs, source.outputs, strict=True):
+        real = truth[original.value].ravel()
+        error = decode(o, values[o.value]).ravel() - real
+        tried[o.name] = {
+            "inputs": TRIED,
+            "worst": float(np.abs(error).max()),
+            "real": [float(f"{v:.5g}") for v in real[:SHOWN]],
+            "error": [float(f"{v:.5g}") for v in error[:SHOWN]],
+        }
+    return tried
+
+
+def bounded_facts(source: Graph, found: Bounded) -> dict[str, Any]:
     """Return what the report says of the quantization."""
     worst = max(found.derived.values())
     return {
         "max_error": found.max_error,
         "derived": dict(found.derived),
+        "tried": _tried(source, found),
+        "expressions": {
+            o.name: source.facts.get(f"expression {o.name}", text_of(source, o.value))
+            for o in source.outputs
+        },
         "terms": [asdict(term) for term in found.terms],
         "cost": found.cost,
         "choices": [],

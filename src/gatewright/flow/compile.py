@@ -170,7 +170,7 @@ def compile(
         steps.begin("quantize")
         quantized = bounded(source, max_error, input_format, data)
         graph = prune(quantized.graph)
-        facts["quantization"] = bounded_facts(quantized)
+        facts["quantization"] = bounded_facts(source, quantized)
         facts["bound"] = as_bound(source, quantized)
         steps.end()
     else:

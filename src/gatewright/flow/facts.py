@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from gatewright._version import __version__
 from gatewright.flow.budget import budget_facts
-from gatewright.flow.forest_facts import FEATURE_NAMES, forest_facts
+from gatewright.flow.forest_facts import forest_facts
 from gatewright.flow.table_facts import table_facts
 from gatewright.hw import NONE, Kind, Module
 from gatewright.ir import describe, evaluate, infer
@@ -116,8 +116,7 @@ def _model(design: Design, types: dict[str, Intervals]) -> dict[str, Any]:
 def _forests(design: Design, types: dict[str, Intervals]) -> list[dict[str, Any]]:
     """Return what is told of forests; nothing where there are none."""
     before = design.facts_of_model.get("forests") or {}
-    names = (design.facts_of_model.get("model") or {}).get(FEATURE_NAMES, "")
-    return forest_facts(design.graph, types, before, str(names))
+    return forest_facts(design.graph, types, before)
 
 
 def _synthesis(design: Design) -> dict[str, Any] | None:

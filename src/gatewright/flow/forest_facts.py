@@ -11,9 +11,6 @@ from gatewright.ir import Graph
 from gatewright.num import Intervals, Ints, Rounding
 from gatewright.ops import Forest, Quantize
 
-FEATURE_NAMES = "features"
-"""Where a frontend's facts hold the names of features, parted by commas."""
-
 
 def forests_before(source: Graph) -> dict[str, dict[str, Any]]:
     """Return the size of each forest as it was imported, by the name of its node.
@@ -24,7 +21,7 @@ def forests_before(source: Graph) -> dict[str, dict[str, Any]]:
 
 
 def forest_facts(
-    graph: Graph, types: Mapping[str, Intervals], before: Mapping[str, Any], names: str
+    graph: Graph, types: Mapping[str, Intervals], before: Mapping[str, Any]
 ) -> list[dict[str, Any]]:
     """Return a dictionary for each forest of a design.
 
@@ -32,7 +29,6 @@ def forest_facts(
         graph: on integers.
         types: of its values.
         before: of `forests_before`, or nothing where it was not kept.
-        names: of the features, parted by commas; used where they are as many as there are.
     """
     inputs = {i.name: i for i in graph.inputs}
     found = []
@@ -55,7 +51,7 @@ def forest_facts(
                 "sides_kept": source is not None and _keeps_sides(source.encode),
                 "before": dict(told),
                 "after": size,
-                "features": _features(node.op, first, told, size, names),
+                "features": _features(node.op, first, told, size),
             }
         )
     return found
@@ -114,11 +110,9 @@ def _keeps_sides(encode: Sequence[object]) -> bool:
 
 
 def _features(
-    forest: Forest, kind: Intervals, before: Mapping[str, Any], after: Mapping[str, Any], names: str
+    forest: Forest, kind: Intervals, before: Mapping[str, Any], after: Mapping[str, Any]
 ) -> list[dict[str, Any]]:
     """Return a line for each feature that is, or was, asked for."""
-    words = [word.strip() for word in names.split(",")]
-    words = words if len(words) == len(forest.missing) else []
     asked = np.bincount(forest.features, minlength=len(forest.missing))
     was = before.get("comparisons") or after["comparisons"]
     lines = []
@@ -129,7 +123,7 @@ def _features(
         lines.append(
             {
                 "number": k,
-                "name": words[k] if words else "",
+                "name": forest.feature_names[k] if forest.feature_names else "",
                 "format": str(kind.fixed(k)),
                 "bits": int(kind.width[k]),
                 "before": old,

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 RESULTS = "results.json"
-STATUSES = ("exact", "proven", "not proven", "not run", "failed")
+STATUSES = ("exact", "within", "proven", "not proven", "not run", "failed")
 TIMED = ("verify", "synthesise", "place and route")
 """Steps whose times are kept."""
 

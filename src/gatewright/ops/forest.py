@@ -363,8 +363,7 @@ class Forest(Op):
         """Return the different comparisons, (feature, cut), that ranges of features leave open."""
         cuts, low, high = self.cuts(kind), kind.lo[self.features], kind.hi[self.features]
         open_ = (self.members < 0) & (cuts > low) & (cuts <= high)
-        pairs = np.stack([self.features[open_], cuts[open_]], axis=1)
-        return {(int(f), int(c)) for f, c in np.unique(pairs, axis=0)}
+        return set(zip(self.features[open_].tolist(), cuts[open_].tolist(), strict=True))
 
     def comparators(self, kind: Intervals) -> int:
         """Return how many different comparisons a sample of these ranges, (inputs,), needs."""

@@ -15,7 +15,7 @@ from gatewright.ops import ScaledQuantize
 from gatewright.passes.graph.fold_affine import fold_affine
 from gatewright.quantize.checks import check_indices, check_rules
 from gatewright.quantize.data import Calibration, Part, constant_elements, outliers, prepare
-from gatewright.quantize.forests import ForestResult, quantize_forest
+from gatewright.quantize.forests import ROUNDING, ForestResult, quantize_forest
 from gatewright.quantize.formats import Formats
 from gatewright.quantize.forward import decode, encode, forward
 from gatewright.quantize.joins import shifts
@@ -131,7 +131,7 @@ def _of_forest(
     """Return what the search for a forest found."""
     score = final.compare(integer_outputs(found.graph, data.report))
     notes = [*structure.notes, *found.notes, *_constant(data)]
-    if score.loss > tolerance:
+    if score.loss > tolerance + ROUNDING:
         notes.append(f"on the report's data the loss is {score.loss:.4g}, above the tolerance")
     return Quantized(
         graph=found.graph,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from gatewright.base import UnsupportedError
+from gatewright.base import FormatError, UnsupportedError
 from gatewright.ir import Graph, Node, Op, shapes
 from gatewright.num import FixedArray
 from gatewright.ops import (
@@ -241,8 +241,13 @@ def known_values(graph: Graph) -> frozenset[str]:
 def is_grained(*constants: np.ndarray) -> bool:
     """Say whether constants stand on a grid within few bits, as quantized ones do."""
     for values in constants:
-        q = FixedArray.exact(np.clip(values, -(2.0**40), 2.0**40)).q if _spread(values) else None
-        if q is None or int(np.abs(q).max(initial=0)).bit_length() > GRAINED_BITS:
+        if not _spread(values):
+            return False
+        try:
+            q = FixedArray.exact(np.clip(values, -(2.0**40), 2.0**40)).q
+        except FormatError:  # no grid of 62 bits holds them
+            return False
+        if int(np.abs(q).max(initial=0)).bit_length() > GRAINED_BITS:
             return False
     return True
 

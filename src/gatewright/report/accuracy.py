@@ -37,6 +37,23 @@ class Loss:
 
 
 @dataclass(frozen=True)
+class Bounds:
+    """Bounds that were derived for a requested output error.
+
+    Attributes:
+        asked: the error.
+        tried: on how many inputs errors were found.
+        outputs: rows of name, expression, derived bound, worst error found.
+        terms: rows of a value's text, least, largest, derived error and format.
+    """
+
+    asked: str
+    tried: str
+    outputs: tuple[tuple[str, str, str, str], ...]
+    terms: tuple[tuple[str, str, str, str, str], ...]
+
+
+@dataclass(frozen=True)
 class Accuracy:
     """Everything the section says; `metrics` is empty where no data were given."""
 
@@ -46,6 +63,7 @@ class Accuracy:
     quantized: bool
     data: tuple[str, ...]
     notes: tuple[str, ...]
+    bounds: Bounds | None = None
 
 
 def accuracy_of(facts: Mapping[str, Any]) -> Accuracy:
@@ -62,7 +80,31 @@ def accuracy_of(facts: Mapping[str, Any]) -> Accuracy:
         quantization is not None,
         tuple(map(str, details.get("data", ()))),
         tuple(map(str, details.get("notes", ()))),
+        _bounds(details),
     )
+
+
+def _bounds(details: Mapping[str, Any]) -> Bounds | None:
+    """Return the bounds; None where no output error was asked for."""
+    if details.get("max_error") is None:
+        return None
+    tried, texts = details.get("tried") or {}, details.get("expressions") or {}
+    outputs = tuple(
+        (
+            name, str(texts.get(name, "")), f"{float(bound):.3g}",
+            f"{float(tried[name]['worst']):.3g}" if name in tried else NONE,
+        )
+        for name, bound in details["derived"].items()
+    )  # fmt: skip
+    terms = tuple(
+        (
+            str(t["text"]), f"{t['low']:.5g}", f"{t['high']:.5g}",
+            f"{t['error']:.3g}" if t["error"] else "exact", str(t["format"]),
+        )
+        for t in details.get("terms", ())
+    )  # fmt: skip
+    count = max((int(found["inputs"]) for found in tried.values()), default=0)
+    return Bounds(f"{float(details['max_error']):g}", f"{count:,}", outputs, terms)
 
 
 def _metrics(metrics: Mapping[str, Any]) -> list[Metric]:

@@ -61,6 +61,7 @@ def _context(facts: Mapping[str, Any]) -> dict[str, Any]:
     # Matplotlib takes half a second to load: only who makes a report waits for it.
     from gatewright.report.figures import (
         draw_cost,
+        draw_errors,
         draw_ranges,
         draw_search,
         draw_tables,
@@ -100,6 +101,7 @@ def _context(facts: Mapping[str, Any]) -> dict[str, Any]:
         "figures": {
             "tables": draw_tables(tables),
             "search": draw_search(facts.get("quantization")),
+            "errors": draw_errors(facts.get("quantization")),
             "ranges": draw_ranges(ranges.rows),
             "cost": draw_cost(costs.rows),
             "timeline": draw_timeline(costs.rows, int(latency["cycles"]), float(clock["ns"])),

@@ -20,7 +20,7 @@ import numpy as np
 
 from gatewright.hw import Module
 from gatewright.num import Fixed, Intervals, Ints
-from gatewright.streams.shell import BIT
+from gatewright.streams.shell import BIT, joined
 
 BITS = 32
 """Bits of a word of the bus."""
@@ -194,7 +194,7 @@ class RegisterPort:
         for name, parts, reset in ((ANSWER, self._words, None), (KNOWN, self._known, 0)):
             for size in (GROUP, max(len(parts), 1)):
                 groups = [parts[i : i + size] for i in range(0, len(parts), size)]
-                parts = [self._later(reduce(m.or_, group), reset) for group in groups]
+                parts = [self._later(joined(group, m.or_), reset) for group in groups]
             m.output(name, parts or [m.constant(0)])
 
     def _later(self, signal: int, reset: int | None = None) -> int:
@@ -229,7 +229,7 @@ def join_answers(count: int) -> Module:
     for name, kind in kinds.items():
         parts = [m.input(f"{name}_{number}", kind)[0] for number in range(count)]
         register = m.register(m.range(parts[0]), reset=0 if name == KNOWN else None)
-        m.connect(register, reduce(m.or_, parts))
+        m.connect(register, joined(parts, m.or_))
         m.output(name, [register])
     m.latency = 1
     return m

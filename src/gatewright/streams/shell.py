@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from gatewright.hw import Module, Range
@@ -158,11 +158,16 @@ class Shell:
 
 def all_of(m: Module, signals: Sequence[int]) -> int:
     """Return whether all of some bits are 1, by a tree: an actor may have dozens of streams."""
-    level = list(signals) or [m.constant(1)]
+    return joined(signals or [m.constant(1)], m.and_)
+
+
+def joined(signals: Sequence[int], join: Callable[[int, int], int]) -> int:
+    """Return what a cell of two operands makes of some signals, one at least, as a tree."""
+    level = list(signals)
     while len(level) > 1:
         pairs = zip(level[::2], level[1::2], strict=False)
         odd = level[-1:] if len(level) % 2 else []
-        level = [m.and_(a, b) for a, b in pairs] + odd
+        level = [join(a, b) for a, b in pairs] + odd
     return level[0]
 
 

@@ -182,3 +182,32 @@ def test_compile_with_calibration(x: np.ndarray) -> None:
 def test_a_variable_that_cancels_keeps_its_column(text, shapes):
     design = gw.compile(gw.Expressions(text), max_error=0.01, input_format="fixed<8,3>")
     assert {i.name: i.shape for i in design.graph.inputs} == shapes
+
+
+def test_sinc_is_that_of_sympy() -> None:
+    sympy = pytest.importorskip("sympy")
+    x = np.asarray([[0.0], [0.5], [3.0]])
+    wanted = [1.0, np.sin(0.5) / 0.5, np.sin(3.0) / 3.0]
+    for model in (Expressions("sinc(x0)"), sympy.sinc(sympy.Symbol("x0"))):
+        (found,) = values(model, x).values()
+        np.testing.assert_allclose(found.ravel(), wanted)
+
+
+@pytest.mark.parametrize("name", ["nan", "inf", "Infinity", "oo", "zoo"])
+def test_what_is_no_number_wrong(name: str) -> None:
+    with pytest.raises(gw.GatewrightError, match="no finite real number"):
+        read_expressions(Expressions(f"{name}*x0"))
+    given = Expressions(f"{name}*x0", variables=("x0", name))
+    assert read_expressions(given).inputs[0].shape == (2,)
+
+
+@pytest.mark.parametrize("text", ["x[a]", "x[-1]", "x[0, 1]", "x1[0]", "f(x0)[0]", "x[True]"])
+def test_other_indices_wrong(text: str) -> None:
+    with pytest.raises(gw.GatewrightError, match="holds what is not known"):
+        read_expressions(Expressions(text))
+
+
+def test_calls_and_indices_as_other_searches_print_them(x: np.ndarray) -> None:
+    (found,) = values(Expressions("add(mul(X0, X1), sin(X[2])) - X[3]*div(X4, X5)"), x).values()
+    wanted = x[:, 0] * x[:, 1] + np.sin(x[:, 2]) - x[:, 3] * x[:, 4] / x[:, 5]
+    np.testing.assert_allclose(found.ravel(), wanted)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
@@ -185,3 +187,20 @@ def test_other_models_are_refused() -> None:
         quantize_bounded(graph, 0.1, "fixed<8,3>")
     assert "softmax" in str(caught.value)
     assert "Multiply" in str(caught.value)
+
+
+def test_columns_that_nothing_reads_take_no_memory() -> None:
+    graph = read_expressions(Expressions("sin(x0)*x9999"))
+    tracemalloc.start()
+    try:  # 4,096 parts of 10,000 columns would be 650 MB
+        found = quantize_bounded(graph, 0.1, "fixed<4,2>")
+        assert tracemalloc.get_traced_memory()[1] < 300e6
+    finally:
+        tracemalloc.stop()
+    assert found.derived["y"] <= 0.1
+
+
+def test_sinc_through_zero() -> None:
+    design = gw.compile(gw.Expressions("sinc(3*x0)"), max_error=0.01, input_format="fixed<9,3>")
+    x = np.arange(-256, 256)[:, None] / 64
+    assert np.abs(design.predict(x) - np.sinc(3 * x / np.pi)).max() <= 0.01

@@ -28,3 +28,25 @@ def test_faithful_at_every_operand(function, low, high, point, out):
 
 def test_none_where_it_is_too_steep():
     assert fit(np.sqrt, 0, (1 << 16) - 1, 12, 16) is None
+
+
+@pytest.mark.parametrize(
+    ("function", "mirror"), [(np.tanh, -1), (np.cos, 1), (np.exp, 0), (lambda x: x * x + 1, 1)]
+)
+@pytest.mark.parametrize(("low", "high"), [(-2048, 2047), (-2000, 2047), (-2047, 1900)])
+def test_even_and_odd_functions_are_stored_for_one_half(function, mirror, low, high) -> None:
+    found = fit(function, low, high, 9, 12)
+    assert found is not None
+    assert found.mirror == mirror
+    codes = np.arange(low, high + 1)
+    error = np.abs(evaluate(found, codes, 9, 12) * 2.0**-12 - function(codes * 2.0**-9))
+    assert error.max() <= 2.0**-12
+    assert found.error == error.max()
+    if mirror:
+        assert found.first == 0
+
+
+def test_a_range_that_lies_to_one_side_is_not_folded() -> None:
+    found = fit(np.cos, -100, 2047, 9, 12)
+    assert found is not None
+    assert found.mirror == 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from gatewright.blocks.forest.names import Names, Question
+from gatewright.blocks.forest.names import Names, Question, code_text, number
 from gatewright.blocks.forest.split import Split
 from gatewright.hw import Module
 from gatewright.num import Fixed
@@ -106,8 +106,14 @@ class _Comparators:
         if m.is_constant(s):
             return
         m.label(s, question.name)
-        m.meanings[question.name] = question.meaning
+        if question.meaning:
+            m.meanings[question.name] = question.meaning
         m.sections[question.name] = self.heading
+
+    def _part(self, s: int, name: str, meaning: str = "") -> None:
+        """Label a part of an answer."""
+        stem, plain = self.names.feature(self.feature), self.names.plain(self.feature)
+        self.name(s, Question(f"{stem}_{name}", f"{plain} {meaning}" if meaning else ""))
 
     def answer(self, split: Split, a: int) -> int:
         """Return 1 where the sample goes left."""
@@ -118,10 +124,16 @@ class _Comparators:
         else:
             found = m.constant(0)
             for n in split.numbers:
-                found = m.or_(found, m.equal(a, m.constant(n, frac)))
+                same = m.equal(a, m.constant(n, frac))
+                self._part(same, f"is_{code_text(n)}", f"is {number(n, frac)}")
+                found = m.or_(found, same)
         if split.missing is None:
             return found
         absent = m.equal(a, m.constant(split.missing, frac))
+        self._part(absent, "missing", "is missing")
+        if split.numbers is None:
+            text = f"< {number(split.cut, frac)}"
+            self._part(found, f"lt_{code_text(split.cut)}", text)
         return m.or_(found, absent) if split.missing_left else m.and_(found, m.not_(absent))
 
     def _less(self, a: int, cut: int) -> int:
@@ -160,8 +172,6 @@ class _Comparators:
             high = m.slice(a, low, INPUTS - 1)
             joined = m.concat(high, reached)
             found = m.less(joined, m.constant(2 * (cut >> low) + 1))
-        stem = self.names.feature(self.feature)
-        part = f"the lowest {width} bits of {self.names.plain(self.feature)} < {cut}"
-        self.name(found, Question(f"{stem}_low_{width}_lt_{cut}", part))
+        self._part(found, f"low_{width}_lt_{cut}")
         self._below[key] = found
         return found

@@ -13,7 +13,7 @@ from gatewright.blocks.forest.describe import tree_size, tree_text
 from gatewright.blocks.forest.names import Names, number
 from gatewright.blocks.forest.prune import Tree, leaves_of
 from gatewright.blocks.forest.split import Split
-from gatewright.blocks.forest.tree import Grown, build_tree
+from gatewright.blocks.forest.tree import DIRECT, Grown, build_tree, tree_words
 from gatewright.hw import Module
 from gatewright.num import Ints
 
@@ -57,12 +57,44 @@ def forest(
             grown[number_] = found
     every = list(numbers)
     asked = dict.fromkeys(k for tree in grown.values() for k in tree.asked)
-    answers = ask(m, x, [every[k] for k in asked], names)
-    terms = _Trees(m, every, answers, names, frac, len(base)).build(grown)
+    wanted = [every[k] for k in asked]
+    if any(len(tree.asked) > DIRECT for tree in grown.values()):
+        terms = _together(m, x, wanted, every, names, frac, len(base), grown)
+    else:
+        answers = ask(m, x, wanted, names)
+        terms = _Trees(m, every, answers, names, frac, len(base)).build(grown)
     return [
         _total(m, own, int(b), frac, names.output(k, len(base)))
         for k, (own, b) in enumerate(zip(terms, rest, strict=True))
     ]
+
+
+def _together(
+    m: Module,
+    x: Sequence[int],
+    wanted: Sequence[Split],
+    splits: Sequence[Split],
+    names: Names,
+    frac: int,
+    outputs: int,
+    grown: dict[int, Grown],
+) -> list[list[Term]]:
+    """Build large trees in one module, a section each: they share registers of answers."""
+    used = sorted({split.feature for split in wanted})
+    note = f"questions and {len(grown)} trees, a section each"
+    inner = Module(f"{m.name}_trees", m.origin, note, as_built=True)
+    own = dict(zip(used, inner.input("x", m.intervals([x[f] for f in used])), strict=True))
+    features = [own.get(f, 0) for f in range(len(x))]
+    answers = ask(inner, features, wanted, names)
+    terms = _Trees(inner, splits, answers, names, frac, outputs).sections(grown)
+    flat = [s for part in terms for _, s in part]
+    inner.output("y", flat)
+    outer = iter(m.instance(inner, {"x": [x[f] for f in used]}, "u_trees")["y"])
+    found = [[(name, next(outer)) for name, _ in part] for part in terms]
+    for part in found:
+        for name, s in part:
+            m.label(s, name)
+    return found
 
 
 def _plain(split: Split) -> Split:
@@ -106,22 +138,40 @@ class _Trees:
                 terms[k].append((name, s))
         return terms
 
+    def sections(self, grown: dict[int, Grown]) -> list[list[Term]]:
+        """Build trees right here, a section each; return their words, for each output."""
+        m = self.m
+        terms: list[list[Term]] = [[] for _ in range(self.outputs)]
+        for number_, tree in grown.items():
+            name, first = self._name(number_, tree), len(m)
+            x = [self.answers.signal[self.splits[k]] for k in tree.asked]
+            words = tree_words(m, tree, self.frac, x, f"leaves_{number_}", name)
+            meanings = [self.answers.question[self.splits[k]].meaning for k in tree.asked]
+            heading = self._note(tree, [number_], meanings)
+            m.sections.update({m.names[s]: heading for s in range(first, len(m)) if s in m.names})
+            for k, s in zip(tree.outputs, words, strict=True):
+                terms[k].append((name, s))
+        return terms
+
     def _module(self, tree: Grown, uses: list[int]) -> Module:
         """Build the module of equal trees."""
         asked = [self.answers.question[self.splits[k]] for k in tree.asked]
         labels, meanings = [q.name for q in asked], [q.meaning for q in asked]
         if len(uses) > 1:  # who asks what stands where they are used
             labels = meanings = [f"answer_{i}" for i in range(len(asked))]
+        name = f"{self.m.name}_{self._name(uses[0], tree)}"
+        m = Module(name, self.m.origin, self._note(tree, uses, meanings), as_built=True)
+        build_tree(m, tree, self.frac, labels, f"leaves_{uses[0]}")
+        return m
+
+    def _note(self, tree: Grown, uses: list[int], meanings: list[str]) -> str:
+        """Say what equal trees are."""
         which = ", ".join(map(str, uses[:12])) + (", ..." if len(uses) > 12 else "")
         single = self.outputs > 1 and len(tree.outputs) == 1
         output = f" for {self.names.output(tree.outputs[0], self.outputs)}" if single else ""
         note = f"tree{'s' * (len(uses) > 1)} {which} of the model{output}: {tree_size(tree)}"
         note = f"{note}; a word is what a leaf exceeds the least of them by"
-        note = f"{note}\n{tree_text(tree, self.frac, meanings)}"
-        name = f"{self.m.name}_{self._name(uses[0], tree)}"
-        m = Module(name, self.m.origin, note, as_built=True)
-        build_tree(m, tree, self.frac, labels, f"leaves_{uses[0]}")
-        return m
+        return f"{note}\n{tree_text(tree, self.frac, meanings)}"
 
     def _name(self, number_: int, tree: Grown) -> str:
         output = ""

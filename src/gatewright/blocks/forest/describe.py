@@ -86,6 +86,8 @@ def tree_size(grown: Grown) -> str:
     """Return levels, splits and leaves of a tree."""
     splits = _splits(grown.tree)
     levels = _levels(grown.tree)
+    if splits == 1:
+        return "1 split, 2 leaves"
     return f"{levels} levels, {splits} splits, {splits + 1} leaves"
 
 

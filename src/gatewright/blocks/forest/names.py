@@ -54,13 +54,13 @@ class Names:
         """Return the name of a question on a feature with `frac` bits behind the point."""
         stem, what = self.feature(split.feature), self.plain(split.feature)
         if split.numbers is None:
-            name = f"{stem}_lt_{_code(split.cut)}"
+            name = f"{stem}_lt_{code_text(split.cut)}"
             meaning = f"{what} < {number(split.cut, frac)}"
         else:
             few = len(split.numbers) <= MOST_NUMBERS
             members = [number(n, frac) for n in split.numbers[: 3 * MOST_NUMBERS]]
             more = ", ..." if len(members) < len(split.numbers) else ""
-            name = f"{stem}_in_{'_'.join(map(_code, split.numbers)) if few else 'set'}"
+            name = f"{stem}_in_{'_'.join(map(code_text, split.numbers)) if few else 'set'}"
             meaning = f"{what} in {{{', '.join(members)}{more}}}"
         if split.missing is not None:
             name += "_or_missing" if split.missing_left else "_not_missing"
@@ -78,5 +78,6 @@ def number(code: int, frac: int) -> str:
     return f"{ldexp(code, -frac):.10g}"
 
 
-def _code(code: int) -> str:
+def code_text(code: int) -> str:
+    """Return an integer as part of a name."""
     return str(code) if code >= 0 else f"m{-code}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -81,10 +81,27 @@ def build_tree(m: Module, grown: Grown, frac: int, answers: Sequence[str], table
     x = m.input("x", Intervals.of(np.zeros(count), np.ones(count), 0))
     for s, label in zip(x, answers, strict=True):
         m.label(s, label)
-    words = _Words(m, grown, frac, lambda node: x[grown.place[node]], table).build()
+    m.output("y", tree_words(m, grown, frac, x, table))
+
+
+def tree_words(
+    m: Module, grown: Grown, frac: int, x: Sequence[int], table: str, name: str = ""
+) -> list[int]:
+    """Build a tree in a module; return its words.
+
+    Args:
+        m: the module.
+        grown: the tree.
+        frac: binary point of the words.
+        x: the answers, one for each of `grown.asked`.
+        table: name of the words.
+        name: what its signals' names begin with, where other trees are there as well.
+    """
+    words = _Words(m, grown, frac, x, table, name).build()
+    stem = name or "word"
     for k, s in zip(grown.outputs, words, strict=True):
-        m.label(s, "word" if len(words) == 1 else f"word_{k}")
-    m.output("y", words)
+        m.label(s, stem if len(words) == 1 else f"{stem}_{k}")
+    return words
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,8 +111,13 @@ class _Words:
     module: Module
     grown: Grown
     frac: int
-    goes_left: Callable[[int], int]
+    x: Sequence[int]
     table: str
+    name: str
+
+    def goes_left(self, node: int) -> int:
+        """Return the answer at a node."""
+        return self.x[self.grown.place[node]]
 
     def build(self) -> list[int]:
         """Return the word of the leaf that a sample reaches, for each output that moves.
@@ -119,6 +141,7 @@ class _Words:
                 built[id(node)] = [self.module.select(turn, a, b) for a, b in sides]
                 continue
             stem = "left" if node is tree else f"part_{parts}_left"
+            stem = f"{self.name}_{stem}" if self.name else stem
             parts += 1
             code = coded(self.module, node, self.goes_left, stem)
             built[id(node)] = [self._word(code, k) for k in self.grown.outputs]
@@ -137,7 +160,7 @@ class _Words:
                 continue
             left = answers[self.grown.place[node.node], rows] == 1
             stack += [(node.left, rows[left]), (node.right, rows[~left])]
-        return Coded(tuple(self.module.input_signals), leaves)
+        return Coded(tuple(self.x), leaves)
 
     def _word(self, code: Coded, output: int) -> int:
         """Return the word of one output, without the bits on which it does not depend."""

@@ -271,8 +271,11 @@ class StreamDesign(Design):
             OptionError: the forest of this layer cannot be written.
             ModelError: the forest does not fit: trees, levels, nodes, outputs or formats.
         """
-        other = forest.graph if isinstance(forest, Design) else forest
-        return self._with(load_forest(self.graph, self.stream.registers, layer, other))
+        other, own = forest.graph if isinstance(forest, Design) else forest, self.stream.registers
+        model = self.stateless
+        if model is not None:
+            model = load_forest(model, own, layer, other).graph
+        return self._with(load_forest(self.graph, own, layer, other), model)
 
     def _with(self, loaded: Loaded, stateless: Graph | None = None) -> tuple[StreamDesign, Ints]:
         """Return this design with what was loaded, and the writes that bring it in."""

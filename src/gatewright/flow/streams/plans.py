@@ -210,12 +210,18 @@ def _check_applies(plan: Plan, is_input: bool, is_loop: bool, where: Place) -> N
 
 
 def _check_lanes(plan: Plan, trees: int, where: Place) -> None:
-    """Raise `OptionError` where lanes are planned that would walk down no tree."""
-    if plan.lanes and not trees:
-        raise OptionError(
-            "a plan asks for what would not be used", place=where,
-            found="`lanes` of a node that is no forest", remedy="leave it out",
-        )  # fmt: skip
+    """Raise `OptionError` where a plan and a forest, or none, do not go together."""
+    idle = {
+        "`lanes` of a node that is no forest": plan.lanes > 0 and not trees,
+        "`taken`, `bits` or `multipliers` of a forest, which multiplies nothing": trees > 0
+        and bool(plan.taken or plan.bits or plan.multipliers != "auto"),
+    }
+    for what, holds in idle.items():
+        if holds:
+            raise OptionError(
+                "a plan asks for what would not be used", place=where, found=what,
+                remedy="leave it out",
+            )  # fmt: skip
     if plan.lanes > trees:
         raise OptionError(
             "`lanes` of a plan is impossible", place=where, found=plan.lanes,

@@ -126,7 +126,7 @@ ALIASES = {
     "absolute": "abs", "arccos": "acos", "arccosh": "acosh", "arcsin": "asin",
     "arcsinh": "asinh", "arctan": "atan", "arctan2": "atan2", "arctanh": "atanh",
     "fabs": "abs", "ifelse": "where", "logistic": "sigmoid", "maximum": "max", "minimum": "min",
-    "multiply": "mult", "negative": "neg", "power": "pow", "reciprocal": "inv",
+    "mul": "mult", "multiply": "mult", "negative": "neg", "power": "pow", "reciprocal": "inv",
     "safe_acosh": "acosh", "safe_asin": "asin", "safe_acos": "acos", "safe_log": "log",
     "safe_log10": "log10", "safe_log1p": "log1p", "safe_log2": "log2", "safe_pow": "pow",
     "safe_sqrt": "sqrt", "subtract": "sub", "divide": "div", "/": "div", "*": "mult",

@@ -14,6 +14,9 @@ from gatewright.frontends.expressions.terms import Terms
 from gatewright.frontends.listed import Listed
 from gatewright.ir import Graph
 
+LONGEST_FACT = 1000
+"""Characters of an expression that the report shows."""
+
 
 def as_expressions(model: Any) -> Expressions:
     """Return what a user holds as expressions.
@@ -58,7 +61,9 @@ def read_expressions(model: Any) -> Graph:
             error.place = error.place or Place(given.source, str(name))
             error.args = (error.text(),)
             raise
-    return to_graph(terms, outputs, given.variables, given.source, given.facts)
+    texts = {f"expression {name}": str(e)[:LONGEST_FACT] for name, e in given.outputs.items()}
+    facts = {**texts, **given.facts}
+    return to_graph(terms, outputs, given.variables, given.source, facts)
 
 
 def _from_object(expression: Any, terms: Terms) -> int:

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from gatewright.base import ModelError, Namer, Place, UnsupportedError, VerificationError
+from gatewright.base import ModelError, Place, UnsupportedError, VerificationError
 from gatewright.frontends.listed import Listed
 from gatewright.frontends.tables.layers import Layers
 from gatewright.frontends.tables.neurons import Neurons, neurons_of, states_of
@@ -86,7 +86,6 @@ def _graph(name: str, layers: Sequence[Neurons]) -> tuple[Graph, States]:
     count = sum(len(layer.reads) for layer in layers)
     facts = {"framework": "LogicNets", "model": f"{count} neurons in {len(layers)} layers"}
     found = Layers(name, name, Input("x", (size,), kind), facts)
-    labels = Namer()
     for layer in layers:
         place = Place(name, layer.label)
         if layer.inputs != size:
@@ -96,7 +95,7 @@ def _graph(name: str, layers: Sequence[Neurons]) -> tuple[Graph, States]:
         op = TableSum.of(
             specs, [codes[0]] * layer.inputs, [len(codes)] * layer.inputs, 0, np.zeros(size)
         )
-        found.add(labels.name(layer.label.replace(".", "_"), "layer"), op)
+        found.add(layer.label, op)
         codes, floats = states_of(
             layer.module.output_quant, Place(name, layer.label, "output_quant")
         )

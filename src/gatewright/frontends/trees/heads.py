@@ -28,6 +28,9 @@ LINKS: dict[str, tuple[Op, ...]] = {
 LONGEST_NAME = 100
 """Characters of a name that are kept."""
 
+HALF = 0.5
+"""Probability at which one of two classes is as likely as the other."""
+
 NAN_KNOWN, NAN_REFUSED = "go where training sent them", "refused by the library"
 """What a graph's facts say of missing values."""
 
@@ -49,6 +52,14 @@ def _named(
     known = features if len(features) == len(forest.missing) else ()
     names = ["" if str(name).isdigit() else str(name)[:LONGEST_NAME] for name in known]
     return replace(forest, feature_names=tuple(names), output_names=tuple(outputs))
+
+
+def centred() -> tuple[Op, ...]:
+    """Return the link behind a probability less a half, as which one of two classes is summed up.
+
+    So the firmware's decision is a sign, as it is before a sigmoid.
+    """
+    return scaled(1.0, offset=HALF)
 
 
 def as_graph(

@@ -85,8 +85,6 @@ def read_scikit(model: Any) -> Graph:
     facts = {"framework": "scikit-learn", "framework version": str(_version(model)), "class": name}
     if hasattr(model, "classes_"):
         facts["classes"] = ", ".join(map(str, np.asarray(model.classes_).ravel()[:100]))
-    if hasattr(model, "feature_names_in_"):
-        facts["features"] = ", ".join(map(str, model.feature_names_in_))[:1000]
     return as_graph(
         built,
         found.link,

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from gatewright.frontends.trees.heads import LINKS, scaled
+from gatewright.frontends.trees.heads import HALF, LINKS, centred, scaled
 from gatewright.frontends.trees.scikit_tree import (
     Ensemble,
     attribute,
@@ -42,9 +42,12 @@ def _averaged(estimator: Any, trees: list[Any]) -> Ensemble:
             "train an estimator for each",
         )
     values = [node_values(tree) / len(trees) for tree in trees]
-    if is_classifier and values[0].shape[1] == 2:
+    two = is_classifier and values[0].shape[1] == 2
+    if two:
         values = [value[:, 1:] for value in values]
     made = [tree_of(tree, value) for tree, value in zip(trees, values, strict=True)]
+    if two:
+        return Ensemble(made, np.full(1, -HALF), centred())
     return Ensemble(made, np.zeros(values[0].shape[1]), ())
 
 

@@ -70,9 +70,6 @@ def read_xgboost(model: Any) -> Graph:
         "objective": booster.objective,
         "rounds": f"{used}" if used == there else f"{used} of {there}, as early stopping chose",
     }
-    names = root.get("learner").value.get("feature_names")
-    if isinstance(names, list) and names:
-        facts["features"] = ", ".join(map(str, names))[:1000]
     link = LINKS[OBJECTIVES[booster.objective].link]
     features = root.get("learner").names("feature_names")
     return as_graph(

@@ -16,7 +16,7 @@ import numpy as np
 
 from gatewright.base import Place, UnsupportedError
 from gatewright.frontends.listed import Listed
-from gatewright.frontends.trees.heads import LINKS, as_graph
+from gatewright.frontends.trees.heads import HALF, LINKS, as_graph, centred
 from gatewright.frontends.trees.nodes import MOST_CATEGORIES, Built, Comparison, Tree, build
 from gatewright.ir import Graph, Reals
 from gatewright.num import Ints
@@ -41,8 +41,9 @@ def read_ydf(model: Any) -> Graph:
     if classes:
         facts["classes"] = ", ".join(classes)[:1000]
     kind = type(model).__name__
+    ops = centred() if link == "centred" else LINKS[link]
     return as_graph(
-        built, LINKS[link], name=kind.lower(), source=kind, facts=facts, nans=True,
+        built, ops, name=kind.lower(), source=kind, facts=facts, nans=True,
         features=names, classes=classes,
     )  # fmt: skip
 
@@ -73,7 +74,8 @@ def build_ydf(model: Any) -> tuple[Built, str, list[str]]:
     if kind == "RandomForestModel":
         votes = bool(classes) and _votes(model)
         outputs = len(classes) if len(classes) > 2 else 1
-        base, link = np.zeros(outputs), "identity"
+        two = len(classes) == 2
+        base, link = np.full(outputs, -HALF if two else 0.0), "centred" if two else "identity"
         share = 1 / model.num_trees()
     else:
         base = np.atleast_1d(np.asarray(model.initial_predictions(), np.float64))

@@ -65,7 +65,10 @@ def own_resources(m: Module, family: str = DEFAULT) -> Resources:
     memories = stored(m, family)
     lut, ff, srl, dsp = 0.0, 0, 0, 0
     known = Bits(m)
-    inside = shared_choices(m).union(rows[0] for rows in taken_in(m).values())
+    inside = shared_choices(m)
+    for total, (table, *_) in taken_in(m).items():
+        inside.add(table)
+        lut += max(0.0, m.width(table) - known.adder_bits(total))  # above the other operand
     for s, kind in enumerate(m.kind):
         if kind not in FREE and kind != REG and s not in inside and s not in memories.tables:
             lut += cell_luts(m, s, known)

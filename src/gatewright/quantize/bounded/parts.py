@@ -120,7 +120,9 @@ class Parts:
         kind, value = self.types[x], self.values[node.name]
         made = None
         if prefers_polynomial(*widths):
-            made = self._smooth(node, real, x, *ends, point)
+            # Tried at every operand of the type: `real` answers those beyond with the nearest.
+            whole = min(ends[0], int(kind.lo.min())), max(ends[1], int(kind.hi.max()))
+            made = self._smooth(node, real, x, *whole, point)
             if made is None:
                 made = self._pieces(node, real, x, *ends, point)
         codes = int(kind.hi.max()) - int(kind.lo.min())
@@ -202,16 +204,24 @@ class Parts:
         p = fit(real, low, high, grid, point)
         if p is None:
             return None
+        below = ""
+        if p.mirror:
+            x, below = self._folded(node, x)
+            kind = self.types[x]
         first, last = (int(v) >> p.shift for v in (kind.lo.min(), kind.hi.max()))
         segments = Fixed.holding(first, last, grid - p.shift)
         top = self._add(node, Quantize.to_format(segments), x, hint=f"{node.name}_segment")
         rest = self._add(node, Quantize.to(False, p.shift, grid), x, hint=f"{node.name}_rest")
+        if below:
+            unit = Affine(np.full(1, math.ldexp(1.0, -grid)), np.zeros(1))
+            one = self._add(node, unit, below, hint=f"{node.name}_one")
+            rest = self._add(node, Add(), rest, one, hint=f"{node.name}_rest")
         known = np.clip(np.arange(first, last + 1) - p.first, 0, p.coefficients.shape[1] - 1)
         total = ""
         for k in range(p.degree, -1, -1):
             words = p.coefficients[k][known]
             after = p.points[k - 1] if k else point
-            if k == 0:  # half a unit here makes dropping bits round
+            if k == 0 and p.mirror >= 0:  # half a unit here makes dropping bits round
                 words = words + (1 << (p.points[0] - after - 1))
             reals = np.ldexp(words.astype(np.float64), -p.points[k])
             table = Lookup.of_values(reals, first, grid - p.shift)
@@ -219,8 +229,27 @@ class Parts:
             total = self._add(node, Add(), total, row, hint=f"{node.name}_sum") if total else row
             if k:
                 total = self._add(node, Multiply(), total, rest, hint=f"{node.name}_product")
-            total = self._rounded(node, total, after, Rounding.RND if k else Rounding.TRN)
+            if k == 0 and p.mirror < 0:
+                minus = Affine(np.full(1, -1.0), np.zeros(1))
+                other = self._add(node, minus, total, hint=f"{node.name}_minus")
+                total = self._add(node, Where(), below, other, total, hint=f"{node.name}_side")
+            plain = k > 0 or p.mirror < 0
+            total = self._rounded(node, total, after, Rounding.RND if plain else Rounding.TRN)
         return total
+
+    def _folded(self, node: Node, x: str) -> tuple[str, str]:
+        """Return the operand, or its complement where it is negative, and whether it is that."""
+        kind = self.types[x]
+        grid = int(kind.frac.max())
+        zero = self._add(node, Constant(np.zeros(1)), x, hint=f"{node.name}_zero")
+        below = self._add(node, Compare("less"), x, zero, hint=f"{node.name}_below")
+        inverted = Affine(np.full(1, -1.0), np.full(1, -math.ldexp(1.0, -grid)))
+        other = self._add(node, inverted, x, hint=f"{node.name}_inverted")
+        either = self._add(node, Where(), below, other, x, hint=f"{node.name}_either")
+        most = max(int(kind.hi.max()), -int(kind.lo.min()) - 1)
+        fmt = Fixed.holding(0, most, grid)
+        to = Quantize.to_format(fmt, Rounding.TRN, Overflow.WRAP)
+        return self._add(node, to, either, hint=f"{node.name}_half"), below
 
     def _rounded(self, node: Node, name: str, point: int, rounding: Rounding) -> str:
         """Round a result to a binary point, in a format that holds all of it."""

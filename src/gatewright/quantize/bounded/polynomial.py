@@ -4,6 +4,9 @@ The operand's upper bits name a segment, its lower bits are the distance from th
 beginning. The coefficients interpolate the function at each segment's Chebyshev points and are
 rounded to stated binary points; Horner's scheme is computed on integers, with one rounding after
 each product. How far the result can be from the function is found at every operand that can occur.
+
+An even or odd function is stored for one half: a negative operand is complemented, which inverts
+its bits, and the one that is missing is added to its distance in the segment.
 """
 
 from __future__ import annotations
@@ -44,6 +47,8 @@ class Polynomial:
         coefficients: integers, (degree + 1, segments), the constant one first.
         points: binary point of each row of coefficients.
         error: largest distance from the function, at any operand.
+        mirror: 1 for a function that is even, -1 for one that is odd, stored for operands that
+            are not negative; 0: stored for all.
     """
 
     shift: int
@@ -51,6 +56,7 @@ class Polynomial:
     coefficients: Ints
     points: tuple[int, ...]
     error: float
+    mirror: int = 0
 
     @property
     def degree(self) -> int:
@@ -73,10 +79,12 @@ def fit(
     every = np.arange(low, high + 1, dtype=np.int64)
     some = np.unique(np.append(every[:: max(len(every) >> 12, 1)], high))
     found: list[Polynomial] = []
-    for degree, shift in _forms((high - low).bit_length()):
+    mirror = _mirror(function, low, high, point, out)
+    least, most = (0, max(high, -low)) if mirror else (low, high)
+    for degree, shift in _forms((most - least).bit_length()):
         if sum(degree == known.degree for known in found) == TRIED:
             continue
-        made = _fitted(function, low, high, point, out, degree, shift)
+        made = _fitted(function, least, most, point, out, degree, shift, mirror)
         for codes in (some, every):  # some tell quickly that it will not do
             error = math.inf if made is None else _error(function, made, codes, point, out)
             if error > math.ldexp(1.0, -out):
@@ -85,6 +93,17 @@ def fit(
             assert made is not None
             found.append(replace(made, error=error))
     return min(found, key=lambda p: _luts(p, out) * SLOWER ** (p.degree - 1), default=None)
+
+
+def _mirror(function: Callable[[Reals], Reals], low: int, high: int, point: int, out: int) -> int:
+    """Return 1 where a function is even on a range about 0, -1 where it is odd, else 0."""
+    least = min(high, -low)
+    if 4 * least < 3 * max(high, -low):
+        return 0
+    x = np.ldexp(np.unique(np.linspace(0, least, 513).astype(np.int64)).astype(np.float64), -point)
+    above, below = function(x), function(-x)
+    near = math.ldexp(1e-6, -out)
+    return next((m for m in (1, -1) if (np.abs(below - m * above) <= near).all()), 0)
 
 
 def _forms(width: int) -> Iterator[tuple[int, int]]:
@@ -103,6 +122,7 @@ def _fitted(
     out: int,
     degree: int,
     shift: int,
+    mirror: int,
 ) -> Polynomial | None:
     """Return polynomials through Chebyshev points of each segment, their error not yet known."""
     first, last = low >> shift, high >> shift
@@ -110,7 +130,7 @@ def _fitted(
     length = math.ldexp(1.0, shift - point)
     # A segment at an end of the range is fitted where operands can be.
     least = np.maximum(starts, low)
-    most = np.minimum(starts + (1 << shift) - 1, high)
+    most = np.minimum(starts + (1 << shift) - (not mirror), high)  # complements reach the next
     at = 0.5 - 0.5 * np.cos((np.arange(degree + 1) + 0.5) * np.pi / (degree + 1))
     x = np.ldexp(least + (most - least) * at[:, None], -point)
     t = x - np.ldexp(starts.astype(np.float64), -point)
@@ -123,7 +143,7 @@ def _fitted(
     if max(np.abs(c).max() for c in scaled) > 2.0**40:
         return None
     whole = np.asarray(scaled).astype(np.int64)
-    return Polynomial(shift, first, whole, points, math.inf)
+    return Polynomial(shift, first, whole, points, math.inf, mirror)
 
 
 def _error(
@@ -153,12 +173,16 @@ def _newton(t: Reals, y: Reals) -> list[Reals]:
 
 def evaluate(p: Polynomial, codes: Ints, point: int, out: int) -> Ints:
     """Return the results of operands, in units of `2**-out`: Horner's scheme, halves rounded up."""
-    segment = (codes >> p.shift) - p.first
-    rest = codes & ((1 << p.shift) - 1)
+    below = (codes < 0) & (p.mirror != 0)
+    codes = np.where(below, ~codes, codes)
+    segment = np.minimum((codes >> p.shift) - p.first, p.coefficients.shape[1] - 1)
+    rest = (codes & ((1 << p.shift) - 1)) + below
     total = p.coefficients[-1][segment]
     for k in range(p.degree - 1, -1, -1):
         total = _rounded(total * rest, p.points[k + 1] + point - p.points[k])
         total = total + p.coefficients[k][segment]
+    if p.mirror < 0:
+        total = np.where(below, -total, total)
     return _rounded(total, p.points[0] - out)
 
 
@@ -173,10 +197,11 @@ def _luts(p: Polynomial, out: int) -> float:
     segments = (p.coefficients.shape[1] - 1).bit_length()
     rows = [(int(c.min()), int(c.max())) for c in p.coefficients]
     widths = [max(low.bit_length(), high.bit_length()) + (low < 0) for low, high in rows]
-    words = sum(widths) * 2.0 ** (max(segments, 5) - 6)  # two bits of five inputs share a LUT
+    # Two bits of five inputs share a LUT; from eight inputs on Yosys wastes some.
+    words = sum(widths) * 2.0 ** (max(segments, 5) - 6) * (1.6 if segments > 7 else 1.0)
     # What is multiplied has the digits of its own coefficient, whatever was added to it.
     products = sum(
-        product_luts((p.shift, False), (width, low < 0))
+        product_luts((p.shift + (p.mirror != 0), False), (width, low < 0))
         for width, (low, _) in zip(widths[1:], rows[1:], strict=True)
     )
     return float(words + products + sum(widths[:-1]))

@@ -45,7 +45,6 @@ def build(
     price: float,
     word: Fixed | None,
     shared: bool,
-    finest: int = FINEST_BITS,
 ) -> BuiltForest:
     """Return a graph on integers.
 
@@ -56,7 +55,6 @@ def build(
         price: of a LUT, in units of the outputs' error.
         word: the user's format of leaves.
         shared: all features have one format.
-        finest: bits behind the point of the largest leaf on the finest grid looked at.
     """
     edges = [choose(f.places, f.start, price) for f in material.features]
     formats = [_format(f, e) for f, e in zip(material.features, edges, strict=True)]
@@ -73,7 +71,7 @@ def build(
     fit = Fit(
         op.reached(x), *op.live_leaves(kind), material.target * scale, material.weights / scale**2
     )
-    op = _rounded(op, found, fit, price, word, finest)
+    op = _rounded(op, found, fit, price, word)
     i = replace(found.input, type=kind, encode=(*found.input.encode, encode))
     nodes = [replace(n, op=op) if n.name == found.node.name else n for n in graph.nodes]
     outputs = tuple(_unscaled(o, scale) for o in graph.outputs)
@@ -149,12 +147,10 @@ def _cut(op: Forest, material: ForestMaterial, edges: list[Ints]) -> Forest:
     return shrunk(replace(op, thresholds=thresholds, inclusive=inclusive), sides)
 
 
-def _rounded(
-    op: Forest, found: Found, fit: Fit, price: float, word: Fixed | None, bits: int
-) -> Forest:
+def _rounded(op: Forest, found: Found, fit: Fit, price: float, word: Fixed | None) -> Forest:
     """Return the forest with words for leaves."""
     spread = float(np.abs(op.leaves).max(initial=0.0)) or 1.0
-    finest = bits - int(np.floor(np.log2(spread)))
+    finest = FINEST_BITS - int(np.floor(np.log2(spread)))
     if word is not None:
         limits = np.ldexp(np.asarray([word.low, word.high], np.float64), -word.frac)
         leaves = np.clip(np.rint(np.ldexp(op.leaves, word.frac)) * 2.0**-word.frac, *limits)

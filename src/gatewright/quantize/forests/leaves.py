@@ -162,7 +162,7 @@ def _rounded(values: Any, weight: Any, bit: float, unit: float, finest: int) -> 
     ideal = -np.log2(unit / np.sqrt(max(weight.sum(), 1e-300)))
     middle = min(max(int(np.rint(ideal)), finest - STEPS), finest)
     for frac in range(middle - AROUND, min(middle + AROUND, finest) + 1):
-        unit = 2.0**-frac
+        unit, inverse = 2.0**-frac, 2.0**frac  # exact both
         need = _bits(int(np.ceil(spread / unit)))
         for bits in range(max(need - 2, 0), min(need, MOST_BITS) + 1):
             top = (1 << bits) - 1
@@ -173,7 +173,7 @@ def _rounded(values: Any, weight: Any, bit: float, unit: float, finest: int) -> 
                 start = begin + (end - begin) * step / (OFFSETS - 1) if bits else mean
                 cost = bit * bits
                 for k in range(len(values)):
-                    q = min(max(np.rint((values[k] - start) / unit), 0.0), top)
+                    q = min(max(np.rint((values[k] - start) * inverse), 0.0), top)
                     gap = values[k] - (start + q * unit)
                     cost += weight[k] * gap * gap
                 if cost < best:

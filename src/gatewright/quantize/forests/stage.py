@@ -11,7 +11,7 @@ import numpy as np
 from gatewright.base import OptionError
 from gatewright.ir import Graph
 from gatewright.quantize.data import Part
-from gatewright.quantize.forests.build import FINEST_BITS, BuiltForest, build
+from gatewright.quantize.forests.build import BuiltForest, build
 from gatewright.quantize.forests.material import FINE_BITS, ForestMaterial, Found, find, learn
 from gatewright.quantize.formats import Formats
 from gatewright.quantize.judge import Judge, Score
@@ -20,14 +20,18 @@ START, FINEST, COARSEST = 3e-6, 1e-14, 1.0
 LEAP = 8.0
 STEPS, FEW_STEPS = 6, 2
 MOST_LOOKS = 6
+"""Small steps of the price after which large ones follow."""
 TIGHTER = 1.4
 
-FINENESS = ((FINE_BITS, FINEST_BITS), (FINE_BITS + 6, FINEST_BITS + 5), (FINE_BITS + 12, 24))
-"""Bits of places and of leaves on the finest grids looked at: finer ones where those do not do."""
+FINENESS = (FINE_BITS, FINE_BITS + 6, FINE_BITS + 12)
+"""Bits of places on the finest grids looked at: finer ones where those do not do."""
 
 FEW = 1000
-"""Samples of the report's data below which leaps follow where they disagree, and at last the
-finest forest: what a few calibration samples do not show, is then left as it was."""
+"""Samples of the report's data below which leaps follow where they disagree: what a few calibration
+samples do not show, is soon left as it was."""
+
+ROUNDING = 1e-9
+"""Of a loss, a difference of two shares of samples."""
 
 MOST_VISITS = 10_000_000
 """Nodes that the samples of one trial come to."""
@@ -153,9 +157,9 @@ def quantize_forest(
     word = formats.find("weight", found.node.layer, found.node.name)
     is_large = rows < chooser.part.size
     judge = Judge(graph, _first(parts[1], rows), chooser.temperature) if is_large else chooser
-    for bits, finest in FINENESS:
+    for bits in FINENESS:
         material = learn(found, _first(parts[0], rows), fixed, seed, bits)
-        make = partial(build, graph, found, material, word=word, shared=shared, finest=finest)
+        make = partial(build, graph, found, material, word=word, shared=shared)
         search = ForestSearch(make, judge, tolerance, progress)
         trial = search.run(FEW_STEPS if is_large else STEPS)
         if trial is not None or (fixed is not None and word is not None):
@@ -163,13 +167,29 @@ def quantize_forest(
     if trial is None:
         raise search.hopeless()
     looks, few = 1, final.part.size < FEW
-    while looks < MOST_LOOKS and final.score(trial.built.graph).loss > tolerance:
+    whole = Judge(graph, _joined((*parts, final.part)), chooser.temperature)
+    while trial.price > FINEST and not _holds(trial, (final, whole), tolerance):
         looks += 1
-        last = FINEST if looks == MOST_LOOKS else trial.price / LEAP
-        trial = search.attempt(last if few else trial.price / TIGHTER)
+        step = LEAP if few or looks > MOST_LOOKS else TIGHTER
+        trial = search.attempt(max(trial.price / step, FINEST))
     history = [(t.built.cost, t.score.metric) for t in search.tried]
     return ForestResult(
         trial.built.graph, found, trial.built.cost, history, looks, _notes(found, material, trial)
+    )
+
+
+def _holds(trial: Trial, judges: tuple[Judge, ...], tolerance: float) -> bool:
+    """Say whether a trial is within the tolerance on several data."""
+    return all(judge.score(trial.built.graph).loss <= tolerance + ROUNDING for judge in judges)
+
+
+def _joined(parts: tuple[Part, ...]) -> Part:
+    """Return the samples of several parts."""
+    names = parts[0].inputs
+    labels = [part.labels for part in parts if part.labels is not None]
+    return Part(
+        {name: np.concatenate([part.inputs[name] for part in parts]) for name in names},
+        np.concatenate(labels) if labels else None,
     )
 
 
