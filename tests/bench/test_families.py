@@ -47,6 +47,15 @@ def test_table_and_plot(tmp_path):
     assert (tmp_path / "a.svg").read_text() == (tmp_path / "b.svg").read_text()
 
 
+def test_page(tmp_path):
+    (tmp_path / "images").mkdir()
+    families.publish([row("a", "kan", 0.656, 1200)], 0.666, tmp_path)
+    page = (tmp_path / "families.md").read_text()
+    assert "| a | 65.60% | 1.00 points | 1,200 |" in page
+    assert "- within 2.5 points under 400 LUT: missed" in page
+    assert (tmp_path / "images" / "families.svg").read_text().startswith("<?xml")
+
+
 def test_the_float_network_is_trained_once(tmp_path, monkeypatch):
     rng = np.random.default_rng(0)
     x = rng.normal(size=(600, 4)).astype(np.float32)
