@@ -161,7 +161,7 @@ def test_what_does_not_fit_the_hardware_is_refused(open_design):
     with pytest.raises(OptionError, match="use `load_forest`"):
         open_design.load_weights("forest", np.zeros(3))
     for wrong in (booster(), "model.json", None):  # which are to be compiled first
-        with pytest.raises(OptionError, match="is no forest(.|\n)*compile the trained model"):
+        with pytest.raises(OptionError, match=r"is no forest(.|\n)*compile the trained model"):
             open_design.load_forest("forest", wrong)
 
 
