@@ -53,6 +53,16 @@ def test_a_saved_design_keeps_its_bound(design: gw.Design, tmp_path) -> None:
     assert "every output is within 0.02" in page.read_text()
 
 
+def test_the_guides_example_is_compiled_within_its_bound() -> None:
+    text = "2.5*exp(-x0^2/3) + sin(x1*x2)/(x3^2 + 1.5)"  # a sine over 20 turns
+    made = gw.compile(gw.Expressions(text), max_error=1e-3, input_format="fixed<12,4>")
+    x = np.random.default_rng(0).integers(-2048, 2048, (4000, 4)) / 256
+    x = np.concatenate([x, np.full((1, 4), -8.0), np.full((1, 4), 2047 / 256)])
+    a, b, c, d = x.T
+    wanted = 2.5 * np.exp(-(a**2) / 3) + np.sin(b * c) / (d**2 + 1.5)
+    assert np.abs(made.predict(x).ravel() - wanted).max() <= 1e-3
+
+
 def test_a_violation_is_an_error(design: gw.Design) -> None:
     bound = dict(design.facts_of_model["bound"], derived={"y": 1e-4})
     with pytest.raises(gw.GatewrightError, match="farther from the real expression") as caught:

@@ -336,6 +336,12 @@ def test_text_that_yosys_refuses():
 # ---- how the text is read
 
 
+def test_modules_that_the_source_keeps_apart_are_read_as_one():
+    inner = '(* keep_hierarchy = "yes" *)\nmodule u(input a, output y); assign y = ~a; endmodule\n'
+    text = inner + "module t(input a, output y); u one (.a(a), .y(y)); endmodule\n"
+    assert [c.kind for c in read_netlist({"t.v": text}, "t", [])["t"].cells] == ["$not"]
+
+
 def read(body: str, width: int = 8, low: int = 0, high: int = 255):
     """Return the space, and the form of `y` in inputs `a` and `b`, modulo 2**width."""
     text = f"module t(input [7:0] a, input [7:0] b, output [{width - 1}:0] y); {body} endmodule"

@@ -36,7 +36,7 @@ def every(m: Module) -> np.ndarray:
     [
         ([-8, -8], [7, 7]), ([0, 0], [15, 15]), ([-16, 0], [15, 31]), ([0, -32], [127, 31]),
         ([-5, 3], [9, 12]), ([-2048, -(2**17)], [2047, 2**17 - 1]), ([0, -7], [2**20 - 1, 8]),
-        ([-120, -20], [-9, -10]),
+        ([-120, -20], [-9, -10]), ([-(2**28), -(2**28)], [2**28 - 1, 2**28 - 1]),
     ],
 )  # fmt: skip
 def test_rows_are_the_product(low, high, square):
@@ -68,6 +68,11 @@ def test_narrow_products_and_those_for_blocks_stay():
     a, b = m.input("x", Intervals.of([0, 0], [1000, 1000], 0))
     m.output("y", [m.mul(a, b, blocks=1)])
     assert with_product_rows(m) is m
+
+
+def test_products_whose_rows_could_be_too_wide_stay():
+    wide = product([-(2**30), -(2**30)], [2**30 - 1, 2**30 - 1], [0, 0])  # itself 61 bits
+    assert with_product_rows(wide) is wide
 
 
 def test_products_below_the_top_are_found():

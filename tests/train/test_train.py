@@ -1,8 +1,11 @@
 """Training: answers of tables and graph are the same integers, and something is learnt."""
 
+import io
 import json
+import pickle
 import subprocess
 import sys
+import zipfile
 
 import numpy as np
 import pytest
@@ -253,6 +256,17 @@ def test_damaged_files_are_told(tmp_path):
     path.write_bytes(b"PK\x03\x04 no archive")
     with pytest.raises(GatewrightError, match="a file of trained tables is damaged"):
         train.load(path)
+    path.write_bytes(pickle.dumps([1, 2]))
+    with pytest.raises(GatewrightError, match="no archive of arrays"):
+        train.load(path)
+    head = io.BytesIO()
+    np.lib.format.write_array_header_1_0(
+        head, {"descr": "<f8", "fortran_order": False, "shape": (1 << 50,)}
+    )
+    with zipfile.ZipFile(path, "w") as file:  # a header that asks for 8 PiB
+        file.writestr("about.npy", head.getvalue())
+    with pytest.raises(GatewrightError, match="Unable to allocate"):
+        train.load(path)
     np.savez(path, about=np.asarray(json.dumps({"layout": 9})))
     with pytest.raises(GatewrightError, match="layout 9"):
         train.load(path)
@@ -305,6 +319,14 @@ def test_files_that_do_not_fit_are_told(tmp_path, changes, text):
     path = train.save(small_network(**changes), tmp_path / "b.npz")
     with pytest.raises(GatewrightError, match=text):
         train.load(path)
+
+
+def test_what_limits_leave_of_a_layer():
+    layer = small_network(bias=np.full(1, 9), limits=(0, 3)).layers[0]
+    assert layer.reach == (3, 3)
+    assert set(layer.run(np.asarray([[0, c] for c in range(4)])).ravel()) == {3}
+    below = small_network(bias=np.full(1, -9), limits=(0, 3)).layers[0]
+    assert below.reach == (0, 0)
 
 
 def test_training_from_the_command_line(tmp_path):

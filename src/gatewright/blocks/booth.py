@@ -12,10 +12,13 @@ from __future__ import annotations
 import math
 
 from gatewright.hw import Module, Range
-from gatewright.num import Fixed
+from gatewright.num import MAX_WIDTH, Fixed
 
 NARROWEST = 4
 """Bits of each operand from which on rows are cheaper than what synthesis makes of `a * b`."""
+
+WIDEST = MAX_WIDTH - 4
+"""Bits of both operands together up to which no sum of rows is wider than we compute with."""
 
 ROW_BIT = 1.65
 """LUTs for each bit of a row, adders included, as Yosys counts them."""
@@ -23,12 +26,16 @@ ROW_BIT = 1.65
 
 def has_rows(m: Module, a: int, b: int) -> bool:
     """Say whether a product is better built of rows."""
-    return min(m.width(a), m.width(b)) >= NARROWEST
+    return _has_rows(m.width(a), m.width(b))
+
+
+def _has_rows(a: int, b: int) -> bool:
+    return min(a, b) >= NARROWEST and a + b <= WIDEST
 
 
 def product_luts(a: tuple[int, bool], b: tuple[int, bool]) -> float:
     """Estimate the LUTs of a product, each operand given as (bits, whether it is signed)."""
-    if min(a[0], b[0]) < NARROWEST:
+    if not _has_rows(a[0], b[0]):
         return float(a[0] * b[0])
     return ROW_BIT * min(row_count(*a) * b[0], row_count(*b) * a[0])
 

@@ -13,6 +13,7 @@ from typing import Any
 from gatewright.base.errors import ToolError
 from gatewright.tools.process import ending, error_lines, run, work_folder, write_sources
 from gatewright.tools.rtl import check_sources, verilog_files
+from gatewright.tools.yosys_plan import APART
 
 WORKER = Path(__file__).with_name("yosys_worker.py")
 TIMEOUT = 3600.0
@@ -91,6 +92,7 @@ def read_netlist(
             f"hierarchy -check -top {top}",
             "proc",
             "memory_collect",
+            APART,  # what the source keeps apart is kept for synthesis only
             *(f"setattr -mod -set keep_hierarchy 1 {name}" for name in kept),
             "flatten",
             "opt_clean",

@@ -68,6 +68,8 @@ def load(path: str | Path) -> Network:
     """
     path = Path(path)
     try:
+        with path.open("rb") as opened:
+            _require(zipfile.is_zipfile(opened), "no archive of arrays")
         with np.load(path, allow_pickle=False) as file:
             if "about" not in file.files:
                 raise ModelError(
@@ -83,7 +85,7 @@ def load(path: str | Path) -> Network:
         raise FileError(
             "a network cannot be read", place=str(path), found="nothing there"
         ) from None
-    except (OSError, ValueError, KeyError, TypeError, IndexError, EOFError,
+    except (OSError, ValueError, KeyError, TypeError, IndexError, EOFError, MemoryError,
             AttributeError, NotImplementedError, OverflowError, RuntimeError, zipfile.BadZipFile,
             zlib.error) as error:  # fmt: skip
         raise ModelError(

@@ -72,9 +72,9 @@ class TableLayer:
                 np.add.at(total, self.target, pick(self.values, axis=1))
             ends.append(total)
         low, high = int(ends[0].min()), int(ends[1].max())
-        if self.limits is None:
-            return low, high
-        return max(low, self.limits[0]), min(high, self.limits[1])
+        if self.limits is not None:
+            low, high = (min(max(end, self.limits[0]), self.limits[1]) for end in (low, high))
+        return low, high
 
     def without_constants(self) -> TableLayer:
         """Return the layer with tables that always answer the same as part of the bias."""

@@ -17,6 +17,7 @@ from gatewright.quantize.bounded.polynomial import evaluate, fit
         (np.tanh, -40_000, 30_000, 13, 10),
         (lambda x: x, -100, 100, 4, 4),
         (np.cos, -1, 1, 0, 8),
+        (np.sin, -(1 << 15), (1 << 15) - 1, 12, 17),  # turns often: 512 segments
     ],
 )
 def test_faithful_at_every_operand(function, low, high, point, out):

@@ -30,8 +30,12 @@ TRIED = 2
 SLOWER = 1.3
 """By how much a polynomial has to be cheaper to be worth another product one after the other."""
 
-MOST_SEGMENTS = 8
+MOST_SEGMENTS = 10
 """Bits that name a segment at most."""
+
+FEW_SEGMENTS, LEAST_REST = 8, 4
+"""Above so many bits of a segment's name, so many have to be left below it: the words of a table of
+all operands would be few enough otherwise."""
 
 PIECE = 1 << 18
 """Operands that are tried at a time."""
@@ -109,9 +113,9 @@ def _mirror(function: Callable[[Reals], Reals], low: int, high: int, point: int,
 def _forms(width: int) -> Iterator[tuple[int, int]]:
     """Return degrees and shifts, the fewest segments first."""
     for segments in range(MOST_SEGMENTS + 1):
-        for degree in (1, 2):
-            if width - segments >= 1:
-                yield degree, width - segments
+        rest = width - segments
+        if rest >= (1 if segments <= FEW_SEGMENTS else LEAST_REST):
+            yield from ((degree, rest) for degree in (1, 2))
 
 
 def _fitted(
