@@ -15,6 +15,7 @@ from flow_models import quantized_mlp
 import gatewright as gw
 from gatewright.base import FileError, GatewrightError, ModelError, VerificationError
 from gatewright.flow import save_results
+from gatewright.train import Encoder, Network, TableLayer, save
 
 
 @pytest.fixture(scope="module")
@@ -186,6 +187,19 @@ def test_rtl_that_tools_would_act_upon_is_refused(copy, text):
     path.write_text(path.read_text().replace("endmodule", f"{text}\nendmodule"))
     with pytest.raises(FileError, match="the RTL holds what Gatewright never writes"):
         gw.load(copy)
+
+
+def test_modules_that_synthesis_keeps_apart_are_ours(tmp_path):
+    """A saved network of tables is taken again with the attribute that its text carries."""
+    words = np.random.default_rng(0).integers(-20, 20, (12, 32))
+    layer = TableLayer(np.arange(12)[:, None], np.zeros(12, int), words, np.zeros(1, int), codes=32)
+    network = Network("kan", Encoder(np.ones(12), np.zeros(12), 5), (layer,))
+    design = gw.compile(save(network, tmp_path / "edges"))
+    folder = design.save(tmp_path / "design")
+    assert any("keep_hierarchy" in text for text in design.sources.values())
+    again = gw.load(folder)
+    assert again.sources == design.sources
+    assert not again.facts_of_model["changed_files"]
 
 
 def test_added_rtl_is_told(copy):

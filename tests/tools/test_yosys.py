@@ -77,6 +77,34 @@ def test_flat_total_and_modules_agree(layers):
 
 
 @needs_yosys
+def test_what_the_source_keeps_apart_counts_with_the_module_that_holds_it(cache):
+    text = """
+    (* keep_hierarchy = "yes" *)
+    module leaf(input a, b, c, d, e, f, output y);
+      assign y = ^{a & b, c & d, e & f};
+    endmodule
+    module mid(input [11:0] x, output [1:0] y);
+      leaf one (x[0], x[1], x[2], x[3], x[4], x[5], y[0]);
+      leaf two (x[6], x[7], x[8], x[9], x[10], x[11], y[1]);
+    endmodule
+    module other(input [5:0] x, output y);
+      assign y = ^x;
+    endmodule
+    module top(input [17:0] x, output [2:0] y);
+      mid m (x[11:0], y[1:0]);
+      other o (x[17:12], y[2]);
+    endmodule
+    """
+    found = synthesize(
+        {"t.v": text}, "top", "xcup", flow="fast", flatten=False, jobs=1, cache=cache
+    )
+    assert {name: counts.lut for name, counts in found.modules.items()} == {
+        "top": 0, "mid": 2, "other": 1,
+    }  # fmt: skip
+    assert found.total.lut == 3
+
+
+@needs_yosys
 def test_the_sum_over_modules_needs_no_flat_run(layers, cache):
     summed = synthesize(
         {"layers.v": LAYERS}, "top", "xcup", flow="fast", flatten=False, cache=cache

@@ -44,7 +44,7 @@ FACTS: dict[str, type | tuple[type, ...]] = {
 FOREIGN = re.compile(
     r"(?P<comment>//(?!\s*(?:synopsys|synthesis|verilator|pragma|translate|cadence|coverage))[^\n]*)"
     r"|(?P<legal>\(\* (?:use_dsp = \"(?:yes|no)\"|rom_style = \"block\"|syn_romstyle = \"logic\""
-    r"|ram_style = \"(?:block|distributed|ultra)\") \*\)|\$signed\b"
+    r"|keep_hierarchy = \"yes\"|ram_style = \"(?:block|distributed|ultra)\") \*\)|\$signed\b"
     r"|`default_nettype (?:none|wire)\b)"
     r"|(?P<foreign>//[^\n]*|/\*|[\"\\$`].{0,20})",
     re.I,

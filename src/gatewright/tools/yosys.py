@@ -10,7 +10,7 @@ import re
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -47,7 +47,7 @@ __all__ = ["Counts", "Family", "Flow", "SynthesisResult", "synthesize", "yosys_v
 Family = Literal["xc7", "xcu", "xcup", "ecp5"]
 Flow = Literal["full", "fast", "area"]
 
-FORMAT = "synthesis 1"  # changes when a script or the way of counting changes
+FORMAT = "synthesis 2"  # changes when a script or the way of counting changes
 FLAT = "flat synthesis of the top"
 SUM = "sum over modules x instances, each module synthesised out of context"
 HOLDER = "gatewright_group"
@@ -258,13 +258,9 @@ class _Bench:
         self.yosys(name, script, "synthesis with Yosys failed")
         statistics = json.loads((self.work / f"{name}.json").read_text())["modules"]
         if names is None:
-            return {hierarchy.top: counts_of(_flat_cells(statistics, hierarchy.top))}
+            return {hierarchy.top: counts_of(_cells_of(statistics, hierarchy.top))}
         apart = {module.removeprefix("\\") for module in kept}
-        cells = {module: statistics[module]["num_cells_by_type"] for module in names}
-        return {
-            module: counts_of({kind: n for kind, n in cells[module].items() if kind not in apart})
-            for module in names
-        }
+        return {module: counts_of(_cells_of(statistics, module, apart)) for module in names}
 
     def group_script(
         self, name: str, names: list[str], hierarchy: Hierarchy, kept: list[str]
@@ -304,15 +300,27 @@ class _Bench:
             self.version = str(facts["version"])
 
 
-def _flat_cells(statistics: dict[str, Any], top: str) -> dict[str, int]:
-    """Add the cells of a flat design, with modules that the source told Yosys to keep."""
-    hierarchy = hierarchy_of({"modules": statistics}, top.removeprefix("\\"))
-    cells: dict[str, int] = {}
-    for name, times in hierarchy.instances().items():
-        for cell, number in statistics[name]["num_cells_by_type"].items():
-            if cell not in hierarchy.children[name] and f"\\{cell}" not in hierarchy.children[name]:
-                cells[cell] = cells.get(cell, 0) + number * times
-    return cells
+def _cells_of(
+    statistics: dict[str, Any], module: str, apart: Set[str] = frozenset()
+) -> dict[str, int]:
+    """Return a module's cells with those of modules that the source told Yosys to keep.
+
+    Instances of modules that are counted apart are left out.
+    """
+    own = {name.removeprefix("\\"): s["num_cells_by_type"] for name, s in statistics.items()}
+    found: dict[str, dict[str, int]] = {}
+
+    def of(name: str) -> dict[str, int]:
+        if name not in found:
+            cells = found[name] = {}
+            for kind, number in own[name].items():
+                inner = of(kind) if kind in own and kind not in apart else {kind: 1}
+                for cell, count in inner.items():
+                    cells[cell] = cells.get(cell, 0) + number * count
+        return found[name]
+
+    cells = of(module.removeprefix("\\"))
+    return {cell: number for cell, number in cells.items() if cell not in apart}
 
 
 def _sum(modules: dict[str, Counts], instances: dict[str, int]) -> Counts:

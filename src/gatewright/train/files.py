@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import tokenize
 import zipfile
 import zlib
 from pathlib import Path
@@ -86,8 +87,8 @@ def load(path: str | Path) -> Network:
             "a network cannot be read", place=str(path), found="nothing there"
         ) from None
     except (OSError, ValueError, KeyError, TypeError, IndexError, EOFError, MemoryError,
-            AttributeError, NotImplementedError, OverflowError, RuntimeError, zipfile.BadZipFile,
-            zlib.error) as error:  # fmt: skip
+            AttributeError, NotImplementedError, OverflowError, RuntimeError, SyntaxError,
+            tokenize.TokenError, zipfile.BadZipFile, zlib.error) as error:  # fmt: skip
         raise ModelError(
             "a file of trained tables is damaged",
             place=str(path),
