@@ -58,7 +58,6 @@ CONFIGS: dict[str, list[Config]] = {
         _weightless(50),
         _weightless(150),
         _weightless(400, levels=24),
-        _weightless(300, 300, levels=24),
     ],
     "forest": [_forest(3, 3), _forest(6, 3), _forest(10, 3), _forest(10, 4), _forest(25, 4)],
     "mlp": [_mlp(8), _mlp(16, 8), _mlp(32, 16)],
