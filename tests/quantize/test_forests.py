@@ -68,6 +68,23 @@ def test_a_tight_tolerance_moves_nearly_nothing():
     assert len(q.graph.nodes[0].op.features) >= 0.9 * len(op.features)
 
 
+@pytest.mark.parametrize("size", [1e-12, 1e-10, 1e11])
+def test_features_far_from_one(size):
+    """Times in seconds, charges in coulombs: places are as fine as the thresholds are."""
+    op, x, _ = trained(1, 1)
+    far = replace(op, thresholds=op.thresholds * size)
+    assert quantize(graph_of(far), x * size, tolerance=0.02).loss <= 0.02
+
+
+def test_thresholds_far_from_zero_and_samples_near_it():
+    """The finest grid of places has the bits of float64, not those of the smallest sample."""
+    op, x, _ = trained(1, 1)
+    far = replace(op, thresholds=op.thresholds * 1e-4 + 1e11)
+    x = 1e11 + x * 1e-4
+    x[::40] = 2.0**-40
+    assert quantize(graph_of(far), x, tolerance=0.05).loss <= 0.05
+
+
 def test_whole_numbers_stay_whole():
     op, x, y = trained(4)
     op = replace(op, thresholds=np.round(op.thresholds * 20))

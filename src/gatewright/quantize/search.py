@@ -41,6 +41,10 @@ REFINED_WEIGHTS = 30_000
 Progress = Callable[[str, int, int], None]
 
 
+LEAST_SPREAD = 1e-6
+"""Of the logarithms of losses, for a slope over them."""
+
+
 @dataclass(frozen=True, eq=False)
 class Candidate:
     """A quantized model, what it costs and how good it is on the data to choose with."""
@@ -201,7 +205,7 @@ class Search:
             if c.cost > 0 and c.score.smooth > 0
         )
         near = [p for p in points if abs(p[0] - np.log(self.tolerance)) < 1.5]
-        if len(near) < 3:
+        if len(near) < 3 or near[-1][0] - near[0][0] < LEAST_SPREAD:
             return 0.3
         slope = np.polyfit([p[0] for p in near], [p[1] for p in near], 1)[0]
         return float(np.clip(-slope, 0.05, 1.0))

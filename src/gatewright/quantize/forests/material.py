@@ -25,7 +25,11 @@ COARSE_BITS = 7
 DROPPED = (3, 6, 9)
 """Bits of the finest grid without which each threshold is looked at as well."""
 
-MOST_FRAC = 40
+MOST_FRAC, MOST_CODE_FRAC = 72, 40
+"""Bits behind the point of places to cut at, as features may be far below 1, and of code words."""
+
+MOST_BITS = 53
+"""Bits of a place as an integer, which float64 holds as well."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,11 +170,11 @@ def _grid(
     if needed:
         values, points = dyadic(np.asarray(needed))
         least = max(int(points[values != 0].max(initial=0)), 0)
-        if least > MOST_FRAC:
+        if least > MOST_CODE_FRAC:
             raise OptionError(
                 "the code word of missing values needs too many bits",
                 found=f"{needed[0]:g} of feature {k}, {least} bits behind the point",
-                supported=f"{MOST_FRAC} bits behind the point at most",
+                supported=f"{MOST_CODE_FRAC} bits behind the point at most",
                 remedy="take a whole number, or one of few bits such as 0.125",
             )
     frac = least or 0
@@ -181,6 +185,7 @@ def _grid(
         data = dyadic(x)[1][x != 0]
         if data.size and not sets.any():
             frac = min(frac, int(data.max()))
+        frac = min(frac, MOST_BITS - int(np.frexp(np.abs(thresholds).max())[1]))
         frac = max(frac, least if least is not None else frac)
     frac = int(np.clip(frac, -MOST_FRAC, MOST_FRAC))
     keep = [int(np.ldexp(v, frac)) for v in needed]
