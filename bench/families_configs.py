@@ -27,9 +27,10 @@ def _weightless(*tables: int, levels: int = 16) -> Config:
     return {"name": f"weightless-{name}", "family": "weightless", "params": params}
 
 
-def _forest(rounds: int, depth: int) -> Config:
+def _forest(rounds: int, depth: int, tolerance: float = 0.001) -> Config:
     return {"name": f"forest-{rounds}x{depth}", "family": "forest",
-            "params": {"rounds": rounds, "depth": depth, "input_bits": 8}}  # fmt: skip
+            "params": {"rounds": rounds, "depth": depth, "input_bits": 8,
+                       "tolerance": tolerance}}  # fmt: skip
 
 
 def _mlp(*hidden: int) -> Config:
@@ -57,9 +58,12 @@ CONFIGS: dict[str, list[Config]] = {
         _weightless(50),
         _weightless(150),
         _weightless(400, levels=24),
-        _weightless(300, 300, levels=24),
     ],
     "forest": [_forest(3, 3), _forest(6, 3), _forest(10, 3), _forest(10, 4), _forest(25, 4)],
     "mlp": [_mlp(8), _mlp(16, 8), _mlp(32, 16)],
 }
 """Configurations by family."""
+
+CEILING: Config = {"name": "float network", "family": "ceiling",
+                   "params": {"hidden": [64, 32, 32], "epochs": 30}}  # fmt: skip
+"""What the others are compared with: no limit on bits or size."""

@@ -28,8 +28,8 @@ def forest(params: Mapping[str, Any], x: np.ndarray, y: np.ndarray, rows: int, c
     )  # fmt: skip
     model.fit(codes[:rows], y[:rows])
     design = gw.compile(
-        model.get_booster(), calibration=codes[:CALIBRATION],
-        input_format=f"ufixed<{bits},{bits}>", clock=clock,
+        model.get_booster(), calibration=codes[:rows], labels=y[:rows], clock=clock,
+        tolerance=float(params["tolerance"]),
     )  # fmt: skip
     accuracy = float((model.predict(codes[rows:]) == y[rows:]).mean())
     facts = {"trained": f"{params['rounds']} rounds", "float accuracy": f"{accuracy:.4f}"}
@@ -38,6 +38,24 @@ def forest(params: Mapping[str, Any], x: np.ndarray, y: np.ndarray, rows: int, c
 
 def mlp(params: Mapping[str, Any], x: np.ndarray, y: np.ndarray, rows: int, clock: str) -> Found:
     """Train a dense network in floats; return it quantized to a tolerance."""
+    model, scaled, accuracy = _float_network(params, x, y, rows)
+    design = gw.compile(
+        model, calibration=scaled[:CALIBRATION], labels=y[:CALIBRATION], clock=clock,
+        tolerance=float(params["tolerance"]),
+    )  # fmt: skip
+    facts = {"trained": f"{params['epochs']} epochs", "float accuracy": f"{accuracy:.4f}"}
+    return design, scaled[rows:], facts
+
+
+def ceiling(params: Mapping[str, Any], x: np.ndarray, y: np.ndarray, rows: int) -> float:
+    """Return the accuracy of a float network that is far larger than what is compiled."""
+    return _float_network(params, x, y, rows)[2]
+
+
+def _float_network(
+    params: Mapping[str, Any], x: np.ndarray, y: np.ndarray, rows: int
+) -> tuple[Any, np.ndarray, float]:
+    """Return a trained network, the features as it takes them, and its accuracy behind `rows`."""
     import torch
     from torch import nn
 
@@ -64,13 +82,4 @@ def mlp(params: Mapping[str, Any], x: np.ndarray, y: np.ndarray, rows: int, cloc
     model.eval()
     with torch.no_grad():
         found = model(torch.tensor(scaled[rows:])).argmax(1).numpy()
-    design = gw.compile(
-        model, calibration=scaled[:CALIBRATION], labels=y[:CALIBRATION], clock=clock,
-        tolerance=float(params["tolerance"]),
-    )  # fmt: skip
-    accuracy = float((found == y[rows:]).mean())
-    return (
-        design,
-        scaled[rows:],
-        {"trained": f"{epochs} epochs", "float accuracy": f"{accuracy:.4f}"},
-    )
+    return model, scaled, float((found == y[rows:]).mean())

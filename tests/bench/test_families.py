@@ -29,19 +29,43 @@ def test_quick_takes_one_of_each():
 
 def test_targets():
     rows = [row("a", "kan", 0.65, 390), {"name": "b", "family": "mlp", "trouble": "no"}]
-    assert [met for _, met in families.verdicts(rows)] == [False, True]
-    assert [met for _, met in families.verdicts([row("c", "kan", 0.657, 1400)])] == [True, False]
+    assert [met for _, met in families.verdicts(rows, 0.666)] == [False, True]
+    larger = [row("c", "kan", 0.657, 1400)]
+    assert [met for _, met in families.verdicts(larger, 0.666)] == [True, False]
+    assert [met for _, met in families.verdicts(larger, 0.68)] == [False, False]
 
 
 def test_table_and_plot(tmp_path):
     rows = [row("a", "kan", 0.656, 1200), row("b", "kan", 0.64, 300),
             {"name": "c", "family": "mlp", "trouble": "not there\nmore"}]  # fmt: skip
-    lines = families.table(rows).splitlines()
-    assert lines[2].startswith("| b | 64.00% | 2.60 points | 300 |")
+    lines = families.table(rows, 0.666).splitlines()
+    assert lines[2].startswith("| float network | 66.60% |")
+    assert lines[3].startswith("| b | 64.00% | 2.60 points | 300 |")
     assert lines[-1].startswith("| c | not there |")
-    families.plot(rows, tmp_path / "a.svg")
-    families.plot(rows, tmp_path / "b.svg")
+    families.plot(rows, 0.666, tmp_path / "a.svg")
+    families.plot(rows, 0.666, tmp_path / "b.svg")
     assert (tmp_path / "a.svg").read_text() == (tmp_path / "b.svg").read_text()
+
+
+def test_page(tmp_path):
+    (tmp_path / "images").mkdir()
+    families.publish([row("a", "kan", 0.656, 1200)], 0.666, tmp_path)
+    page = (tmp_path / "families.md").read_text()
+    assert "| a | 65.60% | 1.00 points | 1,200 |" in page
+    assert "- within 2.5 points under 400 LUT: missed" in page
+    assert (tmp_path / "images" / "families.svg").read_text().startswith("<?xml")
+
+
+def test_the_float_network_is_trained_once(tmp_path, monkeypatch):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(600, 4)).astype(np.float32)
+    y = (x[:, 0] > 0).astype(np.int64)
+    monkeypatch.setattr(families, "TRAINED", 400)
+    told = []
+    first = families.ceiling(tmp_path, x, y, told.append)
+    assert first == families.ceiling(tmp_path, x, y, told.append)
+    assert told == ["float network: train"]
+    assert first > 0.9
 
 
 @pytest.mark.parametrize("family", families.TABLES)

@@ -85,3 +85,9 @@ def test_other_numbers_keep_off_the_code(code):
 def test_code_words_that_are_no_numbers(code):
     with pytest.raises(OptionError, match="is not a finite number"):
         gw.compile(stump(), input_format="fixed<5,4>", missing=code)
+
+
+def test_a_code_word_of_too_many_bits():
+    x = np.random.default_rng(0).normal(size=(200, 2)).round(3)
+    with pytest.raises(OptionError, match=r"needs too many bits(.|\n)*0.1 of feature 0, 55 bits"):
+        gw.compile(stump(), calibration=x, missing=0.1)

@@ -160,6 +160,22 @@ def test_what_does_not_fit_the_hardware_is_refused(open_design):
     refused("the same `input_format`", free)
     with pytest.raises(OptionError, match="use `load_forest`"):
         open_design.load_weights("forest", np.zeros(3))
+    for wrong in (booster(), "model.json", None):  # which are to be compiled first
+        with pytest.raises(OptionError, match=r"is no forest(.|\n)*compile the trained model"):
+            open_design.load_forest("forest", wrong)
+
+
+@pytest.mark.parametrize("bits", [0, 12])
+def test_base_scores_that_end_early_leave_room_for_others(open_design, bits):
+    """Bits at the end of a base score are zero by chance, and others' are not."""
+    model, (node,) = open_design.graph, open_design.graph.nodes
+    own = forest_of(open_design)
+    whole = replace(own, base=np.round(own.base))
+    plain = replace(model, nodes=(replace(node, op=whole),))
+    plan = {"forest": {"lanes": 3, "writable": True, "bias_bits": bits}}
+    built = gw.compile(plain, calibration=X, ii=60, plan=plan)
+    loaded, _ = built.load_forest("forest", own)
+    assert np.array_equal(loaded.predict(X), open_design.predict(X))
 
 
 def test_a_forest_that_was_not_planned_to_be_written_is_refused(design):

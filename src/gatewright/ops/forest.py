@@ -348,8 +348,8 @@ class Forest(Op):
         rows = kind.size // kind.shape[-1]
         first = tuple(0 for _ in kind.shape[:-1])
         row = Intervals(kind.lo[first], kind.hi[first], kind.frac[first])
-        asked = self.asked(row)
-        found = sum(comparator_luts(cut, int(row.width[f])) for f, cut in asked)
+        widths = row.width.tolist()
+        found = sum(comparator_luts(cut, widths[f]) for f, cut in self.asked(row))
         live, starts = self.live_leaves(row)
         words, counts = self.words()[0][live], np.diff(starts)
         least = np.repeat(np.minimum.reduceat(words, starts[:-1]), counts, axis=0)

@@ -153,7 +153,7 @@ def _judges(graph: Graph, data: Calibration) -> tuple[Judge, Judge]:
     temperature = 1.0
     if data.fit.labels is not None:
         first = Judge(graph, data.fit)
-        temperature = best_temperature(first.scores(graph), data.fit.labels)
+        temperature = best_temperature(first.scores, data.fit.labels)
     return Judge(graph, data.choice, temperature), Judge(graph, data.report, temperature)
 
 

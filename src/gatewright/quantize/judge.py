@@ -41,7 +41,11 @@ class Score:
 
 
 class Judge:
-    """Scores quantized models on one part of the data against the real model."""
+    """Scores quantized models on one part of the data against the real model.
+
+    With labels, `scores` are what the real model has before softmax, sigmoid or argmax, (samples,
+    classes or 1).
+    """
 
     def __init__(self, graph: Graph, part: Part, temperature: float = 1.0) -> None:
         """Run the real model.
@@ -50,16 +54,19 @@ class Judge:
             DataError: labels do not fit the model's output.
         """
         self.graph, self.part, self.temperature = graph, part, temperature
-        values = forward(graph, part.inputs)
-        self.outputs = decode(graph, values)
         self.name = ERROR if part.labels is None else ACCURACY
+        before_link = self._score_value()
+        values = forward(graph, part.inputs, keep=before_link)
+        self.outputs = decode(graph, values)
+        self.real = 0.0
         if part.labels is not None:
-            self._start_labels(temperature)
-        self.real = 0.0 if part.labels is None else float((self.answers == part.labels).mean())
+            (scores,) = (values[name] for name in before_link)
+            self._start_labels(scores, part.labels)
 
-    def _start_labels(self, temperature: float) -> None:
-        labels = self.part.labels
-        assert labels is not None
+    def _score_value(self) -> tuple[str, ...]:
+        """Return the value before softmax, sigmoid or argmax; none without labels."""
+        if self.part.labels is None:
+            return ()
         if len(self.graph.outputs) != 1:
             raise DataError(
                 "labels need a model with one output",
@@ -67,9 +74,12 @@ class Judge:
                 found=f"{len(self.graph.outputs)} outputs",
                 remedy="leave labels out: the relative output error decides then",
             )
+        return (score_value(self.graph, self.graph.outputs[0]),)
+
+    def _start_labels(self, scores: Reals, labels: NDArray[np.int64]) -> None:
         self.answers = self._answers(self.outputs)
-        scores = self.scores(self.graph)
-        self.classes = max(scores.shape[1], 2)
+        self.scores = scores.reshape(len(scores), -1)
+        self.classes = max(self.scores.shape[1], 2)
         if labels.max(initial=0) >= self.classes:
             raise DataError(
                 "a label names no class of the model",
@@ -77,19 +87,13 @@ class Judge:
                 found=int(labels.max()),
                 supported=f"0 to {self.classes - 1}",
             )
-        self.chances = probabilities(scores, temperature)
+        self.chances = probabilities(self.scores, self.temperature)
+        self.real = float((self.answers == labels).mean())
 
     @property
     def doubt(self) -> float:
         """What `smooth` says of a model that answers as the real one does."""
         return 0.0 if self.part.labels is None else IMAGINED_CHANGE / len(self.part.labels)
-
-    def scores(self, graph: Graph) -> Reals:
-        """Return what stands before softmax, sigmoid or argmax, (samples, classes or 1)."""
-        value = score_value(graph, graph.outputs[0])
-        head = graph.with_nodes(graph.nodes)
-        values = forward(head, self.part.inputs, keep=(value,))
-        return values[value].reshape(len(values[value]), -1)
 
     def _answers(self, outputs: dict[str, Reals]) -> NDArray[np.int64]:
         """Return the class that each output means."""

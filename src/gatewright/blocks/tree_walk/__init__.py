@@ -4,9 +4,15 @@ from gatewright.blocks.tree_walk.engine import forest_walk
 from gatewright.blocks.tree_walk.plain import PlainTree, plain_tree
 from gatewright.blocks.tree_walk.shape import Ensemble, WalkShape
 from gatewright.blocks.tree_walk.store import Asked, Store, TableStore
-from gatewright.blocks.tree_walk.written import ForestFormats, ForestRegisters, MemoryStore
+from gatewright.blocks.tree_walk.written import (
+    BASE_BITS,
+    ForestFormats,
+    ForestRegisters,
+    MemoryStore,
+)
 
 __all__ = [
+    "BASE_BITS",
     "Asked",
     "Ensemble",
     "ForestFormats",

@@ -16,6 +16,10 @@ from gatewright.hw import Module
 from gatewright.num import Fixed, Intervals, Ints
 from gatewright.streams.registers import BITS, UNREADABLE, Bank, RegisterPort, Registers, next_base
 
+BASE_BITS = 3
+"""Bits of a quantized base score behind the last one of the leaves: they cost nothing, as no other
+number has them."""
+
 
 @dataclass(frozen=True)
 class ForestFormats:
@@ -41,7 +45,8 @@ class ForestFormats:
             ensemble: the model's.
             kind: types of the features.
             weight_bits: of a leaf, sign included; 0: as many as the model's need.
-            bias_bits: likewise of the base score.
+            bias_bits: likewise of the base score. Its last bit is that of quantized models, as far
+                as the bits reach: the model's own base may end sooner, by chance.
 
         Raises:
             OptionError: the model's do not fit the bits, or a number does not fit a word of the
@@ -53,6 +58,9 @@ class ForestFormats:
             for v, frac in ((ensemble.words, ensemble.frac), (ensemble.base, ensemble.base_frac))
         )
         leaf = asked_format("leaves", leaf, weight_bits) if weight_bits else leaf
+        more = max(leaf.frac + BASE_BITS - base.frac, 0)
+        more = min(more, max((bias_bits or BITS) - base.width, 0))
+        base = Fixed(True, base.width + more, base.frac + more)
         base = asked_format("base scores", base, bias_bits) if bias_bits else base
         for name, fmt in (("thresholds", cut), ("leaves", leaf), ("base scores", base)):
             require_narrow(name, fmt)
@@ -164,7 +172,9 @@ class MemoryStore:
         self, ensemble: Ensemble, shape: WalkShape, asked: Asked, kind: Intervals,
         formats: ForestFormats, layer: str, known: Sequence[Registers],
     ) -> None:  # fmt: skip
-        self.ensemble, self.formats = ensemble, formats
+        self.formats = formats
+        finer = formats.base.frac - ensemble.base_frac
+        self.ensemble = replace(ensemble, base=ensemble.base << finer, base_frac=formats.base.frac)
         self.frac = max(formats.leaf.frac, formats.base.frac)
         self.asked, self.known, self.layer, self.kind = asked, known, layer, kind
         self.shape = roomy(shape)

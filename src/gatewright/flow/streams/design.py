@@ -268,7 +268,7 @@ class StreamDesign(Design):
             The design, and the writes; see `load_weights`.
 
         Raises:
-            OptionError: the forest of this layer cannot be written.
+            OptionError: the forest of this layer cannot be written, or what is given is none.
             ModelError: the forest does not fit: trees, levels, nodes, outputs or formats.
         """
         other, own = forest.graph if isinstance(forest, Design) else forest, self.stream.registers

@@ -201,6 +201,11 @@ def _check_applies(plan: Plan, is_input: bool, is_loop: bool, where: Place) -> N
         and plan.bits > 0,
         "`bits` beside `taken`: bit by bit, a row is taken whole": plan.taken > 0 and plan.bits > 0,
     }
+    _refuse(idle, where)
+
+
+def _refuse(idle: Mapping[str, bool], where: Place) -> None:
+    """Raise `OptionError` for the first that holds of what would not be used."""
     for what, holds in idle.items():
         if holds:
             raise OptionError(
@@ -216,12 +221,7 @@ def _check_lanes(plan: Plan, trees: int, where: Place) -> None:
         "`taken`, `bits` or `multipliers` of a forest, which multiplies nothing": trees > 0
         and bool(plan.taken or plan.bits or plan.multipliers != "auto"),
     }
-    for what, holds in idle.items():
-        if holds:
-            raise OptionError(
-                "a plan asks for what would not be used", place=where, found=what,
-                remedy="leave it out",
-            )  # fmt: skip
+    _refuse(idle, where)
     if plan.lanes > trees:
         raise OptionError(
             "`lanes` of a plan is impossible", place=where, found=plan.lanes,

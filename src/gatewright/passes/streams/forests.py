@@ -31,7 +31,8 @@ def load_forest(
             is that model's, too.
 
     Raises:
-        OptionError: the layer's nodes cannot be written, or no layer has this name.
+        OptionError: the layer's nodes cannot be written, no layer has this name, or what is given
+            is no forest.
         ModelError: the forest does not fit.
     """
     node = node_of(graph, registers, layer)
@@ -41,9 +42,14 @@ def load_forest(
             "this layer is no forest", place=layer, found=node.op.kind,
             remedy="use `load_weights`",
         )  # fmt: skip
+    if not isinstance(forest, Forest | Graph):
+        raise OptionError(
+            "what is to be loaded is no forest", place=layer, found=type(forest).__name__,
+            supported="a design, its integer model, or a forest operation",
+            remedy="compile the trained model with the same formats, and give the design",
+        )  # fmt: skip
     model = forest if isinstance(forest, Graph) else None
-    op = forest if model is None else _forest_of(model, graph, layer)
-    assert isinstance(op, Forest)
+    op = forest if isinstance(forest, Forest) else _forest_of(forest, graph, layer)
     writes = forest_words(op, own)
     nodes = tuple(replace(n, op=op) if n is node else n for n in graph.nodes)
     outputs = graph.outputs

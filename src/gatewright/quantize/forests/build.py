@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from gatewright.blocks.tree_walk import BASE_BITS
 from gatewright.ir import Graph, Output
 from gatewright.num import Fixed, Intervals, Ints, Overflow, Rounding
 from gatewright.ops import Affine, Forest, Quantize
@@ -18,9 +19,6 @@ from gatewright.quantize.forests.shrink import shrunk
 FINEST_BITS = 24
 """Bits of the largest leaf on the finest grid looked at. Boosting gives rare classes leaves of some
 10,000, beside which scores of the others differ by less than 1."""
-
-BASE_BITS = 3
-"""Bits of the base beyond those of the leaves: they cost nothing, as no other number has them."""
 
 
 @dataclass(frozen=True, eq=False)

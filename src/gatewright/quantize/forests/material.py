@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from gatewright.base import OptionError
 from gatewright.blocks.forest import comparator_luts
 from gatewright.ir import Graph, Input, Node, Reals
 from gatewright.num import Fixed, Ints, dyadic
@@ -135,6 +136,9 @@ def learn(
         fixed: the user's format of the input.
         seed: of probes of wide outputs.
         bits: of the span of a feature's thresholds on the finest grid looked at.
+
+    Raises:
+        OptionError: what stands for a missing value has too many bits.
     """
     op, x = found.op, found.samples(part)
     target = op.real(x)
@@ -162,6 +166,13 @@ def _grid(
     if needed:
         values, points = dyadic(np.asarray(needed))
         least = max(int(points[values != 0].max(initial=0)), 0)
+        if least > MOST_FRAC:
+            raise OptionError(
+                "the code word of missing values needs too many bits",
+                found=f"{needed[0]:g} of feature {k}, {least} bits behind the point",
+                supported=f"{MOST_FRAC} bits behind the point at most",
+                remedy="take a whole number, or one of few bits such as 0.125",
+            )
     frac = least or 0
     if numeric.any():
         thresholds = op.thresholds[numeric]

@@ -19,9 +19,9 @@ from gatewright.quantize.judge import Judge, Score
 START, FINEST, COARSEST = 3e-6, 1e-14, 1.0
 LEAP = 8.0
 STEPS, FEW_STEPS = 6, 2
-MOST_LOOKS = 6
+MOST_LOOKS = 3
 """Small steps of the price after which large ones follow."""
-TIGHTER = 1.4
+TIGHTER = 1.7
 
 FINENESS = (FINE_BITS, FINE_BITS + 6, FINE_BITS + 12)
 """Bits of places on the finest grids looked at: finer ones where those do not do."""
@@ -166,16 +166,34 @@ def quantize_forest(
             break
     if trial is None:
         raise search.hopeless()
-    looks, few = 1, final.part.size < FEW
     whole = Judge(graph, _joined((*parts, final.part)), chooser.temperature)
-    while trial.price > FINEST and not _holds(trial, (final, whole), tolerance):
-        looks += 1
-        step = LEAP if few or looks > MOST_LOOKS else TIGHTER
-        trial = search.attempt(max(trial.price / step, FINEST))
+    trial, looks = _confirmed(search, trial, (final, whole))
     history = [(t.built.cost, t.score.metric) for t in search.tried]
     return ForestResult(
         trial.built.graph, found, trial.built.cost, history, looks, _notes(found, material, trial)
     )
+
+
+def _confirmed(search: ForestSearch, trial: Trial, judges: tuple[Judge, ...]) -> tuple[Trial, int]:
+    """Return a trial that is within the tolerance on all data, and how many were looked at.
+
+    Small steps, then large ones, of which half and half again is taken back.
+    """
+    looks, failed = 1, None
+    step = LEAP if judges[0].part.size < FEW else TIGHTER
+    while trial.price > FINEST and not _holds(trial, judges, search.tolerance):
+        step = LEAP if looks > MOST_LOOKS else step
+        looks, failed = looks + 1, trial
+        trial = search.attempt(max(trial.price / step, FINEST))
+    for _ in range(FEW_STEPS if failed and step == LEAP else 0):
+        assert failed is not None
+        middle = search.attempt(float(np.sqrt(failed.price * trial.price)))
+        looks += 1
+        if _holds(middle, judges, search.tolerance):
+            trial = middle
+        else:
+            failed = middle
+    return trial, looks
 
 
 def _holds(trial: Trial, judges: tuple[Judge, ...], tolerance: float) -> bool:
