@@ -334,8 +334,9 @@ def test_weightless_networks_are_not_read_from_pickles():
     state, thresholds = dwn_state(3, False)
     with pytest.raises(GatewrightError, match="do not divide into groups"):
         read_dwn(state, 4, thresholds)
-    with pytest.raises(GatewrightError, match="needs classes"):
-        read_dwn(state, 0, thresholds)
+    for wrong in (0, 3.0, None):
+        with pytest.raises(GatewrightError, match="needs classes"):
+            read_dwn(state, wrong, thresholds)
 
 
 # ---- enumerated neurons

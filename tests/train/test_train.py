@@ -119,6 +119,16 @@ def test_numbers_are_predicted():
     np.testing.assert_allclose(design.predict(x), model.predict(x), rtol=0, atol=0)
 
 
+def test_large_numbers_are_predicted_and_larger_ones_refused():
+    x = np.random.default_rng(0).normal(size=(200, 2)).astype(np.float32)
+    model = train.KanRegressor(hidden=(), **{**FAST, "epochs": 3})
+    model.fit(x, x[:, 0] * 1e30)
+    assert np.isfinite(model.predict(x)).all()
+    assert gw.compile(model).predict(x).ravel() == pytest.approx(model.predict(x))
+    with pytest.raises(GatewrightError, match="too large for float32"):
+        model.fit(x, np.linspace(1e38, 2e38, 200, dtype=np.float32))
+
+
 def test_the_same_seed_gives_the_same_tables():
     x, y = task(300)
     state = torch.get_rng_state()
@@ -223,6 +233,7 @@ MISTAKES = {
         lambda m: m.set_params(edge="spline").fit(X, np.arange(50)),
         r"'spline'(.|\n)*bspline, rbf, chebyshev, table",
     ),
+    "fraction": (lambda m: m.set_params(bits=4.5).fit(X, np.arange(50)), "an integer from 1 to 10"),
     "degree": (lambda m: m.set_params(degree=9).fit(X, np.arange(50)), "degree is impossible"),
 }
 

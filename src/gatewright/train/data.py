@@ -123,3 +123,15 @@ def require_between(name: str, value: object, low: float, high: float) -> None:
     if not number or isinstance(value, bool) or not low <= value <= high:  # type: ignore[operator]
         raise OptionError(f"{name} is impossible", found=repr(value),
                           supported=f"{low:g} to {high:g}")  # fmt: skip
+
+
+def require_whole(name: str, value: object, low: float, high: float) -> None:
+    """Refuse what is no integer within limits.
+
+    Raises:
+        OptionError: it is not.
+    """
+    require_between(name, value, low, high)
+    if not isinstance(value, int | np.integer):
+        raise OptionError(f"{name} is impossible", found=repr(value),
+                          supported=f"an integer from {low:g} to {high:g}")  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
@@ -20,6 +21,7 @@ from gatewright.train.data import (
     numbers_of,
     require_between,
     require_torch,
+    require_whole,
 )
 from gatewright.train.files import load, save
 from gatewright.train.graph import graph_of
@@ -85,7 +87,7 @@ class Estimator:
     def _check(self) -> None:
         """Refuse impossible parameters."""
         for name, low in (("epochs", 1), ("batch", 2), ("patience", 1)):
-            require_between(name, getattr(self, name), low, 1e9)
+            require_whole(name, getattr(self, name), low, 1e9)
         require_between("rate", self.rate, 1e-9, 10)
         require_between("decay", self.decay, 0, 10)
 
@@ -301,8 +303,12 @@ class Regressor(Estimator):
 
     def _targets(self, y: ArrayLike, samples: int) -> tuple[NDArray[Any], Any]:
         numbers = numbers_of(y, samples)
-        mean = numbers.mean(0)
-        spread = float(np.sqrt(((numbers - mean) ** 2).mean()))
+        with np.errstate(over="ignore"):  # told below
+            mean = numbers.mean(0)
+        spread = float(np.sqrt(((numbers - mean).astype(np.float64) ** 2).mean()))
+        if not math.isfinite(spread):
+            raise DataError("what is to be predicted is too large for float32 sums",
+                            found=float(np.abs(numbers).max()))  # fmt: skip
         if spread == 0:
             raise DataError("what is to be predicted is the same for all samples",
                             found=numbers.reshape(-1)[0])  # fmt: skip

@@ -11,7 +11,7 @@ import numpy as np
 
 from gatewright.base import OptionError
 from gatewright.train.bases import EDGES, basis_of, rising
-from gatewright.train.data import Single, require_between
+from gatewright.train.data import Single, require_between, require_whole
 from gatewright.train.estimator import Classifier, Estimator, Regressor
 from gatewright.train.network import Network
 
@@ -38,19 +38,19 @@ class _KanOptions(Estimator):
 
     def _check(self) -> None:
         super()._check()
-        require_between("input_bits", self.input_bits, 1, 10)
+        require_whole("input_bits", self.input_bits, 1, 10)
         for width in self.hidden:
-            require_between("hidden", width, 1, 4096)
+            require_whole("hidden", width, 1, 4096)
         for bits in self._bits():
-            require_between("bits", bits, 1, 10)
+            require_whole("bits", bits, 1, 10)
         if self.edge not in EDGES:
             raise OptionError("what edges are made of is not known", found=repr(self.edge),
                               supported=", ".join(EDGES))  # fmt: skip
-        require_between("grid", self.grid, 1, 256)
-        require_between("degree", self.degree, 1, 16 if self.edge == "chebyshev" else 5)
+        require_whole("grid", self.grid, 1, 256)
+        require_whole("degree", self.degree, 1, 16 if self.edge == "chebyshev" else 5)
         require_between("tail", self.tail, 0, 0.4)
         if self.edges is not None:
-            require_between("edges", self.edges, 1, 1e9)
+            require_whole("edges", self.edges, 1, 1e9)
         if not 0 <= self.prune[0] < self.prune[1] < 1:
             raise OptionError("the time of pruning is impossible", found=self.prune,
                               supported="0 <= begin < end < 1, shares of all epochs")  # fmt: skip
@@ -58,7 +58,7 @@ class _KanOptions(Estimator):
     def _bits(self) -> list[int]:
         """Return the bits of each layer's answers."""
         count = len(self.hidden) + 1
-        if isinstance(self.bits, int):
+        if not isinstance(self.bits, Sequence | np.ndarray):  # a number, checked like others
             return [self.bits] * count
         if len(self.bits) != count:
             raise OptionError("bits do not fit the layers", found=f"{len(self.bits)} numbers",

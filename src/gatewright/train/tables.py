@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from gatewright.base import OptionError
-from gatewright.train.data import Single, require_between
+from gatewright.train.data import Single, require_between, require_whole
 from gatewright.train.estimator import Classifier
 from gatewright.train.network import Network
 
@@ -59,12 +59,12 @@ class TableClassifier(Classifier):
         super()._check()
         for name, most in (("input_bits", 8), ("bits", 8), ("output_bits", 10), ("fan_in", 12),
                            ("adds", 64), ("output_adds", 256)):  # fmt: skip
-            require_between(name, getattr(self, name), 1, most)
-        require_between("inner", self.inner, 0, 256)
+            require_whole(name, getattr(self, name), 1, most)
+        require_whole("inner", self.inner, 0, 256)
         require_between("search", self.search, 0.01, 0.9)
         require_between("tail", self.tail, 0, 0.4)
         for width in self.hidden:
-            require_between("hidden", width, 1, 1e5)
+            require_whole("hidden", width, 1, 1e5)
         widest = max(self.input_bits, self.bits if self.hidden else 0) * self.fan_in
         if widest > MOST_ADDRESS_BITS:
             raise OptionError("tables would be too large", found=f"{widest} address bits",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from gatewright.base import OptionError
-from gatewright.train.data import Single, require_between
+from gatewright.train.data import Single, require_between, require_whole
 from gatewright.train.estimator import Classifier
 from gatewright.train.network import Network
 
@@ -51,10 +51,10 @@ class WeightlessClassifier(Classifier):
             raise OptionError("a weightless network has no layer", found="no tables",
                               supported="a number for each layer")  # fmt: skip
         for count in self.tables:
-            require_between("tables", count, 1, 1e6)
-        require_between("fan_in", self.fan_in, 1, 12)
-        require_between("input_bits", self.input_bits, 1, 12)
-        require_between("levels", self.levels, 1, (1 << self.input_bits) - 1)
+            require_whole("tables", count, 1, 1e6)
+        require_whole("fan_in", self.fan_in, 1, 12)
+        require_whole("input_bits", self.input_bits, 1, 12)
+        require_whole("levels", self.levels, 1, (1 << self.input_bits) - 1)
         require_between("tail", self.tail, 0, 0.4)
         if self.mapping not in MAPPINGS:
             raise OptionError("a mapping is not known", found=self.mapping,

@@ -68,8 +68,8 @@ def read_dwn(
         ModelError: tensors are missing, or do not fit.
         UnsupportedError: the state dict holds something else.
     """
-    if classes < 1:
-        raise OptionError("a DWN needs classes", found=classes, supported="1 or more")
+    if not isinstance(classes, int | np.integer) or classes < 1:
+        raise OptionError("a DWN needs classes", found=repr(classes), supported="1 or more")
     layers = _layers(_arrays(state))
     nodes: list[Node] = []
     limits = None if thresholds is None else _finite(thresholds, "thresholds", 2)
