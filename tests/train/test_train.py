@@ -146,6 +146,12 @@ def test_pruning_leaves_as_many_edges_as_asked_for():
     assert model.history_[-1].settled
 
 
+def test_pruning_that_leaves_nothing_is_told():
+    x, y = task(300)
+    with pytest.raises(GatewrightError, match="pruning left no way from a feature to an output"):
+        train.KanClassifier(hidden=(6,), edges=1, **FAST).fit(x, y)
+
+
 def test_early_stopping():
     x, y = task(300)
     model = train.KanClassifier(hidden=(), patience=2, **{**FAST, "epochs": 200}).fit(x, y)

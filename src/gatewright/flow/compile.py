@@ -103,7 +103,7 @@ def compile(
         max_luts: LUTs, as estimated, that the design may take; None: what the device has. A
             design that needs more is folded, unless `reuse` says how it is built.
         max_dsps: DSP blocks that products may be put into, largest saving of LUTs first; by
-            default none.
+            default none, on streams what the device has.
         max_latency: longest latency at the clock, in cycles or as a time (`100 ns`).
         ii: most cycles from one event to the next. Above 1, the design works on streams: beats of
             some elements travel between operations that share their hardware among them.

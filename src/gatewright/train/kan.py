@@ -71,7 +71,13 @@ class _KanOptions(Estimator):
     ) -> tuple[Network, Trace]:  # fmt: skip
         module = self._module(x, outputs)
         trace = self._run(module, learnt, held, schedule, tell)
-        return module.tables(module.codes.encoder()), trace
+        network = module.tables(module.codes.encoder())
+        if self.edges is not None and not len(network.layers[0].reads):
+            raise OptionError(
+                "pruning left no way from a feature to an output: every answer is the same",
+                found=f"edges={self.edges}", remedy="keep more edges",
+            )  # fmt: skip
+        return network, trace
 
     def _module(self, x: Single, outputs: int) -> Kan:
         from gatewright.train.kan_module import Kan, KanLayer

@@ -100,7 +100,10 @@ def compile(
     ] = None,
     max_dsps: Annotated[
         int | None,
-        typer.Option(metavar="N", help="DSP blocks that products may go to; by default none."),
+        typer.Option(
+            metavar="N",
+            help="DSP blocks that products may go to; by default none (streams: the device's).",
+        ),
     ] = None,
     max_latency: Annotated[
         str | None,
