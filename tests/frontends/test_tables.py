@@ -444,16 +444,36 @@ def test_layers_are_a_list(layers, tmp_path):
         read_model(plain_file(tmp_path, {**PLAIN, "layers": layers}))
 
 
-def test_commands_take_trained_networks(tmp_path):
-    """A file that training wrote is a model; samples are not."""
+def trained_network():
+    """Return two features, of which a table of four codes reads the second."""
     from gatewright import train
     from gatewright.train.network import TableLayer
 
     layer = TableLayer(
         np.asarray([[1]]), np.asarray([0]), np.asarray([[0, 2, -1, 3]]), np.zeros(1, int), 4
     )
-    network = train.Network("kan", train.Encoder(np.full(2, 2.0), np.zeros(2), 2), (layer,))
-    path, out = train.save(network, tmp_path / "small.npz"), tmp_path / "firmware"
+    return train.Network("kan", train.Encoder(np.full(2, 2.0), np.zeros(2), 2), (layer,))
+
+
+def test_trained_networks_are_read(tmp_path):
+    from gatewright import train
+
+    network = trained_network()
+    design = gw.compile(train.save(network, tmp_path / "small.npz"))
+    x = np.random.default_rng(0).uniform(-1, 4, (200, 2))
+    np.testing.assert_array_equal(design.predict(x), network.predict_codes(x.astype(np.float32)))
+
+
+def test_samples_are_no_trained_network(tmp_path):
+    np.savez(tmp_path / "samples.npz", x=np.zeros((2, 2)), y=np.zeros(2))
+    with pytest.raises(GatewrightError, match=r"no trained network(.|\n)*arrays x, y"):
+        read_model(tmp_path / "samples.npz")
+
+
+def test_commands_take_trained_networks(tmp_path):
+    from gatewright import train
+
+    path, out = train.save(trained_network(), tmp_path / "small.npz"), tmp_path / "firmware"
     found = run("inspect", path)
     assert "every layer is handled" in found.stdout, found.stderr
     done = run("compile", path, "-o", out)
@@ -462,9 +482,6 @@ def test_commands_take_trained_networks(tmp_path):
     assert '<section id="tables">' in (out / "report.html").read_text("utf-8")
     x = np.asarray([[0.0, 0.6], [3.0, 1.5]])
     np.testing.assert_array_equal(gw.load(out).predict(x)[:, 0], [2, 3])
-    np.savez(tmp_path / "samples.npz", x=x, y=np.zeros(2))
-    with pytest.raises(GatewrightError, match=r"no trained network(.|\n)*arrays x, y"):
-        read_model(tmp_path / "samples.npz")
 
 
 def two_layers(answers: list[int], last: list[int | None]) -> dict:
