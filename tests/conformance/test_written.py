@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from stream_runs import agree, drawn_weights, idle_inputs, network_of, random_data, read, write
 
-from gatewright.base import OptionError
+from gatewright.base import ModelError, OptionError
 from gatewright.blocks.weight_ports import axi_lite_weights
 from gatewright.hw import Simulator
 from gatewright.ir import Plan, infer
@@ -87,6 +87,10 @@ def test_constants_of_more_cases(op):
     cases = cases_of(op)
     for number, case in enumerate(cases[:: max(len(cases) // 12, 1)]):
         plans = plans_of(case)
+        if case.name == "lookup-exact":  # one table for all elements, with a hole for some of them
+            with pytest.raises(ModelError, match="has none for an input that can occur"):
+                rewritten(case, plans[number % len(plans)])
+            continue
         rewritten(case, plans[number % len(plans)])
 
 
