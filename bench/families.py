@@ -198,7 +198,7 @@ def plot(rows: list[Row], ceiling: float, path: Path) -> None:
         axes.annotate("float network", (0.01, 100 * ceiling), xycoords=("axes fraction", "data"),
                       xytext=(0, 3), textcoords="offset points")  # fmt: skip
         axes.set_xscale("log")
-        axes.set_xlabel("LUT (Yosys, xcup, no DSP)")
+        axes.set_xlabel("LUT, synthesised (Yosys, xcup, no DSP)")
         axes.set_ylabel("accuracy on 20,000 test jets, %")
         axes.grid(alpha=0.3)
         axes.legend(frameon=False)

@@ -88,7 +88,7 @@ def test_missing_model_folder_and_ending(refuse, tmp_path):
 )
 def test_a_pickled_model_is_never_loaded(refuse, tmp_path, name, remedy):
     (tmp_path / name).write_bytes(pickle.dumps(Trap()))
-    refuse(tmp_path / name, texts=["not read", name, remedy])
+    refuse(tmp_path / name, texts=["not read", name, "XGBoost", remedy])
 
 
 class Trap:

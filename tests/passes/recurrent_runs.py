@@ -13,7 +13,13 @@ from gatewright.ir import Plan, evaluate
 from gatewright.num import FixedArray
 from gatewright.passes.streams import from_beats, lower_streams, to_beats
 from gatewright.streams import assemble, least_depths
-from gatewright.tools.streams import StreamStimulus, pack_beats, simulate_streams, stream_design
+from gatewright.tools.streams import (
+    StreamStimulus,
+    pack_beats,
+    simulate_streams,
+    stream_design,
+    unpack_beats,
+)
 from gatewright.tools.verilator import find_compiler
 from gatewright.tools.verilator_program import find_verilator
 
@@ -60,6 +66,17 @@ def ends_of(lowered, run):
     """Return the cycle of each event's last beat, from the first that was taken on."""
     ends = [run.output_cycle[p.name][p.beats - 1 :: p.beats] for p in lowered.outputs]
     return np.max(ends, axis=0) - min(cycles[0] for cycles in run.accept_cycle.values())
+
+
+def agrees(simulated):
+    """Hold values and cycles of both runs of a design against reference and model."""
+    lowered, top, cycles, wanted, free, stalled = simulated
+    for run in (free, stalled):
+        assert not run.deadlock
+        same(unpack_beats(top, run.beats), lowered, wanted)
+    ends = ends_of(lowered, free)
+    assert ends[0] == cycles.latency
+    assert (np.diff(ends)[-3:] == cycles.interval).all()
 
 
 def _lacks_tools():

@@ -13,6 +13,7 @@ from gatewright.num import Fixed, Intervals
 from gatewright.ops import Affine, Argmax, Dense, Forest, Softmax
 from gatewright.ops.forest_reach import FLAT, flips, flips_plain, reach
 from gatewright.quantize import Formats, quantize
+from gatewright.quantize.forests import stage
 from gatewright.quantize.forests.cuts import Places, choose
 from gatewright.quantize.forests.shrink import shrunk
 from gatewright.quantize.structure import is_grained
@@ -287,3 +288,10 @@ def test_the_tolerance_holds_on_all_calibration_data():
         theirs = (real["e0"].argmax(1) == y).mean()
         ours = (fixed[q.graph.outputs[0].value].argmax(1) == y).mean()
         assert theirs - ours <= 0.004 + 1e-9
+
+
+def test_a_tolerance_that_no_price_keeps_on_all_data_is_told(monkeypatch):
+    op, x, y = trained()
+    monkeypatch.setattr(stage, "_holds", lambda *_: False)
+    q = quantize(graph_of(op, Softmax()), x, labels=y, tolerance=0.01)
+    assert any(note.startswith("on all calibration data the loss is") for note in q.notes)

@@ -351,12 +351,18 @@ def is_expressions(model: Any) -> bool:
     return own or _find(model)[0] is EXPRESSIONS
 
 
+def _known_files() -> list[str]:
+    """Return what files are read, by ending or by content."""
+    refused = [kind.recogniser for kind in NOT_READ]
+    return [*FILES, *(kind.name for kind, _ in RECOGNISED if kind not in refused)]
+
+
 def _of_file(path: Path) -> Frontend:
     if path.suffix.lower() in REFUSED:
         raise UnsupportedError(
             "this kind of file is not read",
             place=str(path),
-            supported=", ".join(FILES),
+            supported=", ".join(_known_files()),
             remedy=REFUSED[path.suffix.lower()],
         )
     if (path / "header.pb").is_file() and (path / "data_spec.pb").is_file():
@@ -376,13 +382,11 @@ def _of_file(path: Path) -> Frontend:
     for recogniser, frontend in RECOGNISED:
         if recogniser.matches(head):
             return frontend
-    refused = [kind.recogniser for kind in NOT_READ]
-    known = [*FILES, *(kind.name for kind, _ in RECOGNISED if kind not in refused)]
     keys = f", JSON with the keys {', '.join(sorted(head.keys))}" if head.keys else ""
     raise UnsupportedError(
         "the kind of model cannot be told from its name or its content",
         place=str(path),
         found=f"{path.suffix or 'no ending'}{keys}",
-        supported=", ".join(known),
+        supported=", ".join(_known_files()),
         remedy="give the file its format's ending, or export the model to ONNX",
     )

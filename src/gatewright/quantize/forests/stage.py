@@ -168,10 +168,12 @@ def quantize_forest(
         raise search.hopeless()
     whole = Judge(graph, _joined((*parts, final.part)), chooser.temperature)
     trial, looks = _confirmed(search, trial, (final, whole))
+    notes = _notes(found, material, trial)
+    if trial.price <= FINEST and not _holds(trial, (whole,), tolerance):
+        loss = whole.score(trial.built.graph).loss
+        notes += (f"on all calibration data the loss is {loss:.4g}, above the tolerance",)
     history = [(t.built.cost, t.score.metric) for t in search.tried]
-    return ForestResult(
-        trial.built.graph, found, trial.built.cost, history, looks, _notes(found, material, trial)
-    )
+    return ForestResult(trial.built.graph, found, trial.built.cost, history, looks, notes)
 
 
 def _confirmed(search: ForestSearch, trial: Trial, judges: tuple[Judge, ...]) -> tuple[Trial, int]:
